@@ -1,0 +1,35 @@
+// The coin: what is checked is drawn after the share was logged (PROTOCOL 7.1 – 7.3).
+#pragma once
+
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "kernels/program.h"
+#include "verifier/job.h"
+#include "verifier/records.h"
+
+namespace gemmine::verifier {
+
+Digest lease_secret(const Digest& pool_master, uint64_t serial);
+Digest coin_commit(const Digest& secret);
+Digest challenge_seed(const Digest& secret, const Digest& share_id);
+
+uint64_t draw(const Digest& seed, uint32_t number);                  // R(i)
+uint64_t pick(const Digest& seed, uint32_t number, uint64_t count);  // uniform in [0, count)
+
+AuditKind audit_kind(const AuditPolicy& policy, const Digest& seed, uint32_t valid_shares_of_key);
+
+struct BlockChoice {
+  uint32_t step = 0;      // index within the share
+  bool delta = false;     // true: `row` is the delta's block, the rest is zero
+  uint32_t position = 0;  // of the tensor in Program::tensors()
+  uint32_t tile_row = 0;
+  uint32_t tile_col = 0;
+  uint32_t group = 0;  // within the tile: a row, or a column for G2
+};
+// The spot_blocks blocks of a challenge. last_share: of its lease (only then a delta is drawn).
+std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
+                                       const Digest& seed, uint32_t steps_in_share,
+                                       bool last_share);
+
+}  // namespace gemmine::verifier

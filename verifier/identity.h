@@ -1,0 +1,50 @@
+// Ed25519 identities and the domains of every hash we sign or commit to (PROTOCOL 1.3, 1.4).
+#pragma once
+
+#include <array>
+#include <string_view>
+
+#include "kernels/bytes.h"
+
+namespace gemmine::verifier {
+
+using Signature = std::array<uint8_t, 64>;
+
+// Words of PROTOCOL 1.3.
+namespace domain {
+inline constexpr std::string_view kJob = "gemmine 2026-11-22 job";
+inline constexpr std::string_view kLease = "gemmine 2026-11-22 lease";
+inline constexpr std::string_view kShare = "gemmine 2026-11-22 share";
+inline constexpr std::string_view kVerdict = "gemmine 2026-11-22 verdict";
+inline constexpr std::string_view kAuth = "gemmine 2026-11-22 auth";
+inline constexpr std::string_view kTraceStep = "gemmine 2026-11-22 trace step";
+inline constexpr std::string_view kTraceShare = "gemmine 2026-11-22 trace share";
+inline constexpr std::string_view kState = "gemmine 2026-11-22 state";
+inline constexpr std::string_view kCoin = "gemmine 2026-11-22 coin";
+inline constexpr std::string_view kLeaseSecret = "gemmine 2026-11-22 lease secret";
+inline constexpr std::string_view kLedger = "gemmine 2026-11-22 ledger";
+}  // namespace domain
+
+// A private key; the 32-byte seed of RFC 8032. Moves only, wiped when destroyed.
+class Identity {
+ public:
+  static Identity from_seed(const Digest& seed);
+  const Digest& public_key() const { return public_key_; }
+  Signature sign(const Digest& message) const;
+
+  Identity(Identity&&) noexcept;
+  Identity& operator=(Identity&&) noexcept;
+  Identity(const Identity&) = delete;
+  Identity& operator=(const Identity&) = delete;
+  ~Identity();
+
+ private:
+  explicit Identity(const Digest& seed);
+  Digest seed_;
+  Digest public_key_;
+};
+
+// False for a wrong signature and for bytes that are no public key.
+bool verify_signature(const Digest& public_key, const Digest& message, const Signature& signature);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,49 @@
+// The job: what is trained, how it is audited, what is paid (PROTOCOL 6.1). Its bytes are its name.
+#pragma once
+
+#include <string>
+
+#include "kernels/bytes.h"
+#include "kernels/program.h"
+
+namespace gemmine::verifier {
+
+inline constexpr size_t kJobBytesMax = 1024;
+inline constexpr uint32_t kSharesPerLeaseMax = 4096;
+inline constexpr uint16_t kSpotBlocksMax = 64;
+inline constexpr uint64_t kPricePerTmacMax = uint64_t{1} << 40;
+
+struct AuditPolicy {
+  uint32_t replay_ppm = 0;
+  uint32_t spot_ppm = 0;
+  uint16_t spot_blocks = 0;
+  uint32_t probation_shares = 0;
+  uint32_t vest_leases = 0;
+  uint32_t lease_ms = 0;   // deadline of a lease after it was issued
+  uint32_t answer_ms = 0;  // time to answer a challenge
+  bool operator==(const AuditPolicy&) const = default;
+};
+
+struct Job {
+  std::string name;
+  kernels::Spec spec;
+  Digest train_address;
+  Digest test_address;
+  uint32_t test_records = 0;
+  uint32_t steps_per_share = 0;
+  AuditPolicy audit;
+  uint64_t price_per_tmac = 0;  // token units per 10¹² verified multiply-accumulates
+  uint32_t fee_ppm = 0;
+  bool operator==(const Job&) const = default;
+
+  uint32_t shares_per_lease() const {
+    return (spec.steps_per_lease + steps_per_share - 1) / steps_per_share;
+  }
+};
+
+Bytes encode_job(const Job& job);
+// Errors: malformed (does not decode), invalid (a bound of PROTOCOL 9, with the field's name).
+Result<Job> decode_job(ByteView bytes);
+Digest job_id(ByteView job_bytes);
+
+}  // namespace gemmine::verifier

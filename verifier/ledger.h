@@ -1,0 +1,149 @@
+// The ledger's meaning: a pure fold over records that refuses what breaks PROTOCOL 8.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "verifier/job.h"
+#include "verifier/records.h"
+
+namespace gemmine::verifier {
+
+enum class RecordKind : uint8_t {
+  genesis = 1,
+  job = 2,
+  fund = 3,
+  member = 4,
+  lease = 5,
+  share = 6,
+  verdict = 7,
+  delta = 8,
+  close = 9,
+  ban = 10,
+  merge = 11,
+  rollback = 12,
+  finish = 13,
+  post = 14,
+};
+enum class CloseReason : uint8_t {
+  complete = 1,
+  expired = 2,
+  rejected = 3,
+  abandoned = 4,
+  cancelled = 5
+};
+
+inline constexpr size_t kRecordBytesMax = 1 << 20;
+
+struct Record {
+  uint64_t seq = 0;
+  uint64_t time_ms = 0;
+  RecordKind kind = RecordKind::genesis;
+  Bytes body;
+};
+Digest next_head(const Digest& head, const Record& record);
+
+// Bodies of the kinds that are not themselves signed records.
+Bytes genesis_body(const Digest& pool_key, std::string_view fee_account);
+Bytes job_body(ByteView job_bytes, const Digest& theta_root);
+Bytes fund_body(const Digest& job_id, uint64_t amount);
+Bytes member_body(const Digest& key, std::string_view account);
+Bytes delta_body(const Digest& lease_id, const Digest& delta_root);
+Bytes close_body(const Digest& lease_id, CloseReason reason, const Digest& secret);
+Bytes ban_body(const Digest& key, const Digest& lease_id);
+Bytes merge_body(const Digest& job_id, uint32_t round, const Digest& theta_root,
+                 const std::vector<Digest>& lease_ids);
+Bytes rollback_body(const Digest& job_id, uint32_t round, const Digest& lease_id);
+Bytes finish_body(const Digest& job_id, const Digest& theta_root);
+
+struct Posting {
+  std::string account;
+  int64_t amount = 0;
+  bool operator==(const Posting&) const = default;
+};
+Bytes post_body(uint64_t cause, const std::vector<Posting>& postings);
+
+struct ShareState {
+  Share share;
+  Digest id;
+  uint64_t seq = 0;  // of its record
+  uint64_t time_ms = 0;
+  AuditKind required = AuditKind::none;  // known once the secret is (the pool passes it in)
+  std::optional<Outcome> pool_verdict;
+  uint32_t invalid_verdicts = 0;  // by anyone
+};
+
+struct LeaseState {
+  Lease lease;
+  Digest id;
+  std::vector<ShareState> shares;
+  std::optional<Digest> delta_root;
+  std::optional<CloseReason> closed;
+  bool voided = false;  // by a rollback
+  uint64_t gross = 0;   // paid at close
+  bool vested = false;
+  bool forfeited = false;
+};
+
+struct JobState {
+  Job job;
+  Bytes bytes;
+  Digest id;
+  uint64_t macs_per_step = 0;
+  uint32_t round = 0;
+  bool finished = false;
+  std::vector<Digest> theta_roots;           // by round; back() is the current one
+  std::vector<std::optional<Digest>> slots;  // current round: open or complete lease by slot
+  std::vector<std::vector<Digest>> merged;   // leases by round and slot
+};
+
+struct MemberState {
+  std::string account;
+  bool banned = false;
+  uint64_t banned_ms = 0;
+};
+
+// Everything that follows from the records so far. Plain data: copy it, look at it.
+class LedgerState {
+ public:
+  // Applies one record. On an error (malformed, invalid; the detail names seq and rule) the state
+  // is unchanged. After a cause with postings the next record must be its post.
+  Status apply(const Record& record);
+
+  // The post record that must follow right now, if any: the pool appends exactly this.
+  std::optional<Bytes> expected_post() const;
+
+  uint64_t next_seq() const;
+  uint64_t last_time_ms() const;
+  const Digest& head() const;
+  const Digest& pool_key() const;
+  const std::string& fee_account() const;
+  const std::map<Digest, JobState>& jobs() const;
+  const std::map<Digest, LeaseState>& leases() const;
+  const std::map<Digest, MemberState>& members() const;
+  const std::map<std::string, int64_t>& accounts() const;  // sums to zero, always
+  // Shares of a key in a job with a valid verdict by the pool (PROTOCOL 7.2).
+  uint32_t valid_shares(const Digest& key, const Digest& job_id) const;
+  uint32_t open_leases(const Digest& key) const;
+  // Leases of the key that are complete, unvested and not forfeited.
+  std::vector<Digest> unvested(const Digest& key) const;
+  // What the escrow can still promise: balance minus gross of all open leases (PROTOCOL 8.5).
+  int64_t escrow_free(const Digest& job_id) const;
+
+  LedgerState();
+  LedgerState(const LedgerState&);
+  LedgerState(LedgerState&&) noexcept;
+  LedgerState& operator=(LedgerState&&) noexcept;
+  ~LedgerState();
+
+ private:
+  struct Data;
+  std::unique_ptr<Data> data_;
+};
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,40 @@
+// Spot audit: the bytes and Merkle paths of one block's inputs and outputs
+// (PROTOCOL 6.5, 7.3, 7.4).
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "kernels/blake3.h"
+#include "kernels/engine.h"
+#include "verifier/coin.h"
+#include "verifier/replay.h"
+
+namespace gemmine::verifier {
+
+inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;
+
+// What the prover has at hand when it answers: the share it ran, and the engine standing right
+// after the block's step (so that read_tensor gives that step's tensors).
+struct ProverView {
+  const Job& job;
+  const kernels::Program& program;
+  const Lease& lease;
+  const ShareRun& run;
+  std::span<const float> state_before;
+  std::span<const float> state_after;
+  ByteView train_records;
+  const kernels::ChunkTree* train_tree = nullptr;  // of train_records; built on demand when null
+  kernels::Engine& engine;
+};
+// Errors: out_of_memory; invalid when the block does not check against its own inputs (a bug or
+// faulty hardware: nothing is sent then).
+Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice);
+
+// Decides one block from the opened bytes alone, θ aside (only a delta block needs it).
+// valid, invalid (it decodes and is wrong), malformed (does not decode, or holds other chunks).
+Finding check_opening(const Job& job, const kernels::Program& program, const Lease& lease,
+                      const Share& share, const BlockChoice& choice, ByteView opening,
+                      std::span<const float> theta);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,94 @@
+// Lease, share, verdict: the three signed records between strangers (PROTOCOL 6.2, 6.3, 6.6).
+#pragma once
+
+#include <string>
+
+#include "kernels/bytes.h"
+#include "verifier/identity.h"
+#include "verifier/job.h"
+
+namespace gemmine::verifier {
+
+struct Lease {
+  Digest job_id;
+  Digest pool_key;
+  Digest miner_key;
+  uint32_t round = 0;
+  uint32_t slot = 0;
+  uint64_t serial = 0;
+  Digest theta_root;
+  uint32_t steps = 0;
+  uint64_t issued_ms = 0;
+  uint64_t deadline_ms = 0;
+  Digest coin_commit;
+  Signature signature{};
+  bool operator==(const Lease&) const = default;
+};
+inline constexpr size_t kLeaseBytes = 32 * 5 + 4 * 3 + 8 * 3 + 64;
+
+struct Share {
+  Digest lease_id;
+  uint32_t index = 0;
+  uint32_t first_step = 0;
+  uint32_t steps = 0;
+  Digest state_before;
+  Digest state_after;
+  Digest trace_root;
+  float loss = 0;
+  uint64_t macs = 0;
+  Digest delta_root;  // zero except in the lease's last share
+  Signature signature{};
+};
+inline constexpr size_t kShareBytes = 32 * 5 + 4 * 4 + 8 + 64;
+
+enum class AuditKind : uint8_t { none = 0, replay = 1, spot = 2, unanswered = 3 };
+enum class Outcome : uint8_t { valid = 0, invalid = 1, malformed = 2, undecided = 3 };
+inline constexpr uint32_t kNoStep = 0xffffffff;
+
+struct Verdict {
+  Digest lease_id;
+  uint32_t index = 0;
+  Digest share_id;
+  AuditKind kind = AuditKind::replay;
+  Outcome outcome = Outcome::undecided;
+  uint32_t step = kNoStep;
+  uint64_t time_ms = 0;
+  Digest auditor_key;
+  std::string detail;  // ≤ 200 printable characters, for people
+  Signature signature{};
+};
+inline constexpr size_t kVerdictBytesMax = 32 * 3 + 4 * 2 + 2 + 8 + 2 + 200 + 64;
+
+std::string_view to_string(AuditKind kind);
+std::string_view to_string(Outcome outcome);
+
+Bytes encode(const Lease& lease);
+Bytes encode(const Share& share);
+Bytes encode(const Verdict& verdict);
+// Errors: malformed. Signatures are not looked at.
+Result<Lease> decode_lease(ByteView bytes);
+Result<Share> decode_share(ByteView bytes);
+Result<Verdict> decode_verdict(ByteView bytes);
+
+Digest lease_id(const Lease& lease);
+Digest share_id(const Share& share);
+Digest verdict_id(const Verdict& verdict);
+
+void sign(Lease& lease, const Identity& pool);
+void sign(Share& share, const Identity& miner);
+void sign(Verdict& verdict, const Identity& auditor);
+bool signed_by_pool(const Lease& lease);
+bool signed_by(const Share& share, const Digest& miner_key);
+bool signed_by_auditor(const Verdict& verdict);
+
+// Cheap admission of a share against its lease and job (design §6, first tier). `previous_state` is
+// the state root the share must start from, `next_index` the index it must have. The error's code
+// is `invalid`; `wire_code` is PROTOCOL 5.5's.
+struct Refusal {
+  uint16_t wire_code = 0;  // 0: admitted
+  std::string detail;
+};
+Refusal admit_share(const Job& job, const Lease& lease, const Share& share, uint32_t next_index,
+                    const Digest& previous_state, uint64_t macs_per_step);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,38 @@
+// Running the steps of a share, as a miner does and as an auditor repeats it (PROTOCOL 6.3, 7.5).
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "kernels/engine.h"
+#include "verifier/job.h"
+#include "verifier/records.h"
+
+namespace gemmine::verifier {
+
+struct ShareRun {
+  Share share;                             // everything but the signature
+  std::vector<Digest> step_digests;        // one per step
+  std::vector<std::vector<Digest>> roots;  // tensor roots per step
+  std::vector<float> losses;
+  std::vector<float> state_after;
+  Bytes delta;  // only for the lease's last share
+};
+
+// Runs share `index` of a lease from `state` (θ and moments). theta: the lease's global θ.
+// Errors: those of Engine; invalid when the lease diverged.
+Result<ShareRun> run_share(kernels::Engine& engine, const kernels::Program& program, const Job& job,
+                           const Lease& lease, uint32_t index, std::span<const float> theta,
+                           std::span<const float> state);
+
+// Compares a share with what its steps give. The outcome is valid or invalid, `step` the first step
+// whose digest differs where that can be told (claimed step digests are optional), else kNoStep.
+struct Finding {
+  Outcome outcome = Outcome::undecided;
+  uint32_t step = kNoStep;
+  std::string detail;
+};
+Finding compare_share(const Share& claimed, const ShareRun& own);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,53 @@
+#include "verifier/trace.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/blake3.h"
+#include "verifier/identity.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+Digest key_of(std::string_view context, const Digest& lease_id, uint32_t step) {
+  return kernels::blake3_derive_key(context,
+                                    Writer().put_digest(lease_id).put<uint32_t>(step).bytes());
+}
+
+}  // namespace
+
+Digest step_key(const Digest& lease_id, uint32_t step) {
+  return key_of(domain::kTraceStep, lease_id, step);
+}
+
+Digest share_key(const Digest& lease_id, uint32_t first_step) {
+  return key_of(domain::kTraceShare, lease_id, first_step);
+}
+
+Digest step_digest(const Digest& step_key, std::span<const Digest> roots, float loss) {
+  Writer out;
+  for (const Digest& root : roots)
+    out.put_digest(root);
+  out.put_f32(loss);
+  return kernels::blake3_keyed(step_key, out.bytes());
+}
+
+Digest trace_root(const Digest& lease_id, uint32_t first_step, std::span<const Digest> steps) {
+  Writer out;
+  for (const Digest& step : steps)
+    out.put_digest(step);
+  return kernels::blake3_keyed(share_key(lease_id, first_step), out.bytes());
+}
+
+Digest state_root(std::span<const float> state) {
+  return kernels::blake3_keyed(kernels::blake3_derive_key(domain::kState, {}), as_bytes(state));
+}
+
+Digest start_root(std::span<const float> theta, uint64_t state_floats) {
+  std::vector<float> state(state_floats, 0.0F);
+  std::copy(theta.begin(), theta.end(), state.begin());
+  return state_root(state);
+}
+
+}  // namespace gemmine::verifier
