@@ -1,0 +1,116 @@
+#include "pool/loop.h"
+
+#include <csignal>
+
+#include <uv.h>
+
+#include "kernels/check.h"
+
+namespace gemmine::pool {
+namespace {
+
+constexpr size_t kReadScratchBytes = size_t{256} << 10;
+constexpr size_t kPlainScratchBytes = size_t{16} << 10;  // one TLS record
+
+template <class T>
+void close_then_delete(T* handle) {
+  handle->data = nullptr;
+  uv_close(reinterpret_cast<uv_handle_t*>(handle),
+           [](uv_handle_t* closed) { delete reinterpret_cast<T*>(closed); });
+}
+
+}  // namespace
+
+void CloseThenDelete::operator()(uv_async_s* handle) const {
+  close_then_delete(handle);
+}
+void CloseThenDelete::operator()(uv_poll_s* handle) const {
+  close_then_delete(handle);
+}
+void CloseThenDelete::operator()(uv_signal_s* handle) const {
+  close_then_delete(handle);
+}
+void CloseThenDelete::operator()(uv_tcp_s* handle) const {
+  close_then_delete(handle);
+}
+void CloseThenDelete::operator()(uv_timer_s* handle) const {
+  close_then_delete(handle);
+}
+
+Loop::Loop()
+    : raw_(std::make_unique<uv_loop_s>()),
+      read_scratch_(kReadScratchBytes),
+      plain_scratch_(kPlainScratchBytes) {
+  GEMMINE_CHECK(uv_loop_init(raw_.get()) == 0);
+  // libuv writes with write(2); a peer that is gone must be an error, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+Loop::~Loop() {
+  uv_walk(
+      raw_.get(), [](uv_handle_t* handle, void*) { GEMMINE_CHECK(uv_is_closing(handle) != 0); },
+      nullptr);
+  uv_run(raw_.get(), UV_RUN_DEFAULT);  // the close callbacks, and requests being cancelled
+  GEMMINE_CHECK(uv_loop_close(raw_.get()) == 0);
+}
+
+void Loop::run() {
+  uv_run(raw_.get(), UV_RUN_DEFAULT);
+}
+void Loop::stop() {
+  uv_stop(raw_.get());
+}
+uint64_t Loop::now_ms() const {
+  return uv_hrtime() / 1'000'000;
+}
+
+Timer::Timer(Loop& loop, std::function<void()> on_fire)
+    : on_fire_(std::move(on_fire)), handle_(new uv_timer_s) {
+  GEMMINE_CHECK(uv_timer_init(loop.raw(), handle_.get()) == 0);
+}
+
+void Timer::start(uint64_t delay_ms, uint64_t repeat_ms) {
+  handle_->data = this;
+  uv_update_time(handle_->loop);  // a long callback has let the loop's idea of now go stale
+  const auto on_fire = [](uv_timer_t* handle) {
+    if (handle->data == nullptr) return;
+    // A copy, because the callback may destroy the timer and with it the function that runs.
+    const auto call = static_cast<Timer*>(handle->data)->on_fire_;
+    call();
+  };
+  GEMMINE_CHECK(uv_timer_start(handle_.get(), on_fire, delay_ms, repeat_ms) == 0);
+}
+
+void Timer::stop() {
+  uv_timer_stop(handle_.get());
+}
+
+SignalWatch::SignalWatch(Loop& loop, std::span<const int> signals,
+                         std::function<void(int)> on_signal)
+    : on_signal_(std::move(on_signal)) {
+  const auto on_raised = [](uv_signal_t* handle, int number) {
+    if (handle->data != nullptr) static_cast<SignalWatch*>(handle->data)->on_signal_(number);
+  };
+  for (const int number : signals) {
+    handles_.emplace_back(new uv_signal_s);
+    uv_signal_s* handle = handles_.back().get();
+    GEMMINE_CHECK(uv_signal_init(loop.raw(), handle) == 0);
+    handle->data = this;
+    GEMMINE_CHECK(uv_signal_start(handle, on_raised, number) == 0);
+  }
+}
+
+Wakeup::Wakeup(Loop& loop, std::function<void()> on_wake)
+    : on_wake_(std::move(on_wake)), handle_(new uv_async_s) {
+  const auto on_rung = [](uv_async_t* handle) {
+    if (handle->data != nullptr) static_cast<Wakeup*>(handle->data)->on_wake_();
+  };
+  GEMMINE_CHECK(uv_async_init(loop.raw(), handle_.get(), on_rung) == 0);
+  handle_->data = this;
+}
+
+void Wakeup::ring() {
+  uv_async_send(handle_.get());
+}
+
+}  // namespace gemmine::pool
