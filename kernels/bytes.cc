@@ -41,8 +41,8 @@ Result<Digest> digest_from_hex(std::string_view text) {
   if (!bytes) return bytes.error();
   Digest out;
   if (bytes.value().size() != out.bytes.size()) {
-    return Error{Errc::malformed, "digest: expected 64 hex digits, found " +
-                                      std::to_string(text.size())};
+    return Error{Errc::malformed,
+                 "digest: expected 64 hex digits, found " + std::to_string(text.size())};
   }
   std::memcpy(out.bytes.data(), bytes.value().data(), out.bytes.size());
   return out;

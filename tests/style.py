@@ -1,0 +1,106 @@
+"""clang-format over every source, clang-tidy over the rooms. 77: the tool is missing.
+
+  style.py format [--fix]         sources differ from .clang-format (or are rewritten)
+  style.py lint --build DIR       clang-tidy with .clang-tidy; a file that passed is remembered in
+                                  DIR by its content, its headers' and its command line's
+"""
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROOMS = ("kernels", "verifier", "pool", "miner")
+SUFFIXES = (".h", ".cc", ".cu", ".cuh")
+SKIPPED = 77
+
+
+def sources():
+    folders = [ROOT / name for name in (*ROOMS, "tests") if (ROOT / name).is_dir()]
+    files = (file for folder in folders for file in folder.rglob("*"))
+    return sorted(file for file in files if file.suffix in SUFFIXES)
+
+
+def require(tool):
+    if not shutil.which(tool):
+        print(f"SKIPPED: {tool} is not installed; ./run test installs it")
+        sys.exit(SKIPPED)
+
+
+def layout(fix):
+    require("clang-format")
+    mode = ["-i"] if fix else ["--dry-run", "-Werror"]
+    done = subprocess.run(["clang-format", "--style=file", *mode, *sources()], check=False)
+    if done.returncode and not fix:
+        print("./run format repairs this")
+    return done.returncode
+
+
+def closure(file, seen):
+    """Our own headers that `file` includes, directly or not; the system's do not change."""
+    for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', file.read_text(), re.M):
+        header = ROOT / name
+        if header.is_file() and header not in seen:
+            seen.add(header)
+            closure(header, seen)
+    return seen
+
+
+def fingerprint(file, command, version):
+    key = hashlib.sha256(version + (ROOT / ".clang-tidy").read_bytes() + command.encode())
+    for part in [file, *sorted(closure(file, set()))]:
+        key.update(part.read_bytes() + b"\0")
+    return key.hexdigest()
+
+
+def lint(build):
+    require("clang-tidy")
+    version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
+    passed = build / "lint-passed"
+    passed.mkdir(exist_ok=True)
+    jobs, fresh = [], 0
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        file = pathlib.Path(entry["file"])
+        if not file.is_relative_to(ROOT) or file.relative_to(ROOT).parts[0] not in ROOMS:
+            continue
+        mark = passed / fingerprint(file, entry["command"], version)
+        if mark.exists():
+            fresh += 1
+        else:
+            jobs.append((file, mark))
+
+    def check(job):
+        command = ["clang-tidy", "-p", str(build), "--quiet", str(job[0])]
+        return job, subprocess.run(command, check=False, capture_output=True, text=True)
+
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (file, mark), done in pool.map(check, jobs):
+            if done.returncode == 0:
+                mark.touch()
+                continue
+            failed += 1
+            print(f"{file.relative_to(ROOT)}:\n{done.stdout}", flush=True)
+            if not done.stdout:
+                print(done.stderr)
+    print(f"clang-tidy: {len(jobs)} checked, {fresh} unchanged since they passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("format").add_argument("--fix", action="store_true")
+    verbs.add_parser("lint").add_argument("--build", type=pathlib.Path, required=True)
+    args = parser.parse_args()
+    return layout(args.fix) if args.verb == "format" else lint(args.build.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
