@@ -1,0 +1,254 @@
+// The chunk tree: leaves and parents many at a time, nodes, roots.
+#include <algorithm>
+#include <bit>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "kernels/blake3_node.h"
+#include "kernels/cpu/blake3_impl.h"
+#include "kernels/cpu/cpu.h"
+
+namespace gemmine::kernels {
+namespace {
+
+using namespace blake3_impl;
+
+static_assert(sizeof(Digest) == 32, "an array of digests is an array of chaining values");
+static_assert(kTileRows * kTileCols == kChunkBytes);
+
+uint8_t* raw(Digest* cvs) {
+  return cvs->bytes.data();
+}
+
+size_t lanes_of(CpuPath path, size_t left) {
+  // A half-empty vector costs as much as a full one; one lone input is quickest in plain code.
+  if (left == 1) return 1;
+  if (path == CpuPath::avx512 && left > 8) return 16;
+  return path == CpuPath::portable ? kLanesMax : 8;
+}
+
+void hash_lanes(Batch batch) {
+  const CpuPath path = cpu_path();
+  for (size_t left = batch.count; left > 0;) {
+    const size_t width = lanes_of(path, left);
+    batch.count = std::min(width, left);
+    if (path == CpuPath::portable || width == 1) {
+      hash_lanes_portable(batch);
+    } else if (width == 8) {
+      hash_lanes_avx2(batch);
+    } else {
+      hash_lanes_avx512(batch);
+    }
+    left -= batch.count;
+    batch.lanes += batch.count;
+    batch.counter += batch.count * batch.counter_step;
+    batch.out += batch.count * 32;
+  }
+}
+
+void chunk_cvs_at(const Blake3Mode& mode, const ChunkSource& source, ChunkRange range,
+                  uint64_t base, std::span<Digest> out) {
+  GEMMINE_CHECK(range.first <= range.last && range.last <= source.chunks());
+  GEMMINE_CHECK(out.size() == range.last - range.first);
+  uint64_t whole_last = std::min<uint64_t>(range.last, source.total_bytes() / kChunkBytes);
+  whole_last = std::max(whole_last, range.first);
+  std::array<Lane, kLanesMax> lanes;
+  std::array<uint8_t, kLanesMax * kChunkBytes> scratch;
+  for (uint64_t index = range.first; index < whole_last;) {
+    const size_t count = std::min<uint64_t>(kLanesMax, whole_last - index);
+    for (size_t i = 0; i < count; ++i) {
+      const auto room = std::span<uint8_t, kChunkBytes>(&scratch[i * kChunkBytes], kChunkBytes);
+      const ChunkSource::Blocks blocks = source.blocks(index + i, room);
+      lanes[i] = {blocks.at, blocks.stride};
+    }
+    hash_lanes({.key = mode.key.data(),
+                .lanes = lanes.data(),
+                .count = count,
+                .blocks = kChunkBytes / 64,
+                .counter = base + index,
+                .counter_step = 1,
+                .flags = mode.flags,
+                .first_flags = kChunkStart,
+                .last_flags = kChunkEnd,
+                .out = raw(&out[index - range.first])});
+    index += count;
+  }
+  if (whole_last == range.last) return;
+  const size_t rest = source.total_bytes() % kChunkBytes;
+  source.copy({whole_last, whole_last + 1}, std::span(scratch).first(rest));
+  out.back() = leaf_cv(mode, ByteView(scratch).first(rest), base + whole_last);
+}
+
+void group_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_group,
+               std::span<Digest> out) {
+  const uint64_t chunks = source.chunks();
+  for (size_t i = 0; i < out.size(); ++i) {
+    const uint64_t first = (first_group + i) * kGroupChunks;
+    out[i] = group_cv(mode, source, {first, std::min(chunks, first + kGroupChunks)}, 0);
+  }
+}
+
+}  // namespace
+
+namespace blake3_impl {
+
+Digest Node::chaining_value() const {
+  uint32_t out[16];
+  compress(cv, block, block_bytes, counter, flags, out);
+  Digest digest;
+  std::memcpy(digest.bytes.data(), out, 32);
+  return digest;
+}
+
+std::array<uint8_t, 64> Node::root_block(uint64_t index) const {
+  uint32_t out[16];
+  // The root's counter counts blocks of output, whatever its chunk index was.
+  compress(cv, block, block_bytes, index, flags | kRoot, out);
+  return std::bit_cast<std::array<uint8_t, 64>>(out);
+}
+
+Digest Node::root() const {
+  const std::array<uint8_t, 64> out = root_block(0);
+  Digest digest;
+  std::memcpy(digest.bytes.data(), out.data(), 32);
+  return digest;
+}
+
+Node leaf_node(const Blake3Mode& mode, ByteView chunk, uint64_t index) {
+  GEMMINE_CHECK(chunk.size() <= kChunkBytes);
+  uint32_t cv[16];
+  std::memcpy(cv, mode.key.data(), 32);
+  uint32_t start = kChunkStart;
+  while (chunk.size() > 64) {
+    compress(cv, chunk.data(), 64, index, mode.flags | start, cv);
+    start = 0;
+    chunk = chunk.subspan(64);
+  }
+  Node node{};
+  std::memcpy(node.cv, cv, 32);
+  if (!chunk.empty()) std::memcpy(node.block, chunk.data(), chunk.size());
+  node.block_bytes = static_cast<uint32_t>(chunk.size());
+  node.counter = index;
+  node.flags = mode.flags | start | kChunkEnd;
+  return node;
+}
+
+Node parent_node(const Blake3Mode& mode, const Digest& left, const Digest& right) {
+  Node node{};
+  std::memcpy(node.cv, mode.key.data(), 32);
+  std::memcpy(node.block, left.bytes.data(), 32);
+  std::memcpy(node.block + 32, right.bytes.data(), 32);
+  node.block_bytes = 64;
+  node.flags = mode.flags | kParent;
+  return node;
+}
+
+Digest group_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node, uint64_t base) {
+  std::array<Digest, kGroupChunks> cvs;
+  size_t count = node.last - node.first;
+  chunk_cvs_at(mode, source, node, base, std::span(cvs).first(count));
+  while (count > 1)
+    count = parent_cvs(mode, std::span(cvs).first(count));
+  return cvs[0];
+}
+
+}  // namespace blake3_impl
+
+Digest leaf_cv(const Blake3Mode& mode, ByteView chunk, uint64_t index) {
+  return leaf_node(mode, chunk, index).chaining_value();
+}
+
+Digest leaf_root(const Blake3Mode& mode, ByteView chunk) {
+  return leaf_node(mode, chunk, 0).root();
+}
+
+Digest parent_cv(const Blake3Mode& mode, const Digest& left, const Digest& right) {
+  return parent_node(mode, left, right).chaining_value();
+}
+
+Digest parent_root(const Blake3Mode& mode, const Digest& left, const Digest& right) {
+  return parent_node(mode, left, right).root();
+}
+
+size_t parent_cvs(const Blake3Mode& mode, std::span<Digest> cvs) {
+  const size_t pairs = cvs.size() / 2;
+  std::array<Lane, 64> lanes;
+  for (size_t done = 0; done < pairs;) {
+    const size_t count = std::min(lanes.size(), pairs - done);
+    for (size_t i = 0; i < count; ++i)
+      lanes[i] = {raw(&cvs[2 * (done + i)]), 0};
+    hash_lanes({.key = mode.key.data(),
+                .lanes = lanes.data(),
+                .count = count,
+                .blocks = 1,
+                .counter = 0,
+                .counter_step = 0,
+                .flags = mode.flags | kParent,
+                .first_flags = 0,
+                .last_flags = 0,
+                .out = raw(&cvs[done])});
+    done += count;
+  }
+  if (cvs.size() % 2 == 1) cvs[pairs] = cvs.back();
+  return pairs + cvs.size() % 2;
+}
+
+Digest root_from_cvs(const Blake3Mode& mode, std::span<Digest> cvs) {
+  GEMMINE_CHECK(cvs.size() >= 2);
+  size_t count = cvs.size();
+  while (count > 2)
+    count = parent_cvs(mode, cvs.first(count));
+  return parent_root(mode, cvs[0], cvs[1]);
+}
+
+void chunk_cvs(const Blake3Mode& mode, const ChunkSource& source, ChunkRange range,
+               std::span<Digest> out) {
+  chunk_cvs_at(mode, source, range, 0, out);
+}
+
+Digest node_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node) {
+  GEMMINE_CHECK(node.first < node.last);
+  const uint64_t count = node.last - node.first;
+  if (count <= kGroupChunks) return group_cv(mode, source, node, 0);
+  // At most 64 deep: the left part is the largest power of two below the count.
+  const uint64_t middle = node.first + std::bit_ceil(count) / 2;
+  return parent_cv(mode, node_cv(mode, source, {node.first, middle}),
+                   node_cv(mode, source, {middle, node.last}));
+}
+
+Digest blake3_source(const Blake3Mode& mode, const ChunkSource& source, int threads) {
+  const uint64_t chunks = source.chunks();
+  if (chunks == 1) {
+    std::array<uint8_t, kChunkBytes> chunk;
+    source.copy({0, 1}, std::span(chunk).first(source.total_bytes()));
+    return leaf_root(mode, ByteView(chunk).first(source.total_bytes()));
+  }
+  if (chunks <= kGroupChunks) {
+    std::array<Digest, kGroupChunks> cvs;
+    chunk_cvs(mode, source, {0, chunks}, std::span(cvs).first(chunks));
+    return root_from_cvs(mode, std::span(cvs).first(chunks));
+  }
+  std::vector<Digest> cvs((chunks + kGroupChunks - 1) / kGroupChunks);
+  const size_t workers = std::clamp<size_t>(std::max(threads, 1), 1, cvs.size());
+  const auto run = [&](size_t worker) {
+    const size_t first = cvs.size() * worker / workers;
+    const size_t last = cvs.size() * (worker + 1) / workers;
+    group_cvs(mode, source, first, std::span(cvs).subspan(first, last - first));
+  };
+  {
+    std::vector<std::jthread> running;
+    running.reserve(workers - 1);
+    for (size_t worker = 1; worker < workers; ++worker) {
+      try {
+        running.emplace_back(run, worker);
+      } catch (const std::system_error&) {
+        run(worker);  // No thread to be had: the answer is the same, only later.
+      }
+    }
+    run(0);
+  }
+  return root_from_cvs(mode, cvs);
+}
+
+}  // namespace gemmine::kernels

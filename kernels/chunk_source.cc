@@ -1,0 +1,91 @@
+// Byte strings and matrices as BLAKE3 chunks.
+#include <algorithm>
+
+#include "kernels/blake3.h"
+
+namespace gemmine::kernels {
+
+ChunkSource ChunkSource::of_bytes(ByteView bytes) {
+  ChunkSource out;
+  out.data_ = bytes.data();
+  out.total_bytes_ = bytes.size();
+  return out;
+}
+
+ChunkSource ChunkSource::of_tiles(const int8_t* data, size_t rows, size_t cols, size_t ld) {
+  GEMMINE_CHECK(ld >= cols);
+  ChunkSource out;
+  out.data_ = reinterpret_cast<const uint8_t*>(data);
+  out.total_bytes_ = tile_order_bytes(rows, cols);
+  out.tiled_ = true;
+  out.rows_ = rows;
+  out.cols_ = cols;
+  out.ld_ = ld;
+  out.tiles_down_ = (rows + kTileRows - 1) / kTileRows;
+  return out;
+}
+
+uint64_t ChunkSource::chunks() const {
+  return std::max<uint64_t>(1, (total_bytes_ + kChunkBytes - 1) / kChunkBytes);
+}
+
+ChunkSource::Blocks ChunkSource::blocks(uint64_t index,
+                                        std::span<uint8_t, kChunkBytes> scratch) const {
+  GEMMINE_CHECK(index < total_bytes_ / kChunkBytes);
+  if (!tiled_) return {data_ + index * kChunkBytes, 64};
+  const size_t row = index % tiles_down_ * kTileRows;
+  const size_t col = index / tiles_down_ * kTileCols;
+  const uint8_t* tile = data_ + row * ld_ + col;
+  const size_t rows = std::min(kTileRows, rows_ - row);
+  const size_t cols = std::min(kTileCols, cols_ - col);
+  if (rows == kTileRows && cols == kTileCols) return {tile, ld_};
+  std::fill(scratch.begin(), scratch.end(), uint8_t{0});
+  for (size_t r = 0; r < rows; ++r)
+    std::copy_n(tile + r * ld_, cols, &scratch[r * kTileCols]);
+  return {scratch.data(), kTileCols};
+}
+
+void ChunkSource::copy(ChunkRange range, std::span<uint8_t> out) const {
+  GEMMINE_CHECK(range.first <= range.last && range.last <= chunks());
+  const uint64_t begin = std::min(range.first * kChunkBytes, total_bytes_);
+  const uint64_t end = std::min(range.last * kChunkBytes, total_bytes_);
+  GEMMINE_CHECK(out.size() == end - begin);
+  if (!tiled_) {
+    std::copy_n(data_ + begin, out.size(), out.begin());
+    return;
+  }
+  std::array<uint8_t, kChunkBytes> scratch;
+  for (uint64_t index = begin / kChunkBytes; index < end / kChunkBytes; ++index) {
+    const Blocks tile = blocks(index, scratch);
+    uint8_t* to = &out[index * kChunkBytes - begin];
+    for (size_t r = 0; r < kTileRows; ++r) {
+      std::copy_n(tile.at + r * tile.stride, kTileCols, to + r * kTileCols);
+    }
+  }
+}
+
+uint64_t tile_order_bytes(size_t rows, size_t cols) {
+  const uint64_t tiles_down = (rows + kTileRows - 1) / kTileRows;
+  const uint64_t panels = (cols + kTileCols - 1) / kTileCols;
+  return tiles_down * panels * kChunkBytes;
+}
+
+Bytes to_tile_order(const int8_t* data, size_t rows, size_t cols, size_t ld) {
+  const ChunkSource source = ChunkSource::of_tiles(data, rows, cols, ld);
+  Bytes out(source.total_bytes());
+  source.copy({0, source.chunks()}, out);
+  return out;
+}
+
+void from_tile_order(ByteView bytes, int8_t* data, size_t rows, size_t cols, size_t ld) {
+  GEMMINE_CHECK(ld >= cols && bytes.size() == tile_order_bytes(rows, cols));
+  const size_t padded_rows = (rows + kTileRows - 1) / kTileRows * kTileRows;
+  for (size_t col = 0; col < cols; col += kTileCols) {
+    const size_t width = std::min(kTileCols, cols - col);
+    for (size_t r = 0; r < rows; ++r) {
+      std::memcpy(data + r * ld + col, &bytes[col * padded_rows + r * kTileCols], width);
+    }
+  }
+}
+
+}  // namespace gemmine::kernels
