@@ -11,7 +11,7 @@ import sys
 
 LINES_MAX, COLUMNS_MAX = 400, 100
 RANK = {"kernels": 0, "verifier": 1, "pool": 2, "miner": 3, "tests": 4}
-ROOMS = ("kernels", "verifier", "pool", "miner")
+ROOMS = ("kernels/", "verifier/", "pool/", "miner/")
 FORBIDDEN_EDGES = [  # Upward edges follow from RANK.
     ("miner", "pool/server"), ("pool/client", "pool/server"), ("pool/server", "pool/client"),
     ("kernels/cpu", "kernels/cuda"), ("kernels/cuda", "kernels/cpu")]
@@ -19,8 +19,8 @@ IMPURE = re.compile(
     r"(thread|chrono|fstream|iostream|filesystem|mutex|shared_mutex|condition_variable|future|"
     r"ctime|unistd\.h|uv\.h|openssl/ssl\.h|(sys|netinet|arpa|spdlog)/.*)$")
 CPP = {".h", ".cc", ".cu", ".cuh"}
-SIZED = CPP | {".py", ".sh", ".cmake", ".js", ".css"}  # And CMakeLists.txt, run.
-TEXT = SIZED | {".txt", ".md", ".toml", ".json", ".html", ".yml", ".service", ""}
+TEXT = CPP | {".py", ".sh", ".cmake", ".js", ".css", ".txt", ".md", ".toml", ".json", ".html",
+              ".yml", ".service", ""}
 SKIPPED = re.compile(r"^(\.git|\.cache|build.*|data|node_modules|__pycache__|vendor|corpus)$")
 
 # Word, where it does not apply (by path), what to write instead. Comments and strings are gone.
@@ -59,8 +59,7 @@ def bare(source):
 
 def check_text(path, text):
     lines = text.split("\n")
-    name = pathlib.Path(path)
-    sized = name.suffix in SIZED or name.name in ("CMakeLists.txt", "run")
+    sized = re.search(r"(\.(h|cc|cu|cuh|py|sh|cmake|js|css)|(^|/)(run|CMakeLists\.txt))$", path)
     if sized and len(lines) > LINES_MAX + 1:
         breach(path, LINES_MAX + 1, "lines", f"{len(lines) - 1} of {LINES_MAX}; split at a seam")
     for number, line in enumerate(lines, 1):
@@ -121,7 +120,7 @@ def check_orphans(paths, cmake, build):
             known = re.search(rf"(?<![\w/]){re.escape(word)}(?!\w)", cmake)
         if not known:
             breach(path, 1, "orphan", "no CMakeLists.txt knows it")
-        elif compiled and path.split("/")[0] in ROOMS and "/cuda/" not in path:
+        elif compiled and path.startswith(ROOMS) and "/cuda/" not in path:
             if not any(file.endswith("/" + path) for file in compiled):
                 breach(path, 1, "orphan", "the build does not compile it")
 
@@ -130,8 +129,8 @@ def enums(texts):
     """{name: {enumerator: value}} of every enum class in the rooms' headers."""
     found = {}
     for path, text in texts.items():
-        rooms = path.endswith(".h") and not path.startswith("tests/")
-        for name, body in re.findall(ENUM, bare(text)) if rooms else []:
+        header = path.endswith(".h") and path.startswith(ROOMS)
+        for name, body in ENUM.findall(bare(text)) if header else []:
             value, members = -1, {}
             for key, number in re.findall(r"(\w+)\s*(?:=\s*(0x[0-9a-fA-F]+|\d+))?\s*(?:,|$)", body):
                 value = int(number, 0) if number else value + 1
@@ -178,10 +177,9 @@ def check(root, build=None):
     cpp = [path for path in texts if pathlib.Path(path).suffix in CPP]
     for path, text in texts.items():
         check_text(path, text)
-    for path in cpp:
-        if path.split("/")[0] in RANK:
-            check_cpp(path, texts[path])
-        else:
+        if path in cpp and path.split("/")[0] in RANK:
+            check_cpp(path, text)
+        elif path in cpp:
             breach(path, 1, "room", "C++ lives in kernels, verifier, pool, miner or tests")
     check_orphans(cpp, cmake, build and build / "compile_commands.json")
     check_tables(texts)
