@@ -122,7 +122,7 @@ struct ListenOptions {
 };
 
 // Accepts connections and hands them over at once: on_open comes when the handshake is done.
-// Outlives its connections and `tls`'s user. Over a limit, connections are closed unanswered.
+// Outlives its connections, as `tls` outlives it. Over a limit, connections are closed unanswered.
 class Listener {
  public:
   using OnAccept = std::function<void(std::unique_ptr<Connection>)>;
@@ -137,6 +137,8 @@ class Listener {
   uint16_t port() const { return port_; }
   size_t connections() const { return connections_; }
   uint64_t refused() const { return refused_; }  // over a limit, since the start
+  // How often accepting paused because file descriptors ran out; worth a warning when it grows.
+  uint64_t pauses() const { return tcp_ == nullptr ? 0 : tcp_->pauses(); }
 
  private:
   Listener(Loop& loop, const TlsContext& tls, const ListenOptions& options, OnAccept on_accept);

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <spdlog/spdlog.h>
 #include <uv.h>
 
 #include "kernels/check.h"
@@ -202,10 +201,7 @@ void TcpListener::accept_some() {
     if (fd < 0) {
       // ECONNABORTED and the like concern one connection only; the poll calls again if need be.
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        if (pauses_++ % 64 == 0) {
-          spdlog::warn("cannot accept connections: {}; raise the limit (ulimit -n)",
-                       std::strerror(errno));
-        }
+        ++pauses_;
         uv_poll_stop(poll_.get());
         resume_.start(kAcceptPauseMs);
       }

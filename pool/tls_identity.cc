@@ -1,8 +1,6 @@
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -10,7 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#include "kernels/check.h"
+#include "pool/files.h"
 #include "pool/tls.h"
 #include "pool/tls_openssl.h"
 
@@ -60,33 +58,6 @@ TlsPtr<X509> self_sign(EVP_PKEY* key) {
   // Ed25519 signs the message itself, so there is no digest to name.
   if (!filled || X509_sign(out.get(), key, nullptr) == 0) return nullptr;
   return out;
-}
-
-// Whoever reads the file sees all of it or none of it, and after a power cut too.
-Status write_private(const std::string& path, std::string_view text) {
-  const std::string part = path + ".tmp";
-  ::unlink(part.c_str());  // left over from a start that was cut
-  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return file_error("cannot create", part);
-  bool good = true;
-  while (good && !text.empty()) {
-    const ssize_t count = ::write(fd, text.data(), text.size());
-    if (count < 0 && errno == EINTR) continue;
-    good = count > 0;
-    if (good) text.remove_prefix(static_cast<size_t>(count));
-  }
-  good = good && ::fsync(fd) == 0;
-  const Error failed = file_error("cannot write", part);
-  ::close(fd);
-  if (!good) return failed;
-  if (::rename(part.c_str(), path.c_str()) != 0) return file_error("cannot create", path);
-  const size_t slash = path.rfind('/');
-  const int directory = ::open(path.substr(0, slash).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return file_error("cannot open the directory of", path);
-  const bool synced = ::fsync(directory) == 0;
-  ::close(directory);
-  if (!synced) return file_error("cannot sync the directory of", path);
-  return Ok{};
 }
 
 }  // namespace
@@ -157,7 +128,8 @@ Result<TlsIdentity> TlsIdentity::make(const std::string& path) {
   }
   char* text = nullptr;
   const long size = BIO_get_mem_data(pem.get(), &text);
-  const Status written = write_private(path, {text, static_cast<size_t>(size)});
+  const Status written =
+      write_durable(path, as_bytes(std::string_view(text, static_cast<size_t>(size))));
   if (!written) return written.error();
   return load(path);  // what later starts will find, including whether they can read it
 }
