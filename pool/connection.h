@@ -44,7 +44,7 @@ struct ConnectionLimits {
   uint64_t linger_ms = 2'000;                // for the last words to get through
 };
 
-class Connection : private StreamObserver {
+class Connection final : private StreamObserver {
  public:
   ~Connection();
   Connection(const Connection&) = delete;

@@ -34,7 +34,8 @@ PeerAddress describe(const sockaddr_storage& address) {
     return {std::string(text) + ":" + std::to_string(port), text};
   }
   inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-  PeerAddress out{"[" + std::string(text) + "]:" + std::to_string(port), ""};
+  PeerAddress out{"[", ""};  // appended to: g++ 12 warns of "[" + std::string without cause
+  out.text.append(text).append("]:").append(std::to_string(port));
   std::memset(&v6.sin6_addr.s6_addr[8], 0, 8);  // one customer has a whole /64
   inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
   out.limit_key = text;
@@ -42,9 +43,9 @@ PeerAddress describe(const sockaddr_storage& address) {
 }
 
 Error listen_error(const std::string& address, uint16_t port, int error) {
-  const std::string where =
-      (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" +
-      std::to_string(port);
+  const bool v6 = address.find(':') != std::string::npos;
+  std::string where = v6 ? "[" : "";
+  where.append(address).append(v6 ? "]:" : ":").append(std::to_string(port));
   std::string todo;
   if (error == EADDRINUSE) {
     todo = "; choose another port, or stop the program that has it (ss -ltnp 'sport = :" +
