@@ -8,7 +8,12 @@
 
 namespace gemmine::kernels {
 
-using namespace blake3_impl;
+using blake3_impl::group_cv;
+using blake3_impl::kGroupChunks;
+using blake3_impl::kIv;
+using blake3_impl::leaf_node;
+using blake3_impl::Node;
+using blake3_impl::parent_node;
 
 static std::array<uint32_t, 8> key_words(const Digest& digest) {
   return std::bit_cast<std::array<uint32_t, 8>>(digest.bytes);
@@ -19,14 +24,14 @@ Blake3Mode Blake3Mode::plain() {
 }
 
 Blake3Mode Blake3Mode::keyed(const Digest& key) {
-  return {key_words(key), kKeyedHash};
+  return {key_words(key), blake3_impl::kKeyedHash};
 }
 
 Blake3Mode Blake3Mode::derive_key(std::string_view context) {
   Blake3Mode hash_context = plain();
-  hash_context.flags = kDeriveKeyContext;
+  hash_context.flags = blake3_impl::kDeriveKeyContext;
   const Digest key = blake3_source(hash_context, ChunkSource::of_bytes(as_bytes(context)));
-  return {key_words(key), kDeriveKeyMaterial};
+  return {key_words(key), blake3_impl::kDeriveKeyMaterial};
 }
 
 Digest blake3(ByteView bytes) {

@@ -29,4 +29,9 @@ Node parent_node(const Blake3Mode& mode, const Digest& left, const Digest& right
 // The node of at most kGroupChunks chunks of `source`, whose chunk 0 is chunk `base` of the tree.
 Digest group_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node, uint64_t base);
 
+// Every run of group_chunks (a power of two, at most kGroupChunks) becomes one chaining value, the
+// last maybe of fewer chunks. Shared among up to `threads` threads.
+void group_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t group_chunks, int threads,
+               std::span<Digest> out);
+
 }  // namespace gemmine::kernels::blake3_impl

@@ -12,7 +12,13 @@
 namespace gemmine::kernels {
 namespace {
 
-using namespace blake3_impl;
+using blake3_impl::Batch;
+using blake3_impl::group_cv;
+using blake3_impl::kGroupChunks;
+using blake3_impl::kLanesMax;
+using blake3_impl::Lane;
+using blake3_impl::leaf_node;
+using blake3_impl::parent_node;
 
 static_assert(sizeof(Digest) == 32, "an array of digests is an array of chaining values");
 static_assert(kTileRows * kTileCols == kChunkBytes);
@@ -34,11 +40,11 @@ void hash_lanes(Batch batch) {
     const size_t width = lanes_of(path, left);
     batch.count = std::min(width, left);
     if (path == CpuPath::portable || width == 1) {
-      hash_lanes_portable(batch);
+      blake3_impl::hash_lanes_portable(batch);
     } else if (width == 8) {
-      hash_lanes_avx2(batch);
+      blake3_impl::hash_lanes_avx2(batch);
     } else {
-      hash_lanes_avx512(batch);
+      blake3_impl::hash_lanes_avx512(batch);
     }
     left -= batch.count;
     batch.lanes += batch.count;
@@ -69,8 +75,8 @@ void chunk_cvs_at(const Blake3Mode& mode, const ChunkSource& source, ChunkRange 
                 .counter = base + index,
                 .counter_step = 1,
                 .flags = mode.flags,
-                .first_flags = kChunkStart,
-                .last_flags = kChunkEnd,
+                .first_flags = blake3_impl::kChunkStart,
+                .last_flags = blake3_impl::kChunkEnd,
                 .out = raw(&out[index - range.first])});
     index += count;
   }
@@ -78,15 +84,6 @@ void chunk_cvs_at(const Blake3Mode& mode, const ChunkSource& source, ChunkRange 
   const size_t rest = source.total_bytes() % kChunkBytes;
   source.copy({whole_last, whole_last + 1}, std::span(scratch).first(rest));
   out.back() = leaf_cv(mode, ByteView(scratch).first(rest), base + whole_last);
-}
-
-void group_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_group,
-               std::span<Digest> out) {
-  const uint64_t chunks = source.chunks();
-  for (size_t i = 0; i < out.size(); ++i) {
-    const uint64_t first = (first_group + i) * kGroupChunks;
-    out[i] = group_cv(mode, source, {first, std::min(chunks, first + kGroupChunks)}, 0);
-  }
 }
 
 }  // namespace
@@ -153,6 +150,38 @@ Digest group_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange no
   return cvs[0];
 }
 
+void group_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t group_chunks, int threads,
+               std::span<Digest> out) {
+  const uint64_t chunks = source.chunks();
+  const size_t parts = (chunks + kGroupChunks - 1) / kGroupChunks;
+  const auto run_part = [&](size_t part) {
+    std::array<Digest, kGroupChunks> cvs;
+    const uint64_t first = part * kGroupChunks;
+    size_t count = std::min(chunks - first, kGroupChunks);
+    chunk_cvs_at(mode, source, {first, first + count}, 0, std::span(cvs).first(count));
+    for (size_t size = group_chunks; size > 1; size /= 2) {
+      count = parent_cvs(mode, std::span(cvs).first(count));
+    }
+    std::copy_n(cvs.begin(), count, &out[first / group_chunks]);
+  };
+  const size_t workers = std::clamp<size_t>(std::max(threads, 1), 1, parts);
+  const auto run = [&](size_t worker) {
+    for (size_t part = parts * worker / workers; part < parts * (worker + 1) / workers; ++part) {
+      run_part(part);
+    }
+  };
+  std::vector<std::jthread> running;
+  running.reserve(workers - 1);
+  for (size_t worker = 1; worker < workers; ++worker) {
+    try {
+      running.emplace_back(run, worker);
+    } catch (const std::system_error&) {  // boundary: std::jthread throws
+      run(worker);  // No thread to be had: the answer is the same, only later.
+    }
+  }
+  run(0);
+}
+
 }  // namespace blake3_impl
 
 Digest leaf_cv(const Blake3Mode& mode, ByteView chunk, uint64_t index) {
@@ -184,7 +213,7 @@ size_t parent_cvs(const Blake3Mode& mode, std::span<Digest> cvs) {
                 .blocks = 1,
                 .counter = 0,
                 .counter_step = 0,
-                .flags = mode.flags | kParent,
+                .flags = mode.flags | blake3_impl::kParent,
                 .first_flags = 0,
                 .last_flags = 0,
                 .out = raw(&cvs[done])});
@@ -230,24 +259,7 @@ Digest blake3_source(const Blake3Mode& mode, const ChunkSource& source, int thre
     return root_from_cvs(mode, std::span(cvs).first(chunks));
   }
   std::vector<Digest> cvs((chunks + kGroupChunks - 1) / kGroupChunks);
-  const size_t workers = std::clamp<size_t>(std::max(threads, 1), 1, cvs.size());
-  const auto run = [&](size_t worker) {
-    const size_t first = cvs.size() * worker / workers;
-    const size_t last = cvs.size() * (worker + 1) / workers;
-    group_cvs(mode, source, first, std::span(cvs).subspan(first, last - first));
-  };
-  {
-    std::vector<std::jthread> running;
-    running.reserve(workers - 1);
-    for (size_t worker = 1; worker < workers; ++worker) {
-      try {
-        running.emplace_back(run, worker);
-      } catch (const std::system_error&) {
-        run(worker);  // No thread to be had: the answer is the same, only later.
-      }
-    }
-    run(0);
-  }
+  blake3_impl::group_cvs(mode, source, kGroupChunks, threads, cvs);
   return root_from_cvs(mode, cvs);
 }
 
