@@ -53,7 +53,7 @@ ThreadPool::ThreadPool(int threads) {
     for (int i = 1; i < threads; ++i)
       workers_.emplace_back([this] { work(); });
   } catch (const std::system_error&) {
-    // Fewer threads are slower, never wrong.
+    // boundary: std::thread throws. Fewer threads are slower, never wrong.
   }
 }
 

@@ -22,7 +22,7 @@ inline void store(void* to, __m256i value) {
   _mm256_storeu_si256(static_cast<__m256i*>(to), value);
 }
 inline __m256i broadcast_quad(const void* bytes) {
-  int32_t quad;
+  int32_t quad = 0;
   __builtin_memcpy(&quad, bytes, sizeof quad);
   return _mm256_set1_epi32(quad);
 }

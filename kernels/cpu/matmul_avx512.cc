@@ -13,7 +13,7 @@ namespace {
 constexpr int kRows = 8;
 
 inline int32_t load_quad(const int8_t* bytes) {
-  int32_t quad;
+  int32_t quad = 0;
   __builtin_memcpy(&quad, bytes, sizeof quad);
   return quad;
 }

@@ -42,7 +42,7 @@ void tile_halves(const TileJob& job, const uint8_t* shifted, size_t row0, size_t
     for (size_t s = 0; s < kHalves; ++s)
       bs[s] = load(b[s] + q * kPackedQuadBytes);
     for (size_t r = 0; r < kRows; ++r) {
-      int32_t quad;
+      int32_t quad = 0;
       __builtin_memcpy(&quad, shifted + q * kGroupQuadBytes + r * kPackedQuad, sizeof quad);
       const __m256i ar = _mm256_set1_epi32(quad);
       for (size_t s = 0; s < kHalves; ++s) {
