@@ -77,7 +77,7 @@ struct TlsCallbacks {
 
   static BIO_METHOD* bio_method() {
     // One for the process, never freed: BIOs refer to it until the very end.
-    static BIO_METHOD* const method = [] {
+    static BIO_METHOD* const kMethod = [] {
       BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gemmine");
       GEMMINE_CHECK(made != nullptr);
       BIO_meth_set_read(made, bio_read);
@@ -85,7 +85,7 @@ struct TlsCallbacks {
       BIO_meth_set_ctrl(made, bio_ctrl);
       return made;
     }();
-    return method;
+    return kMethod;
   }
 
   static int select_alpn(SSL*, const uint8_t** chosen, uint8_t* chosen_size, const uint8_t* offered,
