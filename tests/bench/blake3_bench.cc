@@ -1,0 +1,82 @@
+// BLAKE3 on one thread, each path beside Debian's b3sum on a cached file, measured in the same run.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <benchmark/benchmark.h>
+
+#include "kernels/blake3.h"
+#include "kernels/cpu/cpu.h"
+
+namespace gemmine::kernels {
+namespace {
+
+constexpr size_t kPeerBytes = size_t{256} << 20;
+
+double seconds_of_b3sum(const std::string& path) {
+  const std::string command = "b3sum --num-threads 1 '" + path + "' > /dev/null";
+  const auto start = std::chrono::steady_clock::now();
+  const int status = std::system(command.c_str());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  return status == 0 ? took.count() : 0;
+}
+
+// Bytes a second, best of five, with the program's start; 0 where there is no b3sum.
+double b3sum_speed() {
+  static const double speed = [] {
+    const auto path = std::filesystem::temp_directory_path() / "gemmine_blake3_bench";
+    const Bytes bytes(kPeerBytes, 7);
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), kPeerBytes);
+    double best = 0;
+    for (int i = 0; i < 5; ++i) {
+      const double seconds = seconds_of_b3sum(path.string());
+      if (seconds > 0) best = std::max(best, static_cast<double>(kPeerBytes) / seconds);
+    }
+    std::filesystem::remove(path);
+    return best;
+  }();
+  return speed;
+}
+
+void report(benchmark::State& state, size_t bytes) {
+  using benchmark::Counter;
+  const double total = static_cast<double>(state.iterations()) * static_cast<double>(bytes);
+  state.SetBytesProcessed(static_cast<int64_t>(total));
+  const double peer = b3sum_speed();
+  if (peer > 0) state.counters["x_b3sum"] = Counter(total / peer, Counter::kIsRate);
+}
+
+// Arguments: CPU path, bytes.
+void bm_bytes(benchmark::State& state) {
+  const auto path = static_cast<CpuPath>(state.range(0));
+  if (!cpu_has(path)) return state.SkipWithError("this CPU lacks the path");
+  set_cpu_path_for_test(path);
+  const Bytes bytes(static_cast<size_t>(state.range(1)), 7);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(blake3(bytes));
+  state.SetLabel(std::string(to_text(path)));
+  report(state, bytes.size());
+}
+BENCHMARK(bm_bytes)->ArgsProduct({{0, 1, 2}, {64, 1024, 16 << 10, 1 << 20, 64 << 20}});
+
+// Arguments: CPU path, row stride in bytes. 4096 x 4096 int8, in tile order.
+void bm_tiles(benchmark::State& state) {
+  const auto path = static_cast<CpuPath>(state.range(0));
+  if (!cpu_has(path)) return state.SkipWithError("this CPU lacks the path");
+  set_cpu_path_for_test(path);
+  const auto ld = static_cast<size_t>(state.range(1));
+  const std::vector<int8_t> matrix(4096 * ld, 7);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(blake3_tiles(Digest{}, matrix.data(), 4096, 4096, ld));
+  }
+  state.SetLabel(std::string(to_text(path)));
+  report(state, size_t{4096} * 4096);
+}
+BENCHMARK(bm_tiles)->ArgsProduct({{0, 1, 2}, {4096, 4160}});
+
+}  // namespace
+}  // namespace gemmine::kernels
