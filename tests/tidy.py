@@ -26,8 +26,7 @@ SKIPPED = re.compile(r"^(\.git|\.cache|build.*|data|node_modules|__pycache__|ven
 # Word, where it does not apply (by path), what to write instead. Comments and strings are gone.
 BANNED = [
     # Private constructors need `unique_ptr<T>(new T)`; the RAII of libuv's handles is pool/loop*.
-    (r"^(?!.*unique_ptr<.*\(\s*new\b).*(?<!operator )\bnew\b\s*[\w(:]", r"^pool/loop",
-     "std::make_unique"),
+    (r"^(?!.*unique_ptr<.*\(\s*new\b).*(?<!operator )\bnew\b\s*[\w(:]", "^pool/loop", "an owner"),
     (r"(?<!operator )(?<!= )\bdelete\b", r"^pool/loop", "ownership by value or unique_ptr"),
     (r"\bstd::c(out|err|log)\b|\bf?printf\s*\(", r"(^|/)main\w*\.cc$|/cli/|/check\.h$|^tests/",
      "the log, or a returned string"),
