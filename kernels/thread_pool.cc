@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "kernels/check.h"
+#include "kernels/protocol_floats.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -20,25 +21,6 @@ void relax() {
   _mm_pause();
 #endif
 }
-
-// Round to nearest, all exceptions masked, denormals kept: the power-on value of MXCSR.
-class ProtocolFloats {
- public:
-#if defined(__x86_64__)
-  ProtocolFloats() : saved_(_mm_getcsr()) {
-    _mm_setcsr(0x1F80);
-  }
-  ~ProtocolFloats() {
-    _mm_setcsr(saved_);
-  }
-
- private:
-  unsigned saved_;
-#else
-  ProtocolFloats() {}
-  ~ProtocolFloats() {}
-#endif
-};
 
 uint64_t unclaimed(uint64_t claim) {
   return claim & UINT32_MAX;
