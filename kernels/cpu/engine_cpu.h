@@ -1,0 +1,105 @@
+// The CPU engine: PROTOCOL 3 by fused passes over exact products, on a pool of threads.
+//
+// Memory: the state (8 bytes a parameter for SGD, 12 for AdamW), 3 bytes a weight (committed, and
+// packed for both directions), and about 12 bytes per batch row and feature of every layer.
+#pragma once
+
+#include <string>
+
+#include "kernels/cpu/aligned.h"
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/passes.h"
+#include "kernels/engine.h"
+#include "kernels/thread_pool.h"
+
+namespace gemmine::kernels {
+
+class CpuEngine final : public Engine {
+ public:
+  // Labels must be below the number of classes (make_engine has looked). threads >= 1.
+  CpuEngine(const Program& program, ByteView train_records, int threads);
+
+  std::string_view name() const override { return "cpu"; }
+  Status load_state(std::span<const float> state, uint32_t steps_done) override;
+  Result<StepResult> run_step(StepKey key, const Digest* step_key) override;
+  Status read_state(std::span<float> state) override;
+  Result<Bytes> read_tensor(uint32_t position) override;
+
+  // Forward only; leaves the engine without a state to go on from. Errors: invalid.
+  Result<Evaluation> evaluate(std::span<const float> theta, ByteView test_records);
+
+ private:
+  // Everything a layer owns in a step. Hidden Y is kept after its ReLU, which is all that later
+  // passes ask for: the next real input, and whether Y > 0.
+  struct Layer {
+    uint32_t inputs = 0;
+    uint32_t outputs = 0;
+    AlignedVector<int8_t> x, w, g1, g2;            // committed, row-major
+    AlignedVector<float> sx, sw, b, s1, s2;        // committed
+    AlignedVector<float> y, dy;                    // [T, outputs]
+    AlignedVector<float> inv2, db;                 // [outputs]
+    AlignedVector<uint32_t> x_max, w_max, g2_max;  // bits of each group's absmax
+    Packed x_rows, x_columns, w_rows, w_columns, g1_rows, g2_columns;
+  };
+  // What an epilogue or a row task needs of the step.
+  struct Step {
+    StepKey key;
+    uint32_t step_id = 0;
+    size_t rows = 0;  // T, or fewer in evaluation's last batch
+    UpdateRates rates{};
+  };
+
+  static void reserve_packed(Layer& layer, size_t batch, bool passes_down);
+  Status check_state();
+  void measure_weights();
+  UpdateRates rates_of(StepKey key);
+
+  // Record of batch row i: bytes of its features, then the label.
+  const uint8_t* record(size_t row) const { return rows_[row]; }
+  void gather(StepKey key);
+  void embed();  // X_0's real input and its maxima, from the gathered records
+  Status quantise_input(uint32_t layer);
+  Status quantise_weights(uint32_t layer);
+  Status forward();
+  Status loss(float* mean);
+
+  Status backward();
+  Status quantise_gradient(uint32_t layer);
+  void update_weights(uint32_t layer);
+  void pass_gradient_down(uint32_t layer);
+  Status update_biases(uint32_t layer);
+
+  std::vector<Digest> commit(const Digest& step_key);
+  Masters masters(uint64_t offset);
+  const void* tensor_data(const TensorInfo& tensor) const;
+
+  Program program_;
+  ByteView records_;
+  ThreadPool pool_;
+  const Passes* passes_;
+  std::vector<Layer> layers_;
+  AlignedVector<float> state_;
+  AlignedVector<float> input_;  // the real X_0, [T, K_0]
+  AlignedVector<float> nll_;    // [T]
+  std::vector<const uint8_t*> rows_;
+  Step step_;
+  uint32_t steps_done_ = 0;
+  float power1_ = 1;  // AdamW's p1 and p2
+  float power2_ = 1;
+  bool loaded_ = false;
+  uint32_t worst_ = 0;  // absmax of what is not a group of its own: Y, moments
+};
+
+// A matmul epilogue that calls f(row0, rows, col0, cols, tile, ld); f must outlive the product.
+template <class F>
+MatmulEpilogue epilogue_of(const F& f) {
+  return {[](void* context, size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
+             size_t ld) { (*static_cast<const F*>(context))(row0, rows, col0, cols, tile, ld); },
+          const_cast<void*>(static_cast<const void*>(&f))};
+}
+
+// slot = max(slot, value), from several threads at once; no order, so no effect on the bits.
+void raise(uint32_t& slot, uint32_t value);
+Error not_finite(std::string_view tensor, uint32_t layer);
+
+}  // namespace gemmine::kernels

@@ -1,0 +1,105 @@
+// Backward and optimiser of the CPU engine (PROTOCOL 3.3, 3.4).
+#include <algorithm>
+
+#include "kernels/cpu/engine_cpu.h"
+#include "kernels/numerics.h"
+
+namespace gemmine::kernels {
+
+Status CpuEngine::backward() {
+  for (uint32_t l = program_.layers(); l-- > 0;) {
+    if (Status status = quantise_gradient(l); !status) return status.error();
+    if (l > 0) pass_gradient_down(l);
+    update_weights(l);
+    if (Status status = update_biases(l); !status) return status.error();
+  }
+  return Ok{};
+}
+
+// G1, G2, their scales, and db.
+Status CpuEngine::quantise_gradient(uint32_t l) {
+  Layer& layer = layers_[l];
+  const size_t n = layer.outputs;
+  pool_.run((n + kStripColumns - 1) / kStripColumns, [&](size_t strip) {
+    const size_t col = strip * kStripColumns;
+    const size_t count = std::min(kStripColumns, n - col);
+    passes_->columns(layer.dy.data() + col, n, step_.rows, count, layer.sx.data(),
+                     layer.db.data() + col, layer.g2_max.data() + col);
+  });
+  for (size_t c = 0; c < n; ++c) {
+    if (layer.g2_max[c] >= kNotFinite) return not_finite("the gradient by column", l);
+    const Scale scale = scale_of(layer.g2_max[c]);
+    layer.s2[c] = scale.s;
+    layer.inv2[c] = scale.inv;
+  }
+  const uint64_t seed = program_.spec().sr_seed;
+  const StochasticKey key1{seed, l * 16 + static_cast<uint32_t>(TensorKind::g1), step_.step_id};
+  const StochasticKey key2{seed, l * 16 + static_cast<uint32_t>(TensorKind::g2), step_.step_id};
+  pool_.run(step_.rows, [&](size_t t) {
+    const float* const dy = layer.dy.data() + t * n;
+    const auto row = static_cast<uint32_t>(t);
+    passes_->quantise_g2(dy, layer.sx[t], layer.inv2.data(), key2, row, n, layer.g2.data() + t * n);
+    if (l == 0) return;
+    const uint32_t max = passes_->scaled_absmax(dy, layer.sw.data(), n);
+    raise(worst_, max);
+    const Scale scale = scale_of(max < kNotFinite ? max : 0);
+    layer.s1[t] = scale.s;
+    passes_->quantise_g1(dy, layer.sw.data(), scale.inv, key1, row, n, layer.g1.data() + t * n);
+  });
+  if (worst_ >= kNotFinite) return not_finite("the gradient by row", l);
+  return Ok{};
+}
+
+// dX, masked into the dY of the layer below.
+void CpuEngine::pass_gradient_down(uint32_t l) {
+  Layer& layer = layers_[l];
+  Layer& below = layers_[l - 1];
+  pack(by_rows(layer.g1.data(), layer.outputs), step_.rows, layer.outputs, layer.g1_rows, pool_);
+  pack(by_columns(layer.w.data(), layer.inputs), layer.inputs, layer.outputs, layer.w_columns,
+       pool_);
+  const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
+                            size_t ld) {
+    for (size_t r = 0; r < rows; ++r) {
+      const size_t at = (row0 + r) * layer.inputs + col0;
+      passes_->backward(tile + r * ld, cols, layer.s1[row0 + r], below.y.data() + at,
+                        below.dy.data() + at);
+    }
+  };
+  matmul(layer.g1_rows, layer.w_columns, epilogue_of(epilogue), pool_);
+}
+
+// dW is never stored: each piece of the product goes straight through the optimiser, which also
+// measures the new weights for the next step's quantisation.
+void CpuEngine::update_weights(uint32_t l) {
+  Layer& layer = layers_[l];
+  pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, step_.rows, layer.g2_columns,
+       pool_);
+  pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, step_.rows, layer.x_columns, pool_);
+  std::fill(layer.w_max.begin(), layer.w_max.end(), 0);
+  const Masters all = masters(program_.weight_offset(l));
+  const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
+                            size_t ld) {
+    uint32_t worst = 0;
+    for (size_t r = 0; r < rows; ++r) {
+      const size_t n = row0 + r;
+      const size_t at = n * layer.inputs + col0;
+      const Masters here{all.w + at, all.m + at, all.v == nullptr ? nullptr : all.v + at};
+      const RowMaxima max =
+          passes_->update_weights(tile + r * ld, cols, layer.s2[n], step_.rates, here);
+      raise(layer.w_max[n], max.result);
+      worst = std::max(worst, max.all);
+    }
+    raise(worst_, worst);
+  };
+  matmul(layer.g2_columns, layer.x_columns, epilogue_of(epilogue), pool_);
+}
+
+Status CpuEngine::update_biases(uint32_t l) {
+  Layer& layer = layers_[l];
+  const RowMaxima max = passes_->update_biases(layer.db.data(), layer.outputs, step_.rates,
+                                               masters(program_.bias_offset(l)));
+  if (std::max(worst_, max.all) >= kNotFinite) return not_finite("the new state", l);
+  return Ok{};
+}
+
+}  // namespace gemmine::kernels

@@ -1,0 +1,127 @@
+// Forward, loss and evaluation of the CPU engine (PROTOCOL 3.3, 3.6).
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/engine_cpu.h"
+#include "kernels/numerics.h"
+#include "kernels/protocol_floats.h"
+
+namespace gemmine::kernels {
+
+void CpuEngine::gather(StepKey key) {
+  for (uint32_t i = 0; i < step_.rows; ++i)
+    rows_[i] = records_.data() + size_t{program_.record_index(key, i)} * program_.record_bytes();
+}
+
+void CpuEngine::embed() {
+  Layer& first = layers_[0];
+  const Spec& spec = program_.spec();
+  pool_.run(step_.rows, [&](size_t t) {
+    first.x_max[t] = passes_->features(record(t), first.inputs, spec.feature_scale,
+                                       spec.feature_shift, input_.data() + t * first.inputs);
+  });
+}
+
+Status CpuEngine::quantise_input(uint32_t l) {
+  Layer& layer = layers_[l];
+  const float* const real = l == 0 ? input_.data() : layers_[l - 1].y.data();
+  for (size_t t = 0; t < step_.rows; ++t) {
+    if (layer.x_max[t] >= kNotFinite) return not_finite("the input", l);
+  }
+  pool_.run(step_.rows, [&](size_t t) {
+    const Scale scale = scale_of(layer.x_max[t]);
+    layer.sx[t] = scale.s;
+    passes_->quantise_nearest(real + t * layer.inputs, layer.inputs, scale.inv,
+                              layer.x.data() + t * layer.inputs);
+  });
+  return Ok{};
+}
+
+Status CpuEngine::quantise_weights(uint32_t l) {
+  Layer& layer = layers_[l];
+  const float* const w = state_.data() + program_.weight_offset(l);
+  pool_.run(layer.outputs, [&](size_t n) {
+    const Scale scale = scale_of(layer.w_max[n]);
+    layer.sw[n] = scale.s;
+    passes_->quantise_nearest(w + n * layer.inputs, layer.inputs, scale.inv,
+                              layer.w.data() + n * layer.inputs);
+  });
+  const float* const b = state_.data() + program_.bias_offset(l);
+  std::copy(b, b + layer.outputs, layer.b.begin());
+  return Ok{};
+}
+
+Status CpuEngine::forward() {
+  embed();
+  for (uint32_t l = 0; l < program_.layers(); ++l) {
+    Layer& layer = layers_[l];
+    if (Status status = quantise_input(l); !status) return status.error();
+    if (Status status = quantise_weights(l); !status) return status.error();
+    pack(by_rows(layer.x.data(), layer.inputs), step_.rows, layer.inputs, layer.x_rows, pool_);
+    pack(by_rows(layer.w.data(), layer.inputs), layer.outputs, layer.inputs, layer.w_rows, pool_);
+    const bool hidden = l + 1 < program_.layers();
+    if (hidden) std::fill(layers_[l + 1].x_max.begin(), layers_[l + 1].x_max.end(), 0);
+    const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols,
+                              const int32_t* tile, size_t ld) {
+      uint32_t worst = 0;
+      for (size_t r = 0; r < rows; ++r) {
+        const size_t t = row0 + r;
+        const RowMaxima max = passes_->forward(tile + r * ld, cols, layer.sx[t],
+                                               layer.sw.data() + col0, layer.b.data() + col0,
+                                               hidden, layer.y.data() + t * layer.outputs + col0);
+        if (hidden) raise(layers_[l + 1].x_max[t], max.result);
+        worst = std::max(worst, max.all);
+      }
+      raise(worst_, worst);
+    };
+    matmul(layer.x_rows, layer.w_rows, epilogue_of(epilogue), pool_);
+    if (worst_ >= kNotFinite) return not_finite("the output", l);
+  }
+  return Ok{};
+}
+
+Status CpuEngine::loss(float* mean) {
+  Layer& last = layers_.back();
+  const float inv_t = 1.0F / static_cast<float>(step_.rows);
+  pool_.run(step_.rows, [&](size_t t) {
+    const size_t at = t * last.outputs;
+    passes_->loss(last.y.data() + at, last.outputs, record(t)[program_.inputs(0)], inv_t,
+                  last.dy.data() + at, &nll_[t]);
+  });
+  *mean = longsum(nll_.data(), step_.rows) * inv_t;
+  if (magnitude(*mean) >= kNotFinite) return not_finite("the loss", program_.layers() - 1);
+  return Ok{};
+}
+
+Result<Evaluation> CpuEngine::evaluate(std::span<const float> theta, ByteView test_records) {
+  const ProtocolFloats floats;
+  if (theta.size() != program_.parameters())
+    return Error{Errc::invalid_argument, "theta: not as many floats as the program has parameters"};
+  loaded_ = false;
+  worst_ = 0;
+  state_.assign(theta.begin(), theta.end());
+  if (Status status = check_state(); !status) return status.error();
+  measure_weights();
+  const size_t record_bytes = program_.record_bytes();
+  Evaluation out;
+  out.records = test_records.size() / record_bytes;
+  for (uint64_t first = 0; first < out.records; first += step_.rows) {
+    step_.rows = std::min<uint64_t>(program_.spec().batch, out.records - first);
+    for (size_t i = 0; i < step_.rows; ++i)
+      rows_[i] = test_records.data() + (first + i) * record_bytes;
+    float mean = 0;
+    if (Status status = forward(); !status) return status.error();
+    if (Status status = loss(&mean); !status) return status.error();
+    const Layer& last = layers_.back();
+    for (size_t t = 0; t < step_.rows; ++t) {
+      const float* const y = last.y.data() + t * last.outputs;
+      const auto best = std::max_element(y, y + last.outputs) - y;
+      out.correct += best == record(t)[program_.inputs(0)] ? 1 : 0;
+      out.loss += nll_[t];
+    }
+  }
+  if (out.records > 0) out.loss /= static_cast<double>(out.records);
+  return out;
+}
+
+}  // namespace gemmine::kernels

@@ -1,0 +1,83 @@
+#include "kernels/engine.h"
+
+#include <new>
+#include <system_error>
+
+#include "kernels/cpu/engine_cpu.h"
+#include "kernels/engine_check.h"
+#include "kernels/engine_reference.h"
+
+namespace gemmine::kernels {
+namespace {
+
+constexpr std::string_view kCheckPrefix = "check:";
+
+// Once per engine, so that no step has to look at a label again.
+Status check_labels(const Program& program, ByteView records) {
+  const size_t record_bytes = program.record_bytes();
+  const uint32_t classes = program.spec().widths.back();
+  for (size_t i = 0; i * record_bytes < records.size(); ++i) {
+    const uint8_t label = records[i * record_bytes + record_bytes - 1];
+    if (label >= classes)
+      return Error{Errc::invalid_argument, "records: record " + std::to_string(i) + " has label " +
+                                               std::to_string(label) + ", there are " +
+                                               std::to_string(classes) + " classes"};
+  }
+  return Ok{};
+}
+
+Result<std::unique_ptr<Engine>> build(std::string_view name, const Program& program,
+                                      ByteView records, int threads) {
+  if (name == "cpu") return {std::make_unique<CpuEngine>(program, records, threads)};
+  if (name == "reference") return {std::make_unique<ReferenceEngine>(program, records)};
+  if (name.starts_with(kCheckPrefix)) {
+    auto checked = build(name.substr(kCheckPrefix.size()), program, records, threads);
+    if (!checked) return checked.error();
+    return {std::make_unique<CheckEngine>(
+        program, std::make_unique<ReferenceEngine>(program, records), std::move(checked.value()))};
+  }
+  return Error{Errc::unsupported, "engine: \"" + std::string(name) +
+                                      "\" is not one of cpu, reference, check:<engine>"};
+}
+
+// boundary: the standard library throws when memory or threads run out.
+template <class F>
+auto without_exceptions(F&& f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const std::bad_alloc&) {
+    return Error{Errc::out_of_memory, "engine: the model and batch do not fit into memory"};
+  } catch (const std::exception& error) {
+    return Error{Errc::unsupported, std::string("engine: ") + error.what()};
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const Program& program,
+                                            ByteView train_records, int threads) {
+  if (threads < 1 || threads > kPoolThreadsMax)
+    return Error{Errc::invalid_argument, "threads must be in 1 … 1024"};
+  if (train_records.size() != uint64_t{program.spec().records} * program.record_bytes())
+    return Error{Errc::invalid_argument,
+                 "records: " + std::to_string(train_records.size()) + " bytes are not " +
+                     std::to_string(program.spec().records) + " records of " +
+                     std::to_string(program.record_bytes())};
+  if (Status status = check_labels(program, train_records); !status) return status.error();
+  return without_exceptions([&] { return build(name, program, train_records, threads); });
+}
+
+Result<Evaluation> evaluate(const Program& program, std::span<const float> theta,
+                            ByteView test_records, int threads) {
+  if (threads < 1 || threads > kPoolThreadsMax)
+    return Error{Errc::invalid_argument, "threads must be in 1 … 1024"};
+  if (test_records.size() % program.record_bytes() != 0)
+    return Error{Errc::invalid_argument, "records: not a whole number of them"};
+  if (Status status = check_labels(program, test_records); !status) return status.error();
+  return without_exceptions([&]() -> Result<Evaluation> {
+    CpuEngine engine(program, test_records, threads);
+    return engine.evaluate(theta, test_records);
+  });
+}
+
+}  // namespace gemmine::kernels

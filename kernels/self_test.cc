@@ -1,0 +1,91 @@
+#include "kernels/self_test.h"
+
+#include <array>
+#include <vector>
+
+#include "kernels/blake3.h"
+#include "kernels/engine.h"
+
+namespace gemmine::kernels {
+namespace {
+
+// BLAKE3 of everything both runs said; tests/unit/kernels/self_test_test.cc holds every engine
+// to it.
+constexpr std::string_view kGolden =
+    "9608bc09e4e9df0a11ee4c924b2c8b4c76b68ed90d2fb50424d6ced3fe360add";
+
+Spec small_spec(Optimiser optimiser) {
+  return {
+      .widths = {70, 40, 21, 7},
+      .records = 50,
+      .feature_scale = 0x1p-6F,
+      .feature_shift = -0.5F,
+      .optimiser = optimiser,
+      .lr = optimiser == Optimiser::sgd ? 0.125F : 0.0078125F,
+      .beta1 = 0.875F,
+      .beta2 = 0.9375F,
+      .eps = 0x1p-20F,
+      .wd = 0x1p-8F,
+      .warmup = 2,
+      .batch = 37,
+      .steps_per_lease = 3,
+      .slots = 2,
+      .rounds = 2,
+      .init_seed = 0x0123456789abcdef,
+      .data_seed = 0xfedcba9876543210,
+      .sr_seed = 0x5a5a5a5a12345678,
+  };
+}
+
+Bytes small_records(const Program& program) {
+  Bytes out;
+  uint32_t x = 1;
+  for (uint32_t r = 0; r < program.spec().records; ++r) {
+    for (uint32_t c = 0; c + 1 < program.record_bytes(); ++c) {
+      x = x * 1664525 + 1013904223;
+      out.push_back(static_cast<uint8_t>(x >> 24));
+    }
+    out.push_back(static_cast<uint8_t>(r % program.spec().widths.back()));
+  }
+  return out;
+}
+
+Status run(std::string_view name, Optimiser optimiser, int threads, Blake3& said) {
+  const Result<Program> made = Program::make(small_spec(optimiser));
+  GEMMINE_CHECK(made.ok());
+  const Program& program = made.value();
+  const Bytes records = small_records(program);
+  auto engine = make_engine(name, program, records, threads);
+  if (!engine) return engine.error();
+  std::vector<float> state = program.initial_theta();
+  state.resize(program.state_floats(), 0.0F);
+  if (Status status = engine.value()->load_state(state, 0); !status) return status.error();
+  for (uint32_t step = 0; step < program.spec().steps_per_lease; ++step) {
+    const Digest key = blake3({reinterpret_cast<const uint8_t*>(&step), sizeof step});
+    const Result<StepResult> result =
+        engine.value()->run_step({.round = 1, .slot = 1, .step = step}, &key);
+    if (!result) return result.error();
+    for (const Digest& root : result.value().roots)
+      said.update(root.view());
+    said.update(as_bytes(std::span(&result.value().loss, 1)));
+  }
+  if (Status status = engine.value()->read_state(state); !status) return status.error();
+  said.update(as_bytes(std::span(state)));
+  return Ok{};
+}
+
+}  // namespace
+
+Status self_test(std::string_view engine, int threads) {
+  Blake3 said;
+  for (const Optimiser optimiser : {Optimiser::sgd, Optimiser::adamw}) {
+    if (Status status = run(engine, optimiser, threads, said); !status) return status.error();
+  }
+  const std::string digest = to_hex(said.finish().view());
+  if (digest == kGolden) return Ok{};
+  return Error{Errc::invalid, "self-test: engine " + std::string(engine) +
+                                  " computes other bits than the protocol (" + digest +
+                                  "); do not use it here"};
+}
+
+}  // namespace gemmine::kernels
