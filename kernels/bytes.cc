@@ -12,6 +12,11 @@ int nibble(char c) {
 
 }  // namespace
 
+Writer& Writer::put_raw(ByteView bytes) {
+  out_.insert(out_.end(), bytes.begin(), bytes.end());
+  return *this;
+}
+
 std::string to_hex(ByteView bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string out;

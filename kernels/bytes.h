@@ -59,14 +59,10 @@ class Writer {
     static_assert(std::is_integral_v<T> || std::is_enum_v<T>);
     uint8_t raw[sizeof(T)];
     std::memcpy(raw, &value, sizeof(T));
-    out_.insert(out_.end(), raw, raw + sizeof(T));
-    return *this;
+    return put_raw(raw);
   }
   Writer& put_f32(float value) { return put(std::bit_cast<uint32_t>(value)); }
-  Writer& put_raw(ByteView bytes) {
-    out_.insert(out_.end(), bytes.begin(), bytes.end());
-    return *this;
-  }
+  Writer& put_raw(ByteView bytes);  // Not inline: g++ 12 sees overflows in inlined insert chains.
   Writer& put_digest(const Digest& digest) { return put_raw(digest.bytes); }
   Writer& put_text(std::string_view text) {
     GEMMINE_CHECK(text.size() <= UINT16_MAX);
