@@ -1,0 +1,394 @@
+"""Numerics GN-1, the step program of architecture 1 and its optimisers (PROTOCOL 1.5, 2, 3).
+
+Every float operation is one NumPy operation on float32 arrays: NumPy rounds each on its own, keeps
+denormals and does not contract. No np.sum, np.dot or Python float touches a float tensor: their
+order and precision are not ours.
+"""
+import numpy as np
+
+from b3 import b3k
+
+F = np.float32
+U32 = np.uint32
+U64 = np.uint64
+SGD, ADAMW = 1, 2
+X, SX, W, SW, B, G1, S1, G2, S2 = range(9)  # the n of PROTOCOL 3.3
+INT8 = (X, W, G1, G2)
+
+
+class InvalidStep(Exception):
+    """A NaN or infinity where PROTOCOL 2.1 forbids it."""
+
+
+def f32(value):
+    """The float32 of a hexadecimal literal that is exactly one."""
+    exact = float.fromhex(value)
+    assert float(F(exact)) == exact, value
+    return F(exact)
+
+
+def floats(values):
+    return np.asarray(values, F)
+
+
+def bits(x):
+    return np.ascontiguousarray(x, F).view(U32)
+
+
+def from_bits(x):
+    return np.ascontiguousarray(x, U32).view(F)
+
+
+def require_finite(*arrays):
+    for a in arrays:
+        if not np.isfinite(a).all():
+            raise InvalidStep()
+
+
+# Philox4x32-7 (1.5)
+
+def philox(seed, c0, c1, c2, c3):
+    """Four uint32 arrays; the counters broadcast."""
+    c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(c, U64) for c in (c0, c1, c2, c3)))
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    low, half = U64(0xFFFFFFFF), U64(32)
+    for _ in range(7):
+        p0, p1 = U64(0xD2511F53) * c0, U64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = ((p1 >> half) ^ c1 ^ U64(k0), p1 & low,
+                          (p0 >> half) ^ c3 ^ U64(k1), p0 & low)
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return tuple(c.astype(U32) for c in (c0, c1, c2, c3))
+
+
+# Numbers (2)
+
+def rni(x):
+    """Nearest integer, ties to even, for |x| < 2^22; int32."""
+    return bits(x + f32("0x1.8p23")).view(np.int32) - np.int32(0x4B400000)
+
+
+def scale_of_max(a):
+    """(s, inv) of an array of group maxima."""
+    small = a <= f32("0x1p-100")
+    safe = np.where(small, F(63), a)
+    s = safe / F(63)
+    inv = F(1) / s
+    return np.where(small, F(0), s), np.where(small, F(0), inv)
+
+
+def group_max(v, axis):
+    return from_bits((bits(v) & U32(0x7FFFFFFF)).max(axis=axis))
+
+
+def round_nearest(v, inv):
+    return np.clip(rni(v * inv), -63, 63).astype(np.int8)
+
+
+def stochastic_round(v, inv, u):
+    scaled = (v * inv) * F(65536)
+    return np.clip((rni(scaled) + u.astype(np.int32)) >> 16, -63, 63).astype(np.int8)
+
+
+def stochastic_bits(sr_seed, rows, cols, total_cols, tensor_id, step_id):
+    """u (2.5) of the elements rows × cols of a tensor with total_cols columns."""
+    r, c = np.asarray(rows, np.int64)[:, None], np.asarray(cols, np.int64)[None, :]
+    group, half, word, lane = c // 128, c % 128 // 64, c % 64 // 16, c % 16
+    counter = (r * ((total_cols + 127) // 128) + group) * 16 + lane
+    w = np.choose(np.broadcast_to(word, counter.shape),
+                  philox(sr_seed, counter, tensor_id, step_id, 0x5352))
+    return np.where(half == 0, w & U32(0xFFFF), w >> U32(16))
+
+
+def polynomial(p, x, coefficients):
+    for c in coefficients:
+        p = p * x + f32(c) if c[0] != "-" else p * x - f32(c[1:])
+    return p
+
+
+def exp(x):
+    x = np.where(x > F(88), F(88), x)
+    x = np.where(x < F(-87), F(-87), x)
+    n = rni(x * f32("0x1.715476p+0"))
+    f = n.astype(F)
+    r = (x - f * f32("0x1.63p-1")) + f * f32("0x1.bd0106p-13")
+    p = polynomial(f32("0x1.a0d2cep-13"), r,
+                   ("0x1.6e879cp-10", "0x1.11121p-7", "0x1.555382p-5", "0x1.555554p-3", "0x1p-1"))
+    y = (p * (r * r) + r) + F(1)
+    return y * from_bits((n + np.int32(127)).astype(U32) << U32(23))
+
+
+def log(x):
+    e = (bits(x) >> U32(23)).astype(np.int32) - np.int32(126)
+    m = from_bits((bits(x) & U32(0x807FFFFF)) | U32(126 << 23))
+    small = m < f32("0x1.6a09e6p-1")
+    e = np.where(small, e - np.int32(1), e)
+    m = np.where(small, (m + m) - F(1), m - F(1))
+    z = m * m
+    p = polynomial(f32("0x1.204376p-4"), m,
+                   ("-0x1.d7a37p-4", "0x1.de4a34p-4", "-0x1.fcba9ep-4", "0x1.23d37ep-3",
+                    "-0x1.555cap-3", "0x1.999d58p-3", "-0x1.fffff8p-3", "0x1.555554p-2"))
+    y = (p * m) * z
+    y = y - e.astype(F) * f32("0x1.bd0106p-13")
+    y = y - F(0.5) * z
+    y = m + y
+    return y + e.astype(F) * f32("0x1.63p-1")
+
+
+def rowsum(x):
+    """Along the last axis (2.8)."""
+    lanes = np.zeros(x.shape[:-1] + (32,), F)
+    for i in range(x.shape[-1]):
+        lanes[..., i % 32] += x[..., i]
+    for s in (16, 8, 4, 2, 1):
+        lanes[..., :s] += lanes[..., s:2 * s]
+    return lanes[..., 0].copy()
+
+
+def longsum(x):
+    while len(x) > 4096:
+        x = np.array([rowsum(x[i:i + 4096]) for i in range(0, len(x), 4096)], F)
+    return rowsum(x)
+
+
+def colsum(x):
+    acc = np.zeros(x.shape[1:], F)
+    for first in range(0, len(x), 32):
+        p = np.zeros(x.shape[1:], F)
+        for row in x[first:first + 32]:
+            p = p + row
+        acc = acc + p
+    return acc
+
+
+def product(a, b):
+    """Σ_k a[i, k]·b[j, k] as float32 (2.9): exact in int64, and converted once."""
+    return np.matmul(a.astype(np.int64), b.astype(np.int64).T).astype(np.int32).astype(F)
+
+
+# The program (3). A spec is any object with the fields of a job (records.Job).
+
+def tensors(spec):
+    """(layer, n, rows, cols) in trace order (4.3)."""
+    out, t = [], spec.batch
+    for l in range(spec.layers):
+        k, n = spec.widths[l], spec.widths[l + 1]
+        out += [(l, X, t, k), (l, SX, t, 1), (l, W, n, k), (l, SW, n, 1), (l, B, n, 1)]
+    for l in reversed(range(spec.layers)):
+        n = spec.widths[l + 1]
+        if l > 0:
+            out += [(l, G1, t, n), (l, S1, t, 1)]
+        out += [(l, G2, t, n), (l, S2, n, 1)]
+    return out
+
+
+def tensor_bytes(array):
+    """Committed byte string (4.1): tile order for int8, elements in order for f32."""
+    if array.dtype != np.int8:
+        return array.astype("<f4").tobytes()
+    rows, cols = array.shape
+    padded = np.zeros(((rows + 15) // 16 * 16, (cols + 63) // 64 * 64), np.int8)
+    padded[:rows, :cols] = array
+    return b"".join(padded[:, c:c + 64].tobytes() for c in range(0, padded.shape[1], 64))
+
+
+def macs_per_step(spec):
+    return sum(spec.batch * spec.widths[l] * spec.widths[l + 1] * (3 if l > 0 else 2)
+               for l in range(spec.layers))
+
+
+def parameter_count(spec):
+    return sum((k + 1) * n for k, n in zip(spec.widths, spec.widths[1:]))
+
+
+def layout(spec):
+    """Slices of θ: (layer, W or B, first, last)."""
+    out, at = [], 0
+    for l in range(spec.layers):
+        k, n = spec.widths[l], spec.widths[l + 1]
+        out += [(l, W, at, at + k * n), (l, B, at + k * n, at + k * n + n)]
+        at += k * n + n
+    return out
+
+
+def split(spec, theta):
+    """({l: W_l}, {l: b_l}) as views of θ."""
+    ws, bs = {}, {}
+    for l, n, first, last in layout(spec):
+        if n == W:
+            ws[l] = theta[first:last].reshape(spec.widths[l + 1], spec.widths[l])
+        else:
+            bs[l] = theta[first:last]
+    return ws, bs
+
+
+def initial_theta(spec):
+    theta = np.zeros(parameter_count(spec), F)
+    for l, n, first, last in layout(spec):
+        if n == W:
+            e = np.arange(last - first)
+            u = np.choose(e % 4, philox(spec.init_seed, e // 4, l, 0, 0x494E))
+            unit = (u >> U32(8)).astype(F) * f32("0x1p-23") - F(1)
+            theta[first:last] = unit * np.sqrt(F(6) / F(spec.widths[l]))
+    return theta
+
+
+def state_floats(spec):
+    return parameter_count(spec) * (2 if spec.optimiser == SGD else 3)
+
+
+def step_id(spec, round_, slot, h):
+    return (round_ * spec.slots + slot) * spec.steps_per_lease + h
+
+
+def learning_rate(spec, round_, h):
+    t, total = round_ * spec.steps_per_lease + h, spec.rounds * spec.steps_per_lease
+    if t < spec.warmup:
+        return F(spec.lr) * (F(t + 1) / F(spec.warmup))
+    return F(spec.lr) * (F(total - t) / F(total - spec.warmup))
+
+
+def record_indices(spec, step):
+    w = philox(spec.data_seed, np.arange(spec.batch), step, 0, 0x4241)[0].astype(U64)
+    return ((w * U64(spec.n_train)) >> U64(32)).astype(np.int64)
+
+
+def inputs(spec, records):
+    """(X_0 before quantisation, labels) of rows of record bytes."""
+    k = spec.widths[0]
+    x = records[:, :k].astype(F) * F(spec.feature_scale) + F(spec.feature_shift)
+    return x, records[:, k].astype(np.int64)
+
+
+def relu(y):
+    return np.where(y > 0, y, F(0))
+
+
+def forward(spec, theta, x, out):
+    """Fills out[l, n] with the forward tensors, out[l, "y"] with the outputs; returns the logits."""
+    ws, bs = split(spec, theta)
+    for l in range(spec.layers):
+        sx, inv = scale_of_max(group_max(x, 1))
+        out[l, X], out[l, SX] = round_nearest(x, inv[:, None]), sx
+        sw, inv = scale_of_max(group_max(ws[l], 1))
+        out[l, W], out[l, SW], out[l, B] = round_nearest(ws[l], inv[:, None]), sw, bs[l].copy()
+        y = linear(out[l, X], sx, out[l, W], sw, out[l, B])
+        out[l, "y"] = y
+        x = relu(y)
+    return y
+
+
+def linear(qx, sx, qw, sw, b):
+    return product(qx, qw) * (sx[:, None] * sw[None, :]) + b[None, :]
+
+
+def softmax(z):
+    """(m, e, Z) by row."""
+    m = z.max(axis=1)
+    e = exp(z - m[:, None])
+    return m, e, rowsum(e)
+
+
+def loss_rows(z, labels):
+    """nll of rows of logits."""
+    m, _, total = softmax(z)
+    return log(total) - (z[np.arange(len(z)), labels] - m)
+
+
+def loss_gradient(spec, z, labels):
+    """dY_{L−1} of rows of logits."""
+    _, e, total = softmax(z)
+    target = (labels[:, None] == np.arange(z.shape[1])).astype(F)
+    return (e / total[:, None] - target) * (F(1) / F(spec.batch))
+
+
+def backward(spec, dy, step, out):
+    """Fills out with the backward tensors; returns ({l: dW_l}, {l: db_l})."""
+    dws, dbs = {}, {}
+    rows = np.arange(spec.batch)
+    for l in reversed(range(spec.layers)):
+        n = spec.widths[l + 1]
+        cols = np.arange(n)
+        dbs[l] = colsum(dy)
+        v = dy * out[l, SX][:, None]
+        s2, inv = scale_of_max(group_max(v, 0))
+        u = stochastic_bits(spec.sr_seed, rows, cols, n, 16 * l + G2, step)
+        out[l, G2], out[l, S2] = stochastic_round(v, inv[None, :], u), s2
+        dws[l] = product(out[l, G2].T, out[l, X].T) * s2[:, None]
+        if l > 0:
+            v = dy * out[l, SW][None, :]
+            s1, inv = scale_of_max(group_max(v, 1))
+            u = stochastic_bits(spec.sr_seed, rows, cols, n, 16 * l + G1, step)
+            out[l, G1], out[l, S1] = stochastic_round(v, inv[:, None], u), s1
+            dx = product(out[l, G1], out[l, W].T) * s1[:, None]
+            dy = np.where(out[l - 1, "y"] > 0, dx, F(0))
+    return dws, dbs
+
+
+class Lease:
+    """The state of one lease while its steps run: θ, moments, and the powers of AdamW."""
+
+    def __init__(self, spec, theta, round_, slot):
+        self.spec, self.round, self.slot, self.h = spec, round_, slot, 0
+        self.state = np.zeros(state_floats(spec), F)
+        self.state[:len(theta)] = theta
+        self.p1 = self.p2 = F(1)
+
+    @property
+    def theta(self):
+        return self.state[:parameter_count(self.spec)]
+
+    def state_bytes(self):
+        return self.state.astype("<f4").tobytes()
+
+    def step(self, train):
+        """Runs local step h. train: [n_train, K_0 + 1] bytes. Returns (loss, {(l, n): tensor})."""
+        spec, out = self.spec, {}
+        step = step_id(spec, self.round, self.slot, self.h)
+        x, labels = inputs(spec, train[record_indices(spec, step)])
+        z = forward(spec, self.theta, x, out)
+        loss = longsum(loss_rows(z, labels)) * (F(1) / F(spec.batch))
+        gradients = backward(spec, loss_gradient(spec, z, labels), step, out)
+        require_finite(np.array([loss]), *(out[l, n] for l, n, _, _ in tensors(spec)))
+        self._update(*gradients)
+        require_finite(self.state)
+        self.h += 1
+        return loss, out
+
+    def _update(self, dws, dbs):
+        spec, count = self.spec, parameter_count(self.spec)
+        lr = learning_rate(spec, self.round, self.h)
+        self.p1, self.p2 = self.p1 * F(spec.beta1), self.p2 * F(spec.beta2)
+        for l, n, a, b in layout(spec):
+            g = (dws[l] if n == W else dbs[l]).reshape(-1)
+            w, decays = self.state[a:b], n == W
+            moments = [self.state[count * i + a:count * i + b]
+                       for i in range(1, len(self.state) // count)]
+            (self._sgd if spec.optimiser == SGD else self._adamw)(w, g, lr, decays, *moments)
+
+    def _sgd(self, w, g, lr, decays, m):
+        if decays:
+            g = g + F(self.spec.wd) * w
+        m[:] = F(self.spec.beta1) * m + g
+        w[:] = w - lr * m
+
+    def _adamw(self, w, g, lr, decays, m, v):
+        b1, b2 = F(self.spec.beta1), F(self.spec.beta2)
+        m[:] = b1 * m + (F(1) - b1) * g
+        v[:] = b2 * v + (F(1) - b2) * (g * g)
+        u = m * (F(1) / (F(1) - self.p1))
+        u = u / (np.sqrt(v * (F(1) / (F(1) - self.p2))) + F(self.spec.eps))
+        w[:] = w - lr * (u + F(self.spec.wd) * w) if decays else w - lr * u
+
+
+def tensor_roots(spec, key, out):
+    return [b3k(key, tensor_bytes(out[l, n])) for l, n, _, _ in tensors(spec)]
+
+
+def evaluate(spec, theta, test):
+    """Correct predictions (3.6)."""
+    correct = 0
+    for first in range(0, len(test), spec.batch):
+        x, labels = inputs(spec, test[first:first + spec.batch])
+        z = forward(spec, theta, x, {})
+        correct += int((z.argmax(axis=1) == labels).sum())
+    return correct

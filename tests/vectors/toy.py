@@ -1,0 +1,115 @@
+"""The toy jobs of the golden files: their data, keys, leases and shares."""
+from types import SimpleNamespace
+
+import numpy as np
+
+import audit
+import b3
+import ed25519
+import gn1
+import records
+
+POOL, AUDITOR = b"\x01" * 32, b"\x0a" * 32
+MINERS = [b"\x02" * 32, b"\x03" * 32]  # by slot
+MASTER = b"\x07" * 32
+WIDTHS = (37, 48, 24, 10)
+START_MS = 1_800_000_000_000
+ACCOUNTS = ["alice", "bob"]
+
+
+def public(seed):
+    return ed25519.public_key(seed)
+
+
+def data_blob(first, count):
+    """Records first … first+count−1: feature byte i of the stream is a formula, so is the label."""
+    k = WIDTHS[0]
+    i = np.arange(first * k, (first + count) * k, dtype=np.int64)
+    features = (i * i * 7 + i * 13 + (i >> 8) * 31) % 256
+    r = np.arange(first, first + count)
+    labels = (r * 7 + r // 10) % WIDTHS[-1]
+    return np.concatenate([features.reshape(count, k), labels[:, None]], 1).astype(np.uint8)
+
+
+TRAIN, TEST = data_blob(0, 200), data_blob(200, 50)
+
+
+def job(optimiser, **changes):
+    fields = dict(
+        name="toy-sgd" if optimiser == gn1.SGD else "toy-adamw", widths=WIDTHS,
+        train_address=b3.b3(TRAIN.tobytes()), n_train=200,
+        test_address=b3.b3(TEST.tobytes()), n_test=50,
+        feature_scale=gn1.f32("0x1p-7"), feature_shift=gn1.F(-1), optimiser=optimiser,
+        batch=33, steps_per_lease=5, steps_per_share=2, slots=2, rounds=2,
+        init_seed=0x0123456789ABCDEF, data_seed=0xFEDCBA9876543210, sr_seed=0xA5A5A5A55A5A5A5A,
+        replay_ppm=200000, spot_ppm=500000, spot_blocks=4, probation_shares=2, vest_leases=1,
+        lease_ms=600000, answer_ms=30000, price_per_tmac=10**10, fee_ppm=15000, warmup=3)
+    if optimiser == gn1.SGD:
+        fields.update(lr=gn1.F(0.05), beta1=gn1.F(0.9), beta2=gn1.F(0), eps=gn1.F(0),
+                      wd=gn1.F(0.0005))
+    else:
+        fields.update(lr=gn1.F(0.003), beta1=gn1.F(0.9), beta2=gn1.F(0.999), eps=gn1.F(1e-8),
+                      wd=gn1.F(0.01))
+    fields.update(changes)
+    return records.Job(**fields)
+
+
+def make_lease(job_, round_, slot, serial, theta, issued_ms, miner=None):
+    secret = audit.lease_secret(MASTER, serial)
+    lease = records.Lease(
+        job_id=job_.id, pool_key=public(POOL), miner_key=public(miner or MINERS[slot]),
+        round=round_, slot=slot, serial=serial, theta_root=b3.b3(records.theta_bytes(theta)),
+        steps=job_.steps_per_lease, issued_ms=issued_ms, deadline_ms=issued_ms + job_.lease_ms,
+        coin_commit=audit.coin_commit(secret))
+    return lease.sign(POOL)
+
+
+def run_share(job_, lease, running, index, theta, miner):
+    """Runs share `index` on `running` (a gn1.Lease) and signs it."""
+    first = index * job_.steps_per_share
+    steps = min(first + job_.steps_per_share, job_.steps_per_lease) - first
+    run = SimpleNamespace(lease=lease, theta=theta, train=TRAIN.tobytes(), delta=b"",
+                          state_before=running.state_bytes(), digests=[], roots=[], losses=[],
+                          tensors=[])
+    before, total = records.state_root(running.state), None
+    for h in range(first, first + steps):
+        loss, out = running.step(TRAIN)
+        key = records.step_key(lease.id, h)
+        roots = gn1.tensor_roots(job_, key, out)
+        total = loss if total is None else total + loss
+        run.losses.append(loss)
+        run.roots.append(roots)
+        run.digests.append(records.step_digest(key, roots, loss))
+        run.tensors.append([gn1.tensor_bytes(out[l, n]) for l, n, _, _ in gn1.tensors(job_)])
+    run.state_after = running.state_bytes()
+    delta_root = records.ZERO
+    if first + steps == job_.steps_per_lease:
+        run.delta = records.make_delta(running.theta, theta)
+        delta_root = b3.b3(run.delta)
+    run.share = records.Share(
+        lease_id=lease.id, index=index, first_step=first, steps=steps, state_before=before,
+        state_after=records.state_root(running.state),
+        trace_root=b3.b3k(records.share_key(lease.id, first), b"".join(run.digests)),
+        loss=total / gn1.F(steps), macs=gn1.macs_per_step(job_) * steps,
+        delta_root=delta_root).sign(miner)
+    return run
+
+
+def run_lease(job_, lease, theta, miner):
+    running = gn1.Lease(job_, theta, lease.round, lease.slot)
+    return [run_share(job_, lease, running, i, theta, miner)
+            for i in range(job_.shares_per_lease)]
+
+
+def run_job(job_):
+    """Thetas by round (the last is final) and runs[round][slot] = list of share runs."""
+    thetas, runs = [gn1.initial_theta(job_)], []
+    for round_ in range(job_.rounds):
+        row = []
+        for slot in range(job_.slots):
+            serial = round_ * job_.slots + slot
+            lease = make_lease(job_, round_, slot, serial, thetas[-1], START_MS + 1000 * serial)
+            row.append(run_lease(job_, lease, thetas[-1], MINERS[slot]))
+        runs.append(row)
+        thetas.append(records.merge(thetas[-1], [r[-1].delta for r in row], job_.slots))
+    return thetas, runs
