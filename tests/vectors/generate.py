@@ -172,11 +172,13 @@ def openings(job, runs):
     g.put("# opening NAME", "round slot share | step position (-1: delta) row col group | bytes")
     g.put("# corrupt NAME N", "opening | offset xor cut append(hex) | outcome")
     places = {(l, n): p for p, (l, n, _, _) in enumerate(gn1.tensors(job))}
-    cases = {"x_first": (0, 0, 0, 1, (0, gn1.X), 2, 0, 0), "x_hidden": (0, 1, 1, 0, (1, gn1.X), 1, 0, 5),
+    cases = {"x_first": (0, 0, 0, 1, (0, gn1.X), 2, 0, 0),
+             "x_hidden": (0, 1, 1, 0, (1, gn1.X), 1, 0, 5),
              "w": (1, 0, 1, 0, (1, gn1.W), 1, 0, 3), "g1_last": (0, 0, 1, 1, (2, gn1.G1), 0, 0, 7),
              "g1_hidden": (1, 1, 2, 0, (1, gn1.G1), 2, 0, 0),
              "g2_last": (1, 0, 0, 1, (2, gn1.G2), 1, 0, 9),
-             "g2_hidden": (0, 0, 0, 0, (0, gn1.G2), 0, 0, 20), "delta": (1, 1, 2, 0, None, 25, 0, 0)}
+             "g2_hidden": (0, 0, 0, 0, (0, gn1.G2), 0, 0, 20),
+             "delta": (1, 1, 2, 0, None, 25, 0, 0)}
     for name, (r, slot, i, step, place, row, col, group) in cases.items():
         run = runs[r][slot][i]
         choice = audit.SimpleNamespace(step=step, position=None if place is None else places[place],

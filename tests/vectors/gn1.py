@@ -264,7 +264,7 @@ def relu(y):
 
 
 def forward(spec, theta, x, out):
-    """Fills out[l, n] with the forward tensors, out[l, "y"] with the outputs; returns the logits."""
+    """Fills out[l, n] with forward tensors, out[l, "y"] with the outputs; returns the logits."""
     ws, bs = split(spec, theta)
     for l in range(spec.layers):
         sx, inv = scale_of_max(group_max(x, 1))
