@@ -31,10 +31,11 @@ class Golden:
 def token(value):
     if isinstance(value, (bytes, bytearray)):
         return value.hex() or "-"
-    if isinstance(value, np.floating):
-        assert value.dtype == F
+    if isinstance(value, (np.floating, np.ndarray)):  # a float32, or an array of just one
+        assert value.dtype == F and value.size == 1
         return f"{int(gn1.bits(value).reshape(-1)[0]):08x}"
-    return str(int(value)) if not isinstance(value, str) else value
+    assert isinstance(value, (str, int, np.integer))
+    return str(value)
 
 
 def bit_tokens(array):
