@@ -18,10 +18,10 @@ namespace {
 constexpr std::align_val_t kAlignment{64};
 
 // Part of b kept in the second-level cache while rows of a pass over it.
-constexpr size_t kCachedBytes = 512 << 10;
+constexpr size_t kCachedBytes = 640 << 10;
 // Quads of one pass over k: long enough that reading and writing c in between costs little.
 constexpr size_t kQuadsMax = 1024;
-constexpr size_t kRowsMax = 256;
+constexpr size_t kRowsMax = 512;
 constexpr size_t kColumnStep = 48;  // what the widest inner loop takes at once
 static_assert(kTileColumnsMax % kColumnStep == 0 && kColumnStep % kPackedLanes == 0);
 
@@ -105,8 +105,11 @@ class Product {
   }
 
   void run_strip(const MatmulBlock& strip, size_t quad, int32_t* out, size_t ld) const {
+    const size_t panel = strip.row0 / kPackedLanes;
+    const size_t next_panel = panel + 1 < a_.panels() ? panel + 1 : panel;
     kernels_.tile({
-        .a = a_.panel(strip.row0 / kPackedLanes) + quad * kPackedQuadBytes,
+        .a = a_.panel(panel) + quad * kPackedQuadBytes,
+        .a_next = a_.panel(next_panel) + quad * kPackedQuadBytes,
         .a_sums = a_.sums().data() + strip.row0,
         .b = b_.panel(strip.col0 / kPackedLanes) + quad * kPackedQuadBytes,
         .b_sums = b_.sums().data() + strip.col0,

@@ -45,9 +45,11 @@ void tile_bytes(const TileJob& job, const uint8_t* a, const int8_t* b, const int
                 int32_t* c) {
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i sums[kRows][2];
+#pragma GCC unroll 8
   for (size_t s = 0; s < 2; ++s) {
     const __m256i shift = _mm256_slli_epi32(load(b_sums + 8 * s), 6);
     const __m256i first = _mm256_sub_epi32(_mm256_setzero_si256(), shift);
+#pragma GCC unroll 8
     for (size_t r = 0; r < kRows; ++r) {
       sums[r][s] = job.accumulate ? load(c + r * job.ldc + 8 * s) : first;
     }
@@ -55,6 +57,7 @@ void tile_bytes(const TileJob& job, const uint8_t* a, const int8_t* b, const int
   for (size_t q = 0; q < job.quads; ++q) {
     const __m256i b0 = load(b + q * kPackedQuadBytes);
     const __m256i b1 = load(b + q * kPackedQuadBytes + 32);
+#pragma GCC unroll 8
     for (size_t r = 0; r < kRows; ++r) {
       const __m256i ar = broadcast_quad(a + q * kGroupQuadBytes + r * kPackedQuad);
       const __m256i pairs0 = _mm256_maddubs_epi16(ar, b0);
@@ -63,7 +66,9 @@ void tile_bytes(const TileJob& job, const uint8_t* a, const int8_t* b, const int
       sums[r][1] = _mm256_add_epi32(sums[r][1], _mm256_madd_epi16(pairs1, ones));
     }
   }
+#pragma GCC unroll 8
   for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (size_t s = 0; s < 2; ++s)
       store(c + r * job.ldc + 8 * s, sums[r][s]);
   }
@@ -79,17 +84,22 @@ void tile_words(const TileJob& job, const int8_t* a, const int8_t* b, int32_t* c
   __m256i sums[2][4] = {};
   for (size_t q = 0; q < job.quads; ++q) {
     __m256i bs[4];
+#pragma GCC unroll 8
     for (size_t s = 0; s < 4; ++s)
       bs[s] = widen(b + q * kPackedQuadBytes + 16 * s);
+#pragma GCC unroll 8
     for (size_t r = 0; r < 2; ++r) {
       const __m256i quads = broadcast_quad(a + q * kPackedQuadBytes + r * kPackedQuad);
       const __m256i ar = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(quads));
+#pragma GCC unroll 8
       for (size_t s = 0; s < 4; ++s) {
         sums[r][s] = _mm256_add_epi32(sums[r][s], _mm256_madd_epi16(ar, bs[s]));
       }
     }
   }
+#pragma GCC unroll 8
   for (size_t r = 0; r < 2; ++r) {
+#pragma GCC unroll 8
     for (size_t s = 0; s < 4; s += 2) {
       // hadd leaves columns 0 1 4 5 | 2 3 6 7.
       const __m256i pairs = _mm256_hadd_epi32(sums[r][s], sums[r][s + 1]);

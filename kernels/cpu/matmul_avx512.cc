@@ -2,6 +2,7 @@
 //
 // vpdpbusd multiplies unsigned by signed bytes. Bytes of b are moved up by 128 as they are loaded
 // (one xor, on ports the products leave free), so sums begin at -128 * (sum of the row of a).
+// The unrolling is asked for, because without it g++ keeps the sums in memory: 4 times slower.
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -23,28 +24,38 @@ template <int kPanels>
 void tile_half(const TileJob& job, size_t row0, const int8_t* b, int32_t* c) {
   const __m512i offset = _mm512_set1_epi8(-128);
   __m512i sums[kRows][kPanels];
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     const __m512i row_sum = _mm512_set1_epi32(job.a_sums[row0 + r]);
     const __m512i first = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(row_sum, 7));
+#pragma GCC unroll 8
     for (int s = 0; s < kPanels; ++s) {
       sums[r][s] = job.accumulate ? _mm512_loadu_si512(c + r * job.ldc + s * kPackedLanes) : first;
     }
   }
   const int8_t* a = job.a + row0 * kPackedQuad;
+  const int8_t* a_next = job.a_next + row0 * kPackedQuad;
   for (size_t q = 0; q < job.quads; ++q) {
     __m512i bs[kPanels];
+#pragma GCC unroll 8
     for (int s = 0; s < kPanels; ++s) {
       bs[s] = _mm512_xor_si512(_mm512_loadu_si512(b + s * job.b_panel_bytes), offset);
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       const __m512i ar = _mm512_set1_epi32(load_quad(a + r * kPackedQuad));
+#pragma GCC unroll 8
       for (int s = 0; s < kPanels; ++s)
         sums[r][s] = _mm512_dpbusd_epi32(sums[r][s], bs[s], ar);
     }
+    _mm_prefetch(reinterpret_cast<const char*>(a_next), _MM_HINT_T1);
+    a_next += kPackedQuadBytes;
     a += kPackedQuadBytes;
     b += kPackedQuadBytes;
   }
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int s = 0; s < kPanels; ++s) {
       _mm512_storeu_si512(c + r * job.ldc + s * kPackedLanes, sums[r][s]);
     }

@@ -28,10 +28,12 @@ void tile_halves(const TileJob& job, const uint8_t* shifted, size_t row0, size_t
                  size_t quads) {
   const int8_t* b[kHalves];
   __m256i sums[kRows][kHalves];
+#pragma GCC unroll 8
   for (size_t s = 0; s < kHalves; ++s) {
     b[s] = half_panel(job, half + s) + quad0 * kPackedQuadBytes;
     const __m256i shift = _mm256_slli_epi32(load(job.b_sums + 8 * (half + s)), 7);
     const __m256i first = _mm256_sub_epi32(_mm256_setzero_si256(), shift);
+#pragma GCC unroll 8
     for (size_t r = 0; r < kRows; ++r) {
       const int32_t* c = job.c + (row0 + r) * job.ldc + 8 * (half + s);
       sums[r][s] = job.accumulate || quad0 > 0 ? load(c) : first;
@@ -39,18 +41,23 @@ void tile_halves(const TileJob& job, const uint8_t* shifted, size_t row0, size_t
   }
   for (size_t q = 0; q < quads; ++q) {
     __m256i bs[kHalves];
+#pragma GCC unroll 8
     for (size_t s = 0; s < kHalves; ++s)
       bs[s] = load(b[s] + q * kPackedQuadBytes);
+#pragma GCC unroll 8
     for (size_t r = 0; r < kRows; ++r) {
       int32_t quad = 0;
       __builtin_memcpy(&quad, shifted + q * kGroupQuadBytes + r * kPackedQuad, sizeof quad);
       const __m256i ar = _mm256_set1_epi32(quad);
+#pragma GCC unroll 8
       for (size_t s = 0; s < kHalves; ++s) {
         sums[r][s] = _mm256_dpbusd_avx_epi32(sums[r][s], ar, bs[s]);
       }
     }
   }
+#pragma GCC unroll 8
   for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (size_t s = 0; s < kHalves; ++s) {
       int32_t* c = job.c + (row0 + r) * job.ldc + 8 * (half + s);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(c), sums[r][s]);

@@ -30,6 +30,7 @@ struct PackSource {
 // does so once, when not accumulating.
 struct TileJob {
   const int8_t* a;
+  const int8_t* a_next;  // where a of the next call begins, worth fetching ahead
   const int32_t* a_sums;
   const int8_t* b;
   const int32_t* b_sums;
