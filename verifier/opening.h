@@ -21,11 +21,14 @@ struct ProverView {
   const kernels::Program& program;
   const Lease& lease;
   const ShareRun& run;
+  std::span<const float> theta;  // global, of the lease's round
   std::span<const float> state_before;
   std::span<const float> state_after;
   ByteView train_records;
   const kernels::ChunkTree* train_tree = nullptr;  // of train_records; built on demand when null
   kernels::Engine& engine;
+  // Adversaries in tests switch it off: then the opening is made whether it checks or not.
+  bool check_own = true;
 };
 // Errors: out_of_memory; invalid when the block does not check against its own inputs (a bug or
 // faulty hardware: nothing is sent then).

@@ -1,0 +1,91 @@
+// What the device thread reports.
+#include <type_traits>
+
+#include "miner/miner.h"
+
+namespace gemmine::miner {
+
+namespace {
+
+std::string short_hex(const Digest& digest) {
+  return to_hex(digest.bytes).substr(0, 12);
+}
+
+std::string two_decimals(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", value);
+  return text;
+}
+
+}  // namespace
+
+void Miner::on_report(Report report) {
+  std::visit(
+      [this](const auto& said) {
+        using T = std::decay_t<decltype(said)>;
+        if constexpr (std::is_same_v<T, ShareDone>) {
+          on_share_done(said);
+        } else if constexpr (std::is_same_v<T, ChallengeAnswered>) {
+          on_challenge_answered(said);
+        } else {
+          on_task_failed(said);
+        }
+      },
+      report);
+}
+
+void Miner::on_share_done(const ShareDone& done) {
+  LeaseWork* work = find(done.share.lease_id);
+  if (work == nullptr) return;  // closed meanwhile
+  work->busy = false;
+  work->run = done.share.index + 1;
+  events_.event(
+      Level::info, "share",
+      {{"lease", short_hex(done.share.lease_id)},
+       {"index", std::to_string(done.share.index)},
+       {"loss", two_decimals(done.share.loss)},
+       {"gmacs", two_decimals(static_cast<double>(done.macs) * 1e-9)},
+       {"gmac_per_s", two_decimals(static_cast<double>(done.macs) * 1e-9 / done.seconds)}});
+  send_share(*work, done.share.index);
+  if (!done.delta.empty()) send_delta(*work);
+  run_next(*work);
+  want_lease();
+}
+
+void Miner::on_challenge_answered(const ChallengeAnswered& answered) {
+  size_t bytes = 0;
+  for (size_t block = 0; block < answered.openings.size(); ++block) {
+    bytes += answered.openings[block].size();
+    session_->send(
+        pool::MessageType::opening,
+        pool::encode(pool::OpeningMessage{answered.lease_id, answered.index,
+                                          static_cast<uint32_t>(block), answered.openings[block]}));
+  }
+  events_.event(Level::info, "answered",
+                {{"lease", short_hex(answered.lease_id)},
+                 {"index", std::to_string(answered.index)},
+                 {"blocks", std::to_string(answered.openings.size())},
+                 {"bytes", std::to_string(bytes)}});
+}
+
+// A device that cannot run a share gives the lease back: another one will do it.
+void Miner::on_task_failed(const TaskFailed& failed) {
+  events_.event(Level::error, failed.challenge ? "challenge_failed" : "share_failed",
+                {{"lease", short_hex(failed.lease_id)},
+                 {"index", std::to_string(failed.index)},
+                 {"reason", failed.error.detail}});
+  LeaseWork* work = find(failed.lease_id);
+  if (work == nullptr || failed.challenge) return;
+  work->busy = false;
+  work->broken = true;
+  abandon(failed.lease_id, failed.error.detail);
+  // A device with wrong numbers must not go on: it would only lose its owner's money.
+  if (failed.device_fault) {
+    ending_ = {7, failed.error.detail};
+    stop(failed.error.detail);
+    return;
+  }
+  retry_->start(5'000);
+}
+
+}  // namespace gemmine::miner

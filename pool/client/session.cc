@@ -1,0 +1,236 @@
+#include "pool/client/session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "pool/files.h"
+
+namespace gemmine::pool {
+
+namespace {
+
+constexpr uint64_t kTickMs = 1'000;
+constexpr uint64_t kHandshakeMs = 15'000;  // HELLO to AUTH_OK
+
+uint64_t random_u64() {
+  const Digest digest = random_digest();
+  uint64_t out = 0;
+  std::memcpy(&out, digest.bytes.data(), sizeof out);
+  return out;
+}
+
+}  // namespace
+
+std::string Endpoint::text() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+Result<Endpoint> parse_endpoint(std::string_view text) {
+  const auto wrong = [&](const std::string& why) {
+    return Error{Errc::invalid_argument,
+                 "pool address '" + std::string(text) + "': " + why +
+                     " (expected host:port, for example pool.example:4400)"};
+  };
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return wrong("the port is missing");
+  std::string_view host = text.substr(0, colon);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find(':') != std::string_view::npos) {
+    return wrong("an IPv6 address needs [brackets]");
+  }
+  if (host.empty() || host.size() > 253) return wrong("the host is missing");
+  const std::string_view digits = text.substr(colon + 1);
+  uint16_t port = 0;
+  const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (code != std::errc{} || end != digits.data() + digits.size() || port == 0)
+    return wrong("the port is not a number from 1 to 65535");
+  return Endpoint{std::string(host), port};
+}
+
+Session::Session(Loop& loop, const TlsContext& tls, const verifier::Identity& identity,
+                 SessionOptions options, SessionObserver& observer)
+    : loop_(loop),
+      tls_(tls),
+      identity_(identity),
+      options_(std::move(options)),
+      observer_(observer),
+      retry_(loop, [this] { connect_now(); }),
+      tick_(loop, [this] { on_tick(); }) {
+  GEMMINE_CHECK(!options_.pools.empty());
+}
+
+Session::~Session() = default;
+
+void Session::start() {
+  tick_.start(kTickMs, kTickMs);
+  connect_now();
+}
+
+void Session::stop(const std::string& reason) {
+  if (state_ == State::ended) return;
+  const bool was_ready = ready();
+  state_ = State::ended;
+  retry_.stop();
+  tick_.stop();
+  if (!connection_) return;
+  if (was_ready) {
+    const Bytes bye = encode(Bye{reason.substr(0, 128)});
+    connection_->send(static_cast<uint8_t>(MessageType::bye), 0, bye);
+  }
+  connection_->close(reason);
+}
+
+void Session::connect_now() {
+  state_ = State::connecting;
+  auto made = connect(loop_, tls_, endpoint().host, endpoint().port, this);
+  if (!made) {
+    drop(made.error().detail);
+    return;
+  }
+  connection_ = std::move(made.value());
+}
+
+bool Session::send(MessageType type, ByteView payload) {
+  if (!ready()) return false;
+  return connection_->send(static_cast<uint8_t>(type), 0, payload);
+}
+
+size_t Session::queued_bytes() const {
+  return connection_ ? connection_->queued_bytes() : 0;
+}
+
+void Session::on_open(Connection& connection) {
+  state_ = State::hello;
+  ready_since_ms_ = loop_.now_ms();
+  client_random_ = random_digest();
+  Hello hello;
+  hello.role = options_.role;
+  hello.client_random = client_random_;
+  hello.public_key = identity_.public_key();
+  hello.account = options_.account;
+  hello.agent = options_.agent;
+  connection.send(static_cast<uint8_t>(MessageType::hello), 0, encode(hello));
+}
+
+void Session::on_frame(Connection& connection, const Frame& frame) {
+  const auto type = static_cast<MessageType>(frame.type);
+  switch (type) {
+    case MessageType::error:
+      return on_error_frame(frame.payload);
+    case MessageType::ping:
+      connection.send(static_cast<uint8_t>(MessageType::pong), 0,
+                      frame.payload.first(std::min<size_t>(frame.payload.size(), 8)));
+      return;
+    case MessageType::pong:
+      return;
+    case MessageType::bye:
+      return connection.close("the pool said goodbye");
+    default:
+      break;
+  }
+  if (state_ == State::hello && type == MessageType::hello_ok) return on_hello_ok(frame.payload);
+  if (state_ == State::auth && type == MessageType::auth_ok) return on_auth_ok(frame.payload);
+  if (state_ == State::ready) {
+    if (!is_known(frame.type)) {
+      if ((frame.flags & kFrameMayIgnore) == 0)
+        connection.close("the pool sent a message of an unknown type");
+      return;
+    }
+    return observer_.on_message(type, frame.payload);
+  }
+  connection.close("the pool sent a message out of order");
+}
+
+void Session::on_hello_ok(ByteView payload) {
+  const auto hello = decode_hello_ok(payload);
+  if (!hello) return connection_->close("HELLO_OK: " + hello.error().detail);
+  // One pool, one key: a pool that changes it between connections is another pool.
+  if (known_pool_key_ && *known_pool_key_ != hello.value().pool_key)
+    return end(SessionEnd::bad_identity,
+               "the pool's key changed from " + to_hex(known_pool_key_->bytes) + " to " +
+                   to_hex(hello.value().pool_key.bytes) + " while we were connected");
+  known_pool_key_ = pool_key_ = hello.value().pool_key;
+  const auto binding = connection_->exporter(kAuthExporterLabel);
+  if (!binding) return connection_->close(binding.error().detail);
+  const Digest message = auth_message({.server_random = hello.value().server_random,
+                                       .client_random = client_random_,
+                                       .channel_binding = binding.value(),
+                                       .pool_key = pool_key_,
+                                       .public_key = identity_.public_key(),
+                                       .role = options_.role,
+                                       .account = options_.account});
+  state_ = State::auth;
+  connection_->set_payload_max(kFramePayloadMax);
+  connection_->send(static_cast<uint8_t>(MessageType::auth), 0,
+                    encode(Auth{identity_.sign(message)}));
+}
+
+void Session::on_auth_ok(ByteView payload) {
+  const auto auth = decode_auth_ok(payload);
+  if (!auth) return connection_->close("AUTH_OK: " + auth.error().detail);
+  state_ = State::ready;
+  observer_.on_ready(auth.value());
+}
+
+void Session::on_error_frame(ByteView payload) {
+  const auto error = decode_error(payload);
+  if (!error) return connection_->close("ERROR: " + error.error().detail);
+  const ErrorMessage& message = error.value();
+  retry_hint_ms_ = message.retry_after_ms;
+  switch (message.code) {
+    case WireError::bad_account:
+      return end(SessionEnd::refused_account, message.text);
+    case WireError::bad_version:
+      return end(SessionEnd::refused_version, message.text);
+    case WireError::banned:
+      return end(SessionEnd::banned, message.text);
+    default:
+      if (state_ == State::ready) observer_.on_error(message);
+  }
+}
+
+void Session::on_tick() {
+  if (!connection_ || state_ == State::connecting || !connection_->open()) return;
+  const uint64_t now = loop_.now_ms();
+  if (state_ != State::ready) {
+    if (now - ready_since_ms_ > kHandshakeMs)
+      connection_->close("the pool did not finish its greeting within 15 s");
+    return;
+  }
+  const uint64_t silent = now - connection_->last_received_ms();
+  if (silent > options_.ping_ms * 2)
+    return connection_->close("the pool was silent for " + std::to_string(silent / 1000) + " s");
+  if (silent > options_.ping_ms) send(MessageType::ping, encode(Ping{now}));
+}
+
+void Session::on_close(Connection& /*connection*/, const std::string& reason) {
+  drop(reason);
+}
+
+void Session::on_drained(Connection& /*connection*/) {
+  if (ready()) observer_.on_drained();
+}
+
+// Schedules the next try, at the next pool of the list.
+void Session::drop(const std::string& reason) {
+  if (state_ == State::ended) return;
+  const bool opened = state_ != State::connecting && state_ != State::down;
+  if (opened) backoff_.on_connection_ended(loop_.now_ms() - ready_since_ms_);
+  state_ = State::down;
+  const uint64_t wait =
+      std::max(backoff_.next_ms(random_u64()), std::min(retry_hint_ms_, Backoff::kCeilingMs));
+  retry_hint_ms_ = 0;
+  at_ = (at_ + 1) % options_.pools.size();
+  observer_.on_down(reason, wait);
+  retry_.start(wait);
+}
+
+void Session::end(SessionEnd end, const std::string& reason) {
+  stop(reason);
+  observer_.on_end(end, reason);
+}
+
+}  // namespace gemmine::pool

@@ -1,0 +1,287 @@
+#include "verifier/opening.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "verifier/block.h"
+#include "verifier/opening_codec.h"
+#include "verifier/trace.h"
+
+namespace gemmine::verifier {
+
+using kernels::Blake3Mode;
+using kernels::ChunkRange;
+using kernels::ChunkSource;
+
+namespace {
+
+// Whole objects, as a prover has them. Remembers which chunks were read while recording.
+class WholeSource : public BlockSource {
+ public:
+  explicit WholeSource(const ProverView& view) : view_(view) {}
+
+  ByteView chunk(ObjectId object, uint64_t index) override {
+    if (recording) touched[object].insert(index);
+    const ByteView all = bytes(object);
+    if (index * kChunk >= all.size()) return {};
+    return all.subspan(index * kChunk, std::min(kChunk, all.size() - index * kChunk));
+  }
+
+  ByteView bytes(ObjectId object) {
+    switch (object.origin) {
+      case Origin::tensor:
+        return tensor(object.position);
+      case Origin::state_before:
+        return as_bytes(view_.state_before);
+      case Origin::state_after:
+        return as_bytes(view_.state_after);
+      case Origin::train:
+        return view_.train_records;
+      case Origin::delta:
+        return view_.run.delta;
+    }
+    return {};
+  }
+
+  bool recording = false;
+  std::map<ObjectId, std::set<uint64_t>> touched;
+
+ private:
+  ByteView tensor(uint16_t position) {
+    const auto found = tensors_.find(position);
+    if (found != tensors_.end()) return found->second;
+    auto read = view_.engine.read_tensor(position);
+    return tensors_.emplace(position, read ? std::move(read.value()) : Bytes{}).first->second;
+  }
+
+  const ProverView& view_;
+  std::map<uint16_t, Bytes> tensors_;
+};
+
+// Only what was opened.
+class OpenedSource : public BlockSource {
+ public:
+  explicit OpenedSource(const Opening& opening) : opening_(opening) {}
+
+  ByteView chunk(ObjectId object, uint64_t index) override {
+    const auto found =
+        std::lower_bound(opening_.objects.begin(), opening_.objects.end(), object,
+                         [](const OpenedObject& opened, ObjectId id) { return opened.id < id; });
+    if (found == opening_.objects.end() || found->id != object) return {};
+    uint64_t before = 0;
+    for (const ChunkRange& range : found->ranges) {
+      if (index >= range.first && index < range.last) {
+        touched[object].insert(index);
+        const uint64_t offset = (before + index - range.first) * kChunk;
+        return found->bytes.subspan(offset,
+                                    std::min<uint64_t>(kChunk, found->bytes.size() - offset));
+      }
+      before += range.last - range.first;
+    }
+    return {};
+  }
+
+  // Everything that was opened was read.
+  bool exhausted() const {
+    for (const OpenedObject& object : opening_.objects) {
+      uint64_t opened = 0;
+      for (const ChunkRange& range : object.ranges)
+        opened += range.last - range.first;
+      const auto found = touched.find(object.id);
+      if (found == touched.end() || found->second.size() != opened) return false;
+    }
+    return true;
+  }
+
+ private:
+  const Opening& opening_;
+  std::map<ObjectId, std::set<uint64_t>> touched;
+};
+
+Finding malformed(std::string detail) {
+  return {Outcome::malformed, kNoStep, "opening: " + std::move(detail)};
+}
+
+Finding invalid(uint32_t step, std::string detail) {
+  return {Outcome::invalid, step, std::move(detail)};
+}
+
+Blake3Mode object_mode(ObjectId object, const Digest& key_of_step) {
+  switch (object.origin) {
+    case Origin::tensor:
+      return Blake3Mode::keyed(key_of_step);
+    case Origin::state_before:
+    case Origin::state_after:
+      return Blake3Mode::keyed(kernels::blake3_derive_key(domain::kState, {}));
+    case Origin::train:
+    case Origin::delta:
+      break;
+  }
+  return Blake3Mode::plain();
+}
+
+std::vector<ChunkRange> to_ranges(const std::set<uint64_t>& chunks) {
+  std::vector<ChunkRange> out;
+  for (const uint64_t chunk : chunks) {
+    if (!out.empty() && out.back().last == chunk) {
+      ++out.back().last;
+    } else {
+      out.push_back({chunk, chunk + 1});
+    }
+  }
+  return out;
+}
+
+Bytes digest_string(std::span<const Digest> digests) {
+  Writer out;
+  for (const Digest& digest : digests)
+    out.put_digest(digest);
+  return out.take();
+}
+
+// The step whose tensors a choice looks at, counted in the lease.
+uint32_t lease_step(const Share& share, const BlockChoice& choice) {
+  return share.first_step + (choice.delta ? share.steps - 1 : choice.step);
+}
+
+Result<OpenedObject> open_object(const ProverView& view, WholeSource& source, ObjectId id,
+                                 const std::set<uint64_t>& chunks, const Digest& key_of_step,
+                                 Bytes& storage) {
+  OpenedObject object;
+  object.id = id;
+  object.ranges = to_ranges(chunks);
+  const ByteView all = source.bytes(id);
+  object.total_bytes = all.size();
+  const ChunkSource chunk_source = ChunkSource::of_bytes(all);
+  auto siblings =
+      id.origin == Origin::train && view.train_tree != nullptr
+          ? view.train_tree->open(object.ranges, &chunk_source)
+          : kernels::open_chunks(object_mode(id, key_of_step), chunk_source, object.ranges);
+  if (!siblings) return siblings.error();
+  object.siblings = std::move(siblings.value());
+  for (const uint64_t chunk : chunks) {
+    const ByteView bytes = source.chunk(id, chunk);
+    storage.insert(storage.end(), bytes.begin(), bytes.end());
+  }
+  object.bytes = storage;
+  return object;
+}
+
+// The root an object must have, as far as lease, share, job and step digest say.
+Digest object_root(const Job& job, const Share& share, ObjectId object,
+                   std::span<const Digest> roots) {
+  switch (object.origin) {
+    case Origin::tensor:
+      return roots[object.position];
+    case Origin::state_before:
+      return share.state_before;
+    case Origin::state_after:
+      return share.state_after;
+    case Origin::train:
+      return job.train_address;
+    case Origin::delta:
+      break;
+  }
+  return share.delta_root;
+}
+
+}  // namespace
+
+Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
+  const Share& share = view.run.share;
+  const uint32_t step = lease_step(share, choice);
+  const Digest lease_id = verifier::lease_id(view.lease);
+  const Digest key = step_key(lease_id, step);
+  const uint32_t index = step - share.first_step;
+  WholeSource source(view);
+  BlockCheck check(view.program, {view.lease.round, view.lease.slot, step}, source);
+
+  Opening opening;
+  if (!choice.delta) {
+    auto witness = check.find_witness(choice);
+    if (!witness && view.check_own) return witness.error();
+    opening.witness = witness ? witness.value() : 0;
+  }
+  source.recording = true;
+  const Finding finding =
+      choice.delta ? check.check_delta(choice, view.theta) : check.check(choice, opening.witness);
+  if (finding.outcome != Outcome::valid && view.check_own)
+    return Error{Errc::invalid, finding.detail};
+  source.recording = false;
+
+  const Bytes digests = digest_string(view.run.step_digests);
+  const ChunkRange digest_chunk{index / 32, index / 32 + 1};
+  auto step_siblings =
+      kernels::open_chunks(Blake3Mode::keyed(share_key(lease_id, share.first_step)),
+                           ChunkSource::of_bytes(digests), std::span(&digest_chunk, 1));
+  if (!step_siblings) return step_siblings.error();
+  opening.step_siblings = std::move(step_siblings.value());
+  const size_t offset = digest_chunk.first * kChunk;
+  opening.step_chunk = ByteView(digests).subspan(offset, std::min(kChunk, digests.size() - offset));
+  const Bytes roots =
+      Writer().put_raw(digest_string(view.run.roots[index])).put_f32(view.run.losses[index]).take();
+  opening.roots = roots;
+  std::vector<Bytes> storage(source.touched.size());
+  size_t at = 0;
+  const auto touched = source.touched;
+  for (const auto& [id, chunks] : touched) {
+    auto object = open_object(view, source, id, chunks, key, storage[at++]);
+    if (!object) return object.error();
+    opening.objects.push_back(std::move(object.value()));
+  }
+  return encode_opening(opening);
+}
+
+Finding check_opening(const Job& job, const kernels::Program& program, const Lease& lease,
+                      const Share& share, const BlockChoice& choice, ByteView bytes,
+                      std::span<const float> theta) {
+  if (bytes.size() > kOpeningBytesMax) return malformed("longer than 2 MiB");
+  const auto decoded = decode_opening(program, bytes);
+  if (!decoded) return malformed(decoded.error().detail);
+  const Opening& opening = decoded.value();
+  const Digest lease_id = verifier::lease_id(lease);
+  const uint32_t step = lease_step(share, choice);
+  const uint32_t index = step - share.first_step;
+  const Digest key = step_key(lease_id, step);
+
+  // Is it the opening that was asked for? Looked for first (PROTOCOL 6.5).
+  const uint64_t digest_bytes = uint64_t{share.steps} * 32;
+  const uint64_t first = uint64_t{index / 32} * kChunk;
+  if (opening.step_chunk.size() != std::min<uint64_t>(kChunk, digest_bytes - first))
+    return malformed("the step digests have another length");
+  OpenedSource source(opening);
+  BlockCheck check(program, {lease.round, lease.slot, step}, source);
+  if (choice.delta && opening.witness != 0) return malformed("a delta has no witness");
+  Finding finding =
+      choice.delta ? check.check_delta(choice, theta) : check.check(choice, opening.witness);
+  if (finding.outcome == Outcome::undecided || !source.exhausted())
+    return malformed("it holds other chunks than the block is derived from");
+  if (finding.outcome == Outcome::malformed) return malformed(finding.detail);
+
+  // Are they the bytes that were committed to?
+  const ChunkRange digest_chunk{index / 32, index / 32 + 1};
+  auto proof = kernels::verify_chunks(
+      share.trace_root, Blake3Mode::keyed(share_key(lease_id, share.first_step)), digest_bytes,
+      std::span(&digest_chunk, 1), opening.step_chunk, opening.step_siblings);
+  if (!proof) return invalid(step, "step digest: " + proof.error().detail);
+  std::vector<Digest> roots(program.tensors().size());
+  Reader reader(opening.roots);
+  for (Digest& root : roots)
+    root = reader.get_digest();
+  const Digest own = step_digest(key, roots, reader.get_f32());
+  if (std::memcmp(own.bytes.data(), opening.step_chunk.data() + size_t{index % 32} * 32, 32) != 0)
+    return invalid(step, "the tensor roots are not the ones of the step digest");
+  for (const OpenedObject& object : opening.objects) {
+    proof = kernels::verify_chunks(object_root(job, share, object.id, roots),
+                                   object_mode(object.id, key), object_bytes(program, object.id),
+                                   object.ranges, object.bytes, object.siblings);
+    if (!proof) return invalid(step, "object: " + proof.error().detail);
+  }
+  if (finding.outcome == Outcome::invalid) finding.step = step;
+  return finding;
+}
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,33 @@
+// The bytes of an opening (PROTOCOL 6.5): bounded decoding, no judgement.
+#pragma once
+
+#include <vector>
+
+#include "kernels/blake3.h"
+#include "kernels/program.h"
+#include "verifier/block.h"
+
+namespace gemmine::verifier {
+
+// Views look into the encoded bytes (or the prover's own), which must outlive them.
+struct OpenedObject {
+  ObjectId id;
+  uint64_t total_bytes = 0;                 // of the whole object
+  std::vector<kernels::ChunkRange> ranges;  // ascending, maximal
+  std::vector<Digest> siblings;
+  ByteView bytes;  // of the ranges' chunks, in order
+};
+
+struct Opening {
+  uint32_t witness = 0;
+  std::vector<Digest> step_siblings;
+  ByteView step_chunk;                // the chunk of step digests that holds ours
+  ByteView roots;                     // of the step's tensors, then the loss
+  std::vector<OpenedObject> objects;  // ascending by id
+};
+
+Bytes encode_opening(const Opening& opening);
+// Errors: malformed, naming the field.
+Result<Opening> decode_opening(const kernels::Program& program, ByteView bytes);
+
+}  // namespace gemmine::verifier
