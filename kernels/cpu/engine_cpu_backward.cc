@@ -20,7 +20,7 @@ Status CpuEngine::backward() {
 Status CpuEngine::quantise_gradient(uint32_t l) {
   Layer& layer = layers_[l];
   const size_t n = layer.outputs;
-  pool_.run((n + kStripColumns - 1) / kStripColumns, [&](size_t strip) {
+  for_each_row((n + kStripColumns - 1) / kStripColumns, [&](size_t strip) {
     const size_t col = strip * kStripColumns;
     const size_t count = std::min(kStripColumns, n - col);
     passes_->columns(layer.dy.data() + col, n, step_.rows, count, layer.sx.data(),
@@ -35,7 +35,7 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
   const uint64_t seed = program_.spec().sr_seed;
   const StochasticKey key1{seed, l * 16 + static_cast<uint32_t>(TensorKind::g1), step_.step_id};
   const StochasticKey key2{seed, l * 16 + static_cast<uint32_t>(TensorKind::g2), step_.step_id};
-  pool_.run(step_.rows, [&](size_t t) {
+  for_each_row(step_.rows, [&](size_t t) {
     const float* const dy = layer.dy.data() + t * n;
     const auto row = static_cast<uint32_t>(t);
     passes_->quantise_g2(dy, layer.sx[t], layer.inv2.data(), key2, row, n, layer.g2.data() + t * n);

@@ -16,7 +16,7 @@ void CpuEngine::gather(StepKey key) {
 void CpuEngine::embed() {
   Layer& first = layers_[0];
   const Spec& spec = program_.spec();
-  pool_.run(step_.rows, [&](size_t t) {
+  for_each_row(step_.rows, [&](size_t t) {
     first.x_max[t] = passes_->features(record(t), first.inputs, spec.feature_scale,
                                        spec.feature_shift, input_.data() + t * first.inputs);
   });
@@ -28,7 +28,7 @@ Status CpuEngine::quantise_input(uint32_t l) {
   for (size_t t = 0; t < step_.rows; ++t) {
     if (layer.x_max[t] >= kNotFinite) return not_finite("the input", l);
   }
-  pool_.run(step_.rows, [&](size_t t) {
+  for_each_row(step_.rows, [&](size_t t) {
     const Scale scale = scale_of(layer.x_max[t]);
     layer.sx[t] = scale.s;
     passes_->quantise_nearest(real + t * layer.inputs, layer.inputs, scale.inv,
@@ -40,7 +40,7 @@ Status CpuEngine::quantise_input(uint32_t l) {
 Status CpuEngine::quantise_weights(uint32_t l) {
   Layer& layer = layers_[l];
   const float* const w = state_.data() + program_.weight_offset(l);
-  pool_.run(layer.outputs, [&](size_t n) {
+  for_each_row(layer.outputs, [&](size_t n) {
     const Scale scale = scale_of(layer.w_max[n]);
     layer.sw[n] = scale.s;
     passes_->quantise_nearest(w + n * layer.inputs, layer.inputs, scale.inv,
@@ -83,7 +83,7 @@ Status CpuEngine::forward() {
 Status CpuEngine::loss(float* mean) {
   Layer& last = layers_.back();
   const float inv_t = 1.0F / static_cast<float>(step_.rows);
-  pool_.run(step_.rows, [&](size_t t) {
+  for_each_row(step_.rows, [&](size_t t) {
     const size_t at = t * last.outputs;
     passes_->loss(last.y.data() + at, last.outputs, record(t)[program_.inputs(0)], inv_t,
                   last.dy.data() + at, &nll_[t]);

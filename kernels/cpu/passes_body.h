@@ -44,9 +44,10 @@ static RowMaxima forward_relu(const int32_t* __restrict acc, size_t count, float
   RowMaxima max{0, 0};
   for (size_t i = 0; i < count; ++i) {
     const float value = static_cast<float>(acc[i]) * (sx * sw[i]) + b[i];
-    const float kept = value > 0.0F ? value : 0.0F;
-    y[i] = kept;
-    max.result = larger(max.result, bits_of(kept));
+    // A mask, since g++ 12 makes a branch of the plain select and then leaves the loop scalar.
+    const uint32_t kept = bits_of(value) & (value > 0.0F ? 0xffffffffU : 0U);
+    y[i] = float_of(kept);
+    max.result = larger(max.result, kept);
     max.all = larger(max.all, magnitude(value));
   }
   return max;
