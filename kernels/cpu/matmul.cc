@@ -166,6 +166,19 @@ void run_product(const Packed& a, const Packed& b, int32_t* c, size_t ldc,
   pool.run(product.tasks(), [&](size_t task) { product.run(task); });
 }
 
+void pack_strip(Int8View view, Packed& packed, size_t strip) {
+  const size_t first = strip * kPackStrip;
+  const size_t outer = std::min(kPackStrip, packed.outer() - first);
+  int32_t* sums = packed.sums().data() + first;
+  if (packed.k() == 0) {  // There may be no bytes to point to.
+    std::fill_n(sums, round_up(outer, kPackedLanes), 0);
+    return;
+  }
+  const PackSource source{view.from(first).data, view.outer_stride, view.k_stride, outer,
+                          packed.k()};
+  matmul_kernels().pack(source, packed.panel(first / kPackedLanes), packed.panel_bytes(), sums);
+}
+
 std::atomic<const MatmulKernels*> kernels_for_test{nullptr};
 
 }  // namespace
@@ -178,7 +191,8 @@ void Packed::resize(size_t outer, size_t k) {
   GEMMINE_CHECK(k <= kMatmulKMax);
   outer_ = outer;
   k_ = k;
-  if (const size_t bytes = panels() * panel_bytes(); bytes > bytes_capacity_) {
+  // Kernels step inside the first quad even when there is none to read.
+  if (const size_t bytes = panels() * panel_bytes() + kPackedQuadBytes; bytes > bytes_capacity_) {
     bytes_.reset();
     bytes_.reset(static_cast<int8_t*>(::operator new(bytes, kAlignment)));
     bytes_capacity_ = bytes;
@@ -192,14 +206,7 @@ void Packed::resize(size_t outer, size_t k) {
 
 void pack(Int8View view, size_t outer, size_t k, Packed& packed, ThreadPool& pool) {
   packed.resize(outer, k);
-  const MatmulKernels& kernels = matmul_kernels();
-  pool.run(pieces(outer, kPackStrip), [&](size_t strip) {
-    const size_t first = strip * kPackStrip;
-    const PackSource source{view.from(first).data, view.outer_stride, view.k_stride,
-                            std::min(kPackStrip, outer - first), k};
-    kernels.pack(source, packed.panel(first / kPackedLanes), packed.panel_bytes(),
-                 packed.sums().data() + first);
-  });
+  pool.run(pieces(outer, kPackStrip), [&](size_t strip) { pack_strip(view, packed, strip); });
 }
 
 void matmul(const Packed& a, const Packed& b, int32_t* c, size_t ldc, ThreadPool& pool) {
@@ -214,8 +221,19 @@ void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, int32_t* c, si
             ThreadPool& pool) {
   thread_local Packed packed_a;
   thread_local Packed packed_b;
-  pack(a, m, k, packed_a, pool);
-  pack(b, n, k, packed_b, pool);
+  packed_a.resize(m, k);
+  packed_b.resize(n, k);
+  // Other threads have a packed_a of their own, so they are given these.
+  Packed& to_a = packed_a;
+  Packed& to_b = packed_b;
+  const size_t a_strips = pieces(m, kPackStrip);
+  pool.run(a_strips + pieces(n, kPackStrip), [&](size_t strip) {
+    if (strip < a_strips) {
+      pack_strip(a, to_a, strip);
+    } else {
+      pack_strip(b, to_b, strip - a_strips);
+    }
+  });
   matmul(packed_a, packed_b, c, ldc, pool);
 }
 
