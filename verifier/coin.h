@@ -14,6 +14,11 @@ Digest lease_secret(const Digest& pool_master, uint64_t serial);
 Digest coin_commit(const Digest& secret);
 Digest challenge_seed(const Digest& secret, const Digest& share_id);
 
+// What anyone checks after LEASE_CLOSED (PROTOCOL 7.7): the secret is the one committed to, and the
+// challenge's seed follows from it.
+bool challenge_is_fair(const Lease& lease, const Digest& share_id, const Digest& secret,
+                       const Digest& seed);
+
 uint64_t draw(const Digest& seed, uint32_t number);                  // R(i)
 uint64_t pick(const Digest& seed, uint32_t number, uint64_t count);  // uniform in [0, count)
 

@@ -22,12 +22,15 @@ Status check_delta(ByteView delta, uint64_t parameters);
 class Merge {
  public:
   explicit Merge(uint64_t parameters) : sums_(parameters, 0) {}
-  Status add(ByteView delta);  // Any order. Errors: malformed.
-  // θ of the next round. `slots` is S. Errors: invalid when a value is not finite.
+  // Any order. Errors: malformed; invalid_argument beyond kSlotsMax deltas.
+  Status add(ByteView delta);
+  // θ of the next round. `slots` is S. Errors: invalid when a value is not finite;
+  // invalid_argument when not exactly S deltas were added.
   Result<std::vector<float>> finish(std::span<const float> theta, uint32_t slots) const;
 
  private:
   std::vector<int64_t> sums_;
+  uint32_t added_ = 0;
 };
 
 }  // namespace gemmine::verifier

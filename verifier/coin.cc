@@ -1,0 +1,95 @@
+#include "verifier/coin.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/blake3.h"
+#include "verifier/delta.h"
+#include "verifier/identity.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+constexpr uint64_t kMillion = 1'000'000;
+
+__extension__ using Wide = unsigned __int128;
+
+// Rows of a tile are groups, except that a column is G2's (PROTOCOL 3.3).
+uint32_t groups_in_tile(const kernels::TensorInfo& tensor, const BlockChoice& choice) {
+  if (tensor.kind == kernels::TensorKind::g2)
+    return std::min(uint32_t{64}, tensor.cols - choice.tile_col * 64);
+  return std::min(uint32_t{16}, tensor.rows - choice.tile_row * 16);
+}
+
+}  // namespace
+
+Digest lease_secret(const Digest& pool_master, uint64_t serial) {
+  return kernels::blake3_derive_key(domain::kLeaseSecret,
+                                    Writer().put_digest(pool_master).put(serial).bytes());
+}
+
+Digest coin_commit(const Digest& secret) {
+  return kernels::blake3_derive_key(domain::kCoin, secret.view());
+}
+
+Digest challenge_seed(const Digest& secret, const Digest& share_id) {
+  return kernels::blake3_keyed(secret, share_id.view());
+}
+
+bool challenge_is_fair(const Lease& lease, const Digest& share_id, const Digest& secret,
+                       const Digest& seed) {
+  return coin_commit(secret) == lease.coin_commit && challenge_seed(secret, share_id) == seed;
+}
+
+uint64_t draw(const Digest& seed, uint32_t number) {
+  const Digest hash = kernels::blake3_keyed(seed, Writer().put(number).bytes());
+  uint64_t out = 0;
+  std::memcpy(&out, hash.bytes.data(), sizeof out);
+  return out;
+}
+
+uint64_t pick(const Digest& seed, uint32_t number, uint64_t count) {
+  return static_cast<uint64_t>((Wide{draw(seed, number)} * count) >> 64);
+}
+
+AuditKind audit_kind(const AuditPolicy& policy, const Digest& seed, uint32_t valid_shares_of_key) {
+  if (valid_shares_of_key < policy.probation_shares) return AuditKind::replay;
+  if (draw(seed, 0) % kMillion < policy.replay_ppm) return AuditKind::replay;
+  if (draw(seed, 1) % kMillion < policy.spot_ppm) return AuditKind::spot;
+  return AuditKind::none;
+}
+
+std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
+                                       const Digest& seed, uint32_t steps_in_share,
+                                       bool last_share) {
+  std::vector<uint32_t> positions;
+  for (uint32_t i = 0; i < program.tensors().size(); ++i) {
+    if (program.tensors()[i].is_int8()) positions.push_back(i);
+  }
+  const uint64_t checks = positions.size() + (last_share ? 1 : 0);
+  const uint64_t delta_blocks = (program.parameters() + kDeltaBlock - 1) / kDeltaBlock;
+  std::vector<BlockChoice> out(policy.spot_blocks);
+  for (uint32_t j = 0; j < out.size(); ++j) {
+    const auto roll = [&](uint32_t number, uint64_t count) {
+      return static_cast<uint32_t>(pick(seed, 8 * j + number, count));
+    };
+    BlockChoice& choice = out[j];
+    const uint32_t check = roll(3, checks);
+    if (check == positions.size()) {
+      choice.delta = true;
+      choice.tile_row = roll(4, delta_blocks);
+      continue;
+    }
+    choice.position = positions[check];
+    const kernels::TensorInfo& tensor = program.tensors()[choice.position];
+    // Master weights are committed at the share's start only (PROTOCOL 7.3).
+    choice.step = tensor.kind == kernels::TensorKind::w ? 0 : roll(2, steps_in_share);
+    choice.tile_row = roll(4, tensor.tile_rows());
+    choice.tile_col = roll(5, tensor.tile_cols());
+    choice.group = roll(6, groups_in_tile(tensor, choice));
+  }
+  return out;
+}
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,112 @@
+#include "verifier/delta.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "kernels/program.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+constexpr int kExponentMin = -40;
+constexpr int kExponentMax = 2;
+constexpr int kQuantumMin = -127;
+constexpr uint32_t kAbsMask = 0x7fffffff;
+constexpr uint32_t kDivergedBits = 0x43800000;    // 256.0; NaN and infinity are above it
+constexpr uint32_t kLargestMantissa = 0x007e0000;  // of 1.984375 = 127/64: q stays within ±127
+
+// PROTOCOL 6.4, from the bits of a = max |d|. Denormals are far below 2⁻⁴⁰.
+int block_exponent(uint32_t bits) {
+  if (bits < 0x00800000) return kExponentMin;
+  const int x = static_cast<int>(bits >> 23) - 127;
+  return std::max(kExponentMin, (bits & 0x007fffff) <= kLargestMantissa ? x - 6 : x - 5);
+}
+
+// 2ⁿ for the exponents of deltas.
+float power_of_two(int n) { return std::bit_cast<float>(static_cast<uint32_t>(n + 127) << 23); }
+
+// rni of PROTOCOL 2.2; |x| ≤ 127.
+int32_t round_to_int(float x) {
+  return static_cast<int32_t>(std::bit_cast<uint32_t>(x + 0x1.8p23F) - 0x4B400000U);
+}
+
+}  // namespace
+
+Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const float> theta_global) {
+  if (theta_local.size() != theta_global.size())
+    return Error{Errc::invalid_argument, "delta: the two models differ in size"};
+  const size_t count = theta_local.size();
+  const size_t blocks = (count + kDeltaBlock - 1) / kDeltaBlock;
+  Bytes out(delta_bytes(count));
+  for (size_t block = 0; block < blocks; ++block) {
+    const size_t first = block * kDeltaBlock;
+    const size_t last = std::min(count, first + kDeltaBlock);
+    uint32_t largest = 0;
+    for (size_t i = first; i < last; ++i) {
+      const float d = theta_local[i] - theta_global[i];
+      largest = std::max(largest, std::bit_cast<uint32_t>(d) & kAbsMask);
+    }
+    if (largest >= kDivergedBits)
+      return Error{Errc::invalid, "delta: diverged in block " + std::to_string(block) +
+                                      " (|d| ≥ 256, NaN or infinity)"};
+    const int e = block_exponent(largest);
+    const float scale = power_of_two(-e);
+    out[block] = static_cast<uint8_t>(e);
+    for (size_t i = first; i < last; ++i) {
+      const float d = theta_local[i] - theta_global[i];
+      out[blocks + i] = static_cast<uint8_t>(round_to_int(d * scale));
+    }
+  }
+  return out;
+}
+
+Status check_delta(ByteView delta, uint64_t parameters) {
+  if (delta.size() != delta_bytes(parameters))
+    return Error{Errc::malformed, "delta: has " + std::to_string(delta.size()) + " bytes of " +
+                                      std::to_string(delta_bytes(parameters))};
+  const size_t blocks = delta.size() - parameters;
+  for (size_t i = 0; i < blocks; ++i) {
+    const int e = static_cast<int8_t>(delta[i]);
+    if (e < kExponentMin || e > kExponentMax)
+      return Error{Errc::malformed,
+                   "delta: exponent " + std::to_string(e) + " of block " + std::to_string(i)};
+  }
+  for (size_t i = blocks; i < delta.size(); ++i) {
+    if (static_cast<int8_t>(delta[i]) < kQuantumMin)
+      return Error{Errc::malformed, "delta: q of parameter " + std::to_string(i - blocks)};
+  }
+  return Ok{};
+}
+
+Status Merge::add(ByteView delta) {
+  if (Status status = check_delta(delta, sums_.size()); !status) return status;
+  // 127·2⁴² in at most 4096 slots stays below 2⁶².
+  if (added_ >= kernels::kSlotsMax)
+    return Error{Errc::invalid_argument, "merge: more deltas than slots_max"};
+  ++added_;
+  const size_t blocks = delta.size() - sums_.size();
+  for (size_t i = 0; i < sums_.size(); ++i) {
+    const int shift = static_cast<int8_t>(delta[i / kDeltaBlock]) - kExponentMin;
+    sums_[i] += static_cast<int64_t>(static_cast<int8_t>(delta[blocks + i])) *
+                (int64_t{1} << shift);
+  }
+  return Ok{};
+}
+
+Result<std::vector<float>> Merge::finish(std::span<const float> theta, uint32_t slots) const {
+  if (theta.size() != sums_.size() || slots == 0 || added_ != slots)
+    return Error{Errc::invalid_argument, "merge: " + std::to_string(added_) + " deltas of " +
+                                             std::to_string(slots) + ", or a model of other size"};
+  const float share = 1.0F / static_cast<float>(slots);
+  std::vector<float> out(theta.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = theta[i] + (static_cast<float>(sums_[i]) * 0x1p-40F) * share;
+    if (!std::isfinite(out[i]))
+      return Error{Errc::invalid, "merge: parameter " + std::to_string(i) + " is not finite"};
+  }
+  return out;
+}
+
+}  // namespace gemmine::verifier

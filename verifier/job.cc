@@ -1,0 +1,120 @@
+#include "verifier/job.h"
+
+#include "kernels/blake3.h"
+#include "verifier/identity.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+constexpr size_t kNameBytesMax = 64;
+constexpr uint16_t kNumerics = 1;
+constexpr uint16_t kArchitecture = 1;
+constexpr uint32_t kMillion = 1'000'000;
+
+Error refuse(std::string_view field, std::string_view rule) {
+  return {Errc::invalid, "job: " + std::string(field) + " " + std::string(rule)};
+}
+
+// Bounds of what Program does not know (PROTOCOL 9).
+Status check_terms(const Job& job) {
+  const AuditPolicy& audit = job.audit;
+  if (job.test_records > kernels::kRecordsMax) return refuse("n_test", "exceeds 2^31 - 1");
+  if (job.steps_per_share == 0 || job.steps_per_share > job.spec.steps_per_lease)
+    return refuse("steps_per_share", "must be in 1 … steps_per_lease");
+  if (job.shares_per_lease() > kSharesPerLeaseMax)
+    return refuse("steps_per_share", "gives more than 4096 shares per lease");
+  if (audit.replay_ppm > kMillion) return refuse("replay_ppm", "exceeds 1000000");
+  if (audit.spot_ppm > kMillion) return refuse("spot_ppm", "exceeds 1000000");
+  if (audit.spot_blocks > kSpotBlocksMax) return refuse("spot_blocks", "exceeds 64");
+  if (job.price_per_tmac > kPricePerTmacMax) return refuse("price_per_tmac", "exceeds 2^40");
+  if (job.fee_ppm > kMillion) return refuse("fee_ppm", "exceeds 1000000");
+  return Ok{};
+}
+
+void read_terms(Reader& in, Job& job) {
+  kernels::Spec& spec = job.spec;
+  job.train_address = in.get_digest();
+  spec.records = in.get<uint32_t>();
+  job.test_address = in.get_digest();
+  job.test_records = in.get<uint32_t>();
+  spec.feature_scale = in.get_f32();
+  spec.feature_shift = in.get_f32();
+  spec.optimiser = in.get<kernels::Optimiser>();
+  spec.lr = in.get_f32();
+  spec.beta1 = in.get_f32();
+  spec.beta2 = in.get_f32();
+  spec.eps = in.get_f32();
+  spec.wd = in.get_f32();
+  spec.warmup = in.get<uint32_t>();
+  spec.batch = in.get<uint32_t>();
+  spec.steps_per_lease = in.get<uint32_t>();
+  job.steps_per_share = in.get<uint32_t>();
+  spec.slots = in.get<uint32_t>();
+  spec.rounds = in.get<uint32_t>();
+  spec.init_seed = in.get<uint64_t>();
+  spec.data_seed = in.get<uint64_t>();
+  spec.sr_seed = in.get<uint64_t>();
+  AuditPolicy& audit = job.audit;
+  audit.replay_ppm = in.get<uint32_t>();
+  audit.spot_ppm = in.get<uint32_t>();
+  audit.spot_blocks = in.get<uint16_t>();
+  audit.probation_shares = in.get<uint32_t>();
+  audit.vest_leases = in.get<uint32_t>();
+  audit.lease_ms = in.get<uint32_t>();
+  audit.answer_ms = in.get<uint32_t>();
+  job.price_per_tmac = in.get<uint64_t>();
+  job.fee_ppm = in.get<uint32_t>();
+}
+
+}  // namespace
+
+Bytes encode_job(const Job& job) {
+  const kernels::Spec& spec = job.spec;
+  GEMMINE_CHECK(spec.widths.size() >= 2 && spec.widths.size() <= kernels::kLayersMax + 1);
+  Writer out;
+  out.put_text(job.name).put(kNumerics).put(kArchitecture);
+  out.put(static_cast<uint8_t>(spec.widths.size() - 1));
+  for (const uint32_t width : spec.widths)
+    out.put(width);
+  out.put_digest(job.train_address).put(spec.records);
+  out.put_digest(job.test_address).put(job.test_records);
+  out.put_f32(spec.feature_scale).put_f32(spec.feature_shift);
+  out.put(spec.optimiser).put_f32(spec.lr).put_f32(spec.beta1).put_f32(spec.beta2);
+  out.put_f32(spec.eps).put_f32(spec.wd).put(spec.warmup);
+  out.put(spec.batch).put(spec.steps_per_lease).put(job.steps_per_share);
+  out.put(spec.slots).put(spec.rounds);
+  out.put(spec.init_seed).put(spec.data_seed).put(spec.sr_seed);
+  const AuditPolicy& audit = job.audit;
+  out.put(audit.replay_ppm).put(audit.spot_ppm).put(audit.spot_blocks);
+  out.put(audit.probation_shares).put(audit.vest_leases).put(audit.lease_ms).put(audit.answer_ms);
+  out.put(job.price_per_tmac).put(job.fee_ppm);
+  return out.take();
+}
+
+Result<Job> decode_job(ByteView bytes) {
+  if (bytes.size() > kJobBytesMax) return Error{Errc::malformed, "job: more than 1024 bytes"};
+  Reader in(bytes);
+  Job job;
+  job.name = in.get_text(kNameBytesMax);
+  const auto numerics = in.get<uint16_t>();
+  const auto architecture = in.get<uint16_t>();
+  const auto layers = in.get<uint8_t>();
+  if (!in.ok()) return Error{Errc::malformed, "job: ends early, or its name is not plain text"};
+  if (numerics != kNumerics) return refuse("numerics", "must be 1");
+  if (architecture != kArchitecture) return refuse("architecture", "must be 1");
+  // Before the widths are read: what follows them cannot be placed otherwise.
+  if (layers == 0 || layers > kernels::kLayersMax) return refuse("layers", "must be in 1 … 16");
+  for (uint32_t i = 0; i <= layers; ++i)
+    job.spec.widths.push_back(in.get<uint32_t>());
+  read_terms(in, job);
+  if (!in.done()) return Error{Errc::malformed, "job: ends early or has trailing bytes"};
+  if (auto program = kernels::Program::make(job.spec); !program)
+    return Error{Errc::invalid, "job: " + program.error().detail};
+  if (Status terms = check_terms(job); !terms) return terms.error();
+  return job;
+}
+
+Digest job_id(ByteView job_bytes) { return kernels::blake3_derive_key(domain::kJob, job_bytes); }
+
+}  // namespace gemmine::verifier
