@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "kernels/numerics.h"
 #include "kernels/program.h"
 
 namespace gemmine::verifier {
@@ -14,7 +15,7 @@ constexpr int kExponentMin = -40;
 constexpr int kExponentMax = 2;
 constexpr int kQuantumMin = -127;
 constexpr uint32_t kAbsMask = 0x7fffffff;
-constexpr uint32_t kDivergedBits = 0x43800000;    // 256.0; NaN and infinity are above it
+constexpr uint32_t kDivergedBits = 0x43800000;     // 256.0; NaN and infinity are above it
 constexpr uint32_t kLargestMantissa = 0x007e0000;  // of 1.984375 = 127/64: q stays within ±127
 
 // PROTOCOL 6.4, from the bits of a = max |d|. Denormals are far below 2⁻⁴⁰.
@@ -25,11 +26,8 @@ int block_exponent(uint32_t bits) {
 }
 
 // 2ⁿ for the exponents of deltas.
-float power_of_two(int n) { return std::bit_cast<float>(static_cast<uint32_t>(n + 127) << 23); }
-
-// rni of PROTOCOL 2.2; |x| ≤ 127.
-int32_t round_to_int(float x) {
-  return static_cast<int32_t>(std::bit_cast<uint32_t>(x + 0x1.8p23F) - 0x4B400000U);
+float power_of_two(int n) {
+  return std::bit_cast<float>(static_cast<uint32_t>(n + 127) << 23);
 }
 
 }  // namespace
@@ -56,7 +54,7 @@ Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const flo
     out[block] = static_cast<uint8_t>(e);
     for (size_t i = first; i < last; ++i) {
       const float d = theta_local[i] - theta_global[i];
-      out[blocks + i] = static_cast<uint8_t>(round_to_int(d * scale));
+      out[blocks + i] = static_cast<uint8_t>(kernels::rni(d * scale));
     }
   }
   return out;
@@ -89,8 +87,8 @@ Status Merge::add(ByteView delta) {
   const size_t blocks = delta.size() - sums_.size();
   for (size_t i = 0; i < sums_.size(); ++i) {
     const int shift = static_cast<int8_t>(delta[i / kDeltaBlock]) - kExponentMin;
-    sums_[i] += static_cast<int64_t>(static_cast<int8_t>(delta[blocks + i])) *
-                (int64_t{1} << shift);
+    sums_[i] +=
+        static_cast<int64_t>(static_cast<int8_t>(delta[blocks + i])) * (int64_t{1} << shift);
   }
   return Ok{};
 }

@@ -1,10 +1,10 @@
 #include "verifier/identity.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-
 #include <memory>
 #include <utility>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 namespace gemmine::verifier {
 
@@ -26,7 +26,9 @@ Key private_key(const Digest& seed) {
   return key;
 }
 
-void wipe(Digest& seed) { OPENSSL_cleanse(seed.bytes.data(), seed.bytes.size()); }
+void wipe(Digest& seed) {
+  OPENSSL_cleanse(seed.bytes.data(), seed.bytes.size());
+}
 
 }  // namespace
 
@@ -37,7 +39,9 @@ Identity::Identity(const Digest& seed) : seed_(seed) {
   GEMMINE_CHECK(size == public_key_.bytes.size());
 }
 
-Identity Identity::from_seed(const Digest& seed) { return Identity(seed); }
+Identity Identity::from_seed(const Digest& seed) {
+  return Identity(seed);
+}
 
 Identity::Identity(Identity&& other) noexcept : seed_(other.seed_), public_key_(other.public_key_) {
   wipe(other.seed_);
@@ -51,7 +55,9 @@ Identity& Identity::operator=(Identity&& other) noexcept {
   return *this;
 }
 
-Identity::~Identity() { wipe(seed_); }
+Identity::~Identity() {
+  wipe(seed_);
+}
 
 Signature Identity::sign(const Digest& message) const {
   const Key key = private_key(seed_);

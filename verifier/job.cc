@@ -115,6 +115,8 @@ Result<Job> decode_job(ByteView bytes) {
   return job;
 }
 
-Digest job_id(ByteView job_bytes) { return kernels::blake3_derive_key(domain::kJob, job_bytes); }
+Digest job_id(ByteView job_bytes) {
+  return kernels::blake3_derive_key(domain::kJob, job_bytes);
+}
 
 }  // namespace gemmine::verifier

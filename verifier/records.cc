@@ -71,26 +71,38 @@ enum Wire : uint16_t {
 
 std::string_view to_string(AuditKind kind) {
   switch (kind) {
-    case AuditKind::none: return "none";
-    case AuditKind::replay: return "replay";
-    case AuditKind::spot: return "spot";
-    case AuditKind::unanswered: return "unanswered";
+    case AuditKind::none:
+      return "none";
+    case AuditKind::replay:
+      return "replay";
+    case AuditKind::spot:
+      return "spot";
+    case AuditKind::unanswered:
+      return "unanswered";
   }
   return "unknown";
 }
 
 std::string_view to_string(Outcome outcome) {
   switch (outcome) {
-    case Outcome::valid: return "valid";
-    case Outcome::invalid: return "invalid";
-    case Outcome::malformed: return "malformed";
-    case Outcome::undecided: return "undecided";
+    case Outcome::valid:
+      return "valid";
+    case Outcome::invalid:
+      return "invalid";
+    case Outcome::malformed:
+      return "malformed";
+    case Outcome::undecided:
+      return "undecided";
   }
   return "unknown";
 }
 
-Bytes encode(const Lease& lease) { return encode_signed(lease); }
-Bytes encode(const Share& share) { return encode_signed(share); }
+Bytes encode(const Lease& lease) {
+  return encode_signed(lease);
+}
+Bytes encode(const Share& share) {
+  return encode_signed(share);
+}
 Bytes encode(const Verdict& verdict) {
   GEMMINE_CHECK(verdict.detail.size() <= kDetailBytesMax);
   return encode_signed(verdict);
@@ -154,15 +166,23 @@ Result<Verdict> decode_verdict(ByteView bytes) {
   return out;
 }
 
-Digest lease_id(const Lease& lease) { return body_hash(domain::kLease, lease); }
-Digest share_id(const Share& share) { return body_hash(domain::kShare, share); }
-Digest verdict_id(const Verdict& verdict) { return body_hash(domain::kVerdict, verdict); }
+Digest lease_id(const Lease& lease) {
+  return body_hash(domain::kLease, lease);
+}
+Digest share_id(const Share& share) {
+  return body_hash(domain::kShare, share);
+}
+Digest verdict_id(const Verdict& verdict) {
+  return body_hash(domain::kVerdict, verdict);
+}
 
 void sign(Lease& lease, const Identity& pool) {
   lease.pool_key = pool.public_key();
   lease.signature = pool.sign(lease_id(lease));
 }
-void sign(Share& share, const Identity& miner) { share.signature = miner.sign(share_id(share)); }
+void sign(Share& share, const Identity& miner) {
+  share.signature = miner.sign(share_id(share));
+}
 void sign(Verdict& verdict, const Identity& auditor) {
   verdict.auditor_key = auditor.public_key();
   verdict.signature = auditor.sign(verdict_id(verdict));
