@@ -12,9 +12,9 @@
 namespace gemmine::kernels {
 namespace {
 
-// Some tens of microseconds: longer than the gap between two products of one training step, short
-// enough to give a shared machine its core back.
-constexpr int kSpins = 2000;
+// Some hundreds of microseconds: longer than the last task of a product, or the gap between two
+// products of one training step, takes; short enough to give a shared machine its core back.
+constexpr int kSpins = 20000;
 
 void relax() {
 #if defined(__x86_64__)

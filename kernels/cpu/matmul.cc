@@ -51,7 +51,7 @@ Cut cut_product(const Packed& a, const Packed& b, int threads) {
   cut.columns = round_up(pieces(b.outer(), cut.column_tasks), kColumnStep);
   cut.column_tasks = pieces(b.outer(), cut.columns);
   cut.rows = std::min(kRowsMax, round_up(a.outer(), kPackedLanes));
-  const size_t tasks_wanted = threads == 1 ? 1 : 4 * static_cast<size_t>(threads);
+  const size_t tasks_wanted = threads == 1 ? 1 : 8 * static_cast<size_t>(threads);
   while (cut.rows > 2 * kPackedLanes &&
          pieces(a.outer(), cut.rows) * cut.column_tasks < tasks_wanted) {
     cut.rows = round_up(cut.rows / 2, kPackedLanes);
