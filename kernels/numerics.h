@@ -80,8 +80,9 @@ GEMMINE_HD static inline int8_t round_nearest(float v, float inv) {
   return static_cast<int8_t>(clamp_quant(rni(v * inv)));
 }
 GEMMINE_HD static inline int8_t round_stochastic(float v, float inv, uint32_t u) {
-  const int32_t fixed = rni((v * inv) * 65536.0F) + static_cast<int32_t>(u);
-  return static_cast<int8_t>(clamp_quant(fixed >> 16));
+  // Unsigned, since the scale of a stranger's opening can make this wrap.
+  const uint32_t fixed = static_cast<uint32_t>(rni((v * inv) * 65536.0F)) + u;
+  return static_cast<int8_t>(clamp_quant(static_cast<int32_t>(fixed) >> 16));
 }
 
 // PROTOCOL 2.6. Within 1 ulp of e^x for −87 ≤ x ≤ 88; clamped outside.
