@@ -11,7 +11,7 @@ inline constexpr std::align_val_t kCacheLine{64};
 
 template <class T>
 struct CacheLineAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): the standard asks for this name.
   CacheLineAllocator() = default;
   template <class U>
   // NOLINTNEXTLINE(google-explicit-constructor): allocators convert into each other.
