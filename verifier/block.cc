@@ -173,6 +173,7 @@ Finding BlockCheck::check_delta(const BlockChoice& choice, std::span<const float
   missing_ = false;
   infinite_ = false;
   const uint64_t parameters = program_.parameters();
+  GEMMINE_CHECK(theta.size() == parameters);
   const uint64_t blocks = (parameters + kDeltaBlock - 1) / kDeltaBlock;
   const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
   const auto count = static_cast<uint32_t>(std::min<uint64_t>(kDeltaBlock, parameters - first));

@@ -1,0 +1,59 @@
+// The subcommands of `gemmine`: options in, exit code out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/engine.h"
+
+namespace CLI {
+class App;
+}
+
+namespace gemmine::miner {
+
+struct DeviceOptions {
+  std::string engine = "cpu";
+  int threads = 0;  // 0: one per core
+};
+
+struct MineOptions {
+  std::vector<std::string> pools;
+  std::string pin;
+  std::string account;
+  std::string data;
+  DeviceOptions device;
+  bool exit_when_finished = false;
+  bool dry_run = false;
+  bool verbose = false;
+};
+// What tests' adversaries change: the engines, and whether a share is checked before it is sent.
+struct MineHooks {
+  std::function<std::unique_ptr<kernels::Engine>(std::unique_ptr<kernels::Engine>,
+                                                 const kernels::Program&)>
+      wrap;
+  bool check_own = true;
+};
+int mine(const MineOptions& options, const MineHooks& hooks = {});
+// The options that `mine` and the adversaries share.
+void add_mine_options(CLI::App& command, MineOptions& options);
+void add_device_options(CLI::App& command, DeviceOptions& options);
+
+struct TrainOptions {
+  std::string job;
+  uint32_t rounds = 0;
+  DeviceOptions device;
+  std::string model;  // safetensors file to write
+  bool json = false;
+};
+int train(const TrainOptions& options);
+
+struct DevicesOptions {
+  bool json = false;
+};
+int devices(const DevicesOptions& options);
+
+}  // namespace gemmine::miner

@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <optional>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/self_test.h"
+#include "miner/cli/commands.h"
+#include "miner/cli/console.h"
+#include "miner/miner.h"
+#include "pool/files.h"
+
+namespace gemmine::miner {
+
+namespace {
+
+int fail(int code, const std::string& text) {
+  std::fprintf(stderr, "gemmine mine: %s\n", text.c_str());
+  return code;
+}
+
+bool good_account(const std::string& account) {
+  return !account.empty() && account.size() <= 64 &&
+         std::all_of(account.begin(), account.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
+
+struct Setup {
+  pool::SessionOptions session;
+  std::optional<verifier::Identity> identity;
+};
+
+// Options to values; every error says which option and what it expects.
+Result<Setup> prepare(const MineOptions& options) {
+  Setup setup;
+  for (const std::string& text : options.pools) {
+    auto endpoint = pool::parse_endpoint(text);
+    if (!endpoint) return endpoint.error();
+    setup.session.pools.push_back(endpoint.value());
+  }
+  if (!options.pin.empty()) {
+    const auto pin = pool::parse_pin(options.pin);
+    if (!pin) return Error{Errc::invalid_argument, "--pin: " + pin.error().detail};
+    setup.session.pin = pin.value();
+  }
+  if (!good_account(options.account)) {
+    return Error{Errc::invalid_argument,
+                 "--account: expected 1 to 64 of A-Z a-z 0-9 . _ - (it names who is paid)"};
+  }
+  setup.session.account = options.account;
+  setup.session.agent = "gemmine/" GEMMINE_VERSION;
+  if (auto made = pool::make_folder(options.data); !made) return made.error();
+  const auto seed = pool::load_or_make_secret(options.data + "/identity.key");
+  if (!seed) return seed.error();
+  setup.identity = verifier::Identity::from_seed(seed.value());
+  return setup;
+}
+
+}  // namespace
+
+int mine(const MineOptions& options, const MineHooks& hooks) {
+  auto setup = prepare(options);
+  if (!setup) return fail(setup.error().code == Errc::io ? 1 : 2, setup.error().detail);
+  if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
+  if (auto tested = kernels::self_test(options.device.engine); !tested)
+    return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
+
+  Console console(options.verbose);
+  console.event(Level::info, "identity",
+                {{"key", to_hex(setup.value().identity->public_key().bytes)},
+                 {"account", options.account},
+                 {"engine", options.device.engine},
+                 {"self_test", "ok"}});
+  pool::Loop loop;
+  auto tls = pool::TlsContext::client(setup.value().session.pin);
+  if (!tls) return fail(2, tls.error().detail);
+  const int threads = options.device.threads > 0 ? options.device.threads : default_threads();
+  EngineFactory factory = [&options, &hooks, threads](
+                              const kernels::Program& program,
+                              ByteView records) -> Result<std::unique_ptr<kernels::Engine>> {
+    auto engine = kernels::make_engine(options.device.engine, program, records, threads);
+    if (!engine || !hooks.wrap) return engine;
+    return hooks.wrap(std::move(engine.value()), program);
+  };
+  MinerOptions miner_options;
+  miner_options.data = options.data;
+  miner_options.exit_when_finished = options.exit_when_finished;
+  miner_options.dry_run = options.dry_run;
+  miner_options.check_own = hooks.check_own;
+  auto miner = Miner::make(loop, tls.value(), *setup.value().identity, setup.value().session,
+                           std::move(factory), miner_options, console);
+  if (!miner) return fail(1, miner.error().detail);
+  constexpr int kSignals[] = {SIGINT, SIGTERM};
+  pool::SignalWatch watch(loop, kSignals,
+                          [&](int) { miner.value()->stop("stopped by its owner"); });
+  miner.value()->start();
+  loop.run();
+  const Ending ending = miner.value()->ending();
+  console.event(ending.exit_code == 0 ? Level::info : Level::error, "end",
+                {{"exit_code", std::to_string(ending.exit_code)},
+                 {"reason", ending.reason.empty() ? "stopped by its owner" : ending.reason}});
+  return ending.exit_code;
+}
+
+}  // namespace gemmine::miner

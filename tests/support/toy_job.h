@@ -1,0 +1,37 @@
+// The toy job of the golden files with everything around its training program.
+#pragma once
+
+#include "kernels/blake3.h"
+#include "tests/support/toy.h"
+#include "verifier/job.h"
+#include "verifier/records.h"
+
+namespace gemmine::test {
+
+inline verifier::Job toy_job() {
+  verifier::Job job;
+  job.name = "toy";
+  job.spec = toy_spec(kernels::Optimiser::sgd);
+  job.train_address = kernels::blake3(toy_train());
+  job.test_address = kernels::blake3(toy_test());
+  job.test_records = 50;
+  job.steps_per_share = 2;
+  job.audit = {.replay_ppm = 200'000,
+               .spot_ppm = 500'000,
+               .spot_blocks = 4,
+               .probation_shares = 1,
+               .vest_leases = 2,
+               .lease_ms = 60'000,
+               .answer_ms = 10'000};
+  job.price_per_tmac = 1'000'000'000'000;
+  job.fee_ppm = 20'000;
+  return job;
+}
+
+inline verifier::Identity toy_identity(uint8_t byte) {
+  Digest seed;
+  seed.bytes.fill(byte);
+  return verifier::Identity::from_seed(seed);
+}
+
+}  // namespace gemmine::test
