@@ -39,6 +39,11 @@ enum class CloseReason : uint8_t {
 };
 
 inline constexpr size_t kRecordBytesMax = 1 << 20;
+inline constexpr uint32_t kOpenLeasesMax = 4;  // per key
+inline constexpr size_t kAccountBytesMax = 64;
+
+// 1 to 64 characters of [A-Za-z0-9._-] (PROTOCOL 5.5, 9).
+bool account_ok(std::string_view account);
 
 struct Record {
   uint64_t seq = 0;
@@ -47,6 +52,9 @@ struct Record {
   Bytes body;
 };
 Digest next_head(const Digest& head, const Record& record);
+// seq, time, kind, blob: as 8.1 packs it. Errors: malformed.
+Bytes encode(const Record& record);
+Result<Record> decode_record(ByteView bytes);
 
 // Bodies of the kinds that are not themselves signed records.
 Bytes genesis_body(const Digest& pool_key, std::string_view fee_account);
@@ -68,14 +76,25 @@ struct Posting {
 };
 Bytes post_body(uint64_t cause, const std::vector<Posting>& postings);
 
+std::string_view to_string(RecordKind kind);
+std::string_view to_string(CloseReason reason);
+
 struct ShareState {
   Share share;
   Digest id;
   uint64_t seq = 0;  // of its record
   uint64_t time_ms = 0;
-  AuditKind required = AuditKind::none;  // known once the secret is (the pool passes it in)
+  uint32_t valid_before = 0;  // valid_shares of its key when it was logged (PROTOCOL 7.2)
+  AuditKind required = AuditKind::none;  // known when the lease closes: that reveals the secret
+  // The pool's word. Once invalid or malformed it stays so; others' verdicts are only counted.
   std::optional<Outcome> pool_verdict;
-  uint32_t invalid_verdicts = 0;  // by anyone
+  bool replayed = false;          // valid by the pool's replay
+  bool spotted = false;           // valid by the pool's spot audit
+  uint32_t invalid_verdicts = 0;  // invalid or malformed, by anyone
+
+  bool found_wrong() const {
+    return pool_verdict == Outcome::invalid || pool_verdict == Outcome::malformed;
+  }
 };
 
 struct LeaseState {
@@ -84,6 +103,7 @@ struct LeaseState {
   std::vector<ShareState> shares;
   std::optional<Digest> delta_root;
   std::optional<CloseReason> closed;
+  Digest secret;        // once closed
   bool voided = false;  // by a rollback
   uint64_t gross = 0;   // paid at close
   bool vested = false;
@@ -95,6 +115,8 @@ struct JobState {
   Bytes bytes;
   Digest id;
   uint64_t macs_per_step = 0;
+  uint64_t gross_per_lease = 0;  // what a complete lease earns
+  uint32_t open_leases = 0;
   uint32_t round = 0;
   bool finished = false;
   std::vector<Digest> theta_roots;           // by round; back() is the current one
@@ -108,11 +130,14 @@ struct MemberState {
   uint64_t banned_ms = 0;
 };
 
+struct LedgerData;
+
 // Everything that follows from the records so far. Plain data: copy it, look at it.
 class LedgerState {
  public:
-  // Applies one record. On an error (malformed, invalid; the detail names seq and rule) the state
-  // is unchanged. After a cause with postings the next record must be its post.
+  // Applies one record in O(log n) of the state, plus what the record itself touches. On an error
+  // (malformed, invalid; the detail names seq and rule) the state is unchanged. After a cause with
+  // postings the next record must be its post.
   Status apply(const Record& record);
 
   // The post record that must follow right now, if any: the pool appends exactly this.
@@ -142,8 +167,12 @@ class LedgerState {
   ~LedgerState();
 
  private:
-  struct Data;
-  std::unique_ptr<Data> data_;
+  std::unique_ptr<LedgerData> data_;
 };
+
+// What PROTOCOL 7.2 demands for a logged share, for whoever knows the lease's secret.
+// Errors: invalid_argument (no such lease, job or share; not the committed secret).
+Result<AuditKind> required_audit(const LedgerState& state, const Digest& lease_id, uint32_t index,
+                                 const Digest& secret);
 
 }  // namespace gemmine::verifier
