@@ -1,0 +1,60 @@
+// The two golden ledgers, record by record: tests/vectors/golden/ledger_*.txt.
+#include <gtest/gtest.h>
+
+#include "tests/support/golden.h"
+#include "verifier/ledger.h"
+
+namespace gemmine::verifier {
+namespace {
+
+using test::Golden;
+
+Record record_of(const Bytes& packed) {
+  Reader reader(packed);
+  Record record;
+  record.seq = reader.get<uint64_t>();
+  record.time_ms = reader.get<uint64_t>();
+  record.kind = reader.get<RecordKind>();
+  const ByteView body = reader.get_blob(kRecordBytesMax);
+  record.body.assign(body.begin(), body.end());
+  EXPECT_TRUE(reader.done());
+  return record;
+}
+
+class GoldenLedger : public testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenLedger, FoldsToTheSameHeadsPostsAndBalances) {
+  const Golden golden(GetParam());
+  LedgerState state;
+  uint64_t seq = 0;
+  for (; golden.has("record " + std::to_string(seq)); ++seq) {
+    const std::string name = std::to_string(seq);
+    const Record record = record_of(golden.bytes("record " + name));
+    const std::optional<Bytes> post = state.expected_post();
+    EXPECT_EQ(post.has_value(), record.kind == RecordKind::post) << name;
+    EXPECT_EQ(to_hex(post.value_or(record.body)), to_hex(record.body)) << name;
+    const Status status = state.apply(record);
+    ASSERT_TRUE(status.ok()) << name << ": " << status.error().detail;
+    EXPECT_EQ(state.head(), golden.digest("head " + name)) << name;
+  }
+  EXPECT_GT(seq, 40U);
+  EXPECT_EQ(state.next_seq(), seq);
+  EXPECT_FALSE(state.expected_post().has_value());
+  int64_t sum = 0;
+  for (const auto& [account, amount] : state.accounts()) {
+    sum += amount;
+    const std::string key = "balance " + account;
+    EXPECT_EQ(amount, golden.has(key) ? golden.integer(key) : 0) << account;
+  }
+  EXPECT_EQ(sum, 0);
+  for (const auto& [key, tokens] : golden.lines()) {
+    if (!key.starts_with("balance ") || golden.integer(key) == 0) continue;
+    EXPECT_TRUE(state.accounts().contains(key.substr(8))) << key;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ledgers, GoldenLedger, testing::Values("ledger_complete", "ledger_ban"),
+                         [](const auto& test) { return std::string(test.param); });
+
+}  // namespace
+}  // namespace gemmine::verifier
