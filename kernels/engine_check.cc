@@ -30,7 +30,7 @@ Error CheckEngine::differ(std::string_view what) const {
 
 Status CheckEngine::load_state(std::span<const float> state, uint32_t steps_done) {
   const Status believed = believed_->load_state(state, steps_done);
-  const Status checked = checked_->load_state(state, steps_done);
+  Status checked = checked_->load_state(state, steps_done);
   differed_ =
       believed.ok() != checked.ok() || (!believed && believed.error().code != checked.error().code);
   if (differed_) return differ("whether the state is usable");

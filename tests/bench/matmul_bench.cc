@@ -74,7 +74,7 @@ double seconds(bool one_thread, size_t repeats, F&& f) {
   return (now(one_thread) - start) / static_cast<double>(repeats);
 }
 
-double best(const std::vector<double>& values) {
+[[maybe_unused]] double best(const std::vector<double>& values) {
   return *std::min_element(values.begin(), values.end());
 }
 
