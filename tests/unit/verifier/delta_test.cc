@@ -1,0 +1,149 @@
+#include "verifier/delta.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace gemmine::verifier {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+// Exponent and quantum of a delta of one parameter.
+std::pair<int, int> one(float d) {
+  const std::vector<float> local = {d};
+  const std::vector<float> global = {0.0F};
+  const auto delta = make_delta(local, global);
+  EXPECT_TRUE(delta.ok()) << d;
+  EXPECT_EQ(delta.value().size(), 2U);
+  EXPECT_TRUE(check_delta(delta.value(), 1).ok());
+  return {static_cast<int8_t>(delta.value()[0]), static_cast<int8_t>(delta.value()[1])};
+}
+
+TEST(Delta, PicksTheExponentThatKeepsQuantaWithin127) {
+  using Pair = std::pair<int, int>;
+  EXPECT_EQ(one(0.0F), Pair(-40, 0));
+  EXPECT_EQ(one(1.0F), Pair(-6, 64));
+  EXPECT_EQ(one(1.984375F), Pair(-6, 127));
+  EXPECT_EQ(one(std::nextafter(1.984375F, 2.0F)), Pair(-5, 64)) << "127.00001/2, to the nearest";
+  EXPECT_EQ(one(-1.984375F), Pair(-6, -127));
+  EXPECT_EQ(one(std::nextafter(2.0F, 0.0F)), Pair(-5, 64));
+  EXPECT_EQ(one(255.99F), Pair(2, 64));
+  EXPECT_EQ(one(254.0F), Pair(1, 127));
+  EXPECT_EQ(one(0x1p-34F), Pair(-40, 64));
+  EXPECT_EQ(one(0x1p-40F), Pair(-40, 1));
+  EXPECT_EQ(one(0x1p-41F), Pair(-40, 0)) << "a tie goes to even";
+  EXPECT_EQ(one(std::numeric_limits<float>::denorm_min()), Pair(-40, 0));
+  EXPECT_EQ(one(std::numeric_limits<float>::min()), Pair(-40, 0));
+}
+
+TEST(Delta, RefusesALeaseThatHasDiverged) {
+  for (const float d : {256.0F, -256.0F, 1e30F, kInfinity, -kInfinity, std::nanf("")}) {
+    std::vector<float> local(200, 0.5F);
+    local[150] = d;
+    const std::vector<float> global(200, 0.0F);
+    const auto delta = make_delta(local, global);
+    ASSERT_FALSE(delta.ok()) << d;
+    EXPECT_EQ(delta.error().code, Errc::invalid);
+    EXPECT_NE(delta.error().detail.find("block 1"), std::string::npos);
+  }
+  const std::vector<float> three(3);
+  const std::vector<float> two(2);
+  EXPECT_EQ(make_delta(three, two).error().code, Errc::invalid_argument);
+}
+
+TEST(Delta, RefusesForeignLengthsExponentsAndQuanta) {
+  Bytes delta(delta_bytes(130), 0);
+  ASSERT_EQ(delta.size(), 132U);
+  EXPECT_TRUE(check_delta(delta, 130).ok());
+  EXPECT_EQ(check_delta(delta, 131).error().code, Errc::malformed);
+  EXPECT_EQ(check_delta(ByteView(delta).first(131), 130).error().code, Errc::malformed);
+  for (const int e : {-41, 3, 127, -128}) {
+    Bytes bad = delta;
+    bad[1] = static_cast<uint8_t>(e);
+    EXPECT_EQ(check_delta(bad, 130).error().code, Errc::malformed) << e;
+  }
+  for (const int e : {-40, 2}) {
+    delta[0] = static_cast<uint8_t>(e);
+    EXPECT_TRUE(check_delta(delta, 130).ok()) << e;
+  }
+  delta[131] = 0x80;
+  EXPECT_EQ(check_delta(delta, 130).error().code, Errc::malformed);
+  delta[131] = 0x81;
+  EXPECT_TRUE(check_delta(delta, 130).ok());
+}
+
+std::vector<float> random_floats(size_t count, float range, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<float> out(count);
+  for (float& x : out)
+    x = (static_cast<float>(random()) * 0x1p-31F - 1.0F) * range;
+  return out;
+}
+
+// PROTOCOL 8.3 read aloud.
+std::vector<float> merge_slowly(const std::vector<Bytes>& deltas, const std::vector<float>& theta) {
+  std::vector<float> out;
+  for (size_t i = 0; i < theta.size(); ++i) {
+    int64_t acc = 0;
+    for (const Bytes& delta : deltas) {
+      const size_t blocks = delta.size() - theta.size();
+      const int e = static_cast<int8_t>(delta[i / 128]);
+      const int q = static_cast<int8_t>(delta[blocks + i]);
+      for (int64_t unit = int64_t{1} << (e + 40), n = 0; n < std::abs(q); ++n)
+        acc += q > 0 ? unit : -unit;
+    }
+    const float slots = 1.0F / static_cast<float>(deltas.size());
+    out.push_back(theta[i] + (static_cast<float>(acc) * 0x1p-40F) * slots);
+  }
+  return out;
+}
+
+TEST(Merge, GivesTheSameBitsInAnyOrderAndEqualsALiteralLoop) {
+  constexpr size_t kCount = 300;
+  const std::vector<float> theta = random_floats(kCount, 1.0F, 1);
+  std::vector<Bytes> deltas;
+  for (uint32_t slot = 0; slot < 7; ++slot) {
+    const float range = std::ldexp(1.0F, 7 - 6 * static_cast<int>(slot));
+    std::vector<float> local = random_floats(kCount, range, slot + 10);
+    for (size_t i = 0; i < kCount; ++i)
+      local[i] += theta[i];
+    deltas.push_back(make_delta(local, theta).value());
+  }
+  const std::vector<float> slow = merge_slowly(deltas, theta);
+  std::mt19937 random(5);
+  for (int round = 0; round < 20; ++round) {
+    std::shuffle(deltas.begin(), deltas.end(), random);
+    Merge merge(kCount);
+    for (const Bytes& delta : deltas)
+      ASSERT_TRUE(merge.add(delta).ok());
+    EXPECT_EQ(merge.finish(theta, 7).value(), slow);
+  }
+}
+
+TEST(Merge, RefusesMalformedMissingAndInfinite) {
+  Merge merge(2);
+  EXPECT_EQ(merge.add(Bytes(2)).error().code, Errc::malformed);
+  const std::vector<float> theta = {1.0F, 2.0F};
+  EXPECT_EQ(merge.finish(theta, 0).error().code, Errc::invalid_argument);
+  ASSERT_TRUE(merge.add(Bytes{2, 127, 0x81}).ok());
+  EXPECT_EQ(merge.finish(theta, 2).error().code, Errc::invalid_argument);
+  EXPECT_EQ(merge.finish(theta, 1).value(), (std::vector{509.0F, -506.0F}));
+  const std::vector<float> broken = {kInfinity, 0.0F};
+  EXPECT_EQ(merge.finish(broken, 1).error().code, Errc::invalid);
+}
+
+TEST(Merge, HoldsAsManySlotsAsThereCanBe) {
+  Merge merge(1);
+  for (int slot = 0; slot < 4096; ++slot)
+    ASSERT_TRUE(merge.add(Bytes{2, 127}).ok());
+  EXPECT_EQ(merge.add(Bytes{2, 127}).error().code, Errc::invalid_argument);
+  const std::vector<float> theta = {0.0F};
+  EXPECT_EQ(merge.finish(theta, 4096).value(), std::vector{508.0F});
+}
+
+}  // namespace
+}  // namespace gemmine::verifier

@@ -1,0 +1,247 @@
+// Refusals of what strangers send: every truncation and every bit flip of a record.
+#include "verifier/records.h"
+
+#include <functional>
+#include <limits>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/verifier/ledger_world.h"
+
+namespace gemmine::verifier {
+namespace {
+
+using test::filled;
+using test::identity;
+using test::small_job;
+using test::World;
+
+// What a verifier says about a record's bytes: the id it then has, or why not.
+using Judge = std::function<Status(ByteView)>;
+
+Status judge_lease(ByteView bytes) {
+  const auto lease = decode_lease(bytes);
+  if (!lease) return lease.error();
+  if (!signed_by_pool(lease.value())) return Error{Errc::invalid, "signature"};
+  return Ok{};
+}
+Status judge_share(ByteView bytes) {
+  const auto share = decode_share(bytes);
+  if (!share) return share.error();
+  if (!signed_by(share.value(), identity(2).public_key())) return Error{Errc::invalid, "signature"};
+  return Ok{};
+}
+Status judge_verdict(ByteView bytes) {
+  const auto verdict = decode_verdict(bytes);
+  if (!verdict) return verdict.error();
+  if (!signed_by_auditor(verdict.value())) return Error{Errc::invalid, "signature"};
+  return Ok{};
+}
+
+void refuses_every_change(const Bytes& good, const Judge& judge) {
+  ASSERT_TRUE(judge(good).ok());
+  for (size_t size = 0; size < good.size(); ++size) {
+    const Status status = judge(ByteView(good).first(size));
+    ASSERT_FALSE(status.ok()) << size;
+    EXPECT_EQ(status.error().code, Errc::malformed) << size;
+  }
+  Bytes longer = good;
+  longer.push_back(0);
+  EXPECT_EQ(judge(longer).error().code, Errc::malformed);
+  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+    Bytes flipped = good;
+    flipped[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
+    const Status status = judge(flipped);
+    ASSERT_FALSE(status.ok()) << bit;
+    EXPECT_TRUE(status.error().code == Errc::malformed || status.error().code == Errc::invalid);
+  }
+}
+
+struct Signed {
+  World world;
+  Lease lease;
+  Share share;
+  Verdict verdict;
+
+  Signed() {
+    world.begin();
+    lease = world.lease(0, world.miner);
+    share = world.make_share(lease, 0, world.miner);
+    world.share(lease, 0, world.miner);
+    verdict = world.make_verdict(lease, 0, AuditKind::replay, Outcome::invalid);
+    verdict.detail = "state_after differs";
+    sign(verdict, world.pool);
+  }
+};
+
+TEST(LeaseCodec, RoundTripsInTheBytesOfTheProtocol) {
+  const Signed s;
+  const Bytes bytes = encode(s.lease);
+  EXPECT_EQ(bytes.size(), kLeaseBytes);
+  EXPECT_EQ(decode_lease(bytes).value(), s.lease);
+}
+
+TEST(LeaseCodec, RefusesEveryTruncationAndBitFlip) {
+  refuses_every_change(encode(Signed().lease), judge_lease);
+}
+
+TEST(ShareCodec, RoundTripsInTheBytesOfTheProtocol) {
+  const Signed s;
+  const Bytes bytes = encode(s.share);
+  EXPECT_EQ(bytes.size(), kShareBytes);
+  EXPECT_EQ(encode(decode_share(bytes).value()), bytes);
+}
+
+TEST(ShareCodec, RefusesEveryTruncationAndBitFlip) {
+  refuses_every_change(encode(Signed().share), judge_share);
+}
+
+TEST(VerdictCodec, RoundTripsInTheBytesOfTheProtocol) {
+  Signed s;
+  s.verdict.detail.assign(200, 'x');
+  sign(s.verdict, s.world.pool);
+  const Bytes bytes = encode(s.verdict);
+  EXPECT_EQ(bytes.size(), kVerdictBytesMax);
+  EXPECT_EQ(encode(decode_verdict(bytes).value()), bytes);
+}
+
+TEST(VerdictCodec, RefusesEveryTruncationAndBitFlip) {
+  refuses_every_change(encode(Signed().verdict), judge_verdict);
+}
+
+TEST(VerdictCodec, RefusesKindsAndOutcomesThatAreNone) {
+  Verdict verdict = Signed().verdict;
+  verdict.kind = AuditKind::none;
+  EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
+  verdict.kind = static_cast<AuditKind>(4);
+  EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
+  verdict.kind = AuditKind::spot;
+  verdict.outcome = static_cast<Outcome>(4);
+  EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
+  verdict.outcome = Outcome::valid;
+  verdict.detail = "tab\t";
+  EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
+}
+
+TEST(Identity, RefusesOtherKeysMessagesAndBytesThatAreNoKey) {
+  const Identity key = identity(2);
+  const Signature signature = key.sign(filled(9));
+  EXPECT_TRUE(verify_signature(key.public_key(), filled(9), signature));
+  EXPECT_FALSE(verify_signature(identity(3).public_key(), filled(9), signature));
+  EXPECT_FALSE(verify_signature(key.public_key(), filled(8), signature));
+  EXPECT_FALSE(verify_signature(filled(0xff), filled(9), signature));
+  Identity moved = identity(4);
+  const Digest name = moved.public_key();
+  moved = identity(2);
+  EXPECT_NE(moved.public_key(), name);
+  const Identity target(std::move(moved));
+  EXPECT_EQ(target.sign(filled(9)), signature);
+}
+
+TEST(Admission, NamesTheWireCodeOfEachRefusal) {
+  const Signed s;
+  const World& w = s.world;
+  const auto code = [&](auto change, uint32_t next = 0) {
+    Share share = w.make_share(s.lease, next, w.miner);
+    const Digest previous = share.state_before;
+    change(share);
+    sign(share, w.miner);
+    return admit_share(w.job, s.lease, share, next, previous, test::kSmallMacs).wire_code;
+  };
+  EXPECT_EQ(code([](Share&) {}), 0);
+  EXPECT_EQ(code([](Share&) {}, 2), 0);
+  EXPECT_EQ(code([](Share& x) { x.lease_id = filled(1); }), 21);
+  EXPECT_EQ(code([](Share&) {}, 2), 0);
+  EXPECT_EQ(code([](Share& x) { x.index = 1; }), 23);
+  EXPECT_EQ(code([](Share& x) { x.first_step = 2; }), 23);
+  EXPECT_EQ(code([](Share& x) { x.state_before = filled(0); }), 23);
+  EXPECT_EQ(code([](Share& x) { x.steps = 1; }), 27);
+  EXPECT_EQ(code([](Share& x) { x.macs = 0; }), 26);
+  EXPECT_EQ(code([](Share& x) { x.loss = std::numeric_limits<float>::infinity(); }), 28);
+  EXPECT_EQ(code([](Share& x) { x.delta_root = filled(1); }), 29);
+  EXPECT_EQ(code([](Share& x) { x.delta_root = Digest{}; }, 2), 29);
+  const Refusal full = admit_share(w.job, s.lease, s.share, 3, filled(1), test::kSmallMacs);
+  EXPECT_EQ(full.wire_code, 22);
+  const Share foreign = w.make_share(s.lease, 0, w.other);
+  EXPECT_EQ(
+      admit_share(w.job, s.lease, foreign, 0, foreign.state_before, test::kSmallMacs).wire_code,
+      13);
+}
+
+TEST(JobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {
+  const Bytes good = encode_job(small_job());
+  EXPECT_EQ(decode_job(good).value(), small_job());
+  for (size_t size = 0; size < good.size(); ++size) {
+    const auto job = decode_job(ByteView(good).first(size));
+    ASSERT_FALSE(job.ok()) << size;
+    EXPECT_EQ(job.error().code, Errc::malformed) << size;
+  }
+  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+    Bytes flipped = good;
+    flipped[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
+    EXPECT_NE(job_id(flipped), job_id(good)) << bit;
+    const auto job = decode_job(flipped);
+    if (job) {
+      EXPECT_EQ(encode_job(job.value()), flipped) << bit;
+    }
+  }
+  EXPECT_EQ(decode_job(Bytes(kJobBytesMax + 1)).error().code, Errc::malformed);
+}
+
+TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  const auto refuses = [](std::string_view field, auto change) {
+    Job job = small_job();
+    change(job);
+    const auto decoded = decode_job(encode_job(job));
+    ASSERT_FALSE(decoded.ok()) << field;
+    EXPECT_EQ(decoded.error().code, Errc::invalid) << field;
+    EXPECT_NE(decoded.error().detail.find(field), std::string::npos) << decoded.error().detail;
+  };
+  refuses("widths", [](Job& j) { j.spec.widths[1] = 16385; });
+  refuses("widths", [](Job& j) { j.spec.widths[0] = 0; });
+  refuses("classes", [](Job& j) { j.spec.widths[2] = 257; });
+  refuses("records", [](Job& j) { j.spec.records = 0; });
+  refuses("records", [](Job& j) { j.spec.records = 0x80000000; });
+  refuses("n_test", [](Job& j) { j.test_records = 0x80000000; });
+  refuses("feature_scale", [](Job& j) { j.spec.feature_scale = kNan; });
+  refuses("feature_shift", [](Job& j) { j.spec.feature_shift = kNan; });
+  refuses("optimiser", [](Job& j) { j.spec.optimiser = static_cast<kernels::Optimiser>(3); });
+  refuses("lr", [](Job& j) { j.spec.lr = kNan; });
+  refuses("beta1", [](Job& j) { j.spec.beta1 = kNan; });
+  refuses("beta2", [](Job& j) { j.spec.beta2 = 1; });
+  refuses("eps", [](Job& j) { j.spec.eps = kNan; });
+  refuses("wd", [](Job& j) { j.spec.wd = -1; });
+  refuses("warmup", [](Job& j) { j.spec.warmup = 11; });
+  refuses("batch", [](Job& j) { j.spec.batch = 65537; });
+  refuses("steps_per_lease", [](Job& j) { j.spec.steps_per_lease = 0; });
+  refuses("steps_per_lease", [](Job& j) { j.spec.steps_per_lease = 65537; });
+  refuses("steps_per_share", [](Job& j) { j.steps_per_share = 0; });
+  refuses("steps_per_share", [](Job& j) { j.steps_per_share = 6; });
+  refuses("shares per lease", [](Job& j) {
+    j.spec.steps_per_lease = 4097;
+    j.steps_per_share = 1;
+  });
+  refuses("slots", [](Job& j) { j.spec.slots = 4097; });
+  refuses("rounds", [](Job& j) { j.spec.rounds = 1 << 24; });
+  refuses("replay_ppm", [](Job& j) { j.audit.replay_ppm = 1'000'001; });
+  refuses("spot_ppm", [](Job& j) { j.audit.spot_ppm = 1'000'001; });
+  refuses("spot_blocks", [](Job& j) { j.audit.spot_blocks = 65; });
+  refuses("price_per_tmac", [](Job& j) { j.price_per_tmac = kPricePerTmacMax + 1; });
+  refuses("fee_ppm", [](Job& j) { j.fee_ppm = 1'000'001; });
+}
+
+TEST(JobCodec, RefusesOtherNumericsArchitecturesAndLayerCounts) {
+  const Bytes good = encode_job(small_job());
+  const size_t at = 2 + small_job().name.size();
+  for (const size_t offset : {at, at + 2, at + 4}) {
+    Bytes other = good;
+    other[offset] = 0;
+    EXPECT_EQ(decode_job(other).error().code, Errc::invalid) << offset;
+    other[offset] = 17;
+    EXPECT_EQ(decode_job(other).error().code, Errc::invalid) << offset;
+  }
+}
+
+}  // namespace
+}  // namespace gemmine::verifier
