@@ -76,14 +76,6 @@ bool get_part(Reader& reader, Part& part) {
 
 }  // namespace
 
-bool is_account(std::string_view account) {
-  return !account.empty() && account.size() <= kAccountBytesMax &&
-         std::ranges::all_of(account, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
-}
-
 Bytes encode(const Hello& hello) {
   Writer writer;
   writer.put_digest(magic()).put(hello.version_min).put(hello.version_max).put(hello.role);

@@ -13,19 +13,20 @@
 #include "kernels/bytes.h"
 #include "kernels/result.h"
 #include "verifier/identity.h"
+#include "verifier/ledger.h"
 
 namespace gemmine::pool {
 
 inline constexpr uint16_t kWireVersion = 1;
 inline constexpr std::string_view kAuthExporterLabel = "EXPORTER-gemmine-auth";
 
-inline constexpr size_t kAccountBytesMax = 64;
+using verifier::kAccountBytesMax;
+using verifier::kOpenLeasesMax;  // in AUTH_OK
 inline constexpr size_t kAgentBytesMax = 64;
 inline constexpr size_t kErrorTextMax = 256;
 inline constexpr size_t kReasonTextMax = 64;
 inline constexpr size_t kByeTextMax = 128;
 inline constexpr size_t kJobsMax = 256;          // in AUTH_OK
-inline constexpr size_t kOpenLeasesMax = 4;      // per key
 inline constexpr size_t kBlobGroup = 64 << 10;   // bytes of the group that parts count in
 inline constexpr uint32_t kBlobGroupsMax = 16;   // groups in one part
 inline constexpr size_t kBlobSiblingsMax = 128;  // two paths from leaf to root of any tree
@@ -90,9 +91,6 @@ inline bool closes(WireError code) {
 }
 
 enum class Role : uint8_t { miner = 1, auditor = 2 };
-
-// An account is 1 … 64 characters of [A-Za-z0-9._-] (error 15).
-bool is_account(std::string_view account);
 
 struct Hello {
   uint16_t version_min = kWireVersion;

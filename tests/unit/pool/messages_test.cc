@@ -175,14 +175,6 @@ TEST(Messages, KnowTheirTypes) {
   EXPECT_FALSE(is_known(0xff));
 }
 
-TEST(Account, IsOfAFewPlainCharacters) {
-  EXPECT_TRUE(is_account("Alice_0.x-1"));
-  EXPECT_TRUE(is_account(std::string(64, 'a')));
-  for (const char* wrong : {"", "a b", "a:b", "a/b", "\x7f"})
-    EXPECT_FALSE(is_account(wrong)) << wrong;
-  EXPECT_FALSE(is_account(std::string(65, 'a')));
-}
-
 TEST(AuthMessage, DependsOnEveryFieldItBinds) {
   const AuthMaterial base{filled(1), filled(2), filled(3), filled(4), filled(5), Role::miner, "a"};
   const Digest message = auth_message(base);

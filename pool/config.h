@@ -1,0 +1,54 @@
+// The pool's configuration file and the job files, as values (configs/pool.toml, configs/jobs/).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "kernels/result.h"
+#include "pool/toml.h"
+#include "verifier/job.h"
+
+namespace gemmine::pool {
+
+inline constexpr size_t kAuditThreadsMax = 64;
+inline constexpr size_t kAuditorsMax = 256;
+inline constexpr size_t kJobFilesMax = 64;
+
+struct PoolConfig {
+  std::string listen_host = "127.0.0.1";  // numeric
+  uint16_t listen_port = 4400;
+  std::string fee_account = "pool";
+  uint32_t audit_threads = 1;
+  uint64_t audit_cache_bytes = uint64_t{512} << 20;  // states kept between replays of a lease
+  uint64_t upload_bytes = uint64_t{512} << 20;       // deltas that are on their way
+  uint32_t idle_ms = 120'000;                        // silence after which a session is closed
+  uint32_t connections = 10'000;
+  uint32_t connections_per_ip = 256;
+  uint32_t leases_per_key = 2;    // ≤ kOpenLeasesMax
+  std::vector<Digest> auditors;   // empty: every auditor is listened to
+  std::vector<std::string> jobs;  // job files, relative to the file
+};
+// Errors: io, malformed, invalid_argument; the detail is what the operator reads.
+Result<PoolConfig> parse_pool_config(Toml toml);
+
+// "host:port" or "[v6]:port" of an address to listen on. Errors: invalid_argument.
+Status parse_listen(std::string_view text, std::string& host, uint16_t& port);
+
+// Where the records of a job come from: IDX files, as the MNIST family is published.
+struct DataSource {
+  std::string images;
+  std::string labels;
+};
+
+// A job file: everything of PROTOCOL 6.1 but what follows from the data (addresses, counts).
+struct JobFile {
+  std::string path;
+  verifier::Job job;  // train_address, test_address, spec.records and test_records still empty
+  DataSource train;
+  DataSource test;
+};
+Result<JobFile> parse_job_file(Toml toml);
+
+}  // namespace gemmine::pool

@@ -1,0 +1,77 @@
+// Strict TOML: every key is asked for once, with its type and range; what is left over is an error.
+//
+// A message reads `file:line:column: error: key: what (expected ...)`, then the line, a caret and a
+// hint. Keys are dotted ("train.batch"); arrays hold one type.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "kernels/result.h"
+
+namespace gemmine::pool {
+
+inline constexpr size_t kTomlBytesMax = 64 << 10;
+
+class Toml {
+ public:
+  // Errors: malformed with the place.
+  static Result<Toml> parse(std::string path, std::string text);
+  // Errors: io too.
+  static Result<Toml> load(const std::string& path);
+
+  struct Range {
+    uint64_t min;
+    uint64_t max;
+  };
+  // Without a fallback the key is required. After the first error they return something harmless;
+  // finish() says what was wrong.
+  uint64_t integer(const std::string& key, Range range, std::optional<uint64_t> fallback = {});
+  // Decimal text to the nearest float, rounded once.
+  float decimal(const std::string& key, std::optional<float> fallback = {});
+  std::string text(const std::string& key, size_t bytes_max,
+                   std::optional<std::string> fallback = {});
+  std::vector<uint64_t> integers(const std::string& key, Range range, size_t count_max);
+  // No key: an empty list.
+  std::vector<std::string> texts(const std::string& key, size_t count_max);
+
+  // An error at this key's place; later checks of a caller use it too.
+  void fail(const std::string& key, const std::string& what, const std::string& expected,
+            const std::string& hint = {});
+  // The first error, or the first key nobody asked for.
+  Status finish();
+
+  const std::string& path() const { return path_; }
+
+ private:
+  enum class Type { integer, decimal, text, array, other };
+  struct Value {
+    Type type = Type::other;
+    int64_t integer = 0;
+    std::string text;  // a string's content, else the source text
+    std::vector<Value> items;
+    uint32_t line = 0;
+    uint32_t column = 0;
+  };
+  friend struct TomlFlatten;
+
+  const Value* take(const std::string& key, bool required);
+  std::string place(const Value& value, const std::string& message, const std::string& hint) const;
+
+  std::string path_;
+  std::vector<std::string> lines_;
+  std::map<std::string, Value> values_;
+  std::set<std::string> known_;  // asked for
+  std::optional<Error> error_;
+};
+
+// How many single-character edits apart two words are; for "did you mean".
+size_t edit_distance(std::string_view a, std::string_view b);
+
+}  // namespace gemmine::pool

@@ -1,0 +1,100 @@
+#include "pool/config.h"
+
+#include <gtest/gtest.h>
+
+namespace gemmine::pool {
+namespace {
+
+std::string refusal(const std::string& text) {
+  auto toml = Toml::parse("pool.toml", text);
+  if (!toml) return toml.error().detail;
+  const auto config = parse_pool_config(std::move(toml.value()));
+  return config ? "" : config.error().detail;
+}
+
+// The example job with one line of it replaced.
+std::string job_refusal(const std::string& from, const std::string& to) {
+  auto toml = Toml::load(GEMMINE_SOURCE_DIR "/configs/jobs/fashion-mnist.toml");
+  EXPECT_TRUE(toml);
+  const auto file = std::fopen(GEMMINE_SOURCE_DIR "/configs/jobs/fashion-mnist.toml", "r");
+  std::string text(8192, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  toml = Toml::parse("job.toml", text);
+  if (!toml) return toml.error().detail;
+  const auto job = parse_job_file(std::move(toml.value()));
+  return job ? "" : job.error().detail;
+}
+
+TEST(PoolConfig, AcceptsTheExampleAndNothingAtAll) {
+  EXPECT_EQ(refusal(""), "");
+  auto toml = Toml::load(GEMMINE_SOURCE_DIR "/configs/pool.toml");
+  ASSERT_TRUE(toml);
+  const auto config = parse_pool_config(std::move(toml.value()));
+  ASSERT_TRUE(config) << config.error().detail;
+  EXPECT_EQ(config.value().listen_port, 4400);
+  EXPECT_EQ(config.value().audit_cache_bytes, uint64_t{512} << 20);
+}
+
+TEST(PoolConfig, PointsAtTheKeyItDoesNotKnow) {
+  EXPECT_EQ(refusal("fee_account = \"a\"\n[limits]\nidel_ms = 5\n"),
+            "pool.toml:3:11: error: limits.idel_ms: is not a key of this file\n"
+            "  idel_ms = 5\n"
+            "            ^\n"
+            "hint: did you mean `limits.idle_ms`?");
+}
+
+TEST(PoolConfig, RefusesWrongTypesAndRanges) {
+  EXPECT_NE(refusal("listen = 5").find("pool.toml:1:10: error: listen: is not a text"),
+            std::string::npos);
+  EXPECT_NE(refusal("[audit]\nthreads = 0")
+                .find("audit.threads: 0 is out of range (expected a "
+                      "whole number from 1 to 64)"),
+            std::string::npos);
+  EXPECT_NE(refusal("[audit]\nthreads = -1").find("out of range"), std::string::npos);
+  EXPECT_NE(refusal("[audit]\nthreads = 1.5").find("is not a whole number"), std::string::npos);
+  EXPECT_NE(refusal("[audit]\nauditors = [\"00\"]").find("is no key"), std::string::npos);
+  EXPECT_NE(refusal("fee_account = \"a b\"").find("is no account name"), std::string::npos);
+  EXPECT_NE(refusal("listen = \"127.0.0.1\"").find("the port is missing"), std::string::npos);
+  EXPECT_NE(refusal("listen = \"127.0.0.1:70000\"").find("0 to 65535"), std::string::npos);
+}
+
+TEST(PoolConfig, SaysWhereTheSyntaxIsWrong) {
+  EXPECT_NE(refusal("a = 1\nb = = 2\n").find("pool.toml:2:5: error: "), std::string::npos);
+}
+
+TEST(JobFile, AcceptsTheExample) {
+  EXPECT_EQ(job_refusal("sgd", "sgd"), "");
+}
+
+TEST(JobFile, RefusesWhatDoesNotFit) {
+  EXPECT_NE(job_refusal("\"sgd\"", "\"sgdd\"").find("'sgdd' is unknown"), std::string::npos);
+  EXPECT_NE(job_refusal("batch = 128", "").find("train.batch: is missing"), std::string::npos);
+  EXPECT_NE(job_refusal("batch = 128", "batsh = 128").find("did you mean `train.batch`"),
+            std::string::npos);
+  EXPECT_NE(job_refusal("lr = 0.08", "lr = inf").find("train.lr"), std::string::npos);
+  EXPECT_NE(job_refusal("steps_per_share = 25", "steps_per_share = 101").find("from 1 to 100"),
+            std::string::npos);
+  EXPECT_NE(job_refusal("[784, 512, 512, 10]", "[]").find("model.widths"), std::string::npos);
+  EXPECT_NE(job_refusal("[784, 512, 512, 10]", "[784, 0, 10]").find("model.widths"),
+            std::string::npos);
+}
+
+TEST(JobFile, RoundsADecimalOnce) {
+  // As a double this is a tie between two floats; the decimal itself is just above it.
+  auto toml = Toml::parse("t", "x = 1.00000005960464477540\n");
+  ASSERT_TRUE(toml);
+  EXPECT_EQ(toml.value().decimal("x"), 1.00000011920928955078125F);
+}
+
+TEST(EditDistance, CountsSingleCharacterEdits) {
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+  EXPECT_EQ(edit_distance("batch", "batsh"), 1U);
+  EXPECT_EQ(edit_distance("same", "same"), 0U);
+}
+
+}  // namespace
+}  // namespace gemmine::pool
