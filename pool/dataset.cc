@@ -1,0 +1,173 @@
+#include "pool/dataset.h"
+
+#include <algorithm>
+#include <memory>
+#include <zlib.h>
+
+#include "kernels/blake3.h"
+#include "kernels/program.h"
+#include "pool/files.h"
+
+namespace gemmine::pool {
+namespace {
+
+constexpr uint8_t kUnsignedBytes = 0x08;
+constexpr size_t kUnpackStep = 1 << 20;
+
+struct InflateEnd {
+  void operator()(z_stream* stream) const { inflateEnd(stream); }
+};
+
+uint32_t big_endian(ByteView four) {
+  return uint32_t{four[0]} << 24 | uint32_t{four[1]} << 16 | uint32_t{four[2]} << 8 | four[3];
+}
+
+Result<Bytes> gunzip(ByteView packed, const std::string& path, uint64_t bytes_max) {
+  z_stream stream{};
+  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
+    return Error{Errc::out_of_memory, path + ": zlib cannot start"};
+  const std::unique_ptr<z_stream, InflateEnd> guard(&stream);
+  Bytes out;
+  int code = Z_OK;
+  while (code != Z_STREAM_END) {
+    if (stream.avail_in == 0 && !packed.empty()) {
+      // zlib counts in unsigned int: feed pieces.
+      const size_t piece = std::min<size_t>(packed.size(), size_t{1} << 30);
+      stream.next_in = const_cast<Bytef*>(packed.data());
+      stream.avail_in = static_cast<uInt>(piece);
+      packed = packed.subspan(piece);
+    }
+    const size_t at = out.size();
+    if (at > bytes_max)
+      return Error{Errc::invalid,
+                   path + ": more than " + std::to_string(bytes_max) + " bytes unpacked"};
+    out.resize(at + kUnpackStep);
+    stream.next_out = out.data() + at;
+    stream.avail_out = kUnpackStep;
+    code = inflate(&stream, Z_NO_FLUSH);
+    out.resize(at + kUnpackStep - stream.avail_out);
+    if (code == Z_BUF_ERROR ||
+        (code == Z_OK && stream.avail_in == 0 && packed.empty() && stream.avail_out != 0))
+      return Error{Errc::malformed, path + ": the gzip file is cut short"};
+    if (code != Z_OK && code != Z_STREAM_END)
+      return Error{Errc::malformed, path + ": damaged gzip file"};
+  }
+  if (stream.avail_in != 0 || !packed.empty())
+    return Error{Errc::malformed, path + ": trailing bytes after the gzip data"};
+  return out;
+}
+
+Result<Bytes> read_idx_file(const std::string& path, Bytes& storage, Idx& idx) {
+  auto bytes = read_maybe_gzip(path, kDatasetBytesMax);
+  if (!bytes) return bytes.error();
+  storage = std::move(bytes.value());
+  auto parsed = parse_idx(storage, path, kDatasetBytesMax);
+  if (!parsed) return parsed.error();
+  idx = std::move(parsed.value());
+  return Bytes{};
+}
+
+}  // namespace
+
+Result<Bytes> read_maybe_gzip(const std::string& path, uint64_t bytes_max) {
+  auto bytes = read_file(path, std::min(bytes_max, kIdxFileBytesMax));
+  if (!bytes) return bytes;
+  const Bytes& raw = bytes.value();
+  if (raw.size() < 2 || raw[0] != 0x1f || raw[1] != 0x8b) return bytes;
+  return gunzip(raw, path, bytes_max);
+}
+
+Result<Idx> parse_idx(ByteView bytes, const std::string& name, uint64_t bytes_max) {
+  if (bytes.size() < 4 || bytes[0] != 0 || bytes[1] != 0)
+    return Error{Errc::malformed, name + ": no IDX file (it starts with 00 00)"};
+  if (bytes[2] != kUnsignedBytes)
+    return Error{Errc::malformed, name + ": elements of IDX type " + std::to_string(bytes[2]) +
+                                      ", not unsigned bytes (8)"};
+  const size_t dimensions = bytes[3];
+  if (dimensions < 1 || dimensions > 4)
+    return Error{Errc::malformed, name + ": " + std::to_string(dimensions) + " dimensions"};
+  const size_t header = 4 + 4 * dimensions;
+  if (bytes.size() < header) return Error{Errc::malformed, name + ": the header is cut short"};
+  Idx out;
+  uint64_t product = 1;
+  for (size_t i = 0; i < dimensions; ++i) {
+    const uint32_t size = big_endian(bytes.subspan(4 + 4 * i, 4));
+    // Checked one by one, so that the product of four u32 never wraps.
+    if (size == 0 || product > bytes_max / size)
+      return Error{Errc::invalid, name + ": its dimensions give 0 or more than " +
+                                      std::to_string(bytes_max) + " bytes"};
+    product *= size;
+    out.dimensions.push_back(size);
+  }
+  out.data = bytes.subspan(header);
+  if (out.data.size() != product)
+    return Error{Errc::malformed, name + ": its header says " + std::to_string(product) +
+                                      " bytes, the file has " + std::to_string(out.data.size())};
+  return out;
+}
+
+Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32_t classes) {
+  Bytes image_bytes;
+  Bytes label_bytes;
+  Idx images;
+  Idx labels;
+  if (auto read = read_idx_file(source.images, image_bytes, images); !read) return read.error();
+  if (auto read = read_idx_file(source.labels, label_bytes, labels); !read) return read.error();
+  const auto wrong = [](const std::string& file, const std::string& why) {
+    return Error{Errc::invalid, file + ": " + why};
+  };
+  if (images.dimensions.size() < 2)
+    return wrong(source.images,
+                 "has one dimension: these look like labels; are the files swapped?");
+  if (labels.dimensions.size() != 1)
+    return wrong(source.labels, "has more than one dimension: these look like images");
+  const uint32_t count = images.dimensions[0];
+  if (count != labels.dimensions[0] || count > kernels::kRecordsMax)
+    return wrong(source.labels, std::to_string(labels.dimensions[0]) + " labels for " +
+                                    std::to_string(count) + " images");
+  const uint64_t values = images.data.size() / count;
+  if (values != features)
+    return wrong(source.images, "images of " + std::to_string(values) +
+                                    " values; model.widths starts with " +
+                                    std::to_string(features));
+  Dataset out{.records = {}, .count = count, .features = features};
+  out.records.resize(uint64_t{count} * (features + 1));
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint8_t label = labels.data[i];
+    if (label >= classes)
+      return wrong(source.labels, "label " + std::to_string(label) + " at " + std::to_string(i) +
+                                      "; the model has " + std::to_string(classes) + " classes");
+    uint8_t* const record = out.records.data() + i * (features + 1);
+    std::copy_n(images.data.data() + i * features, features, record);
+    record[features] = label;
+  }
+  return out;
+}
+
+Result<LoadedJob> load_job(const JobFile& file) {
+  LoadedJob out;
+  out.job = file.job;
+  const std::vector<uint32_t>& widths = out.job.spec.widths;
+  if (widths.size() < 2)
+    return Error{Errc::invalid, file.path + ": model.widths needs at least two numbers"};
+  auto train = load_dataset(file.train, widths.front(), widths.back());
+  if (!train) return train.error();
+  auto test = load_dataset(file.test, widths.front(), widths.back());
+  if (!test) return test.error();
+  out.job.spec.records = train.value().count;
+  out.job.test_records = test.value().count;
+  out.train_records = std::move(train.value().records);
+  out.test_records = std::move(test.value().records);
+  out.job.train_address = kernels::blake3(out.train_records);
+  out.job.test_address = kernels::blake3(out.test_records);
+  const auto program = kernels::Program::make(out.job.spec);
+  if (!program) return Error{program.error().code, file.path + ": " + program.error().detail};
+  out.bytes = verifier::encode_job(out.job);
+  // What we publish must be what others accept.
+  if (const auto again = verifier::decode_job(out.bytes); !again)
+    return Error{again.error().code, file.path + ": " + again.error().detail};
+  out.id = verifier::job_id(out.bytes);
+  return out;
+}
+
+}  // namespace gemmine::pool

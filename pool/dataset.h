@@ -1,0 +1,48 @@
+// Data sets as the records of PROTOCOL 3.2: read from IDX files, named by their content.
+#pragma once
+
+#include <string>
+
+#include "kernels/bytes.h"
+#include "kernels/result.h"
+#include "pool/config.h"
+
+namespace gemmine::pool {
+
+inline constexpr uint64_t kDatasetBytesMax = uint64_t{8} << 30;
+inline constexpr uint64_t kIdxFileBytesMax = uint64_t{4} << 30;  // packed
+
+// A file's bytes, unpacked when they are gzip. Errors: io; malformed (damaged or cut gzip);
+// invalid (more than bytes_max once unpacked).
+Result<Bytes> read_maybe_gzip(const std::string& path, uint64_t bytes_max);
+
+// Magic 00 00 08 dd, dd big-endian u32 dimensions, then the product of them bytes.
+struct Idx {
+  std::vector<uint32_t> dimensions;  // 1 … 4, none of them 0
+  ByteView data;                     // into the bytes it was read from
+};
+// `name` opens each message. Errors: malformed (magic, element type, cut or trailing bytes),
+// invalid (a product over bytes_max; nothing is allocated for it).
+Result<Idx> parse_idx(ByteView bytes, const std::string& name, uint64_t bytes_max);
+
+struct Dataset {
+  Bytes records;  // count × (features + 1)
+  uint32_t count = 0;
+  uint32_t features = 0;
+};
+// Errors: those of the parts; invalid when images and labels are swapped, differ in number, do not
+// have `features` values each, or a label is not below `classes`.
+Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32_t classes);
+
+// A job whose data was read: the job's canonical bytes and what is behind its addresses.
+struct LoadedJob {
+  verifier::Job job;
+  Bytes bytes;
+  Digest id;
+  Bytes train_records;
+  Bytes test_records;
+};
+// Errors: those of load_dataset and Program::make.
+Result<LoadedJob> load_job(const JobFile& file);
+
+}  // namespace gemmine::pool
