@@ -1,0 +1,104 @@
+// What the pool decides, as values: the orchestrator makes the records durable, then does the rest.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "pool/messages.h"
+#include "verifier/records.h"
+#include "verifier/replay.h"
+
+namespace gemmine::pool {
+
+enum class ConnId : uint64_t {};
+
+struct Outgoing {
+  ConnId to{};
+  MessageType type{};
+  Bytes payload;
+};
+
+struct Hangup {
+  ConnId to{};
+  std::string reason;
+};
+
+// A key=value line for people.
+struct Note {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> fields;
+};
+
+// Work for the audit threads; results come back as events.
+struct ReplayTask {
+  verifier::Lease lease;
+  std::vector<verifier::Share> shares;  // 0 … the one in question, as they are in the ledger
+};
+struct SpotTask {
+  verifier::Lease lease;
+  verifier::Share share;
+  bool last_share = false;
+  Digest seed;
+  std::vector<Bytes> openings;  // by block number
+};
+struct MergeTask {
+  Digest job_id;
+  uint32_t round = 0;
+  Digest theta_root;
+  std::vector<Digest> lease_ids;    // by slot
+  std::vector<Digest> delta_roots;  // by slot
+};
+struct EvaluateTask {
+  Digest job_id;
+  uint32_t round = 0;  // rounds merged into this θ
+  Digest theta_root;
+};
+using Task = std::variant<ReplayTask, SpotTask, MergeTask, EvaluateTask>;
+
+struct AuditDone {
+  Digest lease_id;
+  uint32_t index = 0;  // the share that was in question
+  // What was found; a replay that meets an earlier wrong share names that one.
+  uint32_t found_index = 0;
+  verifier::AuditKind kind = verifier::AuditKind::replay;
+  verifier::Finding finding;
+};
+struct MergeDone {
+  Digest job_id;
+  uint32_t round = 0;
+  std::vector<Digest> lease_ids;
+  Digest theta_root;   // of the next round; its blob is durable
+  Digest start_root;   // verifier::start_root of it
+  std::string failed;  // not empty: why it could not be merged
+};
+struct EvaluateDone {
+  Digest job_id;
+  uint32_t round = 0;
+  uint64_t correct = 0;
+  uint64_t records = 0;
+  double loss = 0;
+};
+using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone>;
+
+struct Actions {
+  std::vector<Outgoing> sends;
+  std::vector<Hangup> hangups;
+  std::vector<Task> tasks;
+  std::vector<Note> notes;
+
+  template <class Message>
+  void send(ConnId to, MessageType type, const Message& message) {
+    sends.push_back({to, type, encode(message)});
+  }
+  void note(std::string name, std::vector<std::pair<std::string, std::string>> fields) {
+    notes.push_back({std::move(name), std::move(fields)});
+  }
+};
+
+std::string short_hex(const Digest& digest);  // 8 digits, for people
+
+}  // namespace gemmine::pool

@@ -1,0 +1,51 @@
+// Audits that are owed: which shares still need a verdict by the pool, and until when. Pure.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "pool/server/actions.h"
+#include "verifier/records.h"
+
+namespace gemmine::pool {
+
+inline constexpr size_t kAuditsPendingMax = 4096;  // over it, shares are told to come back later
+inline constexpr uint64_t kAuditRetryMs = 5'000;   // after an audit that could not be decided
+
+struct ShareKey {
+  Digest lease_id;
+  uint32_t index = 0;
+  auto operator<=>(const ShareKey&) const = default;
+};
+
+struct Audit {
+  verifier::AuditKind kind = verifier::AuditKind::replay;
+  enum class Stage { waiting_answer, running, waiting_retry } stage = Stage::running;
+  bool required = true;       // by PROTOCOL 7.2; false: a second look
+  uint64_t due_ms = 0;        // of the answer, or of the retry
+  Digest seed;                // spot
+  std::vector<Bytes> blocks;  // spot: openings by number, empty while missing
+};
+
+class Audits {
+ public:
+  Audit& add(const ShareKey& key, Audit audit) { return pending_[key] = std::move(audit); }
+  Audit* find(const ShareKey& key);
+  void erase(const ShareKey& key) { pending_.erase(key); }
+  void erase_lease(const Digest& lease_id);
+
+  bool full() const { return pending_.size() >= kAuditsPendingMax; }
+  size_t size() const { return pending_.size(); }
+  // Is a required audit of this lease still owed?
+  bool owes(const Digest& lease_id) const;
+  // Is an answer of the miner still owed?
+  bool waits_for_miner(const Digest& lease_id) const;
+  std::map<ShareKey, Audit>& pending() { return pending_; }
+  std::vector<ShareKey> of_lease(const Digest& lease_id) const;
+
+ private:
+  std::map<ShareKey, Audit> pending_;
+};
+
+}  // namespace gemmine::pool

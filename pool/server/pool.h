@@ -1,0 +1,134 @@
+// The pool's centre without I/O: events and a time in, records and actions out.
+//
+// Whoever drives it makes the blobs and the fresh records durable before carrying out the actions
+// of the same step (PROTOCOL 5.3). No clock, thread, socket or file is in here, so that a simulator
+// can drive it in virtual time. `now` is pool time in milliseconds and never goes back.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kernels/program.h"
+#include "pool/server/actions.h"
+#include "pool/server/audits.h"
+#include "pool/server/blobs.h"
+#include "pool/server/book.h"
+#include "pool/server/sessions.h"
+
+namespace gemmine::pool {
+
+inline constexpr uint32_t kNoLeaseRetryMs = 500;
+inline constexpr uint64_t kRateWindowMs = 10'000;
+inline constexpr size_t kSpeedSamplesMax = 100'000;
+
+struct PoolOptions {
+  Digest coin_master;  // secret: of it are all leases' secrets made
+  uint32_t idle_ms = 120'000;
+  uint32_t leases_per_key = 2;
+  uint64_t upload_bytes = uint64_t{512} << 20;
+  std::vector<Digest> auditors;  // empty: everyone
+};
+
+// What the pool knows of a job besides the ledger.
+struct JobRoom {
+  verifier::Job job;
+  kernels::Program program;
+  std::map<Digest, Digest> start_roots;  // by θ root: where a lease from it starts
+  bool merging = false;
+  std::set<Digest> second_looks;             // leases that are replayed again; merges wait
+  std::map<uint32_t, EvaluateDone> results;  // by rounds merged
+};
+
+class Pool {
+ public:
+  // book: folded from disk. identity outlives the pool.
+  Pool(Book book, const verifier::Identity& identity, PoolOptions options);
+
+  // A job with its first θ: logs it (and its funds) when the ledger does not know it yet.
+  // start_roots: of every θ the pool has. Errors: those of the ledger.
+  Status add_job(const Bytes& job_bytes, const Digest& theta_root,
+                 std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now);
+  // After all jobs: takes up what a crash left: owed audits, second looks, merges.
+  void resume(uint64_t now);
+
+  void on_open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);
+  void on_close(ConnId id);
+  // GET_BLOB and WATCH of ready peers are not for us: see reads(). Everything else is answered.
+  void on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteView payload,
+                uint64_t now);
+  void on_task_done(const TaskDone& done, uint64_t now);
+  void on_tick(uint64_t now);
+
+  // What the steps since the last call decided. Blobs first, then records, then the rest.
+  std::vector<Bytes> take_blobs() { return std::exchange(blobs_, {}); }
+  std::vector<verifier::Record> take_records() { return book_.take_fresh(); }
+  Actions take_actions() { return std::exchange(out_, {}); }
+
+  const verifier::LedgerState& ledger() const { return book_.state(); }
+  const std::map<Digest, JobRoom>& rooms() const { return rooms_; }
+  Sessions& sessions() { return sessions_; }
+  size_t audits_pending() const { return audits_.size(); }
+  double macs_per_second(uint64_t now);
+  bool all_finished() const;  // every job, with its last evaluation
+
+ private:
+  // pool.cc
+  void refuse(ConnId to, uint32_t seq, WireError code, const std::string& text,
+              uint32_t retry_after_ms = 0);
+  void greet(Peer& peer, MessageType type, uint32_t seq, ByteView payload, uint64_t now);
+  void welcome(Peer& peer, uint32_t seq, uint64_t now);
+  void tell_miner(const Digest& key, MessageType type, const Bytes& payload);
+  JobRoom* room(const Digest& job_id);
+  const verifier::LeaseState* lease(const Digest& lease_id) const;
+  // pool_leases.cc
+  void on_get_lease(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  bool grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, uint64_t now);
+  void on_abandon(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_share(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void admit(const Peer& peer, uint32_t seq, const verifier::LeaseState& state,
+             const verifier::Share& share, uint64_t now);
+  void on_delta(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  bool close_lease(const Digest& lease_id, verifier::CloseReason reason, uint64_t now);
+  void expire(uint64_t now);
+  void try_complete(const Digest& lease_id, uint64_t now);
+  // pool_audits.cc
+  void begin_audit(const verifier::LeaseState& state, uint32_t index, verifier::AuditKind kind,
+                   const Digest& seed, uint64_t now);
+  void begin_replay(const verifier::LeaseState& state, uint32_t index, bool required);
+  void send_challenge(const ShareKey& key, const Audit& audit, uint64_t now);
+  void on_opening(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_audit_done(const AuditDone& done, uint64_t now);
+  void check_deadlines(uint64_t now);
+  void unanswered(const ShareKey& key, uint64_t now);
+  bool log_verdict(const Digest& lease_id, uint32_t index, verifier::AuditKind kind,
+                   const verifier::Finding& finding, uint64_t now);
+  void condemn(const Digest& lease_id, uint64_t now);
+  // pool_rounds.cc
+  void second_look(const Digest& lease_id);
+  void looked_again(const Digest& job_id, const Digest& lease_id);
+  void roll_back(const Digest& lease_id, uint64_t now);
+  void try_merge(const Digest& job_id);
+  void on_merge_done(const MergeDone& done, uint64_t now);
+  void announce(const verifier::JobState& job);
+
+  Book book_;
+  const verifier::Identity& identity_;
+  const PoolOptions options_;
+  Sessions sessions_;
+  Audits audits_;
+  Uploads uploads_;
+  std::map<Digest, JobRoom> rooms_;
+  std::set<std::pair<Digest, ShareKey>> heard_;      // auditors' verdicts, each once
+  std::deque<std::pair<uint64_t, uint64_t>> speed_;  // time, macs of the last shares
+  uint64_t next_serial_ = 0;
+  uint64_t next_session_ = 1;
+  std::vector<Bytes> blobs_;
+  Actions out_;
+};
+
+}  // namespace gemmine::pool

@@ -1,0 +1,174 @@
+// Rounds: second looks, merges, rollbacks, the end of a job, and taking all that up again after a
+// crash (PROTOCOL 8.3, 8.5).
+#include <algorithm>
+
+#include "pool/server/pool.h"
+#include "verifier/coin.h"
+
+namespace gemmine::pool {
+
+using verifier::AuditKind;
+using verifier::CloseReason;
+using verifier::JobState;
+using verifier::LeaseState;
+using verifier::RecordKind;
+
+namespace {
+
+bool found_wrong(const LeaseState& state) {
+  return std::ranges::any_of(state.shares, &verifier::ShareState::found_wrong);
+}
+
+}  // namespace
+
+// Replays a complete lease whole; no merge of its job happens before the answer is there.
+void Pool::second_look(const Digest& lease_id) {
+  const LeaseState* const state = lease(lease_id);
+  JobRoom* const place = room(state->lease.job_id);
+  if (place == nullptr || state->shares.empty() || state->shares.back().replayed) return;
+  place->second_looks.insert(lease_id);
+  begin_replay(*state, static_cast<uint32_t>(state->shares.size() - 1), false);
+}
+
+void Pool::looked_again(const Digest& job_id, const Digest& lease_id) {
+  JobRoom* const place = room(job_id);
+  if (place != nullptr && place->second_looks.erase(lease_id) > 0) try_merge(job_id);
+}
+
+// A complete lease was found wrong: what was built on it goes.
+void Pool::roll_back(const Digest& lease_id, uint64_t now) {
+  const LeaseState* const wrong = lease(lease_id);
+  if (wrong->closed != CloseReason::complete || wrong->voided) return;
+  const Digest job_id = wrong->lease.job_id;
+  const uint32_t round = wrong->lease.round;
+  std::vector<Digest> open;
+  for (const auto& [id, state] : ledger().leases()) {
+    if (state.lease.job_id == job_id && state.lease.round > round && !state.closed && !state.voided)
+      open.push_back(id);
+  }
+  for (const Digest& id : open) {
+    audits_.erase_lease(id);
+    close_lease(id, CloseReason::cancelled, now);
+  }
+  const auto logged =
+      book_.append(RecordKind::rollback, verifier::rollback_body(job_id, round, lease_id), now);
+  if (!logged)  // its round is not merged yet: on_merge_done comes back here
+    return out_.note("rollback_waits",
+                     {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}});
+  const JobState& job = ledger().jobs().at(job_id);
+  out_.note(
+      "rollback",
+      {{"job", job.job.name}, {"round", std::to_string(round)}, {"lease", short_hex(lease_id)}});
+  if (JobRoom* const place = room(job_id)) {
+    place->results.erase(place->results.upper_bound(round), place->results.end());
+    std::erase_if(place->second_looks, [&](const Digest& id) {
+      const bool gone = lease(id)->voided;
+      if (gone) audits_.erase_lease(id);
+      return gone;
+    });
+  }
+  announce(job);
+}
+
+void Pool::try_merge(const Digest& job_id) {
+  JobRoom* const place = room(job_id);
+  const JobState& job = ledger().jobs().at(job_id);
+  if (place == nullptr || place->merging || job.finished || !place->second_looks.empty()) return;
+  MergeTask task{job_id, job.round, job.theta_roots.back(), {}, {}};
+  for (const auto& slot : job.slots) {
+    const LeaseState* const state = slot ? lease(*slot) : nullptr;
+    if (state == nullptr || state->closed != CloseReason::complete || !state->delta_root) return;
+    task.lease_ids.push_back(*slot);
+    task.delta_roots.push_back(*state->delta_root);
+  }
+  place->merging = true;
+  out_.tasks.emplace_back(std::move(task));
+}
+
+void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
+  JobRoom* const place = room(done.job_id);
+  if (place == nullptr) return;
+  place->merging = false;
+  if (!done.failed.empty())
+    return out_.note("merge_failed", {{"job", place->job.name}, {"reason", done.failed}});
+  const JobState& job = ledger().jobs().at(done.job_id);
+  const bool current = job.round == done.round && !job.finished && place->second_looks.empty() &&
+                       std::ranges::equal(job.slots, done.lease_ids);
+  if (!current) return try_merge(done.job_id);
+  const auto logged = book_.append(
+      RecordKind::merge,
+      verifier::merge_body(done.job_id, done.round, done.theta_root, done.lease_ids), now);
+  if (!logged)
+    return out_.note("merge_refused",
+                     {{"job", place->job.name}, {"reason", logged.error().detail}});
+  place->start_roots[done.theta_root] = done.start_root;
+  out_.note("merged", {{"job", place->job.name},
+                       {"round", std::to_string(done.round)},
+                       {"theta", short_hex(done.theta_root)}});
+  for (const Digest& id : done.lease_ids) {
+    if (found_wrong(*lease(id))) return roll_back(id, now);
+  }
+  out_.tasks.emplace_back(EvaluateTask{done.job_id, done.round + 1, done.theta_root});
+  if (done.round + 1 == place->job.spec.rounds) {
+    const auto finished =
+        book_.append(RecordKind::finish, verifier::finish_body(done.job_id, done.theta_root), now);
+    out_.note("job_finished", {{"job", place->job.name},
+                               {"theta", to_hex(done.theta_root.bytes)},
+                               {"logged", finished ? "yes" : finished.error().detail}});
+  }
+  announce(ledger().jobs().at(done.job_id));
+}
+
+void Pool::announce(const JobState& job) {
+  const Round round{job.id, job.round, job.theta_roots.back(), job.finished};
+  for (const auto& [id, peer] : sessions_.peers()) {
+    if (peer.stage == Peer::Stage::ready) out_.send(id, MessageType::round, round);
+  }
+}
+
+void Pool::resume(uint64_t now) {
+  for (const auto& [id, state] : ledger().leases()) {
+    if (state.voided || found_wrong(state) || !rooms_.contains(state.lease.job_id)) continue;
+    const Digest secret = verifier::lease_secret(options_.coin_master, state.lease.serial);
+    for (const verifier::ShareState& share : state.shares) {
+      if (share.replayed || share.spotted) continue;
+      const Digest seed = verifier::challenge_seed(secret, share.id);
+      const AuditKind kind =
+          verifier::audit_kind(rooms_.at(state.lease.job_id).job.audit, seed, share.valid_before);
+      const bool unanswerable = state.closed && kind == AuditKind::spot;
+      if (kind != AuditKind::none && !unanswerable)
+        begin_audit(state, share.share.index, kind, seed, now);
+    }
+  }
+  std::vector<Digest> wrong;
+  std::vector<Digest> ready;
+  for (const auto& [id, state] : ledger().leases()) {
+    if (state.voided) continue;
+    const bool complete = state.closed == CloseReason::complete;
+    if (found_wrong(state)) {
+      wrong.push_back(id);  // the crash came between the verdict and what follows from it
+    } else if (complete && state.forfeited) {
+      second_look(id);
+    } else if (!state.closed) {
+      ready.push_back(id);
+    }
+  }
+  for (const Digest& id : wrong)
+    condemn(id, now);
+  for (const Digest& id : ready)
+    try_complete(id, now);
+  for (const auto& [id, place] : rooms_) {
+    const JobState& job = ledger().jobs().at(id);
+    if (!job.finished && job.round == place.job.spec.rounds) {
+      // Between the last merge and the end.
+      const auto finished =
+          book_.append(RecordKind::finish, verifier::finish_body(id, job.theta_roots.back()), now);
+      if (!finished) out_.note("finish_refused", {{"reason", finished.error().detail}});
+    }
+    for (uint32_t round = 0; round < job.theta_roots.size(); ++round)
+      out_.tasks.emplace_back(EvaluateTask{id, round, job.theta_roots[round]});
+    try_merge(id);
+  }
+}
+
+}  // namespace gemmine::pool

@@ -1,0 +1,96 @@
+#include "pool/server/sessions.h"
+
+#include <algorithm>
+
+#include "verifier/identity.h"
+#include "verifier/ledger.h"
+
+namespace gemmine::pool {
+
+void Sessions::open(ConnId id, const Digest& channel_binding, const Digest& server_random,
+                    uint64_t now) {
+  Peer& peer = peers_[id];
+  peer.id = id;
+  peer.channel_binding = channel_binding;
+  peer.server_random = server_random;
+  peer.opened_ms = peer.heard_ms = now;
+}
+
+void Sessions::close(ConnId id) {
+  peers_.erase(id);
+}
+
+Peer* Sessions::find(ConnId id) {
+  const auto found = peers_.find(id);
+  return found == peers_.end() ? nullptr : &found->second;
+}
+
+std::vector<ConnId> Sessions::of_miner(const Digest& key) const {
+  std::vector<ConnId> out;
+  for (const auto& [id, peer] : peers_) {
+    const bool ready = peer.stage == Peer::Stage::ready && peer.role == Role::miner;
+    if (ready && peer.key == key) out.push_back(id);
+  }
+  return out;
+}
+
+std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
+  const auto decoded = decode_hello(payload);
+  if (!decoded) return GreetingError{WireError::malformed, decoded.error().detail};
+  const Hello& hello = decoded.value();
+  if (hello.version_min > kWireVersion || hello.version_max < kWireVersion)
+    return GreetingError{WireError::bad_version,
+                         "this pool speaks version " + std::to_string(kWireVersion) + " only"};
+  if (!verifier::account_ok(hello.account))
+    return GreetingError{WireError::bad_account,
+                         "the account is empty or has characters outside A-Z a-z 0-9 . _ -"};
+  peer.role = hello.role;
+  peer.key = hello.public_key;
+  peer.client_random = hello.client_random;
+  peer.account = hello.account;
+  peer.agent = hello.agent;
+  peer.stage = Peer::Stage::auth;
+  return {};
+}
+
+std::optional<GreetingError> Sessions::auth(Peer& peer, ByteView payload) {
+  const auto decoded = decode_auth(payload);
+  if (!decoded) return GreetingError{WireError::malformed, decoded.error().detail};
+  const Digest message = auth_message({.server_random = peer.server_random,
+                                       .client_random = peer.client_random,
+                                       .channel_binding = peer.channel_binding,
+                                       .pool_key = pool_key_,
+                                       .public_key = peer.key,
+                                       .role = peer.role,
+                                       .account = peer.account});
+  if (!verifier::verify_signature(peer.key, message, decoded.value().signature))
+    return GreetingError{WireError::bad_signature, "AUTH does not sign this connection"};
+  size_t same_key = 0;
+  for (const auto& [id, other] : peers_)
+    same_key += other.stage == Peer::Stage::ready && other.key == peer.key ? 1 : 0;
+  if (same_key >= kSessionsPerKeyMax)
+    return GreetingError{WireError::too_many, "this key has too many sessions"};
+  peer.stage = Peer::Stage::ready;
+  return {};
+}
+
+HelloOk Sessions::hello_ok(const Peer& peer, uint64_t now) const {
+  return {.version = kWireVersion,
+          .server_random = peer.server_random,
+          .pool_key = pool_key_,
+          .idle_ms = idle_ms_,
+          .pool_time_ms = now};
+}
+
+std::vector<Hangup> Sessions::overdue(uint64_t now) const {
+  std::vector<Hangup> out;
+  for (const auto& [id, peer] : peers_) {
+    if (peer.stage != Peer::Stage::ready && now > peer.opened_ms + kGreetingMs)
+      out.push_back({id, "the greeting took too long"});
+    else if (now > peer.heard_ms + idle_ms_)
+      out.push_back({id, "silent for too long"});
+  }
+  return out;
+}
+
+}  // namespace gemmine::pool

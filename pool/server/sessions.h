@@ -1,0 +1,66 @@
+// Who is connected: HELLO to AUTH_OK, roles, silence (PROTOCOL 5.3, 5.4). Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "pool/messages.h"
+#include "pool/server/actions.h"
+
+namespace gemmine::pool {
+
+inline constexpr uint64_t kGreetingMs = 15'000;  // from the open connection to AUTH
+inline constexpr size_t kSessionsPerKeyMax = 16;
+
+struct Peer {
+  ConnId id{};
+  enum class Stage { hello, auth, ready } stage = Stage::hello;
+  Role role = Role::miner;
+  Digest key;
+  Digest client_random;
+  Digest server_random;
+  Digest channel_binding;
+  std::string account;
+  std::string agent;
+  uint64_t opened_ms = 0;
+  uint64_t heard_ms = 0;
+  std::optional<uint64_t> watch_from;  // WATCH: the next record to send
+};
+
+// A refusal of a greeting: the ERROR to send; the connection closes after it.
+struct GreetingError {
+  WireError code;
+  std::string text;
+};
+
+class Sessions {
+ public:
+  Sessions(const Digest& pool_key, uint32_t idle_ms) : pool_key_(pool_key), idle_ms_(idle_ms) {}
+
+  // channel_binding: the TLS exporter of this connection; server_random: fresh randomness.
+  void open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);
+  void close(ConnId id);
+  Peer* find(ConnId id);
+  const std::map<ConnId, Peer>& peers() const { return peers_; }
+  std::map<ConnId, Peer>& peers() { return peers_; }
+  // Ready miners' connections of a key.
+  std::vector<ConnId> of_miner(const Digest& key) const;
+
+  // The two steps of a greeting; each moves the peer on when it returns nothing.
+  std::optional<GreetingError> hello(Peer& peer, ByteView payload);
+  std::optional<GreetingError> auth(Peer& peer, ByteView payload);
+  HelloOk hello_ok(const Peer& peer, uint64_t now) const;
+
+  // Peers that were silent for too long, or never finished their greeting.
+  std::vector<Hangup> overdue(uint64_t now) const;
+
+ private:
+  const Digest pool_key_;
+  const uint32_t idle_ms_;
+  std::map<ConnId, Peer> peers_;  // bounded by the listener's connections_max
+};
+
+}  // namespace gemmine::pool
