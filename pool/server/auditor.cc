@@ -1,0 +1,195 @@
+#include "pool/server/auditor.h"
+
+#include <cstring>
+
+#include "kernels/blake3.h"
+#include "pool/files.h"
+#include "pool/server/blobs.h"
+#include "verifier/coin.h"
+#include "verifier/delta.h"
+#include "verifier/opening.h"
+#include "verifier/trace.h"
+
+namespace gemmine::pool {
+
+using verifier::Finding;
+using verifier::Outcome;
+
+std::optional<StateCache::Kept> StateCache::take(const Digest& lease_id, uint32_t index) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = kept_.begin(); at != kept_.end(); ++at) {
+    if (at->first != lease_id || at->second.next_share > index) continue;
+    Kept out = std::move(at->second);
+    bytes_ -= out.state.size() * sizeof(float);
+    kept_.erase(at);
+    return out;
+  }
+  return {};
+}
+
+void StateCache::keep(const Digest& lease_id, Kept kept) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(kept_, [&](const auto& entry) {
+    const bool same = entry.first == lease_id;
+    if (same) bytes_ -= entry.second.state.size() * sizeof(float);
+    return same;
+  });
+  bytes_ += kept.state.size() * sizeof(float);
+  kept_.emplace_front(lease_id, std::move(kept));
+  while (bytes_ > bytes_max_ && !kept_.empty()) {
+    bytes_ -= kept_.back().second.state.size() * sizeof(float);
+    kept_.pop_back();
+  }
+}
+
+uint64_t StateCache::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return bytes_;
+}
+
+TaskDone Auditor::run(const Task& task) {
+  if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted);
+  if (const auto* wanted = std::get_if<SpotTask>(&task)) return spot(*wanted);
+  if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
+  return evaluate(std::get<EvaluateTask>(task));
+}
+
+Result<std::vector<float>> Auditor::theta(const JobData& data, const Digest& root) const {
+  const uint64_t bytes = data.program.parameters() * sizeof(float);
+  const auto blob = read_blob(blobs_, root, bytes);
+  if (!blob) return blob.error();
+  if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
+  std::vector<float> out(data.program.parameters());
+  std::memcpy(out.data(), blob.value().data(), bytes);
+  return out;
+}
+
+Result<kernels::Engine*> Auditor::engine(const Digest& job_id, const JobData& data) {
+  auto& slot = engines_[job_id];
+  if (slot == nullptr) {
+    auto made = kernels::make_engine("cpu", data.program, data.train_records, 1);
+    if (!made) return made.error();
+    slot = std::move(made.value());
+  }
+  return slot.get();
+}
+
+AuditDone Auditor::replay(const ReplayTask& task) {
+  GEMMINE_CHECK(!task.shares.empty());
+  AuditDone out;
+  out.lease_id = verifier::lease_id(task.lease);
+  out.index = out.found_index = static_cast<uint32_t>(task.shares.size() - 1);
+  const auto undecided = [&](const Error& error) {
+    out.finding = {Outcome::undecided, verifier::kNoStep, error.detail};
+    return out;
+  };
+  const auto job = jobs_.find(task.lease.job_id);
+  if (job == jobs_.end()) return undecided({Errc::undecided, "the job's data is not here"});
+  const JobData& data = job->second;
+  const auto global = theta(data, task.lease.theta_root);
+  if (!global) return undecided(global.error());
+  const auto machine = engine(task.lease.job_id, data);
+  if (!machine) return undecided(machine.error());
+  StateCache::Kept at;
+  if (auto kept = cache_.take(out.lease_id, out.index)) {
+    at = std::move(*kept);
+  } else {
+    at.state = global.value();
+    at.state.resize(data.program.state_floats(), 0.0F);
+  }
+  // From what is known on: a share before the one in question may be the wrong one.
+  for (uint32_t i = at.next_share; i <= out.index; ++i) {
+    auto own = verifier::run_share(*machine.value(), data.program, data.job, task.lease, i,
+                                   global.value(), at.state);
+    if (!own && own.error().code != Errc::invalid) return undecided(own.error());
+    out.finding = own ? verifier::compare_share(task.shares[i], own.value())
+                      : Finding{Outcome::invalid, verifier::kNoStep, own.error().detail};
+    out.found_index = i;
+    if (out.finding.outcome != Outcome::valid) return out;
+    at.state = std::move(own.value().state_after);
+    at.next_share = i + 1;
+  }
+  cache_.keep(out.lease_id, std::move(at));
+  return out;
+}
+
+AuditDone Auditor::spot(const SpotTask& task) {
+  AuditDone out;
+  out.lease_id = task.share.lease_id;
+  out.index = out.found_index = task.share.index;
+  out.kind = verifier::AuditKind::spot;
+  const auto undecided = [&](const std::string& why) {
+    out.finding = {Outcome::undecided, verifier::kNoStep, why};
+    return out;
+  };
+  const auto job = jobs_.find(task.lease.job_id);
+  if (job == jobs_.end()) return undecided("the job's data is not here");
+  const JobData& data = job->second;
+  const auto choices = verifier::choose_blocks(data.program, data.job.audit, task.seed,
+                                               task.share.steps, task.last_share);
+  GEMMINE_CHECK(choices.size() == task.openings.size());
+  std::vector<float> global;
+  for (const verifier::BlockChoice& choice : choices) {
+    if (!choice.delta || !global.empty()) continue;
+    auto read = theta(data, task.lease.theta_root);
+    if (!read) return undecided(read.error().detail);
+    global = std::move(read.value());
+  }
+  for (size_t i = 0; i < choices.size(); ++i) {
+    out.finding = verifier::check_opening(data.job, data.program, task.lease, task.share,
+                                          choices[i], task.openings[i], global);
+    if (out.finding.outcome == Outcome::valid) continue;
+    out.finding.detail = "block " + std::to_string(i) + ": " + out.finding.detail;
+    return out;
+  }
+  return out;
+}
+
+MergeDone Auditor::merge(const MergeTask& task) {
+  MergeDone out;
+  out.job_id = task.job_id;
+  out.round = task.round;
+  out.lease_ids = task.lease_ids;
+  const auto failed = [&](const std::string& why) {
+    out.failed = why;
+    return out;
+  };
+  const auto job = jobs_.find(task.job_id);
+  if (job == jobs_.end()) return failed("the job's data is not here");
+  const JobData& data = job->second;
+  const auto global = theta(data, task.theta_root);
+  if (!global) return failed(global.error().detail);
+  const uint64_t parameters = data.program.parameters();
+  verifier::Merge sum(parameters);
+  for (const Digest& root : task.delta_roots) {
+    const auto delta = read_blob(blobs_, root, verifier::delta_bytes(parameters));
+    if (!delta) return failed(delta.error().detail);
+    if (const Status added = sum.add(delta.value()); !added) return failed(added.error().detail);
+  }
+  const auto next = sum.finish(global.value(), static_cast<uint32_t>(task.delta_roots.size()));
+  if (!next) return failed(next.error().detail);
+  const ByteView bytes = as_bytes(std::span<const float>(next.value()));
+  out.theta_root = kernels::blake3(bytes);
+  out.start_root = verifier::start_root(next.value(), data.program.state_floats());
+  const std::string path = blobs_ + "/" + to_hex(out.theta_root.bytes);
+  if (const Status written = write_durable(path, bytes); !written)
+    return failed(written.error().detail);
+  return out;
+}
+
+EvaluateDone Auditor::evaluate(const EvaluateTask& task) {
+  EvaluateDone out{.job_id = task.job_id, .round = task.round};
+  const auto job = jobs_.find(task.job_id);
+  if (job == jobs_.end()) return out;
+  const auto global = theta(job->second, task.theta_root);
+  if (!global) return out;
+  const auto result =
+      kernels::evaluate(job->second.program, global.value(), job->second.test_records, 1);
+  if (!result) return out;
+  out.correct = result.value().correct;
+  out.records = result.value().records;
+  out.loss = result.value().loss;
+  return out;
+}
+
+}  // namespace gemmine::pool
