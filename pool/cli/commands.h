@@ -1,0 +1,38 @@
+// The subcommands of `gemmine-pool`: options in, exit code out.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gemmine::pool {
+
+// One table for all our programs; a number never changes its meaning.
+inline constexpr int kExitInternal = 1;
+inline constexpr int kExitCommandLine = 2;
+inline constexpr int kExitConfig = 3;
+
+struct ServeCommand {
+  std::string config;
+  std::string data;
+  std::string listen;  // empty: the configuration's
+  std::vector<std::string> jobs;
+  uint64_t fund = 0;
+  std::string status_file;
+  bool exit_when_finished = false;
+};
+int serve(const ServeCommand& command);
+
+int init(const std::string& data);
+int check_job(const std::string& path);
+int report(const std::string& data, bool as_json);
+
+struct ExportCommand {
+  std::string data;
+  std::string ledger;  // file to write; empty: not wanted
+  std::string model;   // safetensors file
+  std::string job;     // id in hex of the model; empty: the only one
+};
+int export_data(const ExportCommand& command);
+
+}  // namespace gemmine::pool

@@ -1,0 +1,71 @@
+// Writes what others need to believe nobody: the ledger as a stream, and the model.
+#include <cstring>
+
+#include "pool/cli/commands.h"
+#include "pool/cli/console.h"
+#include "pool/cli/folder.h"
+#include "pool/files.h"
+#include "verifier/safetensors.h"
+
+namespace gemmine::pool {
+namespace {
+
+// u32 length and the record's bytes (PROTOCOL 8.1), record after record.
+Status export_ledger(Store& store, const std::string& path) {
+  Writer out;
+  const Status read = store.replay([&](const verifier::Record& record) {
+    out.put_blob(encode(record));
+    return Status(Ok{});
+  });
+  if (!read) return read;
+  return write_durable(path, out.bytes());
+}
+
+Result<const verifier::JobState*> choose_job(const verifier::LedgerState& state,
+                                             const std::string& wanted) {
+  if (wanted.empty() && state.jobs().size() == 1) return &state.jobs().begin()->second;
+  for (const auto& [id, job] : state.jobs()) {
+    if (to_hex(id.bytes) == wanted) return &job;
+  }
+  return Error{Errc::invalid_argument, wanted.empty()
+                                           ? "there is not exactly one job: say which with --job"
+                                           : "no job " + wanted + " in this ledger"};
+}
+
+Status export_model(const verifier::LedgerState& state, const ExportCommand& command) {
+  const auto job = choose_job(state, command.job);
+  if (!job) return job.error();
+  const auto program = kernels::Program::make(job.value()->job.spec);
+  if (!program) return program.error();
+  std::vector<float> theta(program.value().parameters());
+  const uint64_t bytes = theta.size() * sizeof(float);
+  const auto blob = read_blob(blobs_path(command.data), job.value()->theta_roots.back(), bytes);
+  if (!blob) return blob.error();
+  if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
+  std::memcpy(theta.data(), blob.value().data(), bytes);
+  return write_durable(
+      command.model,
+      verifier::encode_safetensors(program.value(), theta, job.value()->job.name, job.value()->id));
+}
+
+}  // namespace
+
+int export_data(const ExportCommand& command) {
+  if (command.ledger.empty() && command.model.empty())
+    return fail(kExitCommandLine, "say what to write: --ledger FILE, --model FILE");
+  auto store = Store::open(ledger_path(command.data), Store::Mode::read_only);
+  if (!store) return fail(kExitInternal, store.error().detail);
+  if (!command.ledger.empty()) {
+    const Status done = export_ledger(store.value(), command.ledger);
+    if (!done) return fail(kExitInternal, done.error().detail);
+  }
+  if (!command.model.empty()) {
+    verifier::LedgerState state;
+    Status done = fold(store.value(), state);
+    if (done) done = export_model(state, command);
+    if (!done) return fail(kExitInternal, done.error().detail);
+  }
+  return 0;
+}
+
+}  // namespace gemmine::pool

@@ -1,0 +1,47 @@
+#include "pool/cli/folder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "pool/files.h"
+
+namespace gemmine::pool {
+
+Result<FolderLock> FolderLock::take(const std::string& data) {
+  if (const Status made = make_folder(data); !made) return made.error();
+  const std::string path = data + "/lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return Error{Errc::io, path + ": " + std::strerror(errno)};
+  FolderLock out(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+    return Error{Errc::busy, data + " is in use by another gemmine-pool"};
+  return out;
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<Keys> load_keys(const std::string& data) {
+  if (const Status made = make_folder(data); !made) return made.error();
+  const auto seed = load_or_make_secret(data + "/pool.key");
+  if (!seed) return seed.error();
+  const auto coin = load_or_make_secret(data + "/coin.key");
+  if (!coin) return coin.error();
+  auto tls = load_or_make_identity(data);
+  if (!tls) return tls.error();
+  return Keys{verifier::Identity::from_seed(seed.value()), coin.value(), std::move(tls.value())};
+}
+
+Result<verifier::LedgerState> read_ledger(const std::string& data) {
+  auto store = Store::open(ledger_path(data), Store::Mode::read_only);
+  if (!store) return store.error();
+  verifier::LedgerState state;
+  if (const Status folded = fold(store.value(), state); !folded) return folded.error();
+  return state;
+}
+
+}  // namespace gemmine::pool

@@ -1,0 +1,47 @@
+// The pool's data folder: lock, keys, ledger, blobs.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "kernels/result.h"
+#include "pool/server/blobs.h"
+#include "pool/server/store.h"
+#include "pool/tls.h"
+#include "verifier/identity.h"
+#include "verifier/ledger.h"
+
+namespace gemmine::pool {
+
+inline std::string ledger_path(const std::string& data) {
+  return data + "/ledger.sqlite";
+}
+inline std::string blobs_path(const std::string& data) {
+  return data + "/blobs";
+}
+
+// Held until the process ends, also when it is killed. Errors: io, busy (another pool has it).
+class FolderLock {
+ public:
+  static Result<FolderLock> take(const std::string& data);
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
+  ~FolderLock();
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+struct Keys {
+  verifier::Identity identity;  // pool.key
+  Digest coin_master;           // coin.key: whoever has it knows every challenge before it is drawn
+  TlsIdentity tls;              // tls.pem
+};
+// Makes what is missing. Errors: io, invalid.
+Result<Keys> load_keys(const std::string& data);
+
+// The ledger as it is on disk, read only. Errors: io, invalid (the detail names the seq).
+Result<verifier::LedgerState> read_ledger(const std::string& data);
+
+}  // namespace gemmine::pool

@@ -1,0 +1,71 @@
+// Commands that need no network: init, job check, report.
+#include <cstdio>
+
+#include "pool/cli/commands.h"
+#include "pool/cli/console.h"
+#include "pool/cli/folder.h"
+#include "pool/config.h"
+#include "pool/dataset.h"
+#include "pool/server/status.h"
+
+namespace gemmine::pool {
+
+int init(const std::string& data) {
+  const auto lock = FolderLock::take(data);
+  if (!lock) return fail(kExitInternal, lock.error().detail);
+  const auto keys = load_keys(data);
+  if (!keys) return fail(kExitInternal, keys.error().detail);
+  std::printf("pool key  %s\n", to_hex(keys.value().identity.public_key().bytes).c_str());
+  std::printf("pin       %s\n", pin_text(keys.value().tls.spki_pin()).c_str());
+  std::printf("miners:   gemmine mine --pool HOST:PORT --pin %s --account NAME\n",
+              pin_text(keys.value().tls.spki_pin()).c_str());
+  return 0;
+}
+
+int check_job(const std::string& path) {
+  auto toml = Toml::load(path);
+  if (!toml) return fail(kExitConfig, toml.error().detail);
+  const auto file = parse_job_file(std::move(toml.value()));
+  if (!file) return fail(kExitConfig, file.error().detail);
+  const auto loaded = load_job(file.value());
+  if (!loaded) return fail(kExitConfig, loaded.error().detail);
+  const verifier::Job& job = loaded.value().job;
+  const auto program = kernels::Program::make(job.spec);
+  if (!program) return fail(kExitConfig, program.error().detail);
+  const uint64_t leases = uint64_t{job.spec.rounds} * job.spec.slots;
+  __extension__ using Wide = unsigned __int128;
+  const uint64_t lease_macs = program.value().macs_per_step() * job.spec.steps_per_lease;
+  const auto lease_gross =
+      static_cast<uint64_t>(Wide{job.price_per_tmac} * lease_macs / 1'000'000'000'000U);
+  std::printf("job         %s\n", job.name.c_str());
+  std::printf("job_id      %s\n", to_hex(loaded.value().id.bytes).c_str());
+  std::string shape;
+  for (const uint32_t width : job.spec.widths)
+    shape.append(shape.empty() ? "" : "-").append(std::to_string(width));
+  std::printf("model       %s, %llu parameters\n", shape.c_str(),
+              static_cast<unsigned long long>(program.value().parameters()));
+  std::printf("data        %u training records, %u test records\n", job.spec.records,
+              job.test_records);
+  std::printf("train       %s\n", to_hex(job.train_address.bytes).c_str());
+  std::printf("test        %s\n", to_hex(job.test_address.bytes).c_str());
+  std::printf("work        %u rounds x %u slots x %u steps, %u shares a lease\n", job.spec.rounds,
+              job.spec.slots, job.spec.steps_per_lease, job.shares_per_lease());
+  std::printf("macs        %llu a step, %.4f T a lease, %.4f T in all\n",
+              static_cast<unsigned long long>(program.value().macs_per_step()),
+              static_cast<double>(lease_macs) * 1e-12,
+              static_cast<double>(lease_macs) * static_cast<double>(leases) * 1e-12);
+  std::printf("cost        %llu a lease, %llu in all\n",
+              static_cast<unsigned long long>(lease_gross),
+              static_cast<unsigned long long>(lease_gross * leases));
+  return 0;
+}
+
+int report(const std::string& data, bool as_json) {
+  const auto state = read_ledger(data);
+  if (!state) return fail(kExitInternal, state.error().detail);
+  const std::string text = as_json ? report_json(state.value()) : report_text(state.value());
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+}  // namespace gemmine::pool

@@ -1,0 +1,205 @@
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "kernels/blake3.h"
+#include "pool/cli/commands.h"
+#include "pool/cli/console.h"
+#include "pool/cli/folder.h"
+#include "pool/config.h"
+#include "pool/dataset.h"
+#include "pool/server/server.h"
+#include "verifier/trace.h"
+
+namespace gemmine::pool {
+namespace {
+
+struct Failure {
+  int code;
+  std::string text;
+};
+
+uint64_t wall_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
+
+std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& config) {
+  if (!command.config.empty()) {
+    auto toml = Toml::load(command.config);
+    if (!toml) return Failure{kExitConfig, toml.error().detail};
+    auto parsed = parse_pool_config(std::move(toml.value()));
+    if (!parsed) return Failure{kExitConfig, parsed.error().detail};
+    config = std::move(parsed.value());
+  }
+  config.jobs.insert(config.jobs.end(), command.jobs.begin(), command.jobs.end());
+  if (!command.listen.empty()) {
+    const Status listen = parse_listen(command.listen, config.listen_host, config.listen_port);
+    if (!listen) return Failure{kExitCommandLine, "--listen " + listen.error().detail};
+  }
+  return {};
+}
+
+// A job of a file: its data and first θ become blobs.
+std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs,
+                                 std::map<Digest, Bytes>& job_bytes) {
+  auto toml = Toml::load(path);
+  if (!toml) return Failure{kExitConfig, toml.error().detail};
+  const auto file = parse_job_file(std::move(toml.value()));
+  if (!file) return Failure{kExitConfig, file.error().detail};
+  auto loaded = load_job(file.value());
+  if (!loaded) return Failure{kExitConfig, loaded.error().detail};
+  LoadedJob& job = loaded.value();
+  auto program = kernels::Program::make(job.job.spec);
+  if (!program) return Failure{kExitConfig, program.error().detail};
+  for (const Bytes* const bytes : {&job.train_records, &job.test_records}) {
+    const auto put = blobs.put(*bytes);
+    if (!put) return Failure{kExitInternal, put.error().detail};
+  }
+  job_bytes[job.id] = job.bytes;
+  jobs.insert_or_assign(job.id, JobData{std::move(job.job), std::move(program.value()),
+                                        std::move(job.train_records), std::move(job.test_records)});
+  return {};
+}
+
+// A job that the ledger knows and no file names: everything about it is in the ledger and the
+// blobs.
+Status recall_job(const verifier::JobState& state, const Blobs& blobs, JobTable& jobs) {
+  auto program = kernels::Program::make(state.job.spec);
+  if (!program) return program.error();
+  const uint64_t record = program.value().record_bytes();
+  auto train = read_blob(blobs.folder(), state.job.train_address, record * state.job.spec.records);
+  if (!train) return train.error();
+  auto test = read_blob(blobs.folder(), state.job.test_address, record * state.job.test_records);
+  if (!test) return test.error();
+  jobs.insert_or_assign(state.id, JobData{state.job, std::move(program.value()),
+                                          std::move(train.value()), std::move(test.value())});
+  return Ok{};
+}
+
+// Where leases of each θ that is still of use start.
+Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, const Blobs& blobs,
+                                             const std::vector<Digest>& theta_roots) {
+  std::map<Digest, Digest> out;
+  std::vector<float> theta(program.parameters());
+  const uint64_t bytes = theta.size() * sizeof(float);
+  for (const Digest& root : theta_roots) {
+    const auto blob = read_blob(blobs.folder(), root, bytes);
+    if (!blob) return blob.error();
+    if (blob.value().size() != bytes)
+      return Error{Errc::invalid, "blob " + to_hex(root.bytes) + " is no theta of this job"};
+    std::memcpy(theta.data(), blob.value().data(), bytes);
+    out[root] = verifier::start_root(theta, program.state_floats());
+  }
+  return out;
+}
+
+std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
+                                const std::map<Digest, Bytes>& job_bytes, uint64_t fund,
+                                uint64_t now) {
+  for (const auto& [id, data] : jobs) {
+    std::vector<Digest> thetas;
+    const auto known = pool.ledger().jobs().find(id);
+    Bytes bytes;
+    if (known == pool.ledger().jobs().end()) {
+      const std::vector<float> theta = data.program.initial_theta();
+      const auto put = blobs.put(as_bytes(std::span<const float>(theta)));
+      if (!put) return Failure{kExitInternal, put.error().detail};
+      thetas.push_back(put.value());
+      bytes = job_bytes.at(id);
+    } else {
+      thetas = known->second.theta_roots;
+      bytes = known->second.bytes;
+    }
+    auto roots = start_roots(data.program, blobs, thetas);
+    if (!roots) return Failure{kExitInternal, roots.error().detail};
+    const Status added = pool.add_job(bytes, thetas.front(), std::move(roots.value()), fund, now);
+    if (!added) return Failure{kExitInternal, added.error().detail};
+  }
+  return {};
+}
+
+Result<Book> open_book(Store& store, const verifier::Identity& identity, const PoolConfig& config,
+                       uint64_t wall) {
+  verifier::LedgerState state;
+  if (const Status folded = fold(store, state); !folded) return folded.error();
+  Book book(std::move(state));
+  if (book.state().next_seq() == 0) {
+    const auto begun =
+        book.append(verifier::RecordKind::genesis,
+                    verifier::genesis_body(identity.public_key(), config.fee_account), wall);
+    if (!begun) return begun.error();
+  } else if (book.state().pool_key() != identity.public_key()) {
+    return Error{Errc::invalid, "the ledger belongs to another pool key than pool.key"};
+  }
+  return book;
+}
+
+}  // namespace
+
+int serve(const ServeCommand& command) {
+  PoolConfig config;
+  if (const auto failure = read_config(command, config)) return fail(failure->code, failure->text);
+  const auto lock = FolderLock::take(command.data);
+  if (!lock) return fail(kExitInternal, lock.error().detail);
+  auto keys = load_keys(command.data);
+  if (!keys) return fail(kExitInternal, keys.error().detail);
+  auto store = Store::open(ledger_path(command.data), Store::Mode::create);
+  if (!store) return fail(kExitInternal, store.error().detail);
+  auto blobs = Blobs::open(blobs_path(command.data));
+  if (!blobs) return fail(kExitInternal, blobs.error().detail);
+  auto tls = TlsContext::server(keys.value().tls);
+  if (!tls) return fail(kExitInternal, tls.error().detail);
+
+  JobTable jobs;
+  std::map<Digest, Bytes> job_bytes;
+  for (const std::string& path : config.jobs) {
+    const auto failure = bring_job(path, blobs.value(), jobs, job_bytes);
+    if (failure) return fail(failure->code, failure->text);
+  }
+  const uint64_t wall = wall_ms();
+  auto book = open_book(store.value(), keys.value().identity, config, wall);
+  if (!book) return fail(kExitInternal, book.error().detail);
+  for (const auto& [id, state] : book.value().state().jobs()) {
+    if (jobs.contains(id)) continue;
+    if (const Status recalled = recall_job(state, blobs.value(), jobs); !recalled)
+      return fail(kExitInternal, "job " + state.job.name + ": " + recalled.error().detail);
+  }
+  const uint64_t start_ms = std::max(wall, book.value().state().last_time_ms());
+  Pool pool(std::move(book.value()), keys.value().identity,
+            PoolOptions{.coin_master = keys.value().coin_master,
+                        .idle_ms = config.idle_ms,
+                        .leases_per_key = config.leases_per_key,
+                        .upload_bytes = config.upload_bytes,
+                        .auditors = config.auditors});
+  if (const auto failure = add_jobs(pool, blobs.value(), jobs, job_bytes, command.fund, start_ms))
+    return fail(failure->code, failure->text);
+
+  Loop loop;
+  const uint64_t records = pool.ledger().next_seq();
+  auto server = Server::start(
+      loop,
+      {std::move(store.value()), std::move(blobs.value()), std::move(tls.value()), std::move(jobs)},
+      std::move(pool),
+      {.config = config,
+       .status_file = command.status_file,
+       .exit_when_finished = command.exit_when_finished},
+      start_ms, print_note);
+  if (!server) return fail(kExitInternal, server.error().detail);
+  print_note({"listening",
+              {{"address", config.listen_host},
+               {"port", std::to_string(server.value()->port())},
+               {"pool_key", to_hex(keys.value().identity.public_key().bytes)},
+               {"pin", pin_text(keys.value().tls.spki_pin())},
+               {"records", std::to_string(records)}}});
+  constexpr int kSignals[] = {SIGINT, SIGTERM};
+  const SignalWatch signals(loop, kSignals, [&](int number) {
+    server.value()->stop(number == SIGINT ? "interrupted" : "terminated");
+  });
+  loop.run();
+  return 0;
+}
+
+}  // namespace gemmine::pool
