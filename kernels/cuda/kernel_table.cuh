@@ -1,0 +1,40 @@
+// All kernels with their names and types checked against launch.h, for whoever launches them.
+#pragma once
+
+#include "kernels/cuda/gemm.cuh"
+#include "kernels/cuda/gradients.cuh"
+#include "kernels/cuda/hash.cuh"
+#include "kernels/cuda/rows.cuh"
+#include "kernels/cuda/update.cuh"
+
+namespace gemmine::kernels::cuda {
+
+// visit(kernel number, pointer to function) for each kernel.
+template <Kernel kKernel, class Visitor>
+void visit_kernel(Visitor& visit, typename Signature<kKernel>::Type* function) {
+  static_assert(static_cast<uint32_t>(kKernel) < kKernels);
+  visit(static_cast<uint32_t>(kKernel), function);
+}
+template <class Visitor>
+void visit_kernels(Visitor& visit) {
+  visit_kernel<Kernel::gather_rows>(visit, gather_rows);
+  visit_kernel<Kernel::quantise_rows>(visit, quantise_rows);
+  visit_kernel<Kernel::transpose>(visit, transpose);
+  visit_kernel<Kernel::gemm_forward>(visit, gemm_forward);
+  visit_kernel<Kernel::gemm_input_gradient>(visit, gemm_input_gradient);
+  visit_kernel<Kernel::gemm_weight_gradient>(visit, gemm_weight_gradient);
+  visit_kernel<Kernel::gemm_int32>(visit, gemm_int32);
+  visit_kernel<Kernel::loss_rows>(visit, loss_rows);
+  visit_kernel<Kernel::mean_loss>(visit, mean_loss);
+  visit_kernel<Kernel::column_runs>(visit, column_runs);
+  visit_kernel<Kernel::column_finish>(visit, column_finish);
+  visit_kernel<Kernel::stochastic_rows>(visit, stochastic_rows);
+  visit_kernel<Kernel::stochastic_columns>(visit, stochastic_columns);
+  visit_kernel<Kernel::update_sgd>(visit, update_sgd);
+  visit_kernel<Kernel::update_adamw>(visit, update_adamw);
+  visit_kernel<Kernel::hash_groups>(visit, hash_groups);
+  visit_kernel<Kernel::hash_roots>(visit, hash_roots);
+  visit_kernel<Kernel::layout_probe>(visit, layout_probe);
+}
+
+}  // namespace gemmine::kernels::cuda

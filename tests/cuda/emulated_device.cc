@@ -1,0 +1,129 @@
+#include "tests/cuda/emulated_device.h"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+#include "kernels/cuda/kernel_table.cuh"
+
+namespace gemmine::test {
+namespace {
+
+using kernels::cuda::DeviceInfo;
+using kernels::cuda::DeviceStatus;
+using kernels::cuda::Launch;
+
+EmulatedDevice device;
+std::map<void*, uint64_t> blocks;
+const char* last_reason = "";
+
+DeviceStatus refuse(DeviceStatus status, const char* reason) {
+  last_reason = reason;
+  return status;
+}
+
+template <class... P, size_t... kIndex>
+void call(void (*kernel)(P...), const void* const* arguments, std::index_sequence<kIndex...>) {
+  kernel(*static_cast<const P*>(arguments[kIndex])...);
+}
+
+// One entry for each kernel: how to call it with packed arguments.
+struct Table {
+  std::array<std::function<void(const void* const*)>, kernels::cuda::kKernels> entries;
+  template <class... P>
+  void operator()(uint32_t number, void (*kernel)(P...)) {
+    entries[number] = [kernel](const void* const* arguments) {
+      call(kernel, arguments, std::index_sequence_for<P...>{});
+    };
+  }
+};
+const Table& table() {
+  static const Table made = [] {
+    Table t;
+    kernels::cuda::visit_kernels(t);
+    return t;
+  }();
+  return made;
+}
+
+DeviceStatus count(uint32_t* devices) {
+  *devices = 0;
+  if (!device.driver) return refuse(DeviceStatus::no_driver, "the emulated driver is too old");
+  *devices = device.devices;
+  return DeviceStatus::ok;
+}
+DeviceStatus describe(uint32_t, DeviceInfo* info) {
+  *info = {"emulated", device.architecture, 1, device.memory_bytes};
+  return DeviceStatus::ok;
+}
+DeviceStatus open(uint32_t, void** context) {
+  ++device.contexts;
+  *context = &device;
+  return DeviceStatus::ok;
+}
+void close(void*) {
+  --device.contexts;
+}
+DeviceStatus allocate(void*, uint64_t bytes, void** memory) {
+  if (bytes > device.memory_bytes - device.allocated)
+    return refuse(DeviceStatus::out_of_memory, "the emulated memory is full");
+  // Exactly as large as asked for, so that AddressSanitizer sees the end.
+  if (posix_memalign(memory, 256, bytes) != 0) std::abort();
+  std::memset(*memory, 0, bytes);
+  blocks[*memory] = bytes;
+  device.allocated += bytes;
+  return DeviceStatus::ok;
+}
+void release(void*, void* memory) {
+  device.allocated -= blocks.at(memory);
+  blocks.erase(memory);
+  std::free(memory);
+}
+DeviceStatus move(void*, void* to, const void* from, uint64_t bytes) {
+  if (device.launches_left == 0) return refuse(DeviceStatus::lost, "the emulated device is gone");
+  std::memcpy(to, from, bytes);
+  return DeviceStatus::ok;
+}
+DeviceStatus launch(void*, const Launch* what) {
+  if (device.launches_left == 0) return refuse(DeviceStatus::lost, "the emulated device is gone");
+  --device.launches_left;
+  ++device.launches;
+  if (device.new_seed_each_launch) ++device.schedule.seed;
+  const auto& entry = table().entries[static_cast<uint32_t>(what->kernel)];
+  cudasim::launch(
+      {what->grid_x, what->grid_y, 1}, {what->block, 1, 1}, what->shared_bytes,
+      [&] { entry(what->arguments); }, device.schedule);
+  return DeviceStatus::ok;
+}
+const char* reason() {
+  return last_reason;
+}
+
+constexpr kernels::cuda::DeviceApi kApi = {
+    .abi = kernels::cuda::kDeviceAbi,
+    .count = count,
+    .describe = describe,
+    .open = open,
+    .close = close,
+    .allocate = allocate,
+    .release = release,
+    .upload = move,
+    .download = move,
+    .copy = move,
+    .launch = launch,
+    .reason = reason,
+};
+
+}  // namespace
+
+EmulatedDevice& emulated_device() {
+  return device;
+}
+const kernels::cuda::DeviceApi& emulated_api() {
+  return kApi;
+}
+
+}  // namespace gemmine::test
