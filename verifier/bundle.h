@@ -1,0 +1,46 @@
+// A share with all that is needed to judge it offline, in one file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "verifier/job.h"
+#include "verifier/records.h"
+#include "verifier/replay.h"
+
+namespace gemmine::verifier {
+
+inline constexpr std::string_view kBundleMagic = "gmshare1";
+inline constexpr size_t kBundleVerdictsMax = 64;
+inline constexpr uint64_t kBundleBytesMax = (uint64_t{1} << 32) + (uint64_t{1} << 28);
+
+// Bytes: the magic, blob job, blob lease, blob share, u64 length and θ, u8 1 and d32 seed or u8 0,
+// u16 count of openings (blobs, by block number), u16 count of verdicts (blobs).
+struct Bundle {
+  Bytes job;
+  Lease lease;
+  Share share;
+  Bytes theta;                 // of the lease's round; empty: not included
+  std::optional<Digest> seed;  // of the challenge the openings answer
+  std::vector<Bytes> openings;
+  std::vector<Verdict> verdicts;
+};
+
+Bytes encode_bundle(const Bundle& bundle);
+// Errors: malformed. What the parts say is not looked at, except that the job decodes.
+Result<Bundle> decode_bundle(ByteView bytes);
+
+struct BundleFinding {
+  std::string check;  // job, lease, share, theta, opening 3, verdict 0 …
+  Finding finding;
+};
+// Everything that can be told without running the share. Ends early where the rest would make no
+// sense. A missing part that a check needs gives undecided.
+std::vector<BundleFinding> check_bundle(const Bundle& bundle);
+
+// θ as floats. Errors: undecided (not included), invalid (other length, or not the lease's).
+Result<std::vector<float>> bundle_theta(const Bundle& bundle, uint64_t parameters);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,174 @@
+// `gemmine-verify ledger`: folds an exported ledger, and redoes its merges where the blobs are.
+#include "verifier/ledger.h"
+
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "kernels/blake3.h"
+#include "verifier/cli/commands.h"
+#include "verifier/cli/report.h"
+#include "verifier/delta.h"
+#include "verifier/trace.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+constexpr size_t kPackedMax = 8 + 8 + 1 + 4 + kRecordBytesMax;
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+// Blobs by content address in a folder; each is hashed before it is believed.
+class Blobs {
+ public:
+  explicit Blobs(std::string folder) : folder_(std::move(folder)) {}
+
+  Result<Bytes> get(const Digest& address, uint64_t size) const {
+    const std::string path = folder_ + "/" + to_hex(address.view());
+    auto bytes = load(path, size);
+    if (!bytes) return bytes;
+    if (bytes.value().size() != size || kernels::blake3(bytes.value()) != address)
+      return Error{Errc::malformed, path + ": is not the blob it is named for"};
+    return bytes;
+  }
+  Result<std::vector<float>> floats(const Digest& address, uint64_t count) const {
+    const auto bytes = get(address, count * sizeof(float));
+    if (!bytes) return bytes.error();
+    std::vector<float> out(count);
+    std::memcpy(out.data(), bytes.value().data(), bytes.value().size());
+    return out;
+  }
+
+ private:
+  std::string folder_;
+};
+
+// What the fold cannot see without blobs: θ of round 0, where leases start, and what merges give.
+class MergeCheck {
+ public:
+  MergeCheck(Blobs blobs, Report& report) : blobs_(std::move(blobs)), report_(report) {}
+
+  void after(const LedgerState& state, const Record& record) {
+    if (record.kind != RecordKind::merge) return;
+    const std::string name = "seq " + std::to_string(record.seq) + " merge";
+    // The body begins with the job's id; the fold has accepted it.
+    Reader in(record.body);
+    const JobState& job = state.jobs().at(in.get_digest());
+    const uint32_t round = in.get<uint32_t>();
+    if (Status status = redo(state, job, round); !status) {
+      report_.failure(name, status.error());
+    } else {
+      report_.finding(Outcome::valid, name,
+                      "round " + std::to_string(round) + " redone from its deltas");
+    }
+  }
+
+ private:
+  Status redo(const LedgerState& state, const JobState& job, uint32_t round) {
+    const auto program = kernels::Program::make(job.job.spec);
+    if (!program) return program.error();
+    const uint64_t parameters = program.value().parameters();
+    const auto theta = blobs_.floats(job.theta_roots[round], parameters);
+    if (!theta) return theta.error();
+    if (round == 0 && !same_bits(theta.value(), program.value().initial_theta()))
+      return Error{Errc::invalid, "theta of round 0 does not follow from init_seed"};
+    const Digest start = start_root(theta.value(), program.value().state_floats());
+    Merge merge(parameters);
+    for (const Digest& id : job.merged[round]) {
+      const LeaseState& lease = state.leases().at(id);
+      if (lease.shares.front().share.state_before != start)
+        return Error{Errc::invalid, "lease " + to_hex(id.view()) + " does not start from theta"};
+      const auto delta = blobs_.get(*lease.delta_root, delta_bytes(parameters));
+      if (!delta) return delta.error();
+      if (Status status = merge.add(delta.value()); !status) return status;
+    }
+    const auto merged = merge.finish(theta.value(), job.job.spec.slots);
+    if (!merged) return merged.error();
+    if (kernels::blake3(as_bytes(std::span<const float>(merged.value()))) !=
+        job.theta_roots[round + 1])
+      return Error{Errc::invalid, "the deltas give another theta than theta_root"};
+    return Ok{};
+  }
+
+  static bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  }
+
+  Blobs blobs_;
+  Report& report_;
+};
+
+enum class Read { record, end, broken };
+
+// The stream: u32 length, record bytes, again and again.
+Read read_packed(std::FILE* file, Bytes& packed) {
+  uint32_t size = 0;
+  const size_t got = std::fread(&size, 1, sizeof size, file);
+  if (got == 0 && std::feof(file) != 0) return Read::end;
+  if (got != sizeof size || size > kPackedMax) return Read::broken;
+  packed.resize(size);
+  return std::fread(packed.data(), 1, size, file) == size ? Read::record : Read::broken;
+}
+
+void report_state(const LedgerState& state, Report& report) {
+  report.fact("records", std::to_string(state.next_seq()));
+  report.fact("head", to_hex(state.head().view()));
+  report.fact("pool", to_hex(state.pool_key().view()));
+  int64_t sum = 0;
+  for (const auto& [account, amount] : state.accounts()) {
+    report.fact("balance " + account, std::to_string(amount));
+    sum += amount;
+  }
+  report.finding(sum == 0 ? Outcome::valid : Outcome::invalid, "balances sum to zero");
+}
+
+// Folds up to the first record that breaks a rule. Returns whether all of the file was folded.
+bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Report& report) {
+  MergeCheck merges{Blobs(options.blobs), report};
+  Bytes packed;
+  for (;;) {
+    const Read read = read_packed(file, packed);
+    const std::string place = options.file + " after record " + std::to_string(state.next_seq());
+    if (read == Read::end) return true;
+    if (read == Read::broken) {
+      report.finding(Outcome::malformed, "ledger", place + ": the stream is cut or no ledger");
+      return false;
+    }
+    const auto record = decode_record(packed);
+    Status status = record ? state.apply(record.value()) : Status(record.error());
+    if (!status) {
+      report.failure("ledger", status.error());
+      return false;
+    }
+    if (!options.blobs.empty()) merges.after(state, record.value());
+  }
+}
+
+}  // namespace
+
+int run_ledger(const LedgerOptions& options) {
+  Report report(options.json);
+  const File file(std::fopen(options.file.c_str(), "rb"));
+  if (file == nullptr) {
+    report.finding(Outcome::undecided, "ledger", "cannot open " + options.file);
+    return report.finish();
+  }
+  LedgerState state;
+  if (fold(file.get(), options, state, report)) {
+    if (state.next_seq() == 0) {
+      report.finding(Outcome::malformed, "ledger", options.file + ": is empty");
+    } else if (state.expected_post()) {
+      report.finding(Outcome::invalid, "ledger", "the post of the last record is missing");
+    } else {
+      report.finding(Outcome::valid, "ledger", "every record follows the rules");
+    }
+  }
+  if (state.next_seq() > 0) report_state(state, report);
+  return report.finish();
+}
+
+}  // namespace gemmine::verifier

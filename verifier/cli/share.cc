@@ -1,0 +1,135 @@
+// `gemmine-verify digest`, `share` and `replay`: one file, judged.
+#include <algorithm>
+#include <cstdio>
+
+#include "kernels/blake3.h"
+#include "kernels/engine.h"
+#include "verifier/bundle.h"
+#include "verifier/cli/commands.h"
+#include "verifier/cli/report.h"
+#include "verifier/trace.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+Result<Bundle> load_bundle(const std::string& path) {
+  auto bytes = load(path, kBundleBytesMax);
+  if (!bytes) return bytes.error();
+  auto bundle = decode_bundle(bytes.value());
+  if (!bundle) return Error{bundle.error().code, path + ": " + bundle.error().detail};
+  return bundle;
+}
+
+void report_bundle(const Bundle& bundle, Report& report) {
+  report.fact("job", to_hex(job_id(bundle.job).view()));
+  report.fact("lease", to_hex(lease_id(bundle.lease).view()));
+  report.fact("share",
+              std::to_string(bundle.share.index) + " " + to_hex(share_id(bundle.share).view()));
+  report.fact("pool", to_hex(bundle.lease.pool_key.view()));
+  report.fact("miner", to_hex(bundle.lease.miner_key.view()));
+}
+
+Result<Bytes> load_records(const std::string& path, const Job& job) {
+  const uint64_t size = uint64_t{job.spec.records} * (job.spec.widths[0] + 1);
+  auto records = load(path, size);
+  if (!records) return records;
+  if (records.value().size() != size)
+    return Error{Errc::malformed, path + ": has " + std::to_string(records.value().size()) +
+                                      " bytes, the job's records have " + std::to_string(size)};
+  if (kernels::blake3(records.value()) != job.train_address)
+    return Error{Errc::malformed, path + ": these are not the job's records (train_address)"};
+  return records;
+}
+
+// Runs the lease from its start up to the share: states between shares are not in a bundle.
+Result<ShareRun> rerun(const Bundle& bundle, const Job& job, ByteView records,
+                       const ReplayOptions& options) {
+  const auto program = kernels::Program::make(job.spec);
+  if (!program) return program.error();
+  const kernels::Program& steps = program.value();
+  auto theta = bundle_theta(bundle, steps.parameters());
+  if (!theta) return theta.error();
+  auto engine = kernels::make_engine(options.engine, steps, records, options.threads);
+  if (!engine) return engine.error();
+  std::vector<float> state(steps.state_floats(), 0.0F);
+  std::copy(theta.value().begin(), theta.value().end(), state.begin());
+  for (uint32_t index = 0;; ++index) {
+    show_progress("replaying shares", index, bundle.share.index + 1);
+    auto run = run_share(*engine.value(), steps, job, bundle.lease, index, theta.value(), state);
+    if (!run || index == bundle.share.index) {
+      if (run) show_progress("replaying shares", index + 1, index + 1);
+      return run;
+    }
+    state = std::move(run.value().state_after);
+  }
+}
+
+}  // namespace
+
+int run_digest(const FileOptions& options) {
+  std::FILE* const file = std::fopen(options.file.c_str(), "rb");
+  if (file == nullptr) {
+    std::fprintf(stderr, "gemmine-verify: cannot open %s\n", options.file.c_str());
+    return kExitUndecided;
+  }
+  kernels::Blake3 hasher;
+  Bytes buffer(size_t{1} << 20);
+  size_t count = 0;
+  while ((count = std::fread(buffer.data(), 1, buffer.size(), file)) > 0)
+    hasher.update(ByteView(buffer).first(count));
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  if (failed) {
+    std::fprintf(stderr, "gemmine-verify: cannot read %s\n", options.file.c_str());
+    return kExitUndecided;
+  }
+  std::printf("%s  %s\n", to_hex(hasher.finish().view()).c_str(), options.file.c_str());
+  return kExitValid;
+}
+
+int run_share(const FileOptions& options) {
+  Report report(options.json);
+  const auto bundle = load_bundle(options.file);
+  if (!bundle) {
+    report.failure("bundle", bundle.error());
+    return report.finish();
+  }
+  report_bundle(bundle.value(), report);
+  for (const BundleFinding& item : check_bundle(bundle.value()))
+    report.finding(item.finding.outcome, item.check, item.finding.detail);
+  return report.finish();
+}
+
+int run_replay(const ReplayOptions& options) {
+  Report report(options.json);
+  const auto bundle = load_bundle(options.bundle);
+  if (!bundle) {
+    report.failure("bundle", bundle.error());
+    return report.finish();
+  }
+  report_bundle(bundle.value(), report);
+  bool sound = true;
+  for (const BundleFinding& item : check_bundle(bundle.value())) {
+    report.finding(item.finding.outcome, item.check, item.finding.detail);
+    sound &= item.check.starts_with("verdict") || item.finding.outcome == Outcome::valid;
+  }
+  if (!sound) return report.finish();
+  const auto job = decode_job(bundle.value().job);
+  GEMMINE_CHECK(job.ok());  // decode_bundle saw to it
+  const auto records = load_records(options.data, job.value());
+  if (!records) {
+    report.failure("data", records.error());
+    return report.finish();
+  }
+  const auto run = rerun(bundle.value(), job.value(), records.value(), options);
+  if (!run) {
+    report.failure("replay", run.error());
+    return report.finish();
+  }
+  const Finding finding = compare_share(bundle.value().share, run.value());
+  report.finding(finding.outcome, "replay", finding.detail);
+  return report.finish();
+}
+
+}  // namespace gemmine::verifier
