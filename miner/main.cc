@@ -1,0 +1,44 @@
+// gemmine: mine for a pool, or train a job here.
+
+#include <CLI/CLI.hpp>
+
+#include "miner/cli/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "gemmine trains other people's models and is paid for it: the matrix products of each\n"
+      "training step are the proof that the step was done.\n\n"
+      "Start here:   gemmine devices                     what this machine computes with\n"
+      "              gemmine train configs/jobs/fashion-mnist.toml   try a job without a pool\n"
+      "              gemmine mine --pool HOST:PORT --pin sha256:... --account NAME\n\n"
+      "Exit codes: 0 clean end, 1 internal, 2 command line, 3 job file, 5 account refused or\n"
+      "banned, 6 the pool is another one, 7 wrong numbers on this device, 8 too old for the pool."};
+  app.set_version_flag("--version", "gemmine " GEMMINE_VERSION);
+  app.require_subcommand(1);
+
+  gemmine::miner::MineOptions mine;
+  auto* mine_command = app.add_subcommand("mine", "work for a pool until stopped");
+  gemmine::miner::add_mine_options(*mine_command, mine);
+
+  gemmine::miner::TrainOptions train;
+  auto* train_command =
+      app.add_subcommand("train", "train a job on this machine alone and print its state root");
+  train_command->add_option("job", train.job, "job file (TOML)")->required();
+  train_command->add_option("--rounds", train.rounds, "stop after this many rounds (0: all)");
+  train_command->add_option("--model", train.model, "write the model here (safetensors)");
+  train_command->add_flag("--json", train.json, "the result as JSON on stdout");
+  gemmine::miner::add_device_options(*train_command, train.device);
+
+  gemmine::miner::DevicesOptions devices;
+  auto* devices_command = app.add_subcommand("devices", "list and self-test what can compute here");
+  devices_command->add_flag("--json", devices.json, "as JSON");
+
+  try {  // boundary: CLI11 throws
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (mine_command->parsed()) return gemmine::miner::mine(mine);
+  if (train_command->parsed()) return gemmine::miner::train(train);
+  return gemmine::miner::devices(devices);
+}
