@@ -79,9 +79,9 @@ void Miner::on_ready(const pool::AuthOk& state) {
                  {"open_leases", std::to_string(state.leases.size())}});
   asked_ = false;
   if (options_.dry_run) return list_jobs(state);
+  fetcher_->on_ready();  // before anything new is asked for
   for (const auto& job : state.jobs)
     add_job(job.job, job.round, job.finished);
-  fetcher_->on_ready();
 
   std::vector<Digest> open;
   for (const auto& held : state.leases) {

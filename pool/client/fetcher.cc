@@ -76,11 +76,12 @@ void Fetcher::on_blob(ByteView payload) {
   Fetch& fetch = found->second;
   const auto part = static_cast<uint32_t>(blob.first_group / kGroupsPerPart);
   if (blob.total_bytes != fetch.bytes || blob.first_group % kGroupsPerPart != 0 ||
-      part >= parts(fetch) || fetch.have[part]) {
+      part >= parts(fetch)) {
     return finish(blob.address, Error{Errc::invalid,
                                       "the pool sent another part of a blob than "
                                       "the one asked for"});
   }
+  if (fetch.have[part]) return;  // asked for twice, around a reconnect
   const uint64_t first_chunk = blob.first_group * (kGroupBytes / 1024);
   const uint64_t chunks = std::max<uint64_t>(1, (fetch.bytes + 1023) / 1024);
   const kernels::ChunkRange range{first_chunk, std::min(chunks, first_chunk + kPartBytes / 1024)};
