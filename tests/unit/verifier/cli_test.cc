@@ -1,0 +1,163 @@
+// gemmine-verify as a person runs it: files in, exit status out.
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sys/wait.h>
+
+#include <gtest/gtest.h>
+
+#include "kernels/blake3.h"
+#include "tests/support/toy_lease.h"
+#include "verifier/bundle.h"
+
+namespace gemmine::verifier {
+namespace {
+
+using gemmine::test::Golden;
+using gemmine::test::Toy;
+
+struct Ran {
+  int code = -1;
+  std::string out;
+};
+
+class Cli : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = testing::TempDir() + "gemmine_cli_" +
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& name, ByteView bytes) const {
+    std::ofstream file(folder_ + "/" + name, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+    return folder_ + "/" + name;
+  }
+  std::string write_blob(ByteView bytes) const {
+    return write(to_hex(kernels::blake3(bytes).view()), bytes);
+  }
+  static Ran run(const std::string& arguments) {
+    const std::string command = GEMMINE_BINARY_DIR "/gemmine-verify " + arguments + " 2>&1";
+    std::FILE* const pipe = popen(command.c_str(), "r");
+    Ran ran;
+    char buffer[4096];
+    for (size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
+      ran.out.append(buffer, n);
+    ran.code = WEXITSTATUS(pclose(pipe));
+    return ran;
+  }
+
+  std::string folder_;
+};
+
+Bytes golden_ledger(const std::string& name) {
+  const Golden golden(name);
+  Writer out;
+  for (size_t seq = 0; golden.has("record " + std::to_string(seq)); ++seq)
+    out.put_blob(golden.bytes("record " + std::to_string(seq)));
+  return out.take();
+}
+
+Bundle golden_bundle(const Toy& toy, uint32_t index) {
+  Bundle out;
+  out.job = encode_job(toy.job);
+  out.lease = toy.lease(0, 0);
+  out.share = decode_share(toy.golden.bytes("share 0 0 " + std::to_string(index))).value();
+  const ByteView theta = as_bytes(std::span<const float>(toy.thetas[0]));
+  out.theta.assign(theta.begin(), theta.end());
+  return out;
+}
+
+TEST_F(Cli, DigestsAFileAsB3sumDoes) {
+  const std::string file = write("empty", {});
+  const Ran ran = run("digest " + file);
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.out,
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262  " + file + "\n");
+  EXPECT_EQ(run("digest " + folder_ + "/none").code, 12);
+}
+
+TEST_F(Cli, RefusesAWrongCommandLine) {
+  EXPECT_EQ(run("").code, 2);
+  EXPECT_EQ(run("ledger").code, 2);
+  EXPECT_EQ(run("share a b").code, 2);
+  EXPECT_EQ(run("--help").code, 0);
+}
+
+TEST_F(Cli, JudgesLedgers) {
+  Bytes bytes = golden_ledger("ledger_ban");
+  const Ran good = run("ledger " + write("good", bytes));
+  EXPECT_EQ(good.code, 0) << good.out;
+  EXPECT_NE(good.out.find("fee:house 382"), std::string::npos) << good.out;
+  EXPECT_EQ(run("ledger " + write("cut", ByteView(bytes).first(bytes.size() - 1))).code, 11);
+  EXPECT_EQ(run("ledger " + write("empty", {})).code, 11);
+  EXPECT_EQ(run("ledger " + folder_ + "/none").code, 12);
+  bytes[bytes.size() / 2] ^= 1;
+  const Ran bad = run("ledger --json " + write("bad", bytes));
+  EXPECT_EQ(bad.code, 10) << bad.out;
+  EXPECT_NE(bad.out.find("\"outcome\": \"invalid\""), std::string::npos) << bad.out;
+}
+
+TEST_F(Cli, RedoesMergesFromBlobs) {
+  Toy toy("job_sgd");
+  std::string last_delta;
+  for (uint32_t round = 0; round < toy.job.spec.rounds; ++round) {
+    write_blob(as_bytes(std::span<const float>(toy.thetas.back())));
+    for (const auto& runs : toy.run_round())
+      last_delta = write_blob(runs.back().delta);
+  }
+  const std::string command =
+      "ledger " + write("ledger", golden_ledger("ledger_complete")) + " --blobs " + folder_;
+  const Ran good = run(command);
+  EXPECT_EQ(good.code, 0) << good.out;
+  EXPECT_NE(good.out.find("round 1 redone"), std::string::npos) << good.out;
+  std::ofstream(last_delta, std::ios::app) << 'x';
+  EXPECT_EQ(run(command).code, 11);
+  std::filesystem::remove(last_delta);
+  EXPECT_EQ(run(command).code, 12);
+}
+
+TEST_F(Cli, JudgesAndReplaysShares) {
+  const Toy toy("job_sgd");
+  const std::string data = " --data " + write("train", toy.train);
+  for (const uint32_t index : {0U, 2U}) {
+    const std::string file = write("share", encode_bundle(golden_bundle(toy, index)));
+    EXPECT_EQ(run("share " + file).code, 0);
+    const Ran ran = run("replay " + file + data);
+    EXPECT_EQ(ran.code, 0) << ran.out;
+  }
+  Bundle bundle = golden_bundle(toy, 0);
+  const std::string file = write("share", encode_bundle(bundle));
+  EXPECT_EQ(run("replay " + file + " --data " + folder_ + "/none").code, 12);
+  EXPECT_EQ(run("replay " + file + " --data " + write("other", Bytes(toy.train.size()))).code, 11);
+  bundle.theta.clear();
+  EXPECT_EQ(run("replay " + write("bare", encode_bundle(bundle)) + data).code, 12);
+  bundle.lease.signature[1] ^= 1;
+  EXPECT_EQ(run("share " + write("forged", encode_bundle(bundle))).code, 10);
+  EXPECT_EQ(run("share " + write("train", toy.train)).code, 11);
+}
+
+// A cheat with a good signature: only running the share shows it.
+TEST_F(Cli, FindsAShareThatWasNotRun) {
+  const Toy toy("job_sgd");
+  const Identity miner = Identity::from_seed([] {
+    Digest seed;
+    seed.bytes.fill(2);
+    return seed;
+  }());
+  Bundle bundle = golden_bundle(toy, 0);
+  ASSERT_EQ(bundle.lease.miner_key, miner.public_key());
+  bundle.share.state_after.bytes[0] ^= 1;
+  sign(bundle.share, miner);
+  const std::string file = write("share", encode_bundle(bundle));
+  EXPECT_EQ(run("share " + file).code, 0);
+  const Ran ran = run("replay " + file + " --data " + write("train", toy.train));
+  EXPECT_EQ(ran.code, 10);
+  EXPECT_NE(ran.out.find("invalid   replay: state_after differs"), std::string::npos) << ran.out;
+}
+
+}  // namespace
+}  // namespace gemmine::verifier
