@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/files.h"
-#include "temp_directory.h"
+#include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {
 namespace {
