@@ -1,0 +1,224 @@
+// A pool and a miner in one thread and virtual time: events in, actions carried out at once.
+#pragma once
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/blake3.h"
+#include "pool/files.h"
+#include "pool/server/auditor.h"
+#include "pool/server/pool.h"
+#include "pool/server/store.h"
+#include "tests/unit/pool/temp_directory.h"
+#include "verifier/delta.h"
+#include "verifier/trace.h"
+
+namespace gemmine::pool {
+
+inline Digest filled(uint8_t byte) {
+  Digest out;
+  out.bytes.fill(byte);
+  return out;
+}
+
+// Two rounds of two slots of two shares of two steps each; everything is replayed.
+inline verifier::Job toy_job(const Bytes& records) {
+  verifier::Job job;
+  job.name = "toy";
+  job.spec.widths = {4, 8, 3};
+  job.spec.records = job.test_records = static_cast<uint32_t>(records.size() / 5);
+  job.spec.feature_scale = 0.01F;
+  job.spec.lr = 0.05F;
+  job.spec.beta1 = 0.9F;
+  job.spec.batch = 8;
+  job.spec.steps_per_lease = 4;
+  job.spec.slots = 2;
+  job.spec.rounds = 2;
+  job.steps_per_share = 2;
+  job.train_address = job.test_address = kernels::blake3(records);
+  job.audit = {.replay_ppm = 1'000'000,
+               .spot_ppm = 0,
+               .spot_blocks = 1,
+               .probation_shares = 1,
+               .vest_leases = 1,
+               .lease_ms = 60'000,
+               .answer_ms = 1'000};
+  job.price_per_tmac = uint64_t{1} << 40;
+  job.fee_ppm = 20'000;
+  return job;
+}
+
+class FakePool {
+ public:
+  FakePool() {
+    for (int i = 0; i < 20; ++i)
+      for (const int value : {i * 7, i * 31, 255 - i, i * i, i % 3})
+        records_.push_back(static_cast<uint8_t>(value));
+    job_ = toy_job(records_);
+    program_ = kernels::Program::make(job_.spec).value();
+    job_id_ = verifier::job_id(verifier::encode_job(job_));
+    jobs_.emplace(job_id_, JobData{job_, *program_, records_, records_});
+    auditor_ = std::make_unique<Auditor>(jobs_, cache_, folder_.path());
+    start({});
+  }
+
+  // A new process: the ledger is all that is left.
+  void start(const std::vector<verifier::Record>& ledger) {
+    verifier::LedgerState state;
+    for (const verifier::Record& record : ledger)
+      GEMMINE_CHECK(state.apply(record).ok());
+    durable = ledger;
+    Book book(std::move(state));
+    if (ledger.empty())
+      GEMMINE_CHECK(book.append(verifier::RecordKind::genesis,
+                                verifier::genesis_body(identity_.public_key(), "pool"), now)
+                        .ok());
+    pool = std::make_unique<Pool>(std::move(book), identity_,
+                                  PoolOptions{.coin_master = filled(9), .auditors = {}});
+    std::map<Digest, Digest> starts;
+    const std::vector<float> theta = program_->initial_theta();
+    const Digest first = keep(as_bytes(std::span<const float>(theta)));
+    starts[first] = verifier::start_root(theta, program_->state_floats());
+    const auto known = pool->ledger().jobs().find(job_id_);
+    if (known != pool->ledger().jobs().end()) {
+      for (const Digest& root : known->second.theta_roots)
+        starts[root] = verifier::start_root(load(root), program_->state_floats());
+    }
+    GEMMINE_CHECK(
+        pool->add_job(verifier::encode_job(job_), first, starts, 1'000'000'000, now).ok());
+    pool->resume(now);
+    settle();
+  }
+
+  Digest keep(ByteView bytes) {
+    const Digest address = kernels::blake3(bytes);
+    GEMMINE_CHECK(write_durable(folder_.path() + "/" + to_hex(address.bytes), bytes).ok());
+    return address;
+  }
+  std::vector<float> load(const Digest& root) {
+    const auto bytes = read_file(folder_.path() + "/" + to_hex(root.bytes), 1 << 20);
+    std::vector<float> out(bytes.value().size() / sizeof(float));
+    std::memcpy(out.data(), bytes.value().data(), bytes.value().size());
+    return out;
+  }
+
+  // Carries out everything decided, the audits too, until nothing is left.
+  void settle() {
+    for (bool more = true; more;) {
+      for (const Bytes& blob : pool->take_blobs())
+        keep(blob);
+      for (verifier::Record& record : pool->take_records())
+        durable.push_back(std::move(record));
+      Actions actions = pool->take_actions();
+      for (Outgoing& send : actions.sends)
+        inbox.push_back(std::move(send));
+      more = !actions.tasks.empty() && run_tasks;
+      for (const Task& task : actions.tasks) {
+        if (run_tasks) pool->on_task_done(auditor_->run(task), now);
+      }
+    }
+  }
+
+  void frame(ConnId id, MessageType type, const Bytes& payload) {
+    pool->on_frame(id, static_cast<uint8_t>(type), 0, 1, payload, now);
+    settle();
+  }
+
+  // The newest message of a type since the last call; it and those before it are gone then.
+  std::optional<Bytes> receive(MessageType type) {
+    for (size_t i = inbox.size(); i-- > 0;) {
+      if (inbox[i].type != type) continue;
+      Bytes out = std::move(inbox[i].payload);
+      inbox.erase(inbox.begin(), inbox.begin() + static_cast<ptrdiff_t>(i) + 1);
+      return out;
+    }
+    return {};
+  }
+  std::optional<WireError> error() {
+    const auto payload = receive(MessageType::error);
+    if (!payload) return {};
+    return decode_error(*payload).value().code;
+  }
+
+  // HELLO to AUTH_OK; what went wrong, if anything.
+  std::optional<WireError> join(ConnId id, const verifier::Identity& miner) {
+    pool->on_open(id, filled(1), filled(2), now);
+    Hello hello;
+    hello.public_key = miner.public_key();
+    hello.account = "alice";
+    frame(id, MessageType::hello, encode(hello));
+    const Digest message = auth_message({.server_random = filled(2),
+                                         .client_random = {},
+                                         .channel_binding = filled(1),
+                                         .pool_key = identity_.public_key(),
+                                         .public_key = miner.public_key(),
+                                         .role = Role::miner,
+                                         .account = "alice"});
+    frame(id, MessageType::auth, encode(Auth{miner.sign(message)}));
+    if (receive(MessageType::auth_ok)) return {};
+    return error();
+  }
+
+  std::optional<verifier::Lease> get_lease(ConnId id) {
+    inbox.clear();
+    frame(id, MessageType::get_lease, encode(GetLease{}));
+    const auto payload = receive(MessageType::lease);
+    if (!payload) return {};
+    return verifier::decode_lease(decode_lease_message(*payload).value().lease).value();
+  }
+
+  // The shares and the delta of a lease, honestly.
+  struct Work {
+    std::vector<verifier::Share> shares;
+    Bytes delta;
+  };
+  Work work(const verifier::Lease& lease, const verifier::Identity& miner) {
+    Work out;
+    auto engine = kernels::make_engine("cpu", *program_, records_, 1);
+    const std::vector<float> theta = load(lease.theta_root);
+    std::vector<float> state = theta;
+    state.resize(program_->state_floats());
+    for (uint32_t i = 0; i < job_.shares_per_lease(); ++i) {
+      auto run = verifier::run_share(*engine.value(), *program_, job_, lease, i, theta, state);
+      verifier::sign(run.value().share, miner);
+      out.shares.push_back(run.value().share);
+      state = run.value().state_after;
+      out.delta = run.value().delta;
+    }
+    return out;
+  }
+
+  void send_share(ConnId id, const verifier::Share& share) {
+    frame(id, MessageType::share, encode(ShareMessage{encode(share)}));
+  }
+  void send_delta(ConnId id, const verifier::Lease& lease, const Bytes& delta) {
+    DeltaPart part{verifier::lease_id(lease), delta.size(), 0, 1, {}, delta};
+    frame(id, MessageType::delta, encode(part));
+  }
+
+  const Digest& job_id() const { return job_id_; }
+  const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id_); }
+
+  uint64_t now = 1'000'000;
+  bool run_tasks = true;
+  std::vector<verifier::Record> durable;
+  std::vector<Outgoing> inbox;
+  std::unique_ptr<Pool> pool;
+
+ private:
+  TempDirectory folder_;
+  Bytes records_;
+  verifier::Job job_;
+  std::optional<kernels::Program> program_;
+  Digest job_id_;
+  JobTable jobs_;
+  StateCache cache_{1 << 20};
+  std::unique_ptr<Auditor> auditor_;
+  verifier::Identity identity_ = verifier::Identity::from_seed(filled(7));
+};
+
+}  // namespace gemmine::pool
