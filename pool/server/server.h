@@ -28,7 +28,7 @@ struct ServerOptions {
   bool exit_when_finished = false;
 };
 
-class Server : private ConnectionObserver {
+class Server final : private ConnectionObserver {
  public:
   using OnNote = std::function<void(const Note&)>;
   struct Opened {  // what main made before: files, keys, ledger
