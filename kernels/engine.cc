@@ -1,9 +1,11 @@
 #include "kernels/engine.h"
 
+#include <charconv>
 #include <new>
 #include <system_error>
 
 #include "kernels/cpu/engine_cpu.h"
+#include "kernels/cuda_plugin.h"
 #include "kernels/engine_check.h"
 #include "kernels/engine_reference.h"
 
@@ -11,6 +13,7 @@ namespace gemmine::kernels {
 namespace {
 
 constexpr std::string_view kCheckPrefix = "check:";
+constexpr std::string_view kCudaPrefix = "cuda:";
 
 // Once per engine, so that no step has to look at a label again.
 Status check_labels(const Program& program, ByteView records) {
@@ -30,14 +33,22 @@ Result<std::unique_ptr<Engine>> build(std::string_view name, const Program& prog
                                       ByteView records, int threads) {
   if (name == "cpu") return {std::make_unique<CpuEngine>(program, records, threads)};
   if (name == "reference") return {std::make_unique<ReferenceEngine>(program, records)};
+  if (name.starts_with(kCudaPrefix)) {
+    const std::string_view number = name.substr(kCudaPrefix.size());
+    uint32_t device = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), device);
+    if (error == std::errc{} && end == number.data() + number.size())
+      return make_cuda_engine(device, program, records);
+  }
   if (name.starts_with(kCheckPrefix)) {
     auto checked = build(name.substr(kCheckPrefix.size()), program, records, threads);
     if (!checked) return checked.error();
     return {std::make_unique<CheckEngine>(
         program, std::make_unique<ReferenceEngine>(program, records), std::move(checked.value()))};
   }
-  return Error{Errc::unsupported, "engine: \"" + std::string(name) +
-                                      "\" is not one of cpu, reference, check:<engine>"};
+  return Error{Errc::unsupported,
+               "engine: \"" + std::string(name) +
+                   "\" is not one of cpu, cuda:<number>, reference, check:<engine>"};
 }
 
 // boundary: the standard library throws when memory or threads run out.

@@ -38,8 +38,10 @@ class Engine {
   virtual Result<Bytes> read_tensor(uint32_t position) = 0;
 };
 
-// name: "cpu" (others come with their rooms). train_records: Spec::records × record_bytes, and must
-// outlive the engine. Errors: invalid_argument, unsupported.
+// name: "cpu", "cuda:0", "reference", or "check:" and another (runs the reference too, compares).
+// threads: of the CPU. train_records: Spec::records × record_bytes, and must outlive the engine.
+// Errors: invalid_argument, unsupported, out_of_memory; a GPU's also closed (lost) and invalid (it
+// computes other bits).
 Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const Program& program,
                                             ByteView train_records, int threads);
 

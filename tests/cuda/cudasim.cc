@@ -208,7 +208,15 @@ void run_fiber(FiberTransfer from) {
   __builtin_unreachable();
 }
 
+// Stacks of earlier launches; mapping them anew would cost more than most kernels.
+std::vector<char*> spare_stacks;
+
 char* new_stack() {
+  if (!spare_stacks.empty()) {
+    char* const stack = spare_stacks.back();
+    spare_stacks.pop_back();
+    return stack;
+  }
   void* const at = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) std::abort();
@@ -367,10 +375,10 @@ void launch(Dim grid, Dim block, size_t shared_bytes, const std::function<void()
   acquire(&m.threads);
   for (void* memory : kept)
     std::free(memory);
-  for (const auto* fibers : {&m.fibers, &retired}) {
-    for (const auto& fiber : *fibers)
-      munmap(fiber->stack, kStackBytes);
-  }
+  for (const auto& fiber : m.fibers)
+    spare_stacks.push_back(fiber->stack);
+  for (const auto& fiber : retired)
+    munmap(fiber->stack, kStackBytes);
   machine = nullptr;
   current = nullptr;
 }

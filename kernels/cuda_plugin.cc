@@ -1,0 +1,125 @@
+#include "kernels/cuda_plugin.h"
+
+#include <array>
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cuda/engine_cuda.h"
+
+namespace gemmine::kernels {
+namespace {
+
+constexpr char kPluginFile[] = "libgemmine_cuda.so";
+
+const cuda::DeviceApi* api_for_test = nullptr;
+
+std::string beside_this_program() {
+  std::array<char, 4096> path;
+  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
+  if (length <= 0) return kPluginFile;
+  const std::string program(path.data(), static_cast<size_t>(length));
+  return program.substr(0, program.rfind('/') + 1) + kPluginFile;
+}
+
+Result<const cuda::DeviceApi*> cuda_api() {
+  if (api_for_test != nullptr) return api_for_test;
+  auto beside = load_cuda_plugin(beside_this_program());
+  if (beside || access(beside_this_program().c_str(), F_OK) == 0) return beside;
+  return load_cuda_plugin(kPluginFile);  // where the system looks for libraries
+}
+
+std::string version_of(uint32_t architecture) {
+  return std::to_string(architecture / 10) + "." + std::to_string(architecture % 10);
+}
+
+// Empty when the device can be used.
+std::string refusal_of(const cuda::DeviceInfo& info) {
+  if (info.architecture >= cuda::kArchitectureMin) return {};
+  return "compute capability " + version_of(info.architecture) + "; int8 tensor cores need " +
+         version_of(cuda::kArchitectureMin) + " (Turing) or later";
+}
+
+std::string description_of(const cuda::DeviceInfo& info) {
+  return std::string(info.name) + ", compute capability " + version_of(info.architecture) + ", " +
+         std::to_string(info.multiprocessors) + " multiprocessors, " +
+         std::to_string(info.memory_bytes >> 20) + " MiB";
+}
+
+}  // namespace
+
+Result<const cuda::DeviceApi*> load_cuda_plugin(const std::string& path) {
+  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    const char* const why = dlerror();
+    return Error{Errc::unsupported,
+                 "CUDA plug-in: " + std::string(why != nullptr ? why : "cannot be loaded")};
+  }
+  // Never closed again: the driver's threads may be running in it.
+  using Abi = uint32_t (*)();
+  using Api = const cuda::DeviceApi* (*)();
+  const auto abi = reinterpret_cast<Abi>(dlsym(library, cuda::kAbiSymbol));
+  const auto api = reinterpret_cast<Api>(dlsym(library, cuda::kApiSymbol));
+  if (abi == nullptr || api == nullptr)
+    return Error{Errc::unsupported, "CUDA plug-in: " + path + " is not one"};
+  if (abi() != cuda::kDeviceAbi)
+    return Error{Errc::unsupported, "CUDA plug-in: " + path + " has version " +
+                                        std::to_string(abi()) + ", this program needs " +
+                                        std::to_string(cuda::kDeviceAbi) +
+                                        "; install both from one build"};
+  return api();
+}
+
+Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program& program,
+                                                 ByteView train_records) {
+  const std::string name = "cuda:" + std::to_string(device);
+  const auto api = cuda_api();
+  if (!api) return Error{api.error().code, name + ": " + api.error().detail};
+  uint32_t devices = 0;
+  cuda::DeviceStatus status = api.value()->count(&devices);
+  if (status != cuda::DeviceStatus::ok)
+    return cuda::device_error(status, name + ": " + api.value()->reason());
+  if (device >= devices)
+    return Error{Errc::unsupported,
+                 name + ": there are " + std::to_string(devices) + " CUDA devices"};
+  cuda::DeviceInfo info{};
+  status = api.value()->describe(device, &info);
+  if (status != cuda::DeviceStatus::ok)
+    return cuda::device_error(status, name + ": " + api.value()->reason());
+  if (const std::string refusal = refusal_of(info); !refusal.empty())
+    return Error{Errc::unsupported, name + ": " + refusal};
+  return cuda::CudaEngine::make(*api.value(), device, name, program, train_records);
+}
+
+std::vector<DeviceReport> list_devices() {
+  std::vector<DeviceReport> out = {{"cpu", std::string(to_text(cpu_path())) + " code", {}}};
+  const auto api = cuda_api();
+  if (!api) {
+    out.push_back({"cuda", {}, api.error().detail});
+    return out;
+  }
+  uint32_t devices = 0;
+  if (api.value()->count(&devices) != cuda::DeviceStatus::ok) {
+    out.push_back({"cuda", {}, api.value()->reason()});
+    return out;
+  }
+  if (devices == 0) out.push_back({"cuda", {}, "the driver knows no CUDA device"});
+  for (uint32_t i = 0; i < devices; ++i) {
+    DeviceReport report{"cuda:" + std::to_string(i), {}, {}};
+    cuda::DeviceInfo info{};
+    if (api.value()->describe(i, &info) == cuda::DeviceStatus::ok) {
+      report.description = description_of(info);
+      report.refusal = refusal_of(info);
+    } else {
+      report.refusal = api.value()->reason();
+    }
+    out.push_back(std::move(report));
+  }
+  return out;
+}
+
+void set_cuda_api_for_test(const cuda::DeviceApi* api) {
+  api_for_test = api;
+}
+
+}  // namespace gemmine::kernels
