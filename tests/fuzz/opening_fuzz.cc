@@ -1,0 +1,64 @@
+// Openings: hostile bytes against a real share never crash, and only the honest ones are valid.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/check.h"
+#include "tests/support/toy_job.h"
+#include "verifier/opening.h"
+#include "verifier/opening_codec.h"
+#include "verifier/trace.h"
+
+namespace gv = gemmine::verifier;
+
+namespace {
+
+// Share 0 of a lease of the toy job, and the honest opening of one of its blocks.
+struct Stage {
+  gv::Job job = gemmine::test::toy_job();
+  gemmine::Bytes train = gemmine::test::toy_train();
+  gemmine::kernels::Program program = gemmine::kernels::Program::make(job.spec).value();
+  std::vector<float> theta = program.initial_theta();
+  std::vector<float> state = std::vector<float>(program.state_floats(), 0.0F);
+  gv::Lease lease;
+  gv::ShareRun run;
+  gv::BlockChoice choice;
+  gemmine::Bytes honest;
+
+  Stage() {
+    std::copy(theta.begin(), theta.end(), state.begin());
+    lease.steps = job.spec.steps_per_lease;
+    auto engine = std::move(gemmine::kernels::make_engine("cpu", program, train, 1).value());
+    run = gv::run_share(*engine, program, job, lease, 0, theta, state).value();
+    choice.position = program.position(gemmine::kernels::TensorKind::x, 1);
+    choice.step = run.share.steps - 1;
+    honest = gv::make_opening(
+                 {job, program, lease, run, theta, state, run.state_after, train, nullptr, *engine},
+                 choice)
+                 .value();
+  }
+};
+
+}  // namespace
+
+// The input is laid over the honest opening: byte 0 and 1 say where, the rest replaces what is
+// there.
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const Stage stage;
+  const auto judge = [&](gemmine::ByteView bytes) {
+    return gv::check_opening(stage.job, stage.program, stage.lease, stage.run.share, stage.choice,
+                             bytes, stage.theta)
+        .outcome;
+  };
+  const gemmine::ByteView input(data, size);
+  const bool same = std::ranges::equal(input, stage.honest);
+  GEMMINE_CHECK((judge(input) == gv::Outcome::valid) == same);
+  if (size < 3) return 0;
+  gemmine::Bytes mixed = stage.honest;
+  const size_t at = (data[0] | data[1] << 8) % mixed.size();
+  std::copy_n(data + 2, std::min(size - 2, mixed.size() - at),
+              mixed.begin() + static_cast<ptrdiff_t>(at));
+  GEMMINE_CHECK((judge(mixed) == gv::Outcome::valid) == (mixed == stage.honest));
+  return 0;
+}
