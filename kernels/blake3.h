@@ -78,6 +78,13 @@ class ChunkSource {
   };
   Blocks blocks(uint64_t index, std::span<uint8_t, kChunkBytes> scratch) const;
 
+  // Of a tile order: its tiles side by side in two directions. Chunk `tile_index` is their tile.
+  bool tiled() const { return tiled_; }
+  size_t tiles_down() const { return tiles_down_; }
+  size_t tiles_across() const { return (cols_ + kTileCols - 1) / kTileCols; }
+  uint64_t tile_index(size_t down, size_t across) const { return across * tiles_down_ + down; }
+  Blocks tile(size_t down, size_t across, std::span<uint8_t, kChunkBytes> scratch) const;
+
  private:
   const uint8_t* data_ = nullptr;
   uint64_t total_bytes_ = 0;
@@ -104,6 +111,10 @@ void from_tile_order(ByteView bytes, int8_t* data, size_t rows, size_t cols, siz
 // two of chunks, or the shorter rest of one at the right edge. None of these is the root's.
 void chunk_cvs(const Blake3Mode& mode, const ChunkSource& source, ChunkRange range,
                std::span<Digest> out);
+// The tiles of rows 16·first_down … of a tile order, into their places among `cvs`, which has room
+// for all chunks of the source. Reads strips of rows as they lie, the fastest order for big ones.
+void tile_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_down,
+              size_t last_down, std::span<Digest> cvs);
 Digest node_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node);
 // One level up, in place: pairs become parents, an odd last one stays. Returns the new count.
 size_t parent_cvs(const Blake3Mode& mode, std::span<Digest> cvs);

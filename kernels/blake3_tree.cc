@@ -5,53 +5,23 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/blake3_lanes.h"
 #include "kernels/blake3_node.h"
 #include "kernels/cpu/blake3_impl.h"
-#include "kernels/cpu/cpu.h"
 
 namespace gemmine::kernels {
 namespace {
 
-using blake3_impl::Batch;
 using blake3_impl::group_cv;
 using blake3_impl::kGroupChunks;
 using blake3_impl::kLanesMax;
-using blake3_impl::Lane;
+using blake3_impl::LaneQueue;
 using blake3_impl::leaf_node;
 using blake3_impl::parent_node;
+using blake3_impl::raw;
 
 static_assert(sizeof(Digest) == 32, "an array of digests is an array of chaining values");
 static_assert(kTileRows * kTileCols == kChunkBytes);
-
-uint8_t* raw(Digest* cvs) {
-  return cvs->bytes.data();
-}
-
-size_t lanes_of(CpuPath path, size_t left) {
-  // A half-empty vector costs as much as a full one; one lone input is quickest in plain code.
-  if (left == 1) return 1;
-  if (path == CpuPath::avx512 && left > 8) return 16;
-  return path == CpuPath::portable ? kLanesMax : 8;
-}
-
-void hash_lanes(Batch batch) {
-  const CpuPath path = cpu_path();
-  for (size_t left = batch.count; left > 0;) {
-    const size_t width = lanes_of(path, left);
-    batch.count = std::min(width, left);
-    if (path == CpuPath::portable || width == 1) {
-      blake3_impl::hash_lanes_portable(batch);
-    } else if (width == 8) {
-      blake3_impl::hash_lanes_avx2(batch);
-    } else {
-      blake3_impl::hash_lanes_avx512(batch);
-    }
-    left -= batch.count;
-    batch.lanes += batch.count;
-    batch.counter += batch.count * batch.counter_step;
-    batch.out += batch.count * 32;
-  }
-}
 
 void chunk_cvs_at(const Blake3Mode& mode, const ChunkSource& source, ChunkRange range,
                   uint64_t base, std::span<Digest> out) {
@@ -59,28 +29,15 @@ void chunk_cvs_at(const Blake3Mode& mode, const ChunkSource& source, ChunkRange 
   GEMMINE_CHECK(out.size() == range.last - range.first);
   uint64_t whole_last = std::min<uint64_t>(range.last, source.total_bytes() / kChunkBytes);
   whole_last = std::max(whole_last, range.first);
-  std::array<Lane, kLanesMax> lanes;
-  std::array<uint8_t, kLanesMax * kChunkBytes> scratch;
-  for (uint64_t index = range.first; index < whole_last;) {
-    const size_t count = std::min<uint64_t>(kLanesMax, whole_last - index);
-    for (size_t i = 0; i < count; ++i) {
-      const auto room = std::span<uint8_t, kChunkBytes>(&scratch[i * kChunkBytes], kChunkBytes);
-      const ChunkSource::Blocks blocks = source.blocks(index + i, room);
-      lanes[i] = {blocks.at, blocks.stride};
-    }
-    hash_lanes({.key = mode.key.data(),
-                .lanes = lanes.data(),
-                .count = count,
-                .blocks = kChunkBytes / 64,
-                .counter = base + index,
-                .counter_step = 1,
-                .flags = mode.flags,
-                .first_flags = blake3_impl::kChunkStart,
-                .last_flags = blake3_impl::kChunkEnd,
-                .out = raw(&out[index - range.first])});
-    index += count;
+  LaneQueue leaves(blake3_impl::leaf_batch(mode));
+  if (!source.tiled()) leaves.fetch_ahead(kLanesMax * kChunkBytes);
+  for (uint64_t index = range.first; index < whole_last; ++index) {
+    const ChunkSource::Blocks blocks = source.blocks(index, leaves.scratch());
+    leaves.push({blocks.at, blocks.stride, base + index, raw(out[index - range.first])});
   }
+  leaves.flush();
   if (whole_last == range.last) return;
+  std::array<uint8_t, kChunkBytes> scratch;
   const size_t rest = source.total_bytes() % kChunkBytes;
   source.copy({whole_last, whole_last + 1}, std::span(scratch).first(rest));
   out.back() = leaf_cv(mode, ByteView(scratch).first(rest), base + whole_last);
@@ -201,26 +158,11 @@ Digest parent_root(const Blake3Mode& mode, const Digest& left, const Digest& rig
 }
 
 size_t parent_cvs(const Blake3Mode& mode, std::span<Digest> cvs) {
-  const size_t pairs = cvs.size() / 2;
-  std::array<Lane, 64> lanes;
-  for (size_t done = 0; done < pairs;) {
-    const size_t count = std::min(lanes.size(), pairs - done);
-    for (size_t i = 0; i < count; ++i)
-      lanes[i] = {raw(&cvs[2 * (done + i)]), 0};
-    hash_lanes({.key = mode.key.data(),
-                .lanes = lanes.data(),
-                .count = count,
-                .blocks = 1,
-                .counter = 0,
-                .counter_step = 0,
-                .flags = mode.flags | blake3_impl::kParent,
-                .first_flags = 0,
-                .last_flags = 0,
-                .out = raw(&cvs[done])});
-    done += count;
-  }
-  if (cvs.size() % 2 == 1) cvs[pairs] = cvs.back();
-  return pairs + cvs.size() % 2;
+  LaneQueue parents(blake3_impl::parent_batch(mode));
+  const size_t count = blake3_impl::push_parents(cvs, parents);
+  parents.flush();
+  blake3_impl::carry_odd(cvs);
+  return count;
 }
 
 Digest root_from_cvs(const Blake3Mode& mode, std::span<Digest> cvs) {
@@ -234,6 +176,20 @@ Digest root_from_cvs(const Blake3Mode& mode, std::span<Digest> cvs) {
 void chunk_cvs(const Blake3Mode& mode, const ChunkSource& source, ChunkRange range,
                std::span<Digest> out) {
   chunk_cvs_at(mode, source, range, 0, out);
+}
+
+void tile_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_down,
+              size_t last_down, std::span<Digest> cvs) {
+  GEMMINE_CHECK(last_down <= source.tiles_down() && cvs.size() == source.chunks());
+  LaneQueue leaves(blake3_impl::leaf_batch(mode));
+  for (size_t down = first_down; down < last_down; ++down) {
+    for (size_t across = 0; across < source.tiles_across(); ++across) {
+      const ChunkSource::Blocks blocks = source.tile(down, across, leaves.scratch());
+      const uint64_t index = source.tile_index(down, across);
+      leaves.push({blocks.at, blocks.stride, index, raw(cvs[index])});
+    }
+  }
+  leaves.flush();
 }
 
 Digest node_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node) {
@@ -257,6 +213,11 @@ Digest blake3_source(const Blake3Mode& mode, const ChunkSource& source, int thre
     std::array<Digest, kGroupChunks> cvs;
     chunk_cvs(mode, source, {0, chunks}, std::span(cvs).first(chunks));
     return root_from_cvs(mode, std::span(cvs).first(chunks));
+  }
+  if (source.tiled() && threads <= 1) {  // Tiles are read best a strip of rows at a time.
+    std::vector<Digest> cvs(chunks);
+    tile_cvs(mode, source, 0, source.tiles_down(), cvs);
+    return root_from_cvs(mode, cvs);
   }
   std::vector<Digest> cvs((chunks + kGroupChunks - 1) / kGroupChunks);
   blake3_impl::group_cvs(mode, source, kGroupChunks, threads, cvs);

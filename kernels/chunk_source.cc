@@ -33,8 +33,14 @@ ChunkSource::Blocks ChunkSource::blocks(uint64_t index,
                                         std::span<uint8_t, kChunkBytes> scratch) const {
   GEMMINE_CHECK(index < total_bytes_ / kChunkBytes);
   if (!tiled_) return {data_ + index * kChunkBytes, 64};
-  const size_t row = index % tiles_down_ * kTileRows;
-  const size_t col = index / tiles_down_ * kTileCols;
+  return tile(index % tiles_down_, index / tiles_down_, scratch);
+}
+
+ChunkSource::Blocks ChunkSource::tile(size_t down, size_t across,
+                                      std::span<uint8_t, kChunkBytes> scratch) const {
+  const size_t row = down * kTileRows;
+  const size_t col = across * kTileCols;
+  GEMMINE_CHECK(tiled_ && row < rows_ && col < cols_);
   const uint8_t* tile = data_ + row * ld_ + col;
   const size_t rows = std::min(kTileRows, rows_ - row);
   const size_t cols = std::min(kTileCols, cols_ - col);

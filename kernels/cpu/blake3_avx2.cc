@@ -1,4 +1,5 @@
 // BLAKE3 on eight inputs at once: lane i of every vector belongs to input i.
+#if defined(__x86_64__)
 #include <immintrin.h>
 
 #include "kernels/cpu/blake3_impl.h"
@@ -102,12 +103,13 @@ inline void load_words(const uint8_t* const* at, V* m) {
   }
 }
 
-inline void store_row(Row row, uint8_t* out, size_t count) {
+inline void store_row(Row row, const Batch& batch, size_t at) {
   const Row t = transpose_halves(row);
   const V inputs[4] = {t.x0, t.x1, t.x2, t.x3};
   for (size_t i = 0; i < 4; ++i) {
     const auto put = [&](size_t input, __m128i value) {
-      if (input < count) _mm_storeu_si128(reinterpret_cast<__m128i*>(out + input * 32), value);
+      if (input >= batch.count) return;
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(batch.lanes[input].out + at), value);
     };
     put(i, _mm256_castsi256_si128(inputs[i]));
     put(i + 4, _mm256_extracti128_si256(inputs[i], 1));
@@ -126,30 +128,33 @@ void hash_lanes_avx2(const Batch& batch) {
   alignas(32) uint32_t counter_low[8];
   alignas(32) uint32_t counter_high[8];
   for (size_t i = 0; i < 8; ++i) {
-    const size_t lane = i < batch.count ? i : 0;  // Idle lanes repeat the first.
-    at[i] = batch.lanes[lane].at;
-    stride[i] = batch.lanes[lane].stride;
-    const uint64_t counter = batch.counter + i * batch.counter_step;
-    counter_low[i] = static_cast<uint32_t>(counter);
-    counter_high[i] = static_cast<uint32_t>(counter >> 32);
+    const Lane& lane = batch.lanes[i < batch.count ? i : 0];  // Idle lanes repeat the first.
+    at[i] = lane.at;
+    stride[i] = lane.stride;
+    counter_low[i] = static_cast<uint32_t>(lane.counter);
+    counter_high[i] = static_cast<uint32_t>(lane.counter >> 32);
   }
   const uint32_t* k = batch.key;
   Row h0 = {set1(k[0]), set1(k[1]), set1(k[2]), set1(k[3])};
   Row h1 = {set1(k[4]), set1(k[5]), set1(k[6]), set1(k[7])};
   for (size_t block = 0; block < batch.blocks; ++block) {
+    const bool last = block + 1 == batch.blocks;
     uint32_t flags = batch.flags;
     if (block == 0) flags |= batch.first_flags;
-    if (block + 1 == batch.blocks) flags |= batch.last_flags;
+    if (last) flags |= batch.last_flags;
     V m[16];
     load_words(at, m);
-    for (size_t i = 0; i < 8; ++i)
+    for (size_t i = 0; i < 8; ++i) {
+      if (batch.ahead > 0)
+        _mm_prefetch(reinterpret_cast<const char*>(at[i]) + batch.ahead, _MM_HINT_T0);
       at[i] += stride[i];
+    }
     Row a = h0;
     Row b = h1;
     Row c = {set1(kIv[0]), set1(kIv[1]), set1(kIv[2]), set1(kIv[3])};
     Row d = {_mm256_load_si256(reinterpret_cast<const __m256i*>(counter_low)),
-             _mm256_load_si256(reinterpret_cast<const __m256i*>(counter_high)), set1(64),
-             set1(flags)};
+             _mm256_load_si256(reinterpret_cast<const __m256i*>(counter_high)),
+             set1(last ? batch.last_bytes : 64), set1(flags)};
     round<0>(a, b, c, d, m);
     round<1>(a, b, c, d, m);
     round<2>(a, b, c, d, m);
@@ -160,8 +165,9 @@ void hash_lanes_avx2(const Batch& batch) {
     h0 = xor_rows(a, c);
     h1 = xor_rows(b, d);
   }
-  store_row(h0, batch.out, batch.count);
-  store_row(h1, batch.out + 16, batch.count);
+  store_row(h0, batch, 0);
+  store_row(h1, batch, 16);
 }
 
 }  // namespace gemmine::kernels::blake3_impl
+#endif

@@ -29,28 +29,30 @@ inline constexpr uint32_t kKeyedHash = 16;
 inline constexpr uint32_t kDeriveKeyContext = 32;
 inline constexpr uint32_t kDeriveKeyMaterial = 64;
 
-inline constexpr size_t kLanesMax = 16;
+inline constexpr size_t kLanesMax = 32;
 
-// Where one input's 64-byte blocks lie: block b at `at + b * stride`. No alignment is needed.
+// One input: block b of it lies at `at + b * stride`, 64 bytes, of any alignment; its hash goes to
+// the 32 bytes at `out`.
 struct Lane {
   const uint8_t* at;
   size_t stride;
+  uint64_t counter;  // index of a chunk; 0 for parents
+  uint8_t* out;
 };
 
-// `count` inputs of `blocks` whole blocks each; input i has the counter `counter + i *
-// counter_step`. out gets 32 bytes an input. out may overlay the lanes of one block if out + 32·i
-// is not after lane i: every path reads an input before it writes an output at or after it.
+// `count` inputs of `blocks` blocks each, of equal length. An `out` may overlay the inputs of its
+// own and earlier lanes if they have one block: every path reads an input before it writes the
+// output of it or of a later lane.
 struct Batch {
   const uint32_t* key;  // 8 words
   const Lane* lanes;
   size_t count;
   size_t blocks;
-  uint64_t counter;
-  uint64_t counter_step;  // 1 for chunks, 0 for parents
-  uint32_t flags;         // of every block
-  uint32_t first_flags;   // more, of the first block
-  uint32_t last_flags;    // more, of the last block
-  uint8_t* out;
+  uint32_t flags;            // of every block
+  uint32_t first_flags;      // more, of the first block
+  uint32_t last_flags;       // more, of the last block
+  uint32_t last_bytes = 64;  // of the last block that count; the others are zero
+  size_t ahead = 0;          // bytes from a block to one that is wanted soon, worth fetching
 };
 
 // out is 16 words: the new chaining value, then the rest of an extended output.
@@ -59,6 +61,6 @@ void compress(const uint32_t cv[8], const uint8_t block[64], uint32_t block_byte
 
 void hash_lanes_portable(const Batch& batch);  // any count
 void hash_lanes_avx2(const Batch& batch);      // count 1..8
-void hash_lanes_avx512(const Batch& batch);    // count 1..16
+void hash_lanes_avx512(const Batch& batch);    // count 1..32
 
 }  // namespace gemmine::kernels::blake3_impl

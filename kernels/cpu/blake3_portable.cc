@@ -69,15 +69,15 @@ void hash_lanes_portable(const Batch& batch) {
   for (size_t lane = 0; lane < batch.count; ++lane) {
     uint32_t cv[16];
     std::memcpy(cv, batch.key, 32);
-    const uint64_t counter = batch.counter + lane * batch.counter_step;
+    const Lane& input = batch.lanes[lane];
     for (size_t b = 0; b < batch.blocks; ++b) {
       uint32_t flags = batch.flags;
       if (b == 0) flags |= batch.first_flags;
       if (b + 1 == batch.blocks) flags |= batch.last_flags;
-      const uint8_t* block = batch.lanes[lane].at + b * batch.lanes[lane].stride;
-      compress(cv, block, 64, counter, flags, cv);
+      const uint32_t bytes = b + 1 == batch.blocks ? batch.last_bytes : 64;
+      compress(cv, input.at + b * input.stride, bytes, input.counter, flags, cv);
     }
-    std::memcpy(batch.out + lane * 32, cv, 32);
+    std::memcpy(input.out, cv, 32);
   }
 }
 
