@@ -1,13 +1,11 @@
 #include "tests/cuda/emulated_device.h"
 
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <tuple>
 
-#include "kernels/cuda/kernel_table.cuh"
+#include "tests/cuda/emulated_kernels.h"
 
 namespace gemmine::test {
 namespace {
@@ -23,30 +21,6 @@ const char* last_reason = "";
 DeviceStatus refuse(DeviceStatus status, const char* reason) {
   last_reason = reason;
   return status;
-}
-
-template <class... P, size_t... kIndex>
-void call(void (*kernel)(P...), const void* const* arguments, std::index_sequence<kIndex...>) {
-  kernel(*static_cast<const P*>(arguments[kIndex])...);
-}
-
-// One entry for each kernel: how to call it with packed arguments.
-struct Table {
-  std::array<std::function<void(const void* const*)>, kernels::cuda::kKernels> entries;
-  template <class... P>
-  void operator()(uint32_t number, void (*kernel)(P...)) {
-    entries[number] = [kernel](const void* const* arguments) {
-      call(kernel, arguments, std::index_sequence_for<P...>{});
-    };
-  }
-};
-const Table& table() {
-  static const Table made = [] {
-    Table t;
-    kernels::cuda::visit_kernels(t);
-    return t;
-  }();
-  return made;
 }
 
 DeviceStatus count(uint32_t* devices) {
@@ -92,10 +66,9 @@ DeviceStatus launch(void*, const Launch* what) {
   --device.launches_left;
   ++device.launches;
   if (device.new_seed_each_launch) ++device.schedule.seed;
-  const auto& entry = table().entries[static_cast<uint32_t>(what->kernel)];
-  cudasim::launch(
-      {what->grid_x, what->grid_y, 1}, {what->block, 1, 1}, what->shared_bytes,
-      [&] { entry(what->arguments); }, device.schedule);
+  const KernelBody body = kernel_body(*what);
+  cudasim::launch({what->grid_x, what->grid_y, 1}, {what->block, 1, 1},
+                  body.static_shared + what->shared_bytes, body.run, device.schedule);
   return DeviceStatus::ok;
 }
 const char* reason() {
