@@ -1,0 +1,69 @@
+// The kernels as the PTX that nvcc made of them, translated by ptx2cpp.py into the shared library
+// that the environment names in GEMMINE_PTX_LIBRARY.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/cuda/emulated_kernels.h"
+#include "tests/cuda/ptx_runtime.h"
+
+namespace gemmine::test {
+namespace {
+
+// In the order of kernels::cuda::Kernel.
+constexpr std::array<const char*, kernels::cuda::kKernels> kNames = {
+    "gather_rows",         "quantise_rows",        "transpose",     "gemm_forward",
+    "gemm_input_gradient", "gemm_weight_gradient", "gemm_int32",    "loss_rows",
+    "mean_loss",           "column_runs",          "column_finish", "stochastic_rows",
+    "stochastic_columns",  "update_sgd",           "update_adamw",  "hash_groups",
+    "hash_roots",          "layout_probe"};
+
+[[noreturn]] void refuse(const char* what, const char* why) {
+  std::fprintf(stderr, "ptx: %s: %s\n", what, why);
+  std::exit(cudasim::kFailedExit);
+}
+
+using Table = std::array<const ptx::Kernel*, kernels::cuda::kKernels>;
+Table load() {
+  const char* const path = std::getenv("GEMMINE_PTX_LIBRARY");
+  if (path == nullptr) refuse("GEMMINE_PTX_LIBRARY", "not set; tests/cuda/ptx_test.py sets it");
+  void* const library = dlopen(path, RTLD_NOW);
+  if (library == nullptr) refuse(path, dlerror());
+  const auto* kernel = static_cast<const ptx::Kernel*>(dlsym(library, "ptx_kernels"));
+  if (kernel == nullptr) refuse(path, "no ptx_kernels");
+  Table table{};
+  for (; kernel->name != nullptr; ++kernel) {
+    for (size_t i = 0; i < kNames.size(); ++i) {
+      // Mangled: the length, the name, and E, the end of its namespaces.
+      const std::string part = std::to_string(std::strlen(kNames[i])) + kNames[i] + "E";
+      if (std::strstr(kernel->name, part.c_str()) != nullptr) table[i] = kernel;
+    }
+  }
+  return table;
+}
+
+}  // namespace
+
+KernelBody kernel_body(const kernels::cuda::Launch& launch) {
+  static const Table table = load();
+  const auto number = static_cast<size_t>(launch.kernel);
+  const ptx::Kernel* const kernel = table.at(number);
+  if (kernel == nullptr) refuse(kNames.at(number), "not in the translated PTX");
+  if (kernel->threads_max != 0 && launch.block > kernel->threads_max)
+    refuse(kernel->name, "launched with more threads than its bounds allow");
+  const auto arguments = std::make_shared<std::vector<char>>();
+  for (uint32_t i = 0; i < kernel->param_count; ++i) {
+    const ptx::Param param = kernel->params[i];
+    arguments->resize(param.offset + param.bytes);
+    std::memcpy(arguments->data() + param.offset, launch.arguments[i], param.bytes);
+  }
+  ptx::shared_bytes = kernel->static_shared + launch.shared_bytes;
+  return {[kernel, arguments] { kernel->run(arguments->data()); }, kernel->static_shared};
+}
+
+}  // namespace gemmine::test
