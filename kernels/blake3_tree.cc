@@ -182,9 +182,12 @@ void tile_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_do
               size_t last_down, std::span<Digest> cvs) {
   GEMMINE_CHECK(last_down <= source.tiles_down() && cvs.size() == source.chunks());
   LaneQueue leaves(blake3_impl::leaf_batch(mode));
+  // More than the nearer caches hold cannot have been written just now.
+  const bool cold = (last_down - first_down) * source.tiles_across() * kChunkBytes > (2U << 20);
   for (size_t down = first_down; down < last_down; ++down) {
     for (size_t across = 0; across < source.tiles_across(); ++across) {
       const ChunkSource::Blocks blocks = source.tile(down, across, leaves.scratch());
+      if (cold) leaves.fetch_ahead(4 * blocks.stride);
       const uint64_t index = source.tile_index(down, across);
       leaves.push({blocks.at, blocks.stride, index, raw(cvs[index])});
     }

@@ -144,11 +144,19 @@ Result<StepResult> CpuEngine::run_step(StepKey key, const Digest* step_key) {
   step_ = {
       .key = key, .step_id = program_.step_id(key), .rows = spec.batch, .rates = rates_of(key)};
   StepResult result;
+  commits_ = step_key != nullptr;
+  if (commits_) {
+    if (forest_.empty()) plant_forest();
+    forest_.begin(Blake3Mode::keyed(*step_key));
+  }
   gather(key);
   if (Status status = forward(); !status) return status.error();
   if (Status status = loss(&result.loss); !status) return status.error();
   if (Status status = backward(); !status) return status.error();
-  if (step_key != nullptr) result.roots = commit(*step_key);
+  if (commits_) {
+    result.roots.resize(program_.tensors().size());
+    forest_.roots(result.roots);
+  }
   ++steps_done_;
   loaded_ = true;
   return result;
@@ -195,18 +203,29 @@ const void* CpuEngine::tensor_data(const TensorInfo& tensor) const {
   return nullptr;
 }
 
-std::vector<Digest> CpuEngine::commit(const Digest& step_key) {
-  const std::vector<TensorInfo>& tensors = program_.tensors();
-  std::vector<Digest> roots(tensors.size());
-  pool_.run(tensors.size(), [&](size_t i) {
-    const TensorInfo& tensor = tensors[i];
+void CpuEngine::plant_forest() {
+  std::vector<ChunkSource> sources;
+  for (const TensorInfo& tensor : program_.tensors()) {
     const void* const data = tensor_data(tensor);
-    roots[i] = tensor.is_int8()
-                   ? blake3_tiles(step_key, static_cast<const int8_t*>(data), tensor.rows,
-                                  tensor.cols, tensor.cols)
-                   : blake3_keyed(step_key, {static_cast<const uint8_t*>(data), tensor.bytes()});
-  });
-  return roots;
+    sources.push_back(
+        tensor.is_int8()
+            ? ChunkSource::of_tiles(static_cast<const int8_t*>(data), tensor.rows, tensor.cols,
+                                    tensor.cols)
+            : ChunkSource::of_bytes({static_cast<const uint8_t*>(data), tensor.bytes()}));
+  }
+  forest_ = Blake3Forest(std::move(sources));
+}
+
+// Whole tiles; enough of them to fill the lanes of a hash, but also a task or two for every thread.
+size_t CpuEngine::strip_rows(size_t rows, std::initializer_list<TensorPlace> tensors) const {
+  constexpr size_t kTiles = 128;
+  const TensorPlace& first = *tensors.begin();
+  const TensorInfo& tensor = program_.tensors()[program_.position(first.kind, first.layer)];
+  const auto threads = static_cast<size_t>(pool_.threads());
+  const size_t tasks = threads == 1 ? 1 : 2 * threads;
+  const size_t share = (tensor.tile_rows() + tasks - 1) / tasks;
+  const size_t full = (kTiles + tensor.tile_cols() - 1) / tensor.tile_cols();
+  return std::min({share, full, (rows + kTileRows - 1) / kTileRows}) * kTileRows;
 }
 
 Result<Bytes> CpuEngine::read_tensor(uint32_t position) {

@@ -1,11 +1,14 @@
 // The CPU engine: PROTOCOL 3 by fused passes over exact products, on a pool of threads.
 //
 // Memory: the state (8 bytes a parameter for SGD, 12 for AdamW), 3 bytes a weight (committed, and
-// packed for both directions), and about 12 bytes per batch row and feature of every layer.
+// packed for both directions), about 12 bytes per batch row and feature of every layer, and with
+// commitments 1/32 of the committed bytes.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 
+#include "kernels/blake3_forest.h"
 #include "kernels/cpu/aligned.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/passes.h"
@@ -49,6 +52,11 @@ class CpuEngine final : public Engine {
     UpdateRates rates{};
   };
 
+  struct TensorPlace {
+    TensorKind kind;
+    uint32_t layer;
+  };
+
   // f(i) for i < count, in runs long enough to be worth handing to a thread.
   template <class F>
   void for_each_row(size_t count, const F& f) {
@@ -61,6 +69,24 @@ class CpuEngine final : public Engine {
         f(i);
     });
   }
+  // The same in strips of whole tiles, each of which the thread that wrote it commits to while it
+  // is in its cache: `tensors` are int8, `rows` high, and row i of them is complete after f(i).
+  template <class F>
+  void for_each_committed_row(size_t rows, std::initializer_list<TensorPlace> tensors, const F& f) {
+    if (!commits_) return for_each_row(rows, f);
+    const size_t run = strip_rows(rows, tensors);
+    pool_.run((rows + run - 1) / run, [&](size_t task) {
+      const size_t first = task * run;
+      const size_t end = rows - first < run ? rows : first + run;
+      for (size_t i = first; i < end; ++i)
+        f(i);
+      for (const TensorPlace& at : tensors) {
+        forest_.hash_strip(program_.position(at.kind, at.layer), first / kTileRows,
+                           (end + kTileRows - 1) / kTileRows);
+      }
+    });
+  }
+  size_t strip_rows(size_t rows, std::initializer_list<TensorPlace> tensors) const;
   static void reserve_packed(Layer& layer, size_t batch, bool passes_down);
   Status check_state();
   void measure_weights();
@@ -81,7 +107,7 @@ class CpuEngine final : public Engine {
   void pass_gradient_down(uint32_t layer);
   Status update_biases(uint32_t layer);
 
-  std::vector<Digest> commit(const Digest& step_key);
+  void plant_forest();
   Masters masters(uint64_t offset);
   const void* tensor_data(const TensorInfo& tensor) const;
 
@@ -95,6 +121,8 @@ class CpuEngine final : public Engine {
   AlignedVector<float> nll_;    // [T]
   std::vector<const uint8_t*> rows_;
   Step step_;
+  Blake3Forest forest_;  // the trees of Program::tensors(), once a step commits
+  bool commits_ = false;
   uint32_t steps_done_ = 0;
   float power1_ = 1;  // AdamW's p1 and p2
   float power2_ = 1;

@@ -35,7 +35,7 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
   const uint64_t seed = program_.spec().sr_seed;
   const StochasticKey key1{seed, l * 16 + static_cast<uint32_t>(TensorKind::g1), step_.step_id};
   const StochasticKey key2{seed, l * 16 + static_cast<uint32_t>(TensorKind::g2), step_.step_id};
-  for_each_row(step_.rows, [&](size_t t) {
+  const auto quantise = [&](size_t t) {
     const float* const dy = layer.dy.data() + t * n;
     const auto row = static_cast<uint32_t>(t);
     passes_->quantise_g2(dy, layer.sx[t], layer.inv2.data(), key2, row, n, layer.g2.data() + t * n);
@@ -45,7 +45,12 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
     const Scale scale = scale_of(max < kNotFinite ? max : 0);
     layer.s1[t] = scale.s;
     passes_->quantise_g1(dy, layer.sw.data(), scale.inv, key1, row, n, layer.g1.data() + t * n);
-  });
+  };
+  if (l > 0) {
+    for_each_committed_row(step_.rows, {{TensorKind::g1, l}, {TensorKind::g2, l}}, quantise);
+  } else {
+    for_each_committed_row(step_.rows, {{TensorKind::g2, l}}, quantise);
+  }
   if (worst_ >= kNotFinite) return not_finite("the gradient by row", l);
   return Ok{};
 }

@@ -28,7 +28,7 @@ Status CpuEngine::quantise_input(uint32_t l) {
   for (size_t t = 0; t < step_.rows; ++t) {
     if (layer.x_max[t] >= kNotFinite) return not_finite("the input", l);
   }
-  for_each_row(step_.rows, [&](size_t t) {
+  for_each_committed_row(step_.rows, {{TensorKind::x, l}}, [&](size_t t) {
     const Scale scale = scale_of(layer.x_max[t]);
     layer.sx[t] = scale.s;
     passes_->quantise_nearest(real + t * layer.inputs, layer.inputs, scale.inv,
@@ -40,7 +40,7 @@ Status CpuEngine::quantise_input(uint32_t l) {
 Status CpuEngine::quantise_weights(uint32_t l) {
   Layer& layer = layers_[l];
   const float* const w = state_.data() + program_.weight_offset(l);
-  for_each_row(layer.outputs, [&](size_t n) {
+  for_each_committed_row(layer.outputs, {{TensorKind::w, l}}, [&](size_t n) {
     const Scale scale = scale_of(layer.w_max[n]);
     layer.sw[n] = scale.s;
     passes_->quantise_nearest(w + n * layer.inputs, layer.inputs, scale.inv,
@@ -98,6 +98,7 @@ Result<Evaluation> CpuEngine::evaluate(std::span<const float> theta, ByteView te
   if (theta.size() != program_.parameters())
     return Error{Errc::invalid_argument, "theta: not as many floats as the program has parameters"};
   loaded_ = false;
+  commits_ = false;
   worst_ = 0;
   state_.assign(theta.begin(), theta.end());
   if (Status status = check_state(); !status) return status.error();
