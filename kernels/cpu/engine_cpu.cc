@@ -154,6 +154,7 @@ Result<StepResult> CpuEngine::run_step(StepKey key, const Digest* step_key) {
   if (Status status = loss(&result.loss); !status) return status.error();
   if (Status status = backward(); !status) return status.error();
   if (commits_) {
+    const OpTimer timer(profile_, StepOp::roots);
     result.roots.resize(program_.tensors().size());
     forest_.roots(result.roots);
   }

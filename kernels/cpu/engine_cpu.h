@@ -12,6 +12,7 @@
 #include "kernels/cpu/aligned.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/passes.h"
+#include "kernels/cpu/step_profile.h"
 #include "kernels/engine.h"
 #include "kernels/thread_pool.h"
 
@@ -30,6 +31,8 @@ class CpuEngine final : public Engine {
 
   // Forward only; leaves the engine without a state to go on from. Errors: invalid.
   Result<Evaluation> evaluate(std::span<const float> theta, ByteView test_records);
+  // Steps from here on add their times to it; null stops that.
+  void set_profile(StepProfile* profile) { profile_ = profile; }
 
  private:
   // Everything a layer owns in a step. Hidden Y is kept after its ReLU, which is all that later
@@ -80,6 +83,7 @@ class CpuEngine final : public Engine {
       const size_t end = rows - first < run ? rows : first + run;
       for (size_t i = first; i < end; ++i)
         f(i);
+      const OpTimer timer(profile_, StepOp::tiles);
       for (const TensorPlace& at : tensors) {
         forest_.hash_strip(program_.position(at.kind, at.layer), first / kTileRows,
                            (end + kTileRows - 1) / kTileRows);
@@ -98,10 +102,12 @@ class CpuEngine final : public Engine {
   void embed();  // X_0's real input and its maxima, from the gathered records
   Status quantise_input(uint32_t layer);
   Status quantise_weights(uint32_t layer);
+  void pack_forward(Layer& layer);
   Status forward();
   Status loss(float* mean);
 
   Status backward();
+  void sum_columns(Layer& layer);
   Status quantise_gradient(uint32_t layer);
   void update_weights(uint32_t layer);
   void pass_gradient_down(uint32_t layer);
@@ -123,6 +129,7 @@ class CpuEngine final : public Engine {
   Step step_;
   Blake3Forest forest_;  // the trees of Program::tensors(), once a step commits
   bool commits_ = false;
+  StepProfile* profile_ = nullptr;
   uint32_t steps_done_ = 0;
   float power1_ = 1;  // AdamW's p1 and p2
   float power2_ = 1;

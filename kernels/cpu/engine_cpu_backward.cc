@@ -16,9 +16,9 @@ Status CpuEngine::backward() {
   return Ok{};
 }
 
-// G1, G2, their scales, and db.
-Status CpuEngine::quantise_gradient(uint32_t l) {
-  Layer& layer = layers_[l];
+// db, and the maxima of G2's columns.
+void CpuEngine::sum_columns(Layer& layer) {
+  const OpTimer timer(profile_, StepOp::column_sums);
   const size_t n = layer.outputs;
   for_each_row((n + kStripColumns - 1) / kStripColumns, [&](size_t strip) {
     const size_t col = strip * kStripColumns;
@@ -26,6 +26,14 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
     passes_->columns(layer.dy.data() + col, n, step_.rows, count, layer.sx.data(),
                      layer.db.data() + col, layer.g2_max.data() + col);
   });
+}
+
+// G1, G2, their scales, and db.
+Status CpuEngine::quantise_gradient(uint32_t l) {
+  Layer& layer = layers_[l];
+  const size_t n = layer.outputs;
+  sum_columns(layer);
+  const OpTimer timer(profile_, StepOp::quantise_gradients);
   for (size_t c = 0; c < n; ++c) {
     if (layer.g2_max[c] >= kNotFinite) return not_finite("the gradient by column", l);
     const Scale scale = scale_of(layer.g2_max[c]);
@@ -59,9 +67,12 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
 void CpuEngine::pass_gradient_down(uint32_t l) {
   Layer& layer = layers_[l];
   Layer& below = layers_[l - 1];
-  pack(by_rows(layer.g1.data(), layer.outputs), step_.rows, layer.outputs, layer.g1_rows, pool_);
-  pack(by_columns(layer.w.data(), layer.inputs), layer.inputs, layer.outputs, layer.w_columns,
-       pool_);
+  {
+    const OpTimer timer(profile_, StepOp::pack_input_gradient);
+    pack(by_rows(layer.g1.data(), layer.outputs), step_.rows, layer.outputs, layer.g1_rows, pool_);
+    pack(by_columns(layer.w.data(), layer.inputs), layer.inputs, layer.outputs, layer.w_columns,
+         pool_);
+  }
   const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
                             size_t ld) {
     for (size_t r = 0; r < rows; ++r) {
@@ -70,6 +81,7 @@ void CpuEngine::pass_gradient_down(uint32_t l) {
                         below.dy.data() + at);
     }
   };
+  const OpTimer timer(profile_, StepOp::input_gradient);
   matmul(layer.g1_rows, layer.w_columns, epilogue_of(epilogue), pool_);
 }
 
@@ -77,9 +89,13 @@ void CpuEngine::pass_gradient_down(uint32_t l) {
 // measures the new weights for the next step's quantisation.
 void CpuEngine::update_weights(uint32_t l) {
   Layer& layer = layers_[l];
-  pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, step_.rows, layer.g2_columns,
-       pool_);
-  pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, step_.rows, layer.x_columns, pool_);
+  {
+    const OpTimer timer(profile_, StepOp::pack_weight_gradient);
+    pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, step_.rows, layer.g2_columns,
+         pool_);
+    pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, step_.rows, layer.x_columns,
+         pool_);
+  }
   std::fill(layer.w_max.begin(), layer.w_max.end(), 0);
   const Masters all = masters(program_.weight_offset(l));
   const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
@@ -96,6 +112,7 @@ void CpuEngine::update_weights(uint32_t l) {
     }
     raise(worst_, worst);
   };
+  const OpTimer timer(profile_, StepOp::weight_gradient);
   matmul(layer.g2_columns, layer.x_columns, epilogue_of(epilogue), pool_);
 }
 

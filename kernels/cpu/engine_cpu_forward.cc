@@ -9,11 +9,13 @@
 namespace gemmine::kernels {
 
 void CpuEngine::gather(StepKey key) {
+  const OpTimer timer(profile_, StepOp::input);
   for (uint32_t i = 0; i < step_.rows; ++i)
     rows_[i] = records_.data() + size_t{program_.record_index(key, i)} * program_.record_bytes();
 }
 
 void CpuEngine::embed() {
+  const OpTimer timer(profile_, StepOp::input);
   Layer& first = layers_[0];
   const Spec& spec = program_.spec();
   for_each_row(step_.rows, [&](size_t t) {
@@ -23,6 +25,7 @@ void CpuEngine::embed() {
 }
 
 Status CpuEngine::quantise_input(uint32_t l) {
+  const OpTimer timer(profile_, StepOp::quantise_inputs);
   Layer& layer = layers_[l];
   const float* const real = l == 0 ? input_.data() : layers_[l - 1].y.data();
   for (size_t t = 0; t < step_.rows; ++t) {
@@ -38,6 +41,7 @@ Status CpuEngine::quantise_input(uint32_t l) {
 }
 
 Status CpuEngine::quantise_weights(uint32_t l) {
+  const OpTimer timer(profile_, StepOp::quantise_weights);
   Layer& layer = layers_[l];
   const float* const w = state_.data() + program_.weight_offset(l);
   for_each_committed_row(layer.outputs, {{TensorKind::w, l}}, [&](size_t n) {
@@ -51,14 +55,19 @@ Status CpuEngine::quantise_weights(uint32_t l) {
   return Ok{};
 }
 
+void CpuEngine::pack_forward(Layer& layer) {
+  const OpTimer timer(profile_, StepOp::pack_forward);
+  pack(by_rows(layer.x.data(), layer.inputs), step_.rows, layer.inputs, layer.x_rows, pool_);
+  pack(by_rows(layer.w.data(), layer.inputs), layer.outputs, layer.inputs, layer.w_rows, pool_);
+}
+
 Status CpuEngine::forward() {
   embed();
   for (uint32_t l = 0; l < program_.layers(); ++l) {
     Layer& layer = layers_[l];
     if (Status status = quantise_input(l); !status) return status.error();
     if (Status status = quantise_weights(l); !status) return status.error();
-    pack(by_rows(layer.x.data(), layer.inputs), step_.rows, layer.inputs, layer.x_rows, pool_);
-    pack(by_rows(layer.w.data(), layer.inputs), layer.outputs, layer.inputs, layer.w_rows, pool_);
+    pack_forward(layer);
     const bool hidden = l + 1 < program_.layers();
     if (hidden) std::fill(layers_[l + 1].x_max.begin(), layers_[l + 1].x_max.end(), 0);
     const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols,
@@ -74,13 +83,17 @@ Status CpuEngine::forward() {
       }
       raise(worst_, worst);
     };
-    matmul(layer.x_rows, layer.w_rows, epilogue_of(epilogue), pool_);
+    {
+      const OpTimer timer(profile_, StepOp::forward);
+      matmul(layer.x_rows, layer.w_rows, epilogue_of(epilogue), pool_);
+    }
     if (worst_ >= kNotFinite) return not_finite("the output", l);
   }
   return Ok{};
 }
 
 Status CpuEngine::loss(float* mean) {
+  const OpTimer timer(profile_, StepOp::loss);
   Layer& last = layers_.back();
   const float inv_t = 1.0F / static_cast<float>(step_.rows);
   for_each_row(step_.rows, [&](size_t t) {

@@ -1,0 +1,176 @@
+// step_profile WIDTHS BATCH THREADS STEPS: one training step of an MLP on synthetic records, with
+// its commitments and without, turn by turn, and where its time goes; one JSON object.
+//
+// WIDTHS: 784,512,512,10. Times are milliseconds: of this thread's CPU with one thread, else of the
+// wall clock. The machine may be shared, so minima and medians. `ops_ms` are means of steps
+// with commitments, in CPU time of the thread that runs the step.
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <sys/resource.h>
+#include <vector>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/engine_cpu.h"
+
+namespace {
+
+using namespace gemmine;
+using namespace gemmine::kernels;
+
+constexpr const char* kOpNames[] = {"input",
+                                    "quantise_inputs",
+                                    "quantise_weights",
+                                    "pack_forward",
+                                    "forward",
+                                    "loss",
+                                    "column_sums",
+                                    "quantise_gradients",
+                                    "pack_input_gradient",
+                                    "input_gradient",
+                                    "pack_weight_gradient",
+                                    "weight_gradient",
+                                    "roots",
+                                    "tiles_within"};
+static_assert(std::size(kOpNames) == static_cast<size_t>(StepOp::count));
+
+double now_ms(int threads) {
+  timespec time{};
+  clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time);
+  return 1e3 * static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_nsec);
+}
+
+std::vector<uint32_t> numbers(std::string_view text) {
+  std::vector<uint32_t> out;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    uint32_t value = 0;
+    std::from_chars(text.data(), text.data() + comma, value);
+    out.push_back(value);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return out;
+}
+
+Bytes records_of(const Program& program) {
+  Bytes out(size_t{program.spec().records} * program.record_bytes());
+  uint32_t x = 1;
+  for (uint8_t& byte : out)
+    byte = static_cast<uint8_t>((x = x * 1664525 + 1013904223) >> 24);
+  const uint32_t classes = program.spec().widths.back();
+  for (size_t i = program.inputs(0); i < out.size(); i += program.record_bytes())
+    out[i] = static_cast<uint8_t>(out[i] % classes);
+  return out;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+double least(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
+uint32_t profiled_steps(uint32_t steps) {
+  return (steps + 2) / 3;
+}
+
+struct Run {
+  std::vector<double> alone, proved, ratios;
+};
+
+bool measure(const Program& program, const Bytes& records, int threads, uint32_t steps, Run& run,
+             StepProfile& profile) {
+  std::vector<float> state = program.initial_theta();
+  state.resize(program.state_floats(), 0.0F);
+  CpuEngine alone(program, records, threads);
+  CpuEngine proved(program, records, threads);
+  if (!alone.load_state(state, 0) || !proved.load_state(state, 0)) return false;
+  const Digest key;
+  const uint32_t warm = steps > 20 ? 10 : 1;
+  for (uint32_t step = 0; step < warm + steps; ++step) {
+    const double t0 = now_ms(threads);
+    if (!alone.run_step({0, 0, step}, nullptr)) return false;
+    const double t1 = now_ms(threads);
+    if (!proved.run_step({0, 0, step}, &key)) return false;
+    const double t2 = now_ms(threads);
+    if (step < warm) continue;
+    run.alone.push_back(t1 - t0);
+    run.proved.push_back(t2 - t1);
+    run.ratios.push_back((t2 - t1) / (t1 - t0));
+  }
+  // The profile's own clock takes time, so it gets steps of its own.
+  proved.set_profile(&profile);
+  for (uint32_t step = warm + steps; step < warm + steps + profiled_steps(steps); ++step) {
+    if (!proved.run_step({0, 0, step}, &key)) return false;
+  }
+  return true;
+}
+
+void print(const Program& program, const char* widths, int threads, const Run& run,
+           const StepProfile& profile) {
+  uint64_t hashed = 0;
+  for (const TensorInfo& tensor : program.tensors())
+    hashed += tensor.bytes();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double macs = static_cast<double>(program.macs_per_step());
+  std::printf(R"({"widths":"%s","batch":%u,"threads":%d,"path":"%s","steps":%zu,)", widths,
+              program.spec().batch, threads, std::string(to_text(cpu_path())).c_str(),
+              run.alone.size());
+  std::printf(R"("alone_ms":%.4f,"alone_median_ms":%.4f,"ms":%.4f,"median_ms":%.4f,)",
+              least(run.alone), median(run.alone), least(run.proved), median(run.proved));
+  std::printf(R"("proof_ratio":%.4f,"proof_ratio_median":%.4f,"gmac_s":%.1f,)",
+              least(run.proved) / least(run.alone), median(run.ratios),
+              macs / least(run.proved) * 1e-6);
+  // Of both engines together; resident, so what the system has given so far.
+  std::printf(R"("hashed_bytes":%llu,"resident_mib_two_engines":%.1f,"ops_ms":{)",
+              static_cast<unsigned long long>(hashed),
+              static_cast<double>(usage.ru_maxrss) / 1024.0);
+  for (size_t op = 0; op < profile.ns.size(); ++op) {
+    std::printf(
+        R"(%s"%s":%.4f)", op == 0 ? "" : ",", kOpNames[op],
+        static_cast<double>(profile.ns[op].load()) * 1e-6 / static_cast<double>(run.alone.size()));
+  }
+  std::printf("}}\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<uint32_t> rest =
+      argc == 5 ? numbers(std::string(argv[2]) + "," + argv[3] + "," + argv[4])
+                : std::vector<uint32_t>{};
+  if (rest.size() != 3 || rest[1] < 1 || rest[1] > 64 || rest[2] < 1 || rest[2] > 60000) {
+    std::fprintf(stderr, "usage: step_profile 784,512,512,10 BATCH THREADS STEPS\n");
+    return 2;
+  }
+  Spec spec{};
+  spec.widths = numbers(argv[1]);
+  spec.records = 6000;
+  spec.feature_scale = 1.0F / 255.0F;
+  spec.optimiser = Optimiser::sgd;
+  spec.lr = 0.001F;
+  spec.beta1 = 0.9F;
+  spec.batch = rest[0];
+  spec.steps_per_lease = 65536;
+  spec.slots = 1;
+  spec.rounds = 1;
+  const Result<Program> program = Program::make(spec);
+  if (!program) {
+    std::fprintf(stderr, "step_profile: %s\n", program.error().detail.c_str());
+    return 2;
+  }
+  const auto threads = static_cast<int>(rest[1]);
+  Run run;
+  StepProfile profile;
+  if (!measure(program.value(), records_of(program.value()), threads, rest[2], run, profile)) {
+    std::fprintf(stderr, "step_profile: a step failed\n");
+    return 1;
+  }
+  print(program.value(), argv[1], threads, run, profile);
+  return 0;
+}
