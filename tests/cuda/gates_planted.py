@@ -16,16 +16,10 @@ ARCHITECTURE = 80
 PRODUCT, ROUNDED = "gemm_int32", "loss_rows"
 
 
-def kernel_span(text, name):
-    """Where the body of the kernel of this short name begins and ends."""
-    entry = re.search(rf"\.entry \w*\d{name}E\w*\(", text)
-    return entry.start(), text.index("\n}", entry.end())
-
-
 def within(name, pattern, replacement):
     """A change of the first match inside one kernel."""
     def change(text):
-        begin, end = kernel_span(text, name)
+        begin, end = toolchain.kernel_span(text, name)
         body = re.sub(pattern, replacement, text[begin:end], count=1)
         return text[:begin] + body + text[end:]
     return change

@@ -1,11 +1,12 @@
-// The kernels as the PTX that nvcc made of them, translated by ptx2cpp.py into the shared library
-// that the environment names in GEMMINE_PTX_LIBRARY.
+// The kernels as the PTX that nvcc made of them, translated by ptx2cpp.py into the shared
+// libraries that the environment names in GEMMINE_PTX_LIBRARY, with colons between them.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -29,21 +30,29 @@ constexpr std::array<const char*, kernels::cuda::kKernels> kNames = {
 }
 
 using Table = std::array<const ptx::Kernel*, kernels::cuda::kKernels>;
-Table load() {
-  const char* const path = std::getenv("GEMMINE_PTX_LIBRARY");
-  if (path == nullptr) refuse("GEMMINE_PTX_LIBRARY", "not set; tests/cuda/ptx_test.py sets it");
-  void* const library = dlopen(path, RTLD_NOW);
-  if (library == nullptr) refuse(path, dlerror());
+void add_library(Table& table, const std::string& path) {
+  void* const library = dlopen(path.c_str(), RTLD_NOW);
+  if (library == nullptr) refuse(path.c_str(), dlerror());
   const auto* kernel = static_cast<const ptx::Kernel*>(dlsym(library, "ptx_kernels"));
-  if (kernel == nullptr) refuse(path, "no ptx_kernels");
-  Table table{};
+  if (kernel == nullptr) refuse(path.c_str(), "no ptx_kernels");
   for (; kernel->name != nullptr; ++kernel) {
     for (size_t i = 0; i < kNames.size(); ++i) {
       // Mangled: the length, the name, and E, the end of its namespaces.
       const std::string part = std::to_string(std::strlen(kNames[i])) + kNames[i] + "E";
-      if (std::strstr(kernel->name, part.c_str()) != nullptr) table[i] = kernel;
+      const bool is_it = std::strstr(kernel->name, part.c_str()) != nullptr;
+      if (is_it && table[i] == nullptr) table[i] = kernel;
     }
   }
+}
+
+// Of several libraries, the first that has a kernel gives it.
+Table load() {
+  const char* const paths = std::getenv("GEMMINE_PTX_LIBRARY");
+  if (paths == nullptr) refuse("GEMMINE_PTX_LIBRARY", "not set; tests/cuda/ptx_test.py sets it");
+  Table table{};
+  std::istringstream list(paths);
+  for (std::string path; std::getline(list, path, ':');)
+    add_library(table, path);
   return table;
 }
 

@@ -99,6 +99,12 @@ def launches(names):
     return {name: (int(threads), int(shared)) for name, threads, shared in rows}
 
 
+def kernel_span(text, name):
+    """Where the body of the kernel of this short name begins and ends."""
+    entry = re.search(rf"\.entry \w*\d{name}E\w*\(", text)
+    return entry.start(), text.index("\n}", entry.end())
+
+
 def in_parallel(function, items):
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         return list(pool.map(function, items))
