@@ -22,7 +22,8 @@ struct ShareKey {
 struct Audit {
   verifier::AuditKind kind = verifier::AuditKind::replay;
   enum class Stage { waiting_answer, running, waiting_retry } stage = Stage::running;
-  bool required = true;       // by PROTOCOL 7.2; false: a second look
+  bool required = true;       // by PROTOCOL 7.2; false: a second look, for which merges wait
+  bool doubted = false;       // an auditor says it is wrong: a spot check alone will not do
   uint64_t due_ms = 0;        // of the answer, or of the retry
   Digest seed;                // spot
   std::vector<Bytes> blocks;  // spot: openings by number, empty while missing
@@ -41,7 +42,7 @@ class Audits {
   bool owes(const Digest& lease_id) const;
   // Is an answer of the miner still owed?
   bool waits_for_miner(const Digest& lease_id) const;
-  std::map<ShareKey, Audit>& pending() { return pending_; }
+  const std::map<ShareKey, Audit>& pending() const { return pending_; }
   std::vector<ShareKey> of_lease(const Digest& lease_id) const;
 
  private:

@@ -42,8 +42,6 @@ Status Pool::add_job(const Bytes& job_bytes, const Digest& theta_root,
   rooms_.insert_or_assign(id, JobRoom{.job = std::move(job.value()),
                                       .program = std::move(program.value()),
                                       .start_roots = std::move(start_roots),
-                                      .merging = false,
-                                      .second_looks = {},
                                       .results = {}});
   return Ok{};
 }
@@ -160,10 +158,11 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
   for (const ShareKey& key : challenged) {
     Audit* const audit = audits_.find(key);
     if (audit == nullptr || audit->stage != Audit::Stage::waiting_answer) continue;
-    // Nobody could have answered meanwhile: the time runs from now.
+    // Nobody could have answered meanwhile: the time runs from now, but not for ever.
+    const verifier::Lease& terms = lease(key.lease_id)->lease;
     audit->due_ms =
-        std::max(audit->due_ms,
-                 now + ledger().jobs().at(lease(key.lease_id)->lease.job_id).job.audit.answer_ms);
+        std::max(audit->due_ms, std::min(now, terms.deadline_ms) +
+                                    ledger().jobs().at(terms.job_id).job.audit.answer_ms);
     send_challenge(key, *audit, now);
   }
 }
@@ -173,6 +172,7 @@ void Pool::on_tick(uint64_t now) {
     out_.hangups.push_back(std::move(hangup));
   check_deadlines(now);
   expire(now);
+  retry_merges(now);
 }
 
 void Pool::on_task_done(const TaskDone& done, uint64_t now) {
@@ -180,7 +180,11 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
   if (const auto* merge = std::get_if<MergeDone>(&done)) return on_merge_done(*merge, now);
   const auto& result = std::get<EvaluateDone>(done);
   JobRoom* const found = room(result.job_id);
-  if (found == nullptr || result.records == 0) return;
+  if (found == nullptr) return;
+  if (result.round == found->job.spec.rounds) found->evaluated = true;
+  if (result.records == 0)
+    return out_.note("evaluation_failed",
+                     {{"job", found->job.name}, {"round", std::to_string(result.round)}});
   found->results[result.round] = result;
   const double percent =
       100.0 * static_cast<double>(result.correct) / static_cast<double>(result.records);
@@ -202,7 +206,7 @@ double Pool::macs_per_second(uint64_t now) {
 bool Pool::all_finished() const {
   return !rooms_.empty() && std::ranges::all_of(rooms_, [&](const auto& entry) {
     const verifier::JobState& job = ledger().jobs().at(entry.first);
-    return job.finished && entry.second.results.contains(entry.second.job.spec.rounds);
+    return job.finished && entry.second.evaluated;
   });
 }
 

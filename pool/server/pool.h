@@ -24,6 +24,9 @@ namespace gemmine::pool {
 inline constexpr uint32_t kNoLeaseRetryMs = 500;
 inline constexpr uint64_t kRateWindowMs = 10'000;
 inline constexpr size_t kSpeedSamplesMax = 100'000;
+inline constexpr size_t kVerdictsPerShareMax = 16;  // by auditors: without a list, by anyone
+inline constexpr uint32_t kMergeRetriesMax = 8;     // each after twice the time of the one before
+inline constexpr uint64_t kMergeRetryMs = 1'000;
 
 struct PoolOptions {
   Digest coin_master;  // secret: of it are all leases' secrets made
@@ -39,8 +42,10 @@ struct JobRoom {
   kernels::Program program;
   std::map<Digest, Digest> start_roots;  // by θ root: where a lease from it starts
   bool merging = false;
-  std::set<Digest> second_looks;             // leases that are replayed again; merges wait
+  uint32_t merge_failures = 0;               // in a row
+  uint64_t merge_due_ms = 0;                 // of the retry; 0: none is owed
   std::map<uint32_t, EvaluateDone> results;  // by rounds merged
+  bool evaluated = false;                    // the last round was, or could not be
 };
 
 class Pool {
@@ -73,7 +78,7 @@ class Pool {
   Sessions& sessions() { return sessions_; }
   size_t audits_pending() const { return audits_.size(); }
   double macs_per_second(uint64_t now);
-  bool all_finished() const;  // every job, with its last evaluation
+  bool all_finished() const;  // every job, and its last evaluation is over
 
  private:
   // pool.cc
@@ -102,7 +107,9 @@ class Pool {
   void send_challenge(const ShareKey& key, const Audit& audit, uint64_t now);
   void on_opening(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
   void on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void doubt(const verifier::LeaseState& state, uint32_t index);
   void on_audit_done(const AuditDone& done, uint64_t now);
+  bool spoke_since(const Digest& key, uint64_t since_ms) const;
   void check_deadlines(uint64_t now);
   void unanswered(const ShareKey& key, uint64_t now);
   bool log_verdict(const Digest& lease_id, uint32_t index, verifier::AuditKind kind,
@@ -110,9 +117,10 @@ class Pool {
   void condemn(const Digest& lease_id, uint64_t now);
   // pool_rounds.cc
   void second_look(const Digest& lease_id);
-  void looked_again(const Digest& job_id, const Digest& lease_id);
+  bool looks_again(const Digest& job_id) const;
   void roll_back(const Digest& lease_id, uint64_t now);
   void try_merge(const Digest& job_id);
+  void retry_merges(uint64_t now);
   void on_merge_done(const MergeDone& done, uint64_t now);
   void announce(const verifier::JobState& job);
 
@@ -123,7 +131,7 @@ class Pool {
   Audits audits_;
   Uploads uploads_;
   std::map<Digest, JobRoom> rooms_;
-  std::set<std::pair<Digest, ShareKey>> heard_;      // auditors' verdicts, each once
+  std::map<ShareKey, std::set<Digest>> heard_;       // auditors by share: each is heard once
   std::deque<std::pair<uint64_t, uint64_t>> speed_;  // time, macs of the last shares
   uint64_t next_serial_ = 0;
   uint64_t next_session_ = 1;

@@ -13,6 +13,12 @@ using verifier::LeaseState;
 using verifier::Outcome;
 using verifier::RecordKind;
 
+namespace {
+
+constexpr uint32_t kUnlistedRetryMs = 60'000;
+
+}  // namespace
+
 void Pool::begin_audit(const LeaseState& state, uint32_t index, AuditKind kind, const Digest& seed,
                        uint64_t now) {
   if (kind == AuditKind::replay) return begin_replay(state, index, true);
@@ -75,30 +81,45 @@ void Pool::on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, 
       message ? verifier::decode_verdict(message.value().verdict) : message.error();
   if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
   const verifier::Verdict& verdict = decoded.value();
-  if (verdict.auditor_key != peer.key || !verifier::signed_by_auditor(verdict))
-    return refuse(peer.id, seq, WireError::bad_signature, "the verdict is not signed by this key");
   const bool listened = options_.auditors.empty() ||
                         std::ranges::find(options_.auditors, peer.key) != options_.auditors.end();
-  if (!listened)
-    return refuse(peer.id, seq, WireError::bad_type, "not one of this pool's auditors");
+  if (!listened)  // it may go on watching, and the list may change
+    return refuse(peer.id, seq, WireError::too_many, "not one of this pool's auditors",
+                  kUnlistedRetryMs);
+  if (verdict.auditor_key != peer.key || !verifier::signed_by_auditor(verdict))
+    return refuse(peer.id, seq, WireError::bad_signature, "the verdict is not signed by this key");
   const LeaseState* const state = lease(verdict.lease_id);
   if (state == nullptr || verdict.index >= state->shares.size() ||
       state->shares[verdict.index].id != verdict.share_id)
     return refuse(peer.id, seq, WireError::unknown_lease, "no such share");
   const ShareKey key{verdict.lease_id, verdict.index};
-  if (!heard_.emplace(peer.key, key).second)
+  if (heard_[key].contains(peer.key))
     return refuse(peer.id, seq, WireError::duplicate, "this auditor has spoken about this share");
+  if (heard_[key].size() >= kVerdictsPerShareMax)
+    return refuse(peer.id, seq, WireError::too_many, "enough was said about this share");
+  const bool wrong = verdict.outcome == Outcome::invalid || verdict.outcome == Outcome::malformed;
+  if (wrong && audits_.full())
+    return refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
   const auto logged = book_.append(RecordKind::verdict, signed_body(message.value().verdict), now);
   if (!logged) return refuse(peer.id, seq, WireError::malformed, logged.error().detail);
   out_.note("auditor_verdict", {{"lease", short_hex(key.lease_id)},
                                 {"index", std::to_string(key.index)},
                                 {"outcome", std::string(verifier::to_string(verdict.outcome))},
                                 {"auditor", short_hex(peer.key)}});
-  // Believed only after we have run the share ourselves.
-  const bool room_here = rooms_.contains(state->lease.job_id) && !audits_.full();
-  const bool ours = audits_.find(key) != nullptr || state->shares[key.index].replayed;
-  if (verdict.outcome == Outcome::invalid && room_here && !ours)
-    begin_replay(*state, key.index, false);
+  heard_[key].insert(peer.key);
+  if (wrong) doubt(*state, key.index);
+}
+
+// Somebody says that this share is wrong. Believed only after we have run it ourselves.
+void Pool::doubt(const LeaseState& state, uint32_t index) {
+  const verifier::ShareState& share = state.shares[index];
+  if (state.voided || share.replayed || share.found_wrong()) return;
+  if (!rooms_.contains(state.lease.job_id)) return;
+  if (Audit* const pending = audits_.find({state.id, index})) {
+    pending->doubted = true;
+  } else {
+    begin_replay(state, index, false);
+  }
 }
 
 bool Pool::log_verdict(const Digest& lease_id, uint32_t index, AuditKind kind,
@@ -143,15 +164,21 @@ void Pool::on_audit_done(const AuditDone& done, uint64_t now) {
   }
   const Digest job_id = lease(key.lease_id)->lease.job_id;
   const bool logged = log_verdict(key.lease_id, done.found_index, done.kind, done.finding, now);
-  const bool required = audit->required;
+  const bool doubted = audit->doubted;
   audits_.erase(key);
-  if (done.finding.outcome != Outcome::valid) {
-    condemn(key.lease_id, now);
-    return looked_again(job_id, key.lease_id);
-  }
+  if (done.finding.outcome != Outcome::valid) return condemn(key.lease_id, now);
   const LeaseState& state = *lease(key.lease_id);
-  if (!required) looked_again(job_id, key.lease_id);
+  if (doubted) doubt(state, key.index);
   if (logged && !state.closed) try_complete(key.lease_id, now);
+  try_merge(job_id);
+}
+
+// A connection that is dead and does not know it yet carried no challenge: only a word of the
+// miner after the time was up proves that it is there and kept silent.
+bool Pool::spoke_since(const Digest& key, uint64_t since_ms) const {
+  return std::ranges::any_of(sessions_.of_miner(key), [&](ConnId id) {
+    return sessions_.peers().at(id).heard_ms >= since_ms;
+  });
 }
 
 void Pool::check_deadlines(uint64_t now) {
@@ -161,14 +188,15 @@ void Pool::check_deadlines(uint64_t now) {
     if (audit.stage == Audit::Stage::running || now < audit.due_ms) continue;
     if (audit.stage == Audit::Stage::waiting_retry) {
       again.push_back(key);
-    } else if (!sessions_.of_miner(lease(key.lease_id)->lease.miner_key).empty()) {
+    } else if (spoke_since(lease(key.lease_id)->lease.miner_key, audit.due_ms)) {
       late.push_back(key);  // who is away answers on the way back, or loses the lease
     }
   }
   for (const ShareKey& key : again) {
     // Openings of a spot check are gone with their task; a replay decides without them.
-    const bool required = audits_.find(key)->required;
-    begin_replay(*lease(key.lease_id), key.index, required);
+    const Audit before = *audits_.find(key);
+    begin_replay(*lease(key.lease_id), key.index, before.required);
+    audits_.find(key)->doubted = before.doubted;
   }
   for (const ShareKey& key : late) {
     if (audits_.find(key) != nullptr) unanswered(key, now);
@@ -208,6 +236,7 @@ void Pool::condemn(const Digest& lease_id, uint64_t now) {
     }
   }
   roll_back(lease_id, now);
+  try_merge(lease(lease_id)->lease.job_id);
 }
 
 }  // namespace gemmine::pool

@@ -206,11 +206,12 @@ void Pool::expire(uint64_t now) {
   for (const Digest& id : late) {
     const auto owed = audits_.of_lease(id);
     const auto open = std::ranges::find_if(owed, [&](const ShareKey& key) {
-      return audits_.find(key)->stage == Audit::Stage::waiting_answer;
+      const Audit& audit = *audits_.find(key);
+      return audit.stage == Audit::Stage::waiting_answer && now > audit.due_ms;
     });
     if (open != owed.end()) {
       unanswered(*open, now);
-    } else {
+    } else if (!audits_.waits_for_miner(id)) {  // else it has time left to answer
       close_lease(id, CloseReason::expired, now);
     }
   }

@@ -2,6 +2,7 @@
 // crash (PROTOCOL 8.3, 8.5).
 #include <algorithm>
 
+#include "pool/backoff.h"
 #include "pool/server/pool.h"
 #include "verifier/coin.h"
 
@@ -24,15 +25,15 @@ bool found_wrong(const LeaseState& state) {
 // Replays a complete lease whole; no merge of its job happens before the answer is there.
 void Pool::second_look(const Digest& lease_id) {
   const LeaseState* const state = lease(lease_id);
-  JobRoom* const place = room(state->lease.job_id);
-  if (place == nullptr || state->shares.empty() || state->shares.back().replayed) return;
-  place->second_looks.insert(lease_id);
+  if (room(state->lease.job_id) == nullptr || state->shares.empty()) return;
+  if (state->shares.back().replayed) return;
   begin_replay(*state, static_cast<uint32_t>(state->shares.size() - 1), false);
 }
 
-void Pool::looked_again(const Digest& job_id, const Digest& lease_id) {
-  JobRoom* const place = room(job_id);
-  if (place != nullptr && place->second_looks.erase(lease_id) > 0) try_merge(job_id);
+bool Pool::looks_again(const Digest& job_id) const {
+  return std::ranges::any_of(audits_.pending(), [&](const auto& entry) {
+    return !entry.second.required && lease(entry.first.lease_id)->lease.job_id == job_id;
+  });
 }
 
 // A complete lease was found wrong: what was built on it goes.
@@ -61,11 +62,12 @@ void Pool::roll_back(const Digest& lease_id, uint64_t now) {
       {{"job", job.job.name}, {"round", std::to_string(round)}, {"lease", short_hex(lease_id)}});
   if (JobRoom* const place = room(job_id)) {
     place->results.erase(place->results.upper_bound(round), place->results.end());
-    std::erase_if(place->second_looks, [&](const Digest& id) {
-      const bool gone = lease(id)->voided;
-      if (gone) audits_.erase_lease(id);
-      return gone;
-    });
+  }
+  std::vector<ShareKey> pending;
+  for (const auto& [key, audit] : audits_.pending())
+    pending.push_back(key);
+  for (const ShareKey& key : pending) {
+    if (lease(key.lease_id)->voided) audits_.erase(key);
   }
   announce(job);
 }
@@ -73,7 +75,7 @@ void Pool::roll_back(const Digest& lease_id, uint64_t now) {
 void Pool::try_merge(const Digest& job_id) {
   JobRoom* const place = room(job_id);
   const JobState& job = ledger().jobs().at(job_id);
-  if (place == nullptr || place->merging || job.finished || !place->second_looks.empty()) return;
+  if (place == nullptr || place->merging || job.finished) return;
   MergeTask task{job_id, job.round, job.theta_roots.back(), {}, {}};
   for (const auto& slot : job.slots) {
     const LeaseState* const state = slot ? lease(*slot) : nullptr;
@@ -81,18 +83,33 @@ void Pool::try_merge(const Digest& job_id) {
     task.lease_ids.push_back(*slot);
     task.delta_roots.push_back(*state->delta_root);
   }
+  if (looks_again(job_id)) return;
   place->merging = true;
+  place->merge_due_ms = 0;
   out_.tasks.emplace_back(std::move(task));
+}
+
+void Pool::retry_merges(uint64_t now) {
+  for (auto& [id, place] : rooms_) {
+    if (place.merge_due_ms != 0 && now >= place.merge_due_ms) try_merge(id);
+  }
 }
 
 void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
   JobRoom* const place = room(done.job_id);
   if (place == nullptr) return;
   place->merging = false;
-  if (!done.failed.empty())
-    return out_.note("merge_failed", {{"job", place->job.name}, {"reason", done.failed}});
+  if (!done.failed.empty()) {
+    // A full disk or a blob being copied back heals; the ledger alone says what to merge.
+    const bool again = place->merge_failures < kMergeRetriesMax;
+    if (again) place->merge_due_ms = now + (kMergeRetryMs << place->merge_failures++);
+    return out_.note("merge_failed", {{"job", place->job.name},
+                                      {"reason", done.failed},
+                                      {"again", again ? "yes" : "after a restart"}});
+  }
+  place->merge_failures = 0;
   const JobState& job = ledger().jobs().at(done.job_id);
-  const bool current = job.round == done.round && !job.finished && place->second_looks.empty() &&
+  const bool current = job.round == done.round && !job.finished && !looks_again(done.job_id) &&
                        std::ranges::equal(job.slots, done.lease_ids);
   if (!current) return try_merge(done.job_id);
   const auto logged = book_.append(
@@ -131,13 +148,17 @@ void Pool::resume(uint64_t now) {
     if (state.voided || found_wrong(state) || !rooms_.contains(state.lease.job_id)) continue;
     const Digest secret = verifier::lease_secret(options_.coin_master, state.lease.serial);
     for (const verifier::ShareState& share : state.shares) {
-      if (share.replayed || share.spotted) continue;
-      const Digest seed = verifier::challenge_seed(secret, share.id);
-      const AuditKind kind =
-          verifier::audit_kind(rooms_.at(state.lease.job_id).job.audit, seed, share.valid_before);
-      const bool unanswerable = state.closed && kind == AuditKind::spot;
-      if (kind != AuditKind::none && !unanswerable)
-        begin_audit(state, share.share.index, kind, seed, now);
+      const uint32_t index = share.share.index;
+      if (!share.replayed && !share.spotted) {
+        const Digest seed = verifier::challenge_seed(secret, share.id);
+        const AuditKind kind =
+            verifier::audit_kind(rooms_.at(state.lease.job_id).job.audit, seed, share.valid_before);
+        const bool unanswerable = state.closed && kind == AuditKind::spot;
+        // Whom the crash cut off gets the time to find back.
+        if (kind != AuditKind::none && !unanswerable)
+          begin_audit(state, index, kind, seed, now + Backoff::kCeilingMs);
+      }
+      if (share.invalid_verdicts > 0) doubt(state, index);
     }
   }
   std::vector<Digest> wrong;

@@ -1,6 +1,7 @@
 // A pool and a miner in one thread and virtual time: events in, actions carried out at once.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "pool/server/store.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/delta.h"
+#include "verifier/opening.h"
 #include "verifier/trace.h"
 
 namespace gemmine::pool {
@@ -52,13 +54,20 @@ inline verifier::Job toy_job(const Bytes& records) {
   return job;
 }
 
+struct FakeSetup {
+  std::function<void(verifier::Job&)> change = [](verifier::Job&) {};
+  std::vector<Digest> auditors;
+  uint32_t leases_per_key = 2;
+};
+
 class FakePool {
  public:
-  FakePool() {
+  explicit FakePool(FakeSetup setup = {}) : setup_(std::move(setup)) {
     for (int i = 0; i < 20; ++i)
       for (const int value : {i * 7, i * 31, 255 - i, i * i, i % 3})
         records_.push_back(static_cast<uint8_t>(value));
     job_ = toy_job(records_);
+    setup_.change(job_);
     program_ = kernels::Program::make(job_.spec).value();
     job_id_ = verifier::job_id(verifier::encode_job(job_));
     jobs_.emplace(job_id_, JobData{job_, *program_, records_, records_});
@@ -78,7 +87,9 @@ class FakePool {
                                 verifier::genesis_body(identity_.public_key(), "pool"), now)
                         .ok());
     pool = std::make_unique<Pool>(std::move(book), identity_,
-                                  PoolOptions{.coin_master = filled(9), .auditors = {}});
+                                  PoolOptions{.coin_master = filled(9),
+                                              .leases_per_key = setup_.leases_per_key,
+                                              .auditors = setup_.auditors});
     std::map<Digest, Digest> starts;
     const std::vector<float> theta = program_->initial_theta();
     const Digest first = keep(as_bytes(std::span<const float>(theta)));
@@ -116,15 +127,33 @@ class FakePool {
       Actions actions = pool->take_actions();
       for (Outgoing& send : actions.sends)
         inbox.push_back(std::move(send));
+      for (Hangup& hangup : actions.hangups)
+        hangups.push_back(std::move(hangup));
       more = !actions.tasks.empty() && run_tasks;
       for (const Task& task : actions.tasks) {
-        if (run_tasks) pool->on_task_done(auditor_->run(task), now);
+        if (!run_tasks) {
+          held.push_back(task);
+          continue;
+        }
+        auto instead = intercept(task);
+        pool->on_task_done(instead ? *instead : auditor_->run(task), now);
       }
     }
   }
 
   void frame(ConnId id, MessageType type, const Bytes& payload) {
     pool->on_frame(id, static_cast<uint8_t>(type), 0, 1, payload, now);
+    settle();
+  }
+  void run_held() {
+    run_tasks = true;
+    for (const Task& task : std::exchange(held, {}))
+      pool->on_task_done(auditor_->run(task), now);
+    settle();
+  }
+  void tick(uint64_t after_ms) {
+    now += after_ms;
+    pool->on_tick(now);
     settle();
   }
 
@@ -138,6 +167,11 @@ class FakePool {
     }
     return {};
   }
+  std::optional<Challenge> challenge() {
+    const auto payload = receive(MessageType::challenge);
+    if (!payload) return {};
+    return decode_challenge(*payload).value();
+  }
   std::optional<WireError> error() {
     const auto payload = receive(MessageType::error);
     if (!payload) return {};
@@ -145,19 +179,21 @@ class FakePool {
   }
 
   // HELLO to AUTH_OK; what went wrong, if anything.
-  std::optional<WireError> join(ConnId id, const verifier::Identity& miner) {
+  std::optional<WireError> join(ConnId id, const verifier::Identity& miner, Role role = Role::miner,
+                                const std::string& account = "alice") {
     pool->on_open(id, filled(1), filled(2), now);
     Hello hello;
+    hello.role = role;
     hello.public_key = miner.public_key();
-    hello.account = "alice";
+    hello.account = account;
     frame(id, MessageType::hello, encode(hello));
     const Digest message = auth_message({.server_random = filled(2),
                                          .client_random = {},
                                          .channel_binding = filled(1),
                                          .pool_key = identity_.public_key(),
                                          .public_key = miner.public_key(),
-                                         .role = Role::miner,
-                                         .account = "alice"});
+                                         .role = role,
+                                         .account = account});
     frame(id, MessageType::auth, encode(Auth{miner.sign(message)}));
     if (receive(MessageType::auth_ok)) return {};
     return error();
@@ -174,6 +210,8 @@ class FakePool {
   // The shares and the delta of a lease, honestly.
   struct Work {
     std::vector<verifier::Share> shares;
+    std::vector<verifier::ShareRun> runs;
+    std::vector<std::vector<float>> states;  // before each share
     Bytes delta;
   };
   Work work(const verifier::Lease& lease, const verifier::Identity& miner) {
@@ -186,10 +224,39 @@ class FakePool {
       auto run = verifier::run_share(*engine.value(), *program_, job_, lease, i, theta, state);
       verifier::sign(run.value().share, miner);
       out.shares.push_back(run.value().share);
+      out.states.push_back(state);
       state = run.value().state_after;
       out.delta = run.value().delta;
+      out.runs.push_back(std::move(run.value()));
     }
     return out;
+  }
+  // What a challenge asks for, honestly.
+  std::vector<Bytes> open(const verifier::Lease& lease, const Work& work, uint32_t index,
+                          const Digest& seed) {
+    std::vector<Bytes> out;
+    const std::vector<float> theta = load(lease.theta_root);
+    const verifier::ShareRun& run = work.runs[index];
+    const auto choices = verifier::choose_blocks(*program_, job_.audit, seed, run.share.steps,
+                                                 index + 1 == job_.shares_per_lease());
+    for (const verifier::BlockChoice& choice : choices) {
+      auto engine = std::move(kernels::make_engine("cpu", *program_, records_, 1).value());
+      GEMMINE_CHECK(engine->load_state(work.states[index], run.share.first_step).ok());
+      const uint32_t step = choice.delta ? run.share.steps - 1 : choice.step;
+      for (uint32_t h = run.share.first_step; h <= run.share.first_step + step; ++h) {
+        const Digest key = verifier::step_key(run.share.lease_id, h);
+        GEMMINE_CHECK(engine->run_step({lease.round, lease.slot, h}, &key).ok());
+      }
+      out.push_back(verifier::make_opening({job_, *program_, lease, run, theta, work.states[index],
+                                            run.state_after, records_, nullptr, *engine},
+                                           choice)
+                        .value());
+    }
+    return out;
+  }
+  void send_opening(ConnId id, const Digest& lease_id, uint32_t index, uint32_t block,
+                    const Bytes& opening) {
+    frame(id, MessageType::opening, encode(OpeningMessage{lease_id, index, block, opening}));
   }
 
   void send_share(ConnId id, const verifier::Share& share) {
@@ -200,16 +267,37 @@ class FakePool {
     frame(id, MessageType::delta, encode(part));
   }
 
+  const verifier::LeaseState& lease_state(const verifier::Lease& lease) const {
+    return pool->ledger().leases().at(verifier::lease_id(lease));
+  }
+  size_t count(verifier::RecordKind kind) const {
+    return static_cast<size_t>(std::ranges::count(durable, kind, &verifier::Record::kind));
+  }
+  int64_t sum() const {
+    int64_t out = 0;
+    for (const auto& [account, amount] : pool->ledger().accounts())
+      out += amount;
+    return out;
+  }
   const Digest& job_id() const { return job_id_; }
+  const verifier::Job& job() const { return job_; }
+  const verifier::Identity& identity() const { return identity_; }
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id_); }
 
   uint64_t now = 1'000'000;
   bool run_tasks = true;
+  std::vector<Task> held;  // while run_tasks is off
+  // A task's result in place of the real one.
+  std::function<std::optional<TaskDone>(const Task&)> intercept = [](const Task&) {
+    return std::optional<TaskDone>{};
+  };
   std::vector<verifier::Record> durable;
   std::vector<Outgoing> inbox;
+  std::vector<Hangup> hangups;
   std::unique_ptr<Pool> pool;
 
  private:
+  const FakeSetup setup_;
   TempDirectory folder_;
   Bytes records_;
   verifier::Job job_;
