@@ -48,6 +48,8 @@ int main(int argc, char** argv) {
   export_command->add_option("--data", wanted.data, "folder")->required();
   export_command->add_option("--ledger", wanted.ledger, "u32 length and record bytes, repeated");
   export_command->add_option("--model", wanted.model, "current theta (safetensors)");
+  export_command->add_option("--bundles", wanted.bundles,
+                             "folder for shares to judge offline: wrong ones, and some others");
   export_command->add_option("--job", wanted.job, "id of the model's job, if there are several");
 
   try {  // boundary: CLI11 throws

@@ -29,9 +29,10 @@ int report(const std::string& data, bool as_json);
 
 struct ExportCommand {
   std::string data;
-  std::string ledger;  // file to write; empty: not wanted
-  std::string model;   // safetensors file
-  std::string job;     // id in hex of the model; empty: the only one
+  std::string ledger;   // file to write; empty: not wanted
+  std::string model;    // safetensors file
+  std::string job;      // id in hex of the model; empty: the only one
+  std::string bundles;  // folder of share bundles
 };
 int export_data(const ExportCommand& command);
 

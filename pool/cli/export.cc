@@ -51,21 +51,21 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
 }  // namespace
 
 int export_data(const ExportCommand& command) {
-  if (command.ledger.empty() && command.model.empty())
-    return fail(kExitCommandLine, "say what to write: --ledger FILE, --model FILE");
+  if (command.ledger.empty() && command.model.empty() && command.bundles.empty())
+    return fail(kExitCommandLine, "say what to write: --ledger FILE, --model FILE, --bundles DIR");
   auto store = Store::open(ledger_path(command.data), Store::Mode::read_only);
   if (!store) return fail(kExitInternal, store.error().detail);
   if (!command.ledger.empty()) {
     const Status done = export_ledger(store.value(), command.ledger);
     if (!done) return fail(kExitInternal, done.error().detail);
   }
-  if (!command.model.empty()) {
-    verifier::LedgerState state;
-    Status done = fold(store.value(), state);
-    if (done) done = export_model(state, command);
-    if (!done) return fail(kExitInternal, done.error().detail);
-  }
-  return 0;
+  if (command.model.empty() && command.bundles.empty()) return 0;
+  verifier::LedgerState state;
+  Status done = fold(store.value(), state);
+  if (done && !command.model.empty()) done = export_model(state, command);
+  if (done && !command.bundles.empty())
+    done = export_bundles(store.value(), state, command.data, command.bundles);
+  return done ? 0 : fail(kExitInternal, done.error().detail);
 }
 
 }  // namespace gemmine::pool

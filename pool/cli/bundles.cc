@@ -1,0 +1,90 @@
+// Shares as files that anyone judges offline: what was found wrong, and the last round's leases.
+#include <map>
+#include <utility>
+
+#include "pool/cli/commands.h"
+#include "pool/cli/folder.h"
+#include "pool/files.h"
+#include "verifier/bundle.h"
+
+namespace gemmine::pool {
+namespace {
+
+using verifier::LeaseState;
+using verifier::LedgerState;
+using verifier::Verdict;
+
+constexpr size_t kBundlesMax = 64;  // each holds a θ
+using ShareName = std::pair<Digest, uint32_t>;
+
+// Every verdict of the ledger by its share; the folded state only counts them.
+Result<std::map<ShareName, std::vector<Verdict>>> read_verdicts(Store& store) {
+  std::map<ShareName, std::vector<Verdict>> out;
+  const Status read = store.replay([&](const verifier::Record& record) {
+    if (record.kind != verifier::RecordKind::verdict) return Status(Ok{});
+    Reader in(record.body);
+    const auto verdict = verifier::decode_verdict(in.get_blob(verifier::kVerdictBytesMax));
+    if (!verdict) return Status(verdict.error());
+    auto& list = out[{verdict.value().lease_id, verdict.value().index}];
+    if (list.size() < verifier::kBundleVerdictsMax) list.push_back(verdict.value());
+    return Status(Ok{});
+  });
+  if (!read) return read.error();
+  return out;
+}
+
+struct Wanted {
+  std::string name;
+  const LeaseState* lease;
+  uint32_t index;
+};
+
+std::vector<Wanted> choose(const LedgerState& state) {
+  std::vector<Wanted> out;
+  for (const auto& [id, lease] : state.leases()) {
+    const verifier::JobState& job = state.jobs().at(lease.lease.job_id);
+    const bool last = lease.lease.round + 1 == job.job.spec.rounds && lease.closed &&
+                      *lease.closed == verifier::CloseReason::complete && !lease.voided;
+    for (const verifier::ShareState& share : lease.shares) {
+      const std::string name =
+          to_hex(id.bytes).substr(0, 8) + "-" + std::to_string(share.share.index);
+      if (out.size() == kBundlesMax) return out;
+      if (share.found_wrong()) {
+        out.push_back({"wrong-" + name, &lease, share.share.index});
+      } else if (last && share.share.index == 0) {
+        out.push_back({"share-" + name, &lease, 0});
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Status export_bundles(Store& store, const LedgerState& state, const std::string& data,
+                      const std::string& folder) {
+  const auto verdicts = read_verdicts(store);
+  if (!verdicts) return verdicts.error();
+  if (const Status made = make_folder(folder); !made) return made;
+  for (const Wanted& wanted : choose(state)) {
+    const verifier::JobState& job = state.jobs().at(wanted.lease->lease.job_id);
+    const auto theta =
+        read_blob(blobs_path(data), wanted.lease->lease.theta_root, verifier::kBundleBytesMax);
+    if (!theta) return theta.error();
+    verifier::Bundle bundle{.job = job.bytes,
+                            .lease = wanted.lease->lease,
+                            .share = wanted.lease->shares[wanted.index].share,
+                            .theta = theta.value(),
+                            .seed = {},
+                            .openings = {},
+                            .verdicts = {}};
+    const auto found = verdicts.value().find({wanted.lease->id, wanted.index});
+    if (found != verdicts.value().end()) bundle.verdicts = found->second;
+    const Status written =
+        write_durable(folder + "/" + wanted.name + ".bundle", verifier::encode_bundle(bundle));
+    if (!written) return written;
+  }
+  return Ok{};
+}
+
+}  // namespace gemmine::pool
