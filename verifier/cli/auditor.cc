@@ -119,7 +119,7 @@ void Auditor::look_at(const Record& record) {
       return watch_lease(record);
     case RecordKind::share: {
       ++report_.shares_seen;
-      const auto share = decode_share(record.body);
+      const auto share = decode_share(Reader(record.body).get_blob(kShareBytes));
       if (share) advance(share.value().lease_id);
       return;
     }
@@ -139,7 +139,8 @@ void Auditor::look_at(const Record& record) {
 }
 
 void Auditor::watch_lease(const Record& record) {
-  const Lease lease = decode_lease(record.body).value();
+  // The fold has accepted it, so it decodes.
+  const Lease lease = decode_lease(Reader(record.body).get_blob(kLeaseBytes)).value();
   const Digest id = lease_id(lease);
   const JobState& job = ledger_.jobs().at(lease.job_id);
   if (pick(challenge_seed(coin_, id), 0, 1'000'000) >= options_.rate * 1e6) return;
