@@ -1,0 +1,212 @@
+"""The main job, for real and on this machine: a pool, two honest miners, a cheat and an auditor.
+
+Every claim of the final report is checked; the exit code is 1 and names what does not hold.
+"""
+import argparse
+import pathlib
+import shlex
+import sys
+import tempfile
+import time
+
+import cluster
+import demo_report
+import ledgerfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+JOB = ROOT / "configs/jobs/fashion-mnist.toml"
+FUND = 10_000_000
+ACCURACY_MIN = 0.885
+QUICK_ACCURACY_MIN = 0.85
+QUICK = {"rounds": 6, "steps_per_lease": 100, "replay_ppm": 500_000}
+TIME_MAX_S = 900  # a demo that hangs is a failed demo
+HONEST = ("alice", "bob")
+CHEAT = "mallory"
+BAR = 30
+
+
+def quick_job(folder):
+    """The same job, shorter: a few keys of its file changed."""
+    lines = JOB.read_text().splitlines()
+    for key, value in QUICK.items():
+        at = next(i for i, line in enumerate(lines) if line.split(" =")[0].strip() == key)
+        lines[at] = f"{key} = {value}"
+    path = folder / "fashion-mnist-quick.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+class Progress:
+    """Lines for what happened; on a terminal a bar under them, rewritten in place."""
+
+    def __init__(self):
+        self.terminal = sys.stdout.isatty()
+        self.start = time.monotonic()
+        self.round = 0
+        self.bans = 0
+        self.last_line = 0.0
+        self.width = 0
+
+    def seconds(self):
+        return time.monotonic() - self.start
+
+    def say(self, text=""):
+        self.clear()
+        print(text, flush=True)
+
+    def clear(self):
+        if self.width:
+            print("\r" + " " * self.width + "\r", end="", flush=True)
+            self.width = 0
+
+    def show(self, status):
+        if not status.get("jobs"):
+            return
+        job = status["jobs"][0]
+        done = {entry["round"]: entry for entry in job["accuracy"]}
+        while self.round + 1 in done:
+            self.round += 1
+            self.line(status, job, done[self.round])
+        banned = [miner for miner in status["miners"] if miner["banned"]]
+        for miner in banned[self.bans:]:
+            self.say(f"{self.seconds():6.1f} s  {miner['account']} was caught: "
+                     f"its key is banned after {miner['shares']} shares")
+        self.bans = max(self.bans, len(banned))
+        # A rollback repeats rounds: accuracy may be there while shares are computed again.
+        share_count = job["rounds"] * job["slots"] * job["shares_per_lease"]
+        part = min(1.0, job["shares"] / share_count)
+        if self.terminal:
+            text = (f"[{'#' * int(part * BAR):.<{BAR}}] {100 * part:3.0f} %  "
+                    f"{status['shares']['total']} shares  "
+                    f"{status['macs_per_second'] / 1e9:.1f} GMAC/s  {self.seconds():.0f} s")
+            print("\r" + text.ljust(self.width), end="", flush=True)
+            self.width = len(text)
+        elif time.monotonic() - self.last_line > 10:
+            self.last_line = time.monotonic()
+            self.say(f"{self.seconds():6.1f} s  {status['shares']['total']} shares, "
+                     f"{100 * part:.0f} %")
+
+    def line(self, status, job, result):
+        shares = status["shares"]
+        recent = job["losses"][-job["slots"]:] or [float("nan")]
+        self.last_line = time.monotonic()
+        self.say(f"{self.seconds():6.1f} s  round {self.round} of {job['rounds']}   "
+                 f"loss {sum(recent) / len(recent):.3f}   "
+                 f"test accuracy {100 * result['accuracy']:.2f} %   "
+                 f"shares {shares['total']} ({shares['valid']} verified, "
+                 f"{shares['invalid']} invalid)   "
+                 f"{status['macs_per_second'] / 1e9:.1f} GMAC/s")
+
+
+def start(c, quick):
+    """Everything at once; the cheat first, so that it is sure to get work."""
+    c.start_pool()
+    processes = {CHEAT: c.adversary(CHEAT, "wrong-gradient", fraction=0.5,
+                                    honest_leases=1 if quick else 2).start()}
+    processes[CHEAT].wait_for(r" info lease ", timeout=60)
+    for name in HONEST:
+        processes[name] = c.miner(name).start()
+    processes["auditor"] = c.auditor("auditor", "--json", rate=0.25).start()
+    return processes
+
+
+def follow(c, processes, progress):
+    pool = c.processes["pool"]
+    while pool.running():
+        progress.show(c.status())
+        if progress.seconds() > TIME_MAX_S:
+            raise cluster.Failure(f"not finished after {TIME_MAX_S} s\n{pool.tail()}")
+        for name in (*HONEST, "auditor"):
+            code = processes[name].popen.poll()
+            if code not in (None, 0):
+                raise cluster.Failure(f"{name} ended with {code}\n{processes[name].tail()}")
+        time.sleep(0.1)
+    progress.show(c.status())
+    progress.clear()
+    if pool.popen.returncode != 0:
+        raise cluster.Failure(f"the pool ended with {pool.popen.returncode}\n{pool.tail()}")
+    return progress.seconds()
+
+
+def verify_offline(c, ledger, folder):
+    """The commands that anyone can repeat on the exported files, and the exit codes they must have.
+
+    A wrong share is right to be refused: its replay ends with 10.
+    """
+    bundles, blobs = folder / "bundles", folder / "pool/blobs"
+    share = next(iter(sorted(bundles.glob("share-*"))), None)
+    wrong = next(iter(sorted(bundles.glob("wrong-*"))), None)
+    records = blobs / ledgerfile.Ledger(ledger).train_address().hex()
+    commands = [(0, ["ledger", ledger, "--blobs", blobs])]
+    if share:
+        commands += [(0, ["share", share]), (0, ["replay", share, "--data", records])]
+    if wrong:
+        commands += [(10, ["replay", wrong, "--data", records])]
+    results = []
+    for expected, arguments in commands:
+        done = c.run("gemmine-verify", *arguments, check=False, timeout=600)
+        results.append({"command": shlex.join(["./run", "gemmine-verify", *map(str, arguments)]),
+                        "exit_code": done.returncode, "expected": expected,
+                        "says": (done.stdout + done.stderr).strip()})
+    return results
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description="train Fashion-MNIST through a real pool, here")
+    parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
+    parser.add_argument("--report", type=pathlib.Path, help="also write the report as JSON")
+    parser.add_argument("--keep", type=pathlib.Path,
+                        help="folder for ledger, model, bundles and logs")
+    parser.add_argument("--quick", action="store_true", help="a shorter job, less accurate")
+    return parser.parse_args()
+
+
+def run(options, folder):
+    progress = Progress()
+    job = quick_job(folder) if options.quick else JOB
+    with cluster.Cluster(options.build, job, keep=folder, fund=FUND) as c:
+        progress.say(f"Training {job.stem}: a pool on 127.0.0.1:{c.port}, miners "
+                     f"{', '.join(HONEST)} and {CHEAT} (who cheats), an auditor.")
+        processes = start(c, options.quick)
+        seconds = follow(c, processes, progress)
+        status = c.status()
+        codes = {name: processes[name].wait(120) for name in (CHEAT, *HONEST, "auditor")}
+        progress.say(f"{progress.seconds():6.1f} s  the job is finished; training it once more, "
+                     "alone: one order of leases must give the same bits ...")
+        alone = c.add("train", [c.program("gemmine"), "train", c.job, "--json"]).start()
+        alone.wait(TIME_MAX_S)
+        path = c.export("--bundles", folder / "bundles", "--model", folder / "model.safetensors")
+        progress.say(f"{progress.seconds():6.1f} s  verifying the exported run offline ...")
+        offline = verify_offline(c, path, folder)
+        facts = demo_report.collect(
+            ledger=ledgerfile.Ledger(path), status=status, codes=codes, offline=offline,
+            seconds=seconds, fund=FUND, folder=folder, honest=HONEST, cheat=CHEAT,
+            pool_key=c.pool_key, alone=alone.text(),
+            auditor=processes["auditor"].text(),
+            accuracy_min=QUICK_ACCURACY_MIN if options.quick else ACCURACY_MIN)
+    return facts
+
+
+def main():
+    options = parse_options()
+    folder = options.keep or pathlib.Path(tempfile.mkdtemp(prefix="gemmine-demo-"))
+    if options.keep and folder.exists() and any(folder.iterdir()):
+        sys.exit(f"demo: {folder} is not empty")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        facts = run(options, folder.resolve())
+    except cluster.Failure as failure:
+        sys.exit(f"demo: {failure}\ndemo: everything is in {folder}")
+    except KeyboardInterrupt:
+        sys.exit("\ndemo: stopped; everything is in " + str(folder))
+    print(demo_report.text(facts))
+    if options.report:
+        options.report.write_text(demo_report.as_json(facts))
+    broken = [claim for claim, holds in facts["checks"].items() if not holds]
+    for claim in broken:
+        print(f"demo: DOES NOT HOLD: {claim}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""The demo's report: facts from the ledger itself, checked, then as text or JSON."""
+import collections
+import json
+import pathlib
+
+TERA = 1e12
+
+
+def last_json(text):
+    """The JSON document that ends a log (programs may have written lines before it)."""
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            return json.loads(line)
+    return {}
+
+
+def miners_of(ledger, accounts):
+    out = {}
+    for account in accounts:
+        keys = ledger.keys_of(account)
+        mine = [s for s in ledger.shares if ledger.leases[s.lease_id].miner in keys]
+        complete = [c for c in ledger.closes if c.reason == "complete"
+                    and ledger.leases[c.lease_id].miner in keys]
+        out[account] = {"shares": len(mine), "macs": sum(s.macs for s in mine),
+                        "leases_paid": len(complete),
+                        "tokens": ledger.accounts.get(f"account:{account}", 0)}
+    return out
+
+
+def verdicts_of(ledger, pool_key):
+    count = collections.Counter()
+    for verdict in ledger.verdicts:
+        by = "pool" if verdict.auditor.hex() == pool_key else "auditor"
+        count[f"{by} {verdict.kind} {verdict.outcome}"] += 1
+    return dict(sorted(count.items()))
+
+
+def cheater_of(ledger, account):
+    start = ledger.records[0].time_ms
+    bans = [(seq, time_ms) for seq, time_ms, key, _ in ledger.bans
+            if ledger.members.get(key) == account]
+    keys = ledger.keys_of(account)
+    bad = [v for v in ledger.verdicts
+           if v.outcome != "valid" and ledger.leases[v.lease_id].miner in keys]
+    if not bans:
+        return {"account": account, "caught": False, "forfeited": 0}
+    first = min(bad, key=lambda v: v.seq)
+    return {"account": account, "caught": True,
+            "caught_after_s": round((bans[0][1] - start) / 1000, 1),
+            "caught_by": f"{first.kind} ({first.outcome}): {first.detail}",
+            "shares_before": sum(1 for s in ledger.shares if s.seq < bans[0][0]
+                                 and ledger.leases[s.lease_id].miner in keys),
+            "forfeited": ledger.forfeited(account), "rollbacks": len(ledger.rollbacks)}
+
+
+def escrow_of(ledger, fund):
+    accounts = ledger.accounts
+    credited = sum(v for k, v in accounts.items() if k.startswith("account:"))
+    fee = sum(v for k, v in accounts.items() if k.startswith("fee:"))
+    left = sum(v for k, v in accounts.items() if k.startswith(("escrow:", "vesting:")))
+    returned = fund + accounts["external"]
+    return {"funded": fund, "credited": credited, "fee": fee, "returned": returned,
+            "spent": fund - returned, "left": left, "sum_of_accounts": sum(accounts.values())}
+
+
+def collect(*, ledger, status, codes, offline, seconds, fund, folder, honest, cheat, pool_key,
+            alone, auditor, accuracy_min):
+    job = status["jobs"][0]
+    final = ledger.final_theta()
+    root = final.hex() if final else None
+    alone_root = last_json(alone).get("state_root")
+    audit = last_json(auditor)
+    accuracy = next((e["accuracy"] for e in job["accuracy"] if e["round"] == job["rounds"]), 0.0)
+    cheater, escrow = cheater_of(ledger, cheat), escrow_of(ledger, fund)
+    model = pathlib.Path(folder) / "model.safetensors"
+    wrongly = [v for v in ledger.verdicts
+               if v.outcome != "valid" and ledger.miner_of(v.lease_id) != cheat]
+    checks = {
+        "every round was merged and the job finished": bool(final) and job["finished"],
+        f"test accuracy is at least {100 * accuracy_min:.1f} %": accuracy >= accuracy_min,
+        "the cheat was caught and its key banned": cheater["caught"],
+        "the cheat forfeited unvested pay": cheater["forfeited"] > 0,
+        "no honest miner was found wrong": not wrongly,
+        "honest miners and the auditor ended cleanly":
+            all(codes[name] == 0 for name in (*honest, "auditor")),
+        "the banned miner was told so (exit code 5)": codes[cheat] == 5,
+        "escrow spent = tokens credited + fee":
+            escrow["spent"] == escrow["credited"] + escrow["fee"],
+        "nothing is left in escrow or vesting": escrow["left"] == 0,
+        "the sum over all accounts is 0": escrow["sum_of_accounts"] == 0,
+        "training alone gives the same state root": root is not None and root == alone_root,
+        "the auditor folded the same ledger": audit.get("head") == ledger.head.hex(),
+        "the model was exported": model.is_file() and model.stat().st_size > 0,
+        "offline: ledger and merges, one share and its replay are valid":
+            [step["exit_code"] for step in offline[:3]] == [0, 0, 0],
+        "offline: the cheat's share is found invalid again":
+            any(step["expected"] == step["exit_code"] == 10 for step in offline[3:]),
+    }
+    return {
+        "accuracy": accuracy, "seconds": round(seconds, 1),
+        "miners": miners_of(ledger, (*honest, cheat)),
+        "shares": len(ledger.shares), "macs": sum(s.macs for s in ledger.shares),
+        "verdicts": verdicts_of(ledger, pool_key), "auditor": audit, "cheater": cheater,
+        "escrow": escrow, "accounts": dict(sorted(ledger.accounts.items())), "state_root": root,
+        "state_root_alone": alone_root, "ledger_head": ledger.head.hex(),
+        "records": len(ledger.records), "model": str(model), "folder": str(folder),
+        "offline": offline, "checks": checks,
+    }
+
+
+def as_json(facts):
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def is_number(cell):
+    return str(cell).lstrip("-").replace(".", "", 1).isdigit()
+
+
+def table(title, rows, header=False):
+    """Columns as wide as their widest cell; columns of numbers to the right."""
+    columns = list(zip(*rows))
+    widths = [max(len(str(cell)) for cell in column) for column in columns]
+    right = [all(is_number(cell) for cell in column[header:]) for column in columns]
+    out = ["", f"-- {title} ".ljust(78, "-")]
+    for row in rows:
+        cells = [str(cell).rjust(width) if to_right else str(cell).ljust(width)
+                 for cell, width, to_right in zip(row, widths, right)]
+        out.append(("  " + "  ".join(cells)).rstrip())
+    return out
+
+
+def text(facts):
+    cheater, escrow = facts["cheater"], facts["escrow"]
+    lines = ["", "=" * 78, "  Report".ljust(52) + f"{facts['seconds']:.1f} s of run time", "=" * 78]
+    lines += table("Model", [
+        ["test accuracy", f"{100 * facts['accuracy']:.2f} %"],
+        ["state root", facts["state_root"]],
+        ["  trained alone", facts["state_root_alone"]],
+        ["safetensors", facts["model"]]])
+    lines += table("Work", [["miner", "shares", "TMAC", "leases paid", "tokens"]] + [
+        [name, m["shares"], f"{m['macs'] / TERA:.3f}", m["leases_paid"], m["tokens"]]
+        for name, m in facts["miners"].items()] + [
+        ["all", facts["shares"], f"{facts['macs'] / TERA:.3f}",
+         sum(m["leases_paid"] for m in facts["miners"].values()),
+         sum(m["tokens"] for m in facts["miners"].values())]], header=True)
+    lines += table("Verdicts", [[kind, count] for kind, count in facts["verdicts"].items()])
+    if cheater["caught"]:
+        lines += table("Cheat", [
+            ["caught", f"{cheater['caught_after_s']} s after the start, at its share "
+                       f"{cheater['shares_before']}"],
+            ["by", cheater["caught_by"]],
+            ["forfeited", f"{cheater['forfeited']} tokens that had not vested"],
+            ["rounds rolled back", cheater["rollbacks"]]])
+    lines += table("Escrow", [[name.replace("_", " "), amount] for name, amount in escrow.items()])
+    lines += table("Accounts", [[short(name), amount]
+                                for name, amount in facts["accounts"].items()])
+    lines += ["", "-- Verified offline; repeat it with ".ljust(78, "-")]
+    lines += [f"  {'ok ' if step['exit_code'] == step['expected'] else 'NO '} "
+              f"(exit {step['exit_code']:2d}) {step['command']}"
+              for step in facts["offline"]]
+    lines += ["", "-- Claims ".ljust(78, "-")]
+    lines += [f"  {'ok ' if holds else 'NO '} {claim}" for claim, holds in facts["checks"].items()]
+    return "\n".join(lines)
+
+
+def short(account):
+    kind, _, name = account.partition(":")
+    return f"{kind}:{name[:12]}..." if len(name) == 64 else account
