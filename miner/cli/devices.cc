@@ -1,6 +1,9 @@
 #include <cstdio>
 
+#include <nlohmann/json.hpp>
+
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda_plugin.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/cli/console.h"
@@ -13,17 +16,31 @@ int devices(const DevicesOptions& options) {
     std::fprintf(stderr, "gemmine devices: %s\n", path.error().detail.c_str());
     return 2;
   }
-  const auto tested = kernels::self_test("cpu");
-  const std::string name(kernels::to_text(path.value()));
-  const char* result = tested ? "ok" : tested.error().detail.c_str();
-  if (options.json) {
-    std::printf("[{\"name\":\"cpu\",\"path\":\"%s\",\"threads\":%d,\"self_test\":\"%s\"}]\n",
-                name.c_str(), default_threads(), tested ? "ok" : "failed");
-  } else {
-    std::printf("cpu     %s, %d threads, self-test %s\n", name.c_str(), default_threads(), result);
-    std::printf("cuda    none: this build has no CUDA engine yet\n");
+  nlohmann::json rows = nlohmann::json::array();
+  bool all_passed = true;
+  for (const kernels::DeviceReport& device : kernels::list_devices()) {
+    nlohmann::json row = {{"name", device.name}, {"description", device.description}};
+    std::string verdict = "not used: " + device.refusal;
+    if (device.refusal.empty()) {
+      const auto tested = kernels::self_test(device.name);
+      all_passed = all_passed && tested.ok();
+      verdict = tested ? "self-test ok" : "self-test: " + tested.error().detail;
+      row["self_test"] = tested ? "ok" : "failed";
+      if (!tested) row["reason"] = tested.error().detail;
+    } else {
+      row["reason"] = device.refusal;
+    }
+    if (device.name == "cpu") {
+      row["path"] = kernels::to_text(path.value());
+      row["threads"] = default_threads();
+    }
+    if (!options.json)
+      std::printf("%-8s%s%s%s\n", device.name.c_str(), device.description.c_str(),
+                  device.description.empty() ? "" : ", ", verdict.c_str());
+    rows.push_back(std::move(row));
   }
-  return tested ? 0 : 7;
+  if (options.json) std::printf("%s\n", rows.dump().c_str());
+  return all_passed ? 0 : 7;
 }
 
 }  // namespace gemmine::miner

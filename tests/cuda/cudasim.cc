@@ -127,7 +127,7 @@ void switch_to(Fiber* to, [[maybe_unused]] bool dying = false) {
   for (const auto& fiber : machine->fibers) {
     if (fiber->done || shown++ >= 4) continue;
     std::fprintf(stderr, "  thread %u waits at %s:%u\n", fiber->linear, fiber->where.file_name(),
-                 static_cast<unsigned>(fiber->where.line()));
+                 fiber->where.line());
   }
   std::fflush(stderr);
   std::_Exit(kDeadlockExit);
@@ -238,8 +238,7 @@ void run_block(Machine& m) {
                    i / (block_size.x * block_size.y)};
     fiber.context = make_fcontext(fiber.stack + kStackBytes, kStackBytes, run_fiber);
 #if defined(CUDASIM_TSAN)
-    if (fiber.tsan != nullptr) __tsan_destroy_fiber(fiber.tsan);
-    fiber.tsan = __tsan_create_fiber(0);
+    if (fiber.tsan == nullptr) fiber.tsan = __tsan_create_fiber(0);
 #endif
     release(&m.main);  // a launch happens before its threads
     ++m.live;
@@ -273,7 +272,7 @@ Group& join(Machine& m, const Fiber& me, uint32_t mask, Collective operation,
 void fail(const char* what, const Location& where) {
   std::fprintf(stderr, "cudasim: block (%u,%u) thread %u at %s:%u: %s\n", block_index.x,
                block_index.y, current != nullptr ? current->linear : 0, where.file_name(),
-               static_cast<unsigned>(where.line()), what);
+               where.line(), what);
   std::fflush(stderr);
   std::_Exit(kFailedExit);
 }
@@ -286,8 +285,7 @@ void warp_collective(uint32_t mask, const void* in, void* out, Collective operat
   if ((mask >> me->lane & 1) == 0)
     fail("warp operation: the calling lane is not in its own mask", where);
   Group& group = join(m, *me, mask, operation, where);
-  if (group.operation != operation || group.where.line() != where.line() ||
-      group.where.column() != where.column())
+  if (group.operation != operation || group.where.line() != where.line())
     fail("warp operation: lanes of one warp are at different instructions", where);
   group.in[me->lane] = in;
   group.out[me->lane] = out;
@@ -375,6 +373,13 @@ void launch(Dim grid, Dim block, size_t shared_bytes, const std::function<void()
   acquire(&m.threads);
   for (void* memory : kept)
     std::free(memory);
+#if defined(CUDASIM_TSAN)
+  for (const auto* fibers : {&m.fibers, &retired}) {
+    for (const auto& fiber : *fibers) {
+      if (fiber->tsan != nullptr) __tsan_destroy_fiber(fiber->tsan);
+    }
+  }
+#endif
   for (const auto& fiber : m.fibers)
     spare_stacks.push_back(fiber->stack);
   for (const auto& fiber : retired)

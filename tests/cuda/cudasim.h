@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <source_location>
 #include <type_traits>
 #include <vector>
 
@@ -31,7 +30,24 @@ struct Dim {
   unsigned x = 1, y = 1, z = 1;
 };
 
-using Location = std::source_location;
+// std::source_location, which clang 14 does not have.
+class Location {
+ public:
+  constexpr Location() = default;
+  static constexpr Location current(const char* file = __builtin_FILE(),
+                                    unsigned line = __builtin_LINE()) {
+    Location where;
+    where.file_ = file;
+    where.line_ = line;
+    return where;
+  }
+  constexpr const char* file_name() const { return file_; }
+  constexpr unsigned line() const { return line_; }
+
+ private:
+  const char* file_ = "";
+  unsigned line_ = 0;
+};
 
 struct AsyncCopy {
   char* to;

@@ -12,6 +12,7 @@ namespace {
 
 using kernels::cuda::DeviceInfo;
 using kernels::cuda::DeviceStatus;
+using kernels::cuda::Kernel;
 using kernels::cuda::Launch;
 
 EmulatedDevice device;
@@ -61,11 +62,19 @@ DeviceStatus move(void*, void* to, const void* from, uint64_t bytes) {
   std::memcpy(to, from, bytes);
   return DeviceStatus::ok;
 }
+// Static shared memory is one variable for all blocks here, which would look like their race.
+bool has_static_shared(Kernel kernel) {
+  return kernel == Kernel::gather_rows || kernel == Kernel::quantise_rows ||
+         kernel == Kernel::stochastic_rows || kernel == Kernel::transpose ||
+         kernel == Kernel::mean_loss || kernel == Kernel::hash_groups;
+}
+
 DeviceStatus launch(void*, const Launch* what) {
   if (device.launches_left == 0) return refuse(DeviceStatus::lost, "the emulated device is gone");
   --device.launches_left;
   ++device.launches;
-  if (device.new_seed_each_launch) ++device.schedule.seed;
+  ++device.schedule.seed;
+  device.schedule.blocks_unordered = device.blocks_unordered && !has_static_shared(what->kernel);
   const KernelBody body = kernel_body(*what);
   cudasim::launch({what->grid_x, what->grid_y, 1}, {what->block, 1, 1},
                   body.static_shared + what->shared_bytes, body.run, device.schedule);

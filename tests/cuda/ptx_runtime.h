@@ -11,7 +11,7 @@
 
 namespace gemmine::ptx {
 
-using Where = std::source_location;
+using Where = cudasim::Location;
 #define PTX_HERE const Where& where = Where::current()
 
 // Shared memory is a window of addresses of its own; 0 is never in it.

@@ -1,0 +1,91 @@
+// On real GPUs: the plug-in's engine against the golden bits and, step by step, against the
+// reference. Exit code 77, with the reason, where there is no GPU to ask.
+#include <cstdio>
+#include <vector>
+
+#include "kernels/blake3.h"
+#include "kernels/cuda_plugin.h"
+#include "kernels/self_test.h"
+#include "tests/support/toy.h"
+
+namespace gemmine::test {
+namespace {
+
+using kernels::Optimiser;
+using kernels::Program;
+
+Bytes records_of(const Program& program) {
+  Bytes out;
+  uint32_t x = 7;
+  for (uint32_t r = 0; r < program.spec().records; ++r) {
+    for (uint32_t c = 0; c + 1 < program.record_bytes(); ++c) {
+      x = x * 1664525 + 1013904223;
+      out.push_back(static_cast<uint8_t>(x >> 24));
+    }
+    out.push_back(static_cast<uint8_t>(r % program.spec().widths.back()));
+  }
+  return out;
+}
+
+Status check_steps(const std::string& device, std::vector<uint32_t> widths, uint32_t batch,
+                   Optimiser optimiser) {
+  kernels::Spec spec = toy_spec(optimiser);
+  spec.widths = std::move(widths);
+  spec.batch = batch;
+  const auto program = Program::make(spec);
+  if (!program) return program.error();
+  const Bytes records = records_of(program.value());
+  const auto engine = kernels::make_engine("check:" + device, program.value(), records, 1);
+  if (!engine) return engine.error();
+  std::vector<float> state = program.value().initial_theta();
+  state.resize(program.value().state_floats(), 0.0F);
+  if (Status loaded = engine.value()->load_state(state, 0); !loaded) return loaded;
+  for (uint32_t h = 0; h < spec.steps_per_lease; ++h) {
+    const Digest key = kernels::blake3({reinterpret_cast<const uint8_t*>(&h), sizeof h});
+    const auto result = engine.value()->run_step({.step = h}, &key);
+    if (!result) return result.error();
+  }
+  return Ok{};
+}
+
+Status check_device(const std::string& device) {
+  if (Status golden = kernels::self_test(device); !golden) return golden;
+  for (const Optimiser optimiser : {Optimiser::sgd, Optimiser::adamw}) {
+    for (const auto& [widths, batch] :
+         std::vector<std::pair<std::vector<uint32_t>, uint32_t>>{{{70, 2}, 33},
+                                                                 {{1, 1, 2}, 1},
+                                                                 {{65, 129, 31, 3}, 31},
+                                                                 {{784, 512, 256}, 300},
+                                                                 {{17, 40, 10}, 8200}}) {
+      if (Status status = check_steps(device, widths, batch, optimiser); !status) return status;
+    }
+  }
+  return Ok{};
+}
+
+int run() {
+  constexpr int kSkipped = 77;
+  int checked = 0;
+  int failed = 0;
+  for (const kernels::DeviceReport& device : kernels::list_devices()) {
+    if (device.name == "cpu") continue;
+    if (!device.refusal.empty()) {
+      std::printf("%s: SKIPPED, NOT CHECKED: %s\n", device.name.c_str(), device.refusal.c_str());
+      continue;
+    }
+    const Status status = check_device(device.name);
+    std::printf("%s (%s): %s\n", device.name.c_str(), device.description.c_str(),
+                status ? "every bit right" : status.error().detail.c_str());
+    ++checked;
+    failed += status ? 0 : 1;
+  }
+  if (checked == 0) return kSkipped;
+  return failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace gemmine::test
+
+int main() {
+  return gemmine::test::run();
+}
