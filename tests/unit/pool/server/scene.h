@@ -1,0 +1,72 @@
+// A miner and an auditor at a fake pool, in the middle of a lease: its first share was replayed.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "pool/server/pool.h"
+#include "tests/unit/pool/server/fake_pool.h"
+
+namespace gemmine::pool {
+
+inline constexpr ConnId kMiner{1};
+inline constexpr ConnId kAuditor{2};
+
+inline const verifier::Identity& miner() {
+  static const auto identity = verifier::Identity::from_seed(filled(3));
+  return identity;
+}
+inline const verifier::Identity& auditor(uint8_t byte = 5) {
+  static std::map<uint8_t, verifier::Identity> all;
+  return all.try_emplace(byte, verifier::Identity::from_seed(filled(byte))).first->second;
+}
+
+// After a key's first share every share is challenged, or none is.
+inline FakeSetup setup(bool spots, std::vector<Digest> auditors = {}) {
+  return {.change =
+              [=](verifier::Job& job) {
+                job.audit.replay_ppm = 0;
+                job.audit.spot_ppm = spots ? 1'000'000 : 0;
+                job.audit.spot_blocks = 3;
+              },
+          .auditors = std::move(auditors)};
+}
+
+struct Scene {
+  explicit Scene(FakeSetup how) : fake(std::move(how)) {
+    EXPECT_EQ(fake.join(kMiner, miner()), std::nullopt);
+    EXPECT_EQ(fake.join(kAuditor, auditor(), Role::auditor), std::nullopt);
+    lease = *fake.get_lease(kMiner);
+    work = fake.work(lease, miner());
+    fake.send_share(kMiner, work.shares[0]);
+  }
+  // Logs the second share, and returns its challenge if there is one.
+  std::optional<Challenge> second_share() {
+    fake.send_share(kMiner, work.shares[1]);
+    return fake.challenge();
+  }
+  verifier::Verdict verdict(uint32_t index, verifier::Outcome outcome) const {
+    verifier::Verdict out;
+    out.lease_id = verifier::lease_id(lease);
+    out.index = index;
+    out.share_id = verifier::share_id(work.shares[index]);
+    out.outcome = outcome;
+    return out;
+  }
+  std::optional<WireError> say(verifier::Verdict verdict, uint8_t who = 5, ConnId id = kAuditor) {
+    verifier::sign(verdict, auditor(who));
+    fake.inbox.clear();
+    fake.frame(id, MessageType::verdict, encode(VerdictMessage{encode(verdict)}));
+    return fake.error();
+  }
+  bool hung_up(ConnId id) const {
+    return std::ranges::any_of(fake.hangups, [&](const Hangup& h) { return h.to == id; });
+  }
+  const verifier::LeaseState& state() const { return fake.lease_state(lease); }
+  bool banned() const { return fake.pool->ledger().members().at(miner().public_key()).banned; }
+
+  FakePool fake;
+  verifier::Lease lease;
+  FakePool::Work work;
+};
+
+}  // namespace gemmine::pool
