@@ -33,6 +33,14 @@ int main(int argc, char** argv) {
   auto* devices_command = app.add_subcommand("devices", "list and self-test what can compute here");
   devices_command->add_flag("--json", devices.json, "as JSON");
 
+  gemmine::miner::BenchOptions bench;
+  auto* bench_command = app.add_subcommand("bench", "how fast this machine is, and what it earns");
+  bench_command->add_option("--job", bench.job, "job file (TOML); else a built-in one");
+  bench_command->add_option("--seconds", bench.seconds, "of measuring steps")
+      ->check(CLI::Range(1, 600));
+  bench_command->add_flag("--json", bench.json, "as JSON");
+  gemmine::miner::add_device_options(*bench_command, bench.device);
+
   try {  // boundary: CLI11 throws
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -40,5 +48,6 @@ int main(int argc, char** argv) {
   }
   if (mine_command->parsed()) return gemmine::miner::mine(mine);
   if (train_command->parsed()) return gemmine::miner::train(train);
+  if (bench_command->parsed()) return gemmine::miner::bench(bench);
   return gemmine::miner::devices(devices);
 }

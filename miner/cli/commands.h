@@ -56,4 +56,12 @@ struct DevicesOptions {
 };
 int devices(const DevicesOptions& options);
 
+struct BenchOptions {
+  std::string job;  // empty: an MLP of the demo's size on synthetic records
+  DeviceOptions device;
+  uint32_t seconds = 5;
+  bool json = false;
+};
+int bench(const BenchOptions& options);
+
 }  // namespace gemmine::miner

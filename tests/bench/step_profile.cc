@@ -131,9 +131,9 @@ void print(const Program& program, const char* widths, int threads, const Run& r
               static_cast<unsigned long long>(hashed),
               static_cast<double>(usage.ru_maxrss) / 1024.0);
   for (size_t op = 0; op < profile.ns.size(); ++op) {
-    std::printf(
-        R"(%s"%s":%.4f)", op == 0 ? "" : ",", kOpNames[op],
-        static_cast<double>(profile.ns[op].load()) * 1e-6 / static_cast<double>(run.alone.size()));
+    std::printf(R"(%s"%s":%.4f)", op == 0 ? "" : ",", kOpNames[op],
+                static_cast<double>(profile.ns[op].load()) * 1e-6 /
+                    profiled_steps(static_cast<uint32_t>(run.alone.size())));
   }
   std::printf("}}\n");
 }
