@@ -82,10 +82,9 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
     if (type == MessageType::get_blob) return on_get_blob(id, client, frame);
     if (type == MessageType::watch && peer->role == Role::auditor)
       return on_watch(id, client, frame);
-    if (stalled_ && type != MessageType::ping && type != MessageType::bye)
-      return refuse(client, frame.seq, WireError::busy, "the ledger cannot be written now",
-                    kStoreRetryMs * 2);
-  } else if (stalled_) {
+  }
+  if (stalled_ && type != MessageType::ping && type != MessageType::bye) {
+    // Coming back is the way to send again what is dropped here: shares, openings, deltas.
     refuse(client, frame.seq, WireError::busy, "the ledger cannot be written now", 5'000);
     return connection.close("busy");
   }
