@@ -20,14 +20,13 @@ int fail(int code, const std::string& text) {
   return code;
 }
 
-// A bad job file is 3, data that cannot be read is 1: the first is mended in an editor.
+// What a job file says and what it names are one thing to its author: both are 3.
 Result<pool::LoadedJob> load(const std::string& path, int* exit_code) {
   *exit_code = 3;
   auto toml = pool::Toml::load(path);
   if (!toml) return toml.error();
   auto file = pool::parse_job_file(std::move(toml.value()));
   if (!file) return file.error();
-  *exit_code = 1;
   return pool::load_job(file.value());
 }
 
