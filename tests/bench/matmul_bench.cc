@@ -23,9 +23,8 @@
 #include <oneapi/dnnl/dnnl.h>
 #endif
 
+namespace gemmine::kernels {
 namespace {
-
-using namespace gemmine::kernels;
 
 struct Shape {
   const char* what;
@@ -174,7 +173,7 @@ bool choose_kernels(std::string_view name) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int bench(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   if (threads < 1 || threads > kPoolThreadsMax || !choose_kernels(argc > 2 ? argv[2] : "")) {
     std::fprintf(stderr, "usage: matmul_bench [threads] [portable|avx2|avxvnni|avx512]\n");
@@ -191,4 +190,10 @@ int main(int argc, char** argv) {
       bench(shape, kind, pool);
   }
   return 0;
+}
+
+}  // namespace gemmine::kernels
+
+int main(int argc, char** argv) {
+  return gemmine::kernels::bench(argc, argv);
 }

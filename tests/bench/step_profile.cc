@@ -16,10 +16,8 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/engine_cpu.h"
 
+namespace gemmine::kernels {
 namespace {
-
-using namespace gemmine;
-using namespace gemmine::kernels;
 
 constexpr const char* kOpNames[] = {"input",
                                     "quantise_inputs",
@@ -140,7 +138,7 @@ void print(const Program& program, const char* widths, int threads, const Run& r
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int bench(int argc, char** argv) {
   const std::vector<uint32_t> rest =
       argc == 5 ? numbers(std::string(argv[2]) + "," + argv[3] + "," + argv[4])
                 : std::vector<uint32_t>{};
@@ -173,4 +171,10 @@ int main(int argc, char** argv) {
   }
   print(program.value(), argv[1], threads, run, profile);
   return 0;
+}
+
+}  // namespace gemmine::kernels
+
+int main(int argc, char** argv) {
+  return gemmine::kernels::bench(argc, argv);
 }

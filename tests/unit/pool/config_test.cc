@@ -72,10 +72,10 @@ TEST(JobFile, AcceptsTheExample) {
 
 TEST(JobFile, RefusesWhatDoesNotFit) {
   EXPECT_NE(job_refusal("\"sgd\"", "\"sgdd\"").find("'sgdd' is unknown"), std::string::npos);
-  EXPECT_NE(job_refusal("batch = 128", "").find("train.batch: is missing"), std::string::npos);
-  EXPECT_NE(job_refusal("batch = 128", "batsh = 128").find("did you mean `train.batch`"),
+  EXPECT_NE(job_refusal("batch = 256", "").find("train.batch: is missing"), std::string::npos);
+  EXPECT_NE(job_refusal("batch = 256", "batsh = 256").find("did you mean `train.batch`"),
             std::string::npos);
-  EXPECT_NE(job_refusal("lr = 0.08", "lr = inf").find("train.lr"), std::string::npos);
+  EXPECT_NE(job_refusal("lr = 0.2", "lr = inf").find("train.lr"), std::string::npos);
   EXPECT_NE(job_refusal("steps_per_share = 25", "steps_per_share = 101").find("from 1 to 100"),
             std::string::npos);
   EXPECT_NE(job_refusal("[784, 512, 512, 10]", "[]").find("model.widths"), std::string::npos);
