@@ -76,7 +76,7 @@ TEST(JobFile, RefusesWhatDoesNotFit) {
   EXPECT_NE(job_refusal("batch = 256", "batsh = 256").find("did you mean `train.batch`"),
             std::string::npos);
   EXPECT_NE(job_refusal("lr = 0.2", "lr = inf").find("train.lr"), std::string::npos);
-  EXPECT_NE(job_refusal("steps_per_share = 25", "steps_per_share = 101").find("from 1 to 100"),
+  EXPECT_NE(job_refusal("steps_per_share = 25", "steps_per_share = 201").find("from 1 to 200"),
             std::string::npos);
   EXPECT_NE(job_refusal("[784, 512, 512, 10]", "[]").find("model.widths"), std::string::npos);
   EXPECT_NE(job_refusal("[784, 512, 512, 10]", "[784, 0, 10]").find("model.widths"),
