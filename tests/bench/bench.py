@@ -47,7 +47,8 @@ def machine(build):
         "compiler": output(compiler, "--version"),
         "build_type": re.search(r"^CMAKE_BUILD_TYPE:\w+=(.*)$", cache, re.M).group(1) or "Release",
         "peers": {"onednn": version("libdnnl-dev"), "b3sum": version("b3sum"),
-                  "google_benchmark": version("libbenchmark-dev")},
+                  "google_benchmark": version("libbenchmark-dev"),
+                  "pytorch": version("python3-torch"), "openblas": version("libopenblas0-pthread")},
     }
 
 
@@ -87,6 +88,31 @@ def products(program, threads, quick):
     return rows if done.returncode == 0 else {"failed": f"ended with {done.returncode}"}
 
 
+def profile(program, quick):
+    """One step of the demo's model with its proof and without, and where its time goes."""
+    say("bench: a step, pass by pass ...")
+    rows = []
+    for threads in sorted({1, min(2, os.cpu_count() or 1)}):
+        done = subprocess.run([program, "784,512,512,10", "256", str(threads),
+                               "60" if quick else "300"],
+                              stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode != 0:
+            return {"failed": f"step_profile ended with {done.returncode}"}
+        rows.append(json.loads(done.stdout))
+    return rows
+
+
+def pytorch(program, quick):
+    say("bench: the same step in PyTorch ...")
+    peer = pathlib.Path(__file__).with_name("torch_peer.py")
+    done = subprocess.run([sys.executable, peer, "--ours", program, "--steps",
+                           "10" if quick else "40"],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 77:
+        return {"skipped": done.stderr.strip()}
+    return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr[-500:]}
+
+
 def build_programs(build, names):
     say(f"bench: building {' '.join(names)} ...")
     done = subprocess.run(["ninja", "-C", build, *names], stdout=subprocess.PIPE,
@@ -100,17 +126,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="shorter and rougher")
-    parser.add_argument("--only", choices=["step", "products", "blake3", "audit"])
+    parser.add_argument("--only", choices=["step", "profile", "pytorch", "products",
+                                                   "blake3", "audit"])
     options = parser.parse_args()
     build = options.build.resolve()
-    build_programs(build, ["gemmine_bench", "matmul_bench"])
+    build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile"])
     folder = build / "tests/bench"
     bench, matmul = folder / "gemmine_bench", folder / "matmul_bench"
+    step = folder / "step_profile"
     min_time = 0.1 if options.quick else 0.5
 
     parts = {
         "audit": lambda: google(bench, "bm_(admission|spot_check|replay)", min_time),
         "step": lambda: google(bench, "bm_step", min_time),
+        "profile": lambda: profile(step, options.quick),
+        "pytorch": lambda: pytorch(step, options.quick),
         "blake3": lambda: google(bench, "bm_(bytes|tiles)", min_time),
         "products": lambda: {f"threads_{n}": products(matmul, n, options.quick)
                              for n in (1, 2) if n <= (os.cpu_count() or 1)},
