@@ -1,0 +1,103 @@
+#include "tests/sim/training.h"
+
+#include <cstring>
+
+#include "kernels/blake3.h"
+#include "verifier/delta.h"
+#include "verifier/trace.h"
+
+namespace gemmine::sim {
+
+Bytes sim_records() {
+  Bytes out;
+  for (int i = 0; i < 20; ++i)
+    for (const int value : {i * 7, i * 31, 255 - i, i * i, i % 3})
+      out.push_back(static_cast<uint8_t>(value));
+  return out;
+}
+
+verifier::Job sim_job(const Bytes& records, Random& random) {
+  verifier::Job job = pool::toy_job(records);
+  job.spec.slots = 3;
+  job.spec.rounds = 3;
+  job.audit.replay_ppm = random.chance(300) ? 1'000'000 : 200'000;
+  job.audit.spot_ppm = random.chance(500) ? 1'000'000 : 500'000;
+  job.audit.spot_blocks = 2;
+  job.audit.probation_shares = static_cast<uint32_t>(random.between(0, 2));
+  job.audit.vest_leases = static_cast<uint32_t>(random.between(0, 3));
+  job.audit.lease_ms = 120'000;
+  job.audit.answer_ms = 5'000;
+  return job;
+}
+
+std::vector<float> floats_of(const Bytes& bytes) {
+  std::vector<float> out(bytes.size() / sizeof(float));
+  std::memcpy(out.data(), bytes.data(), bytes.size());
+  return out;
+}
+
+Training::Training(Random& random)
+    : job_(sim_job(records_, random)),
+      program_(kernels::Program::make(job_.spec).value()),
+      engine_(std::move(kernels::make_engine("cpu", program_, records_, 1).value())) {}
+
+const Leased& Training::run(const verifier::Lease& lease, const Bytes& theta) {
+  const Digest id = verifier::lease_id(lease);
+  const auto [at, fresh] = leased_.try_emplace(id);
+  Leased& out = at->second;
+  if (!fresh) return out;
+  const std::vector<float> global = floats_of(theta);
+  std::vector<float> state = global;
+  state.resize(program_.state_floats());
+  for (uint32_t i = 0; i < job_.shares_per_lease(); ++i) {
+    out.states.push_back(state);
+    out.runs.push_back(
+        verifier::run_share(*engine_, program_, job_, lease, i, global, state).value());
+    state = out.runs.back().state_after;
+  }
+  out.delta = out.runs.back().delta;
+  return out;
+}
+
+std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& theta, uint32_t index,
+                                  const Digest& seed) {
+  const Leased& work = run(lease, theta);
+  const verifier::ShareRun& own = work.runs[index];
+  const std::vector<float> global = floats_of(theta);
+  std::vector<Bytes> out;
+  const bool last = index + 1 == job_.shares_per_lease();
+  for (const verifier::BlockChoice& choice :
+       verifier::choose_blocks(program_, job_.audit, seed, own.share.steps, last)) {
+    GEMMINE_CHECK(engine_->load_state(work.states[index], own.share.first_step).ok());
+    const uint32_t step = choice.delta ? own.share.steps - 1 : choice.step;
+    for (uint32_t h = own.share.first_step; h <= own.share.first_step + step; ++h) {
+      const Digest key = verifier::step_key(own.share.lease_id, h);
+      GEMMINE_CHECK(engine_->run_step({lease.round, lease.slot, h}, &key).ok());
+    }
+    out.push_back(verifier::make_opening({job_, program_, lease, own, global, work.states[index],
+                                          own.state_after, records_, nullptr, *engine_},
+                                         choice)
+                      .value());
+  }
+  return out;
+}
+
+Digest Training::honest_root() {
+  std::vector<float> theta = program_.initial_theta();
+  for (uint32_t round = 0; round < job_.spec.rounds; ++round) {
+    verifier::Merge merge(program_.parameters());
+    const ByteView bytes = as_bytes(std::span<const float>(theta));
+    for (uint32_t slot = 0; slot < job_.spec.slots; ++slot) {
+      verifier::Lease lease;
+      lease.round = round;
+      lease.slot = slot;
+      lease.steps = job_.spec.steps_per_lease;
+      const Leased& work = run(lease, Bytes(bytes.begin(), bytes.end()));
+      GEMMINE_CHECK(merge.add(work.delta).ok());
+    }
+    theta = merge.finish(theta, job_.spec.slots).value();
+  }
+  return kernels::blake3(as_bytes(std::span<const float>(theta)));
+}
+
+}  // namespace gemmine::sim

@@ -1,0 +1,68 @@
+// What honest work gives, computed once a lease: for miners, cheaters and auditors of a world.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kernels/engine.h"
+#include "tests/unit/pool/server/fake_pool.h"
+#include "verifier/opening.h"
+#include "verifier/replay.h"
+
+namespace gemmine::sim {
+
+// SplitMix64: a seed is all that a world needs to happen again.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = state_ += 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    return z ^ (z >> 31);
+  }
+  uint64_t below(uint64_t n) { return next() % n; }
+  uint64_t between(uint64_t low, uint64_t high) { return low + below(high - low + 1); }
+  bool chance(uint64_t per_mille) { return below(1000) < per_mille; }
+
+ private:
+  uint64_t state_;
+};
+
+// Three rounds of three slots of two shares; the seed decides how much is audited.
+verifier::Job sim_job(const Bytes& records, Random& random);
+Bytes sim_records();
+
+struct Leased {
+  std::vector<verifier::ShareRun> runs;
+  std::vector<std::vector<float>> states;  // before each share
+  Bytes delta;
+};
+
+class Training {
+ public:
+  explicit Training(Random& random);
+
+  const verifier::Job& job() const { return job_; }
+  const kernels::Program& program() const { return program_; }
+  const Bytes& records() const { return records_; }
+
+  // theta: the bytes that lease.theta_root names.
+  const Leased& run(const verifier::Lease& lease, const Bytes& theta);
+  std::vector<Bytes> open(const verifier::Lease& lease, const Bytes& theta, uint32_t index,
+                          const Digest& seed);
+  // The root that the job must end with; it depends on no lease.
+  Digest honest_root();
+
+ private:
+  const Bytes records_ = sim_records();
+  const verifier::Job job_;
+  const kernels::Program program_;
+  std::unique_ptr<kernels::Engine> engine_;
+  std::map<Digest, Leased> leased_;
+};
+
+std::vector<float> floats_of(const Bytes& bytes);
+
+}  // namespace gemmine::sim
