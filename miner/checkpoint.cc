@@ -80,6 +80,7 @@ std::vector<Digest> Checkpoint::leases() const {
   }
   std::sort(found.begin(), found.end());
   std::vector<Digest> out;
+  out.reserve(found.size());
   for (const auto& [time, id] : found)
     out.push_back(id);
   while (out.size() > kLeasesKeptMax) {

@@ -77,6 +77,7 @@ struct TlsCallbacks {
 
   static BIO_METHOD* bio_method() {
     // One for the process, never freed: BIOs refer to it until the very end.
+    // NOLINTNEXTLINE(readability-identifier-naming): a constant, made at run time
     static BIO_METHOD* const kMethod = [] {
       BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "gemmine");
       GEMMINE_CHECK(made != nullptr);

@@ -79,7 +79,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-Result<Toml> Toml::parse(std::string path, std::string text) {
+Result<Toml> Toml::parse(std::string path, const std::string& text) {
   Toml out;
   out.path_ = std::move(path);
   for (size_t at = 0; at <= text.size();) {
@@ -177,7 +177,7 @@ float Toml::decimal(const std::string& key, std::optional<float> fallback) {
 }
 
 std::string Toml::text(const std::string& key, size_t bytes_max,
-                       std::optional<std::string> fallback) {
+                       const std::optional<std::string>& fallback) {
   const Value* value = take(key, !fallback);
   if (value == nullptr) return fallback.value_or("");
   const std::string expected = "a text of at most " + std::to_string(bytes_max) + " characters";

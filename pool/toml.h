@@ -22,7 +22,7 @@ inline constexpr size_t kTomlBytesMax = 64 << 10;
 class Toml {
  public:
   // Errors: malformed with the place.
-  static Result<Toml> parse(std::string path, std::string text);
+  static Result<Toml> parse(std::string path, const std::string& text);
   // Errors: io too.
   static Result<Toml> load(const std::string& path);
 
@@ -36,7 +36,7 @@ class Toml {
   // Decimal text to the nearest float, rounded once.
   float decimal(const std::string& key, std::optional<float> fallback = {});
   std::string text(const std::string& key, size_t bytes_max,
-                   std::optional<std::string> fallback = {});
+                   const std::optional<std::string>& fallback = {});
   std::vector<uint64_t> integers(const std::string& key, Range range, size_t count_max);
   // No key: an empty list.
   std::vector<std::string> texts(const std::string& key, size_t count_max);

@@ -65,6 +65,7 @@ PostingSheet earn(const LedgerData& data, const LeaseState& lease, const JobStat
   LeaseState self = lease;
   self.gross = job.gross_per_lease;
   *vested = tally.unvested.empty() ? &lease : find_in(data.leases, tally.unvested.front());
+  GEMMINE_CHECK(*vested != nullptr);  // the tally names only leases that are there
   post_vested(sheet, data, job, tally.unvested.empty() ? self : **vested);
   return sheet;
 }
@@ -121,7 +122,7 @@ Status apply_share(LedgerData& data, const Record& record) {
   state.seq = record.seq;
   state.time_ms = record.time_ms;
   state.valid_before = data.tallies.at({job->id, lease->lease.miner_key}).valid_shares;
-  lease->shares.push_back(std::move(state));
+  lease->shares.push_back(state);
   return Ok{};
 }
 

@@ -74,7 +74,7 @@ class OpenedSource : public BlockSource {
     uint64_t before = 0;
     for (const ChunkRange& range : found->ranges) {
       if (index >= range.first && index < range.last) {
-        touched[object].insert(index);
+        touched_[object].insert(index);
         const uint64_t offset = (before + index - range.first) * kChunk;
         return found->bytes.subspan(offset,
                                     std::min<uint64_t>(kChunk, found->bytes.size() - offset));
@@ -90,15 +90,15 @@ class OpenedSource : public BlockSource {
       uint64_t opened = 0;
       for (const ChunkRange& range : object.ranges)
         opened += range.last - range.first;
-      const auto found = touched.find(object.id);
-      if (found == touched.end() || found->second.size() != opened) return false;
+      const auto found = touched_.find(object.id);
+      if (found == touched_.end() || found->second.size() != opened) return false;
     }
     return true;
   }
 
  private:
   const Opening& opening_;
-  std::map<ObjectId, std::set<uint64_t>> touched;
+  std::map<ObjectId, std::set<uint64_t>> touched_;
 };
 
 Finding malformed(std::string detail) {

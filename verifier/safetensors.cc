@@ -38,7 +38,9 @@ Bytes encode_safetensors(const kernels::Program& program, std::span<const float>
     const std::string n = std::to_string(program.outputs(l));
     const std::string k = std::to_string(program.inputs(l));
     const std::string layer = "layers." + std::to_string(l);
-    header += entry(layer + ".weight", n + "," + k, program.weight_offset(l),
+    std::string shape = n;
+    shape.append(",").append(k);
+    header += entry(layer + ".weight", shape, program.weight_offset(l),
                     uint64_t{program.outputs(l)} * program.inputs(l));
     header += entry(layer + ".bias", n, program.bias_offset(l), program.outputs(l));
   }

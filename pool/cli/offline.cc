@@ -56,7 +56,7 @@ int check_job(const std::string& path) {
               static_cast<double>(lease_macs) * static_cast<double>(leases) * 1e-12);
   std::printf("cost        %llu a lease, %llu in all\n",
               static_cast<unsigned long long>(lease_gross),
-              static_cast<unsigned long long>(lease_gross * leases));
+              static_cast<unsigned long long>(lease_gross) * leases);
   return 0;
 }
 

@@ -107,7 +107,7 @@ void Fetcher::on_error(const ErrorMessage& error) {
            Error{Errc::invalid, "the pool has no such blob: " + error.text});
 }
 
-void Fetcher::finish(const Digest& address, Result<Bytes> result) {
+void Fetcher::finish(const Digest& address, const Result<Bytes>& result) {
   const auto node = fetches_.extract(address);
   if (node.empty()) return;
   for (const OnDone& on_done : node.mapped().waiting)

@@ -52,7 +52,7 @@ class Fetcher {
 
   uint32_t parts(const Fetch& fetch) const;
   void ask_more(const Digest& address, Fetch& fetch);
-  void finish(const Digest& address, Result<Bytes> result);
+  void finish(const Digest& address, const Result<Bytes>& result);
   std::string path(const Digest& address) const;
 
   Session& session_;

@@ -30,12 +30,12 @@ Result<std::unique_ptr<Server>> Server::start(Loop& loop, Opened opened, Pool po
       });
   if (!listener) return listener.error();
   server.listener_ = std::move(listener.value());
-  server.workers_ = std::make_unique<Workers>(loop, server.opened_.jobs,
-                                              server.opened_.blobs.folder(), config.audit_threads,
-                                              config.audit_cache_bytes, [&server](TaskDone done) {
-                                                server.pool_.on_task_done(done, server.now());
-                                                server.schedule();
-                                              });
+  server.workers_ = std::make_unique<Workers>(
+      loop, server.opened_.jobs, server.opened_.blobs.folder(), config.audit_threads,
+      config.audit_cache_bytes, [&server](const TaskDone& done) {
+        server.pool_.on_task_done(done, server.now());
+        server.schedule();
+      });
   server.pool_.resume(server.now());
   server.tick_.start(kTickMs, kTickMs);
   server.schedule();

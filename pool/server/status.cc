@@ -12,10 +12,8 @@ namespace gemmine::pool {
 namespace {
 
 using nlohmann::json;
-using verifier::CloseReason;
 using verifier::JobState;
 using verifier::LedgerState;
-using verifier::Outcome;
 
 constexpr size_t kLossesShown = 50;
 

@@ -143,7 +143,8 @@ void Auditor::watch_lease(const Record& record) {
   const Lease lease = decode_lease(Reader(record.body).get_blob(kLeaseBytes)).value();
   const Digest id = lease_id(lease);
   const JobState& job = ledger_.jobs().at(lease.job_id);
-  if (pick(challenge_seed(coin_, id), 0, 1'000'000) >= options_.rate * 1e6) return;
+  const auto drawn = static_cast<double>(pick(challenge_seed(coin_, id), 0, 1'000'000));
+  if (drawn >= options_.rate * 1e6) return;
   watched_[id].lease = lease;
   auto& data = jobs_[lease.job_id];
   const auto program = kernels::Program::make(job.job.spec).value();
