@@ -82,10 +82,22 @@ def products(program, threads, quick):
     say(f"bench: int8 products beside oneDNN, {threads} thread(s) ...")
     # oneDNN would take every core otherwise.
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run([program, str(threads)], stdout=subprocess.PIPE, text=True, check=False,
-                          env=environment, timeout=60 if quick else 900)
-    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return rows if done.returncode == 0 else {"failed": f"ended with {done.returncode}"}
+    process = subprocess.Popen([program, str(threads)], stdout=subprocess.PIPE, text=True,
+                               env=environment)
+    timeout = 30 if quick else 900
+    stopped = False
+    try:
+        text, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        text, _ = process.communicate()
+        stopped = True
+    rows = [json.loads(line) for line in text.splitlines(keepends=True)
+            if line.startswith("{") and line.endswith("\n")]
+    if stopped:
+        rows.append({"stopped": f"the remaining shapes, after {timeout} s"})
+    return rows if stopped or process.returncode == 0 else {
+        "failed": f"ended with {process.returncode}"}
 
 
 def profile(program, quick):
