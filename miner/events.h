@@ -6,10 +6,17 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/bytes.h"
+
 namespace gemmine::miner {
 
 // key=value pairs of a log line.
 using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// Enough of an id for a person to tell leases apart in a log.
+inline std::string short_hex(const Digest& digest) {
+  return to_hex(digest.bytes).substr(0, 12);
+}
 
 enum class Level { debug, info, warning, error };
 

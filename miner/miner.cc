@@ -11,11 +11,6 @@ namespace gemmine::miner {
 namespace {
 
 constexpr size_t kReportsMax = 256;
-constexpr uint64_t kRetryMs = 1'000;
-
-std::string short_hex(const Digest& digest) {
-  return to_hex(digest.bytes).substr(0, 12);
-}
 
 }  // namespace
 

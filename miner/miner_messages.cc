@@ -5,30 +5,6 @@
 
 namespace gemmine::miner {
 
-namespace {
-
-std::string short_hex(const Digest& digest) {
-  return to_hex(digest.bytes).substr(0, 12);
-}
-
-std::string reason_text(verifier::CloseReason reason) {
-  switch (reason) {
-    case verifier::CloseReason::complete:
-      return "complete";
-    case verifier::CloseReason::expired:
-      return "expired";
-    case verifier::CloseReason::rejected:
-      return "rejected";
-    case verifier::CloseReason::abandoned:
-      return "abandoned";
-    case verifier::CloseReason::cancelled:
-      return "cancelled";
-  }
-  return "unknown";
-}
-
-}  // namespace
-
 void Miner::on_message(pool::MessageType type, ByteView payload) {
   switch (type) {
     case pool::MessageType::round:
@@ -195,7 +171,8 @@ void Miner::on_lease_closed(ByteView payload) {
   if (const LeaseWork* work = find(id)) check_fairness(*work, closed.value().secret);
   const auto reason = static_cast<verifier::CloseReason>(closed.value().reason);
   events_.event(reason == verifier::CloseReason::complete ? Level::info : Level::warning,
-                "lease_closed", {{"lease", short_hex(id)}, {"reason", reason_text(reason)}});
+                "lease_closed",
+                {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});
   leases_.erase(id);
   checkpoint_.forget(id);
   want_lease();

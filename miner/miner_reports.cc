@@ -7,10 +7,6 @@ namespace gemmine::miner {
 
 namespace {
 
-std::string short_hex(const Digest& digest) {
-  return to_hex(digest.bytes).substr(0, 12);
-}
-
 std::string two_decimals(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", value);
