@@ -15,8 +15,21 @@ namespace {
 constexpr std::string_view kCheckPrefix = "check:";
 constexpr std::string_view kCudaPrefix = "cuda:";
 
+Status check_tokens(const Program& program, ByteView data) {
+  const size_t bytes = program.spec().gpt.token_bytes;
+  for (size_t at = 0; at < data.size(); at += bytes) {
+    const uint32_t token = bytes == 1 ? data[at] : data[at] | uint32_t{data[at + 1]} << 8;
+    if (token >= program.spec().gpt.vocabulary)
+      return Error{Errc::invalid_argument, "tokens: number " + std::to_string(at / bytes) + " is " +
+                                               std::to_string(token) + ", the vocabulary has " +
+                                               std::to_string(program.spec().gpt.vocabulary)};
+  }
+  return Ok{};
+}
+
 // Once per engine, so that no step has to look at a label again.
 Status check_labels(const Program& program, ByteView records) {
+  if (program.is_gpt()) return check_tokens(program, records);
   const size_t record_bytes = program.record_bytes();
   const uint32_t classes = program.spec().widths.back();
   for (size_t i = 0; i * record_bytes < records.size(); ++i) {
@@ -69,11 +82,11 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const Program
                                             ByteView train_records, int threads) {
   if (threads < 1 || threads > kPoolThreadsMax)
     return Error{Errc::invalid_argument, "threads must be in 1 … 1024"};
-  if (train_records.size() != uint64_t{program.spec().records} * program.record_bytes())
+  if (train_records.size() != program.data_bytes(program.spec().records))
     return Error{Errc::invalid_argument,
                  "records: " + std::to_string(train_records.size()) + " bytes are not " +
                      std::to_string(program.spec().records) + " records of " +
-                     std::to_string(program.record_bytes())};
+                     std::to_string(program.data_bytes(1))};
   if (Status status = check_labels(program, train_records); !status) return status.error();
   return without_exceptions([&] { return build(name, program, train_records, threads); });
 }
@@ -82,7 +95,7 @@ Result<Evaluation> evaluate(const Program& program, std::span<const float> theta
                             ByteView test_records, int threads) {
   if (threads < 1 || threads > kPoolThreadsMax)
     return Error{Errc::invalid_argument, "threads must be in 1 … 1024"};
-  if (test_records.size() % program.record_bytes() != 0)
+  if (test_records.size() % program.data_bytes(1) != 0)
     return Error{Errc::invalid_argument, "records: not a whole number of them"};
   if (Status status = check_labels(program, test_records); !status) return status.error();
   return without_exceptions([&]() -> Result<Evaluation> {

@@ -1,4 +1,5 @@
-// A training step as data: layers, tensors in trace order, sizes, schedule (PROTOCOL 3, 4.3).
+// A training step as data: parameters, linears, tensors in trace order, sizes, schedule (PROTOCOL
+// 3, 4.3; 10 for the gpt).
 #pragma once
 
 #include <cstdint>
@@ -18,12 +19,44 @@ inline constexpr uint32_t kRecordsMax = 0x7fffffff;
 inline constexpr uint32_t kStepsPerLeaseMax = 65536;
 inline constexpr uint32_t kSlotsMax = 4096;
 
+inline constexpr uint32_t kVocabularyMax = 16384;  // PROTOCOL 10.14, from here to kLossGroup
+inline constexpr uint32_t kModelWidthMax = 4096;
+inline constexpr uint32_t kHeadsMax = 64;
+inline constexpr uint32_t kBlocksMax = 64;
+inline constexpr uint32_t kContextMax = 8192;
+inline constexpr uint32_t kLossGroup = 256;  // logits; PROTOCOL 10.5
+
+enum class Architecture : uint16_t { mlp = 1, gpt = 2 };
+enum class Norm : uint8_t { rms = 1, layer = 2 };
+enum class Activation : uint8_t { gelu = 1, silu = 2 };
 enum class Optimiser : uint8_t { sgd = 1, adamw = 2 };
+
+// PROTOCOL 10.1, 10.2.
+struct GptShape {
+  uint32_t vocabulary = 0;
+  uint32_t width = 0;
+  uint32_t heads = 0;
+  uint32_t hidden = 0;  // F
+  uint32_t blocks = 0;
+  uint32_t context = 0;
+  Norm norm = Norm::rms;
+  Activation activation = Activation::gelu;
+  bool tied = false;
+  uint8_t token_bytes = 1;
+
+  uint32_t head_width() const { return width / heads; }
+  uint32_t head_linear() const { return 4 * blocks; }  // λ of the head
+  uint32_t last_norm() const { return 2 * blocks; }
+  uint32_t loss_groups() const { return (vocabulary + kLossGroup - 1) / kLossGroup; }
+  bool operator==(const GptShape&) const = default;
+};
 
 // Everything the bits of a step depend on, besides the state and the data.
 struct Spec {
-  std::vector<uint32_t> widths;  // K_0, N_0, …, N_{L−1}; L = size − 1
-  uint32_t records = 0;          // n_train
+  Architecture architecture = Architecture::mlp;
+  std::vector<uint32_t> widths;  // mlp: K_0, N_0, …, N_{L−1}; L = size − 1
+  GptShape gpt = {};             // gpt
+  uint32_t records = 0;          // n_train: of a gpt tokens
   float feature_scale = 0;
   float feature_shift = 0;
   Optimiser optimiser = Optimiser::sgd;
@@ -32,8 +65,11 @@ struct Spec {
   float beta2 = 0;
   float eps = 0;
   float wd = 0;
-  uint32_t warmup = 0;  // schedule positions
-  uint32_t batch = 0;
+  uint32_t warmup = 0;       // schedule positions
+  float clip = 0;            // gpt, from here to outer_momentum; PROTOCOL 10.7
+  float outer_lr = 1;        // PROTOCOL 10.13
+  float outer_momentum = 0;  // PROTOCOL 10.13
+  uint32_t batch = 0;        // mlp: rows; gpt: sequences
   uint32_t steps_per_lease = 0;
   uint32_t slots = 0;
   uint32_t rounds = 0;
@@ -43,7 +79,7 @@ struct Spec {
   bool operator==(const Spec&) const = default;
 };
 
-// The n of PROTOCOL 3.3.
+// Up to s2 the n of PROTOCOL 3.3, of an MLP's layer or a linear λ of a gpt; the rest PROTOCOL 10.
 enum class TensorKind : uint8_t {
   x = 0,
   sx = 1,
@@ -53,26 +89,84 @@ enum class TensorKind : uint8_t {
   g1 = 5,
   s1 = 6,
   g2 = 7,
-  s2 = 8
+  s2 = 8,
+  residual = 16,  // R_s; `layer` is s
+  d_residual,     // D_i; `layer` is i
+  gain,           // `layer` is the norm ν, here and in the next two
+  shift,
+  d_norm,  // N_ν
+  q,       // `layer` is the block, from here to sg
+  sq,
+  k,
+  sk,
+  v,
+  sv,
+  row_max,    // m
+  row_sum,    // l
+  delta_dot,  // δ
+  ho,
+  sh,
+  go,
+  sg,
+  loss_max,  // μ
+  loss_sum   // ζ
 };
+
+// Which elements share a scale.
+enum class Groups : uint8_t { none, row_segments, column_runs };
 
 struct TensorInfo {
   TensorKind kind;
   uint32_t layer;
-  uint32_t rows;  // f32 tensors are rows × 1
+  uint32_t rows;  // f32 tensors of an MLP and vectors are rows × 1
   uint32_t cols;
+  // int8: with row_segments element (r, c) has scale number r·(cols/span) + c/span, with
+  // column_runs (r/span)·cols + c, in the f32 tensor right after this one.
+  Groups groups = Groups::none;
+  uint32_t span = 0;
+  uint32_t id = 0;  // tensor_id of the stochastic bits (PROTOCOL 3.3, 10.6)
 
-  bool is_int8() const {
-    return kind == TensorKind::x || kind == TensorKind::w || kind == TensorKind::g1 ||
-           kind == TensorKind::g2;
+  bool is_int8() const { return groups != Groups::none; }
+  // SR where true, RN elsewhere.
+  bool is_stochastic() const {
+    return kind == TensorKind::g1 || kind == TensorKind::g2 || kind == TensorKind::ho ||
+           kind == TensorKind::go;
   }
+  // An f32 tensor that is audited for itself (PROTOCOL 10.11); scales and biases are not.
+  bool is_checked_f32() const;
   uint32_t tile_rows() const { return (rows + 15) / 16; }
   uint32_t tile_cols() const { return (cols + 63) / 64; }
   // Length of the committed byte string (PROTOCOL 4.1).
   uint64_t bytes() const {
-    return is_int8() ? uint64_t{tile_rows()} * tile_cols() * 1024 : uint64_t{rows} * 4;
+    return is_int8() ? uint64_t{tile_rows()} * tile_cols() * 1024 : uint64_t{rows} * cols * 4;
   }
-  uint32_t tensor_id() const { return layer * 16 + static_cast<uint32_t>(kind); }
+  uint32_t tensor_id() const { return id; }
+};
+
+enum class ParameterKind : uint8_t { weight, bias, tokens, positions, gain, shift };
+
+// One matrix or vector of θ, in the order of PROTOCOL 3.1 or 10.1.
+struct ParameterInfo {
+  ParameterKind kind;
+  uint32_t index;  // of the layer, linear λ or norm ν; 0 for tokens and positions
+  uint32_t rows;
+  uint32_t cols;        // 1 for vectors
+  uint64_t offset = 0;  // in θ, floats
+
+  uint64_t count() const { return uint64_t{rows} * cols; }
+  // wd applies to it.
+  bool decays() const {
+    return kind == ParameterKind::weight || kind == ParameterKind::tokens ||
+           kind == ParameterKind::positions;
+  }
+};
+
+// A linear λ: Y = X·Wᵀ (+ b).
+struct LinearInfo {
+  uint32_t inputs;
+  uint32_t outputs;
+  uint32_t weight;  // its place in Program::parameter_list(); a tied head's is that of E
+  bool has_bias;    // then at weight + 1
 };
 
 // Position of a step in its job (PROTOCOL 3.2).
@@ -88,6 +182,25 @@ class Program {
   static Result<Program> make(const Spec& spec);
 
   const Spec& spec() const { return spec_; }
+  bool is_gpt() const { return spec_.architecture == Architecture::gpt; }
+  // T: rows of every activation.
+  uint32_t rows() const { return is_gpt() ? spec_.batch * spec_.gpt.context : spec_.batch; }
+  const std::vector<ParameterInfo>& parameter_list() const { return parameter_list_; }
+  const std::vector<LinearInfo>& linears() const { return linears_; }  // by layer or λ
+  // Offset in θ of the gain of norm ν; a shift follows its gain.
+  uint64_t gain_offset(uint32_t norm) const { return gains_[norm]; }
+  // Bytes of a data blob with `records` records or tokens.
+  uint64_t data_bytes(uint64_t records) const {
+    return records * (is_gpt() ? spec_.gpt.token_bytes : record_bytes());
+  }
+  // Floats of what a round publishes: θ, and the outer velocity if there is one (PROTOCOL 10.13).
+  uint64_t published_floats() const {
+    return spec_.outer_momentum > 0 ? 2 * parameters_ : parameters_;
+  }
+  // First token of a sequence of the step (PROTOCOL 10.2).
+  uint32_t sequence_start(StepKey key, uint32_t sequence) const;
+
+  // These five are of an MLP.
   uint32_t layers() const { return static_cast<uint32_t>(spec_.widths.size() - 1); }
   uint32_t inputs(uint32_t layer) const { return spec_.widths[layer]; }       // K_l
   uint32_t outputs(uint32_t layer) const { return spec_.widths[layer + 1]; }  // N_l
@@ -96,14 +209,14 @@ class Program {
   uint64_t parameters() const { return parameters_; }                       // floats in θ
   uint64_t state_floats() const { return state_floats_; }                   // θ and moments
   uint64_t weight_offset(uint32_t layer) const { return offsets_[layer]; }  // of W_l in θ, floats
-  uint64_t bias_offset(uint32_t layer) const {
-    return offsets_[layer] + uint64_t{inputs(layer)} * outputs(layer);
+  uint64_t bias_offset(uint32_t layer) const {  // of b_l; not of a gpt's head
+    return offsets_[layer] + uint64_t{linears_[layer].inputs} * linears_[layer].outputs;
   }
   uint64_t macs_per_step() const { return macs_; }  // PROTOCOL 3.5
 
   // Tensors in the order of PROTOCOL 4.3; `position` everywhere is an index into this.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
-  // Position of a tensor; the tensor must exist (no G1 in layer 0).
+  // Position of a tensor; the tensor must exist (no G1 in layer 0 of an MLP).
   uint32_t position(TensorKind kind, uint32_t layer) const;
 
   uint32_t step_id(StepKey key) const {
@@ -114,11 +227,25 @@ class Program {
   std::vector<float> initial_theta() const;  // PROTOCOL 3.1
 
  private:
+  void add_parameter(ParameterKind kind, uint32_t index, uint32_t rows, uint32_t cols);
+  void lay_out_mlp();
+  void lay_out_gpt();
+  void lay_out_gpt_parameters();
+  void add_linear_forward(uint32_t linear);
+  void add_linear_backward(uint32_t linear);
+  void add_int8(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t cols, uint32_t id,
+                Groups groups, uint32_t span);
+  void add_f32(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t cols);
+  void add_norm(uint32_t norm);
+
   Spec spec_;
   uint64_t parameters_ = 0;
   uint64_t state_floats_ = 0;
   uint64_t macs_ = 0;
-  std::vector<uint64_t> offsets_;
+  std::vector<uint64_t> offsets_;  // of each weight, by layer or λ
+  std::vector<uint64_t> gains_;
+  std::vector<ParameterInfo> parameter_list_;
+  std::vector<LinearInfo> linears_;
   std::vector<TensorInfo> tensors_;
 };
 

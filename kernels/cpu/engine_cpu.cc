@@ -199,8 +199,10 @@ const void* CpuEngine::tensor_data(const TensorInfo& tensor) const {
       return layer.g2.data();
     case TensorKind::s2:
       return layer.s2.data();
+    default:
+      break;
   }
-  GEMMINE_CHECK(!"the tensor has a kind");
+  GEMMINE_CHECK(!"the tensor is of an MLP");
   return nullptr;
 }
 

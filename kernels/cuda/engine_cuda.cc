@@ -97,9 +97,10 @@ std::pair<const void*, uint64_t> CudaEngine::tensor_memory(const TensorInfo& ten
       return {layer.s1, floats};
     case TensorKind::g2:
       return {layer.g2.q, layer.g2.bytes()};
-    case TensorKind::s2:
+    default:
       break;
   }
+  GEMMINE_CHECK(tensor.kind == TensorKind::s2);
   return {layer.s2, floats};
 }
 
