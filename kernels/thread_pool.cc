@@ -4,6 +4,10 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <system_error>
 
 #include "kernels/check.h"
@@ -19,6 +23,28 @@ constexpr int kSpins = 20000;
 void relax() {
 #if defined(__x86_64__)
   _mm_pause();
+#endif
+}
+
+int current_cpu() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+// A woken thread is often queued on the core of the thread that woke it, which is busy with the
+// job, and stays there for milliseconds: longer than most jobs. Moves it away, then lets the
+// scheduler have its way again. Where that is not allowed nothing happens.
+void leave_cpu([[maybe_unused]] int cpu) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (cpu < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
 #endif
 }
 
@@ -61,6 +87,7 @@ void ThreadPool::run(size_t tasks, TaskRef task) {
     // Sequentially consistent with sleepers_: either we see the sleeper, or it sees the job.
     claim_.store(job << 32 | tasks);
     if (tasks > 1 && sleepers_.load() > 0) {
+      caller_cpu_.store(current_cpu(), std::memory_order_relaxed);
       { const std::lock_guard lock(mutex_); }
       job_posted_.notify_all();
     }
@@ -92,6 +119,7 @@ void ThreadPool::work_on_current_job() {
     (*task)(tasks - unclaimed(claim));
     // Sequentially consistent with caller_sleeps_: either we see it, or the caller sees the count.
     if (done_.fetch_add(1) + 1 == tasks && caller_sleeps_.load()) {
+      waker_cpu_.store(current_cpu(), std::memory_order_relaxed);
       { const std::lock_guard lock(mutex_); }
       job_ended_.notify_one();
     }
@@ -105,10 +133,14 @@ void ThreadPool::wait_for_job() {
     if (due()) return;
     relax();
   }
-  std::unique_lock lock(mutex_);
-  sleepers_.fetch_add(1);
-  job_posted_.wait(lock, due);
-  sleepers_.fetch_sub(1);
+  {
+    std::unique_lock lock(mutex_);
+    sleepers_.fetch_add(1);
+    job_posted_.wait(lock, due);
+    sleepers_.fetch_sub(1);
+  }
+  const int cpu = current_cpu();
+  if (cpu == caller_cpu_.load(std::memory_order_relaxed)) leave_cpu(cpu);
 }
 
 void ThreadPool::wait_for_end(size_t tasks) {
@@ -116,10 +148,14 @@ void ThreadPool::wait_for_end(size_t tasks) {
     if (done_.load(std::memory_order_acquire) == tasks) return;
     relax();
   }
-  std::unique_lock lock(mutex_);
-  caller_sleeps_.store(true);
-  job_ended_.wait(lock, [this, tasks] { return done_.load() == tasks; });
-  caller_sleeps_.store(false);
+  {
+    std::unique_lock lock(mutex_);
+    caller_sleeps_.store(true);
+    job_ended_.wait(lock, [this, tasks] { return done_.load() == tasks; });
+    caller_sleeps_.store(false);
+  }
+  const int cpu = current_cpu();
+  if (cpu == waker_cpu_.load(std::memory_order_relaxed)) leave_cpu(cpu);
 }
 
 }  // namespace gemmine::kernels

@@ -65,6 +65,8 @@ class ThreadPool {
   std::atomic<bool> running_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleepers_{0};
+  std::atomic<int> caller_cpu_{-1};  // where run() woke the sleepers
+  std::atomic<int> waker_cpu_{-1};   // where the last task ended that the caller slept for
   std::atomic<bool> caller_sleeps_{false};
   std::mutex mutex_;
   std::condition_variable job_posted_;
