@@ -41,7 +41,26 @@ struct Cut {
   size_t column_tasks;
 };
 
-Cut cut_product(const Packed& a, const Packed& b, int threads) {
+// The left side as the kernels read it: packed, or rows as they lie.
+struct Left {
+  const int8_t* data;
+  size_t outer;
+  size_t k;
+  size_t panel_bytes;  // from 16 lanes to the next 16
+  size_t row_bytes;
+  size_t quad_bytes;
+  const int32_t* sums;
+
+  size_t panels() const { return pieces(outer, kPackedLanes); }
+  size_t quads() const { return pieces(k, kPackedQuad); }
+};
+
+Left left_of(const Packed& a) {
+  return {a.panel(0),  a.outer(),        a.k(),          a.panel_bytes(),
+          kPackedQuad, kPackedQuadBytes, a.sums().data()};
+}
+
+Cut cut_product(const Left& a, const Packed& b, int threads) {
   Cut cut{};
   const size_t passes = std::max<size_t>(1, pieces(a.quads(), kQuadsMax));
   cut.quads = std::max<size_t>(1, pieces(a.quads(), passes));
@@ -50,19 +69,19 @@ Cut cut_product(const Packed& a, const Packed& b, int threads) {
   cut.column_tasks = pieces(b.outer(), columns_max);
   cut.columns = round_up(pieces(b.outer(), cut.column_tasks), kColumnStep);
   cut.column_tasks = pieces(b.outer(), cut.columns);
-  cut.rows = std::min(kRowsMax, round_up(a.outer(), kPackedLanes));
+  cut.rows = std::min(kRowsMax, round_up(a.outer, kPackedLanes));
   const size_t tasks_wanted = threads == 1 ? 1 : 8 * static_cast<size_t>(threads);
   while (cut.rows > 2 * kPackedLanes &&
-         pieces(a.outer(), cut.rows) * cut.column_tasks < tasks_wanted) {
+         pieces(a.outer, cut.rows) * cut.column_tasks < tasks_wanted) {
     cut.rows = round_up(cut.rows / 2, kPackedLanes);
   }
-  cut.row_tasks = pieces(a.outer(), cut.rows);
+  cut.row_tasks = pieces(a.outer, cut.rows);
   return cut;
 }
 
 class Product {
  public:
-  Product(const Packed& a, const Packed& b, int32_t* c, size_t ldc, const MatmulEpilogue* epilogue,
+  Product(const Left& a, const Packed& b, int32_t* c, size_t ldc, const MatmulEpilogue* epilogue,
           int threads)
       : kernels_(matmul_kernels()),
         a_(a),
@@ -78,7 +97,7 @@ class Product {
   void run(size_t task) const {
     const size_t row0 = task % cut_.row_tasks * cut_.rows;
     const size_t col0 = task / cut_.row_tasks * cut_.columns;
-    run_piece({row0, std::min(cut_.rows, a_.outer() - row0), col0,
+    run_piece({row0, std::min(cut_.rows, a_.outer - row0), col0,
                std::min(cut_.columns, b_.outer() - col0)});
   }
 
@@ -108,9 +127,11 @@ class Product {
     const size_t panel = strip.row0 / kPackedLanes;
     const size_t next_panel = panel + 1 < a_.panels() ? panel + 1 : panel;
     kernels_.tile({
-        .a = a_.panel(panel) + quad * kPackedQuadBytes,
-        .a_next = a_.panel(next_panel) + quad * kPackedQuadBytes,
-        .a_sums = a_.sums().data() + strip.row0,
+        .a = a_.data + panel * a_.panel_bytes + quad * a_.quad_bytes,
+        .a_next = a_.data + next_panel * a_.panel_bytes + quad * a_.quad_bytes,
+        .a_row_bytes = a_.row_bytes,
+        .a_quad_bytes = a_.quad_bytes,
+        .a_sums = a_.sums + strip.row0,
         .b = b_.panel(strip.col0 / kPackedLanes) + quad * kPackedQuadBytes,
         .b_sums = b_.sums().data() + strip.col0,
         .b_panel_bytes = b_.panel_bytes(),
@@ -150,7 +171,7 @@ class Product {
   }
 
   const MatmulKernels& kernels_;
-  const Packed& a_;
+  const Left a_;
   const Packed& b_;
   int32_t* c_;
   size_t ldc_;
@@ -158,10 +179,10 @@ class Product {
   Cut cut_;
 };
 
-void run_product(const Packed& a, const Packed& b, int32_t* c, size_t ldc,
+void run_product(const Left& a, const Packed& b, int32_t* c, size_t ldc,
                  const MatmulEpilogue* epilogue, ThreadPool& pool) {
-  GEMMINE_CHECK(a.k() == b.k());
-  if (a.outer() == 0 || b.outer() == 0) return;
+  GEMMINE_CHECK(a.k == b.k());
+  if (a.outer == 0 || b.outer() == 0) return;
   const Product product(a, b, c, ldc, epilogue, pool.threads());
   pool.run(product.tasks(), [&](size_t task) { product.run(task); });
 }
@@ -210,31 +231,57 @@ void pack(Int8View view, size_t outer, size_t k, Packed& packed, ThreadPool& poo
 }
 
 void matmul(const Packed& a, const Packed& b, int32_t* c, size_t ldc, ThreadPool& pool) {
-  run_product(a, b, c, ldc, nullptr, pool);
+  run_product(left_of(a), b, c, ldc, nullptr, pool);
 }
 
 void matmul(const Packed& a, const Packed& b, MatmulEpilogue epilogue, ThreadPool& pool) {
-  run_product(a, b, nullptr, 0, &epilogue, pool);
+  run_product(left_of(a), b, nullptr, 0, &epilogue, pool);
 }
+
+namespace {
+
+// Whether the kernels can read this left side where it lies.
+bool reads_in_place(Int8View a, size_t m, size_t k) {
+  return matmul_kernels().row_sums != nullptr && a.k_stride == 1 && m % kPackedLanes == 0 &&
+         k % kPackedQuad == 0 && k > 0;
+}
+
+// Packs b, and a as far as it has to be, in one job for the pool.
+Left prepare(Int8View a, Int8View b, size_t m, size_t n, size_t k, Packed& packed_a,
+             Packed& packed_b, ThreadPool& pool) {
+  packed_b.resize(n, k);
+  const bool in_place = reads_in_place(a, m, k);
+  packed_a.resize(m, in_place ? 0 : k);
+  const size_t a_strips = pieces(m, kPackStrip);
+  pool.run(a_strips + pieces(n, kPackStrip), [&](size_t strip) {
+    if (strip >= a_strips) {
+      pack_strip(b, packed_b, strip - a_strips);
+    } else if (in_place) {
+      const size_t first = strip * kPackStrip;
+      matmul_kernels().row_sums(a.from(first).data, a.outer_stride, std::min(kPackStrip, m - first),
+                                k, packed_a.sums().data() + first);
+    } else {
+      pack_strip(a, packed_a, strip);
+    }
+  });
+  if (!in_place) return left_of(packed_a);
+  return {a.data,
+          m,
+          k,
+          kPackedLanes * a.outer_stride,
+          a.outer_stride,
+          kPackedQuad,
+          packed_a.sums().data()};
+}
+
+}  // namespace
 
 void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, int32_t* c, size_t ldc,
             ThreadPool& pool) {
   thread_local Packed packed_a;
   thread_local Packed packed_b;
-  packed_a.resize(m, k);
-  packed_b.resize(n, k);
-  // Other threads have a packed_a of their own, so they are given these.
-  Packed& to_a = packed_a;
-  Packed& to_b = packed_b;
-  const size_t a_strips = pieces(m, kPackStrip);
-  pool.run(a_strips + pieces(n, kPackStrip), [&](size_t strip) {
-    if (strip < a_strips) {
-      pack_strip(a, to_a, strip);
-    } else {
-      pack_strip(b, to_b, strip - a_strips);
-    }
-  });
-  matmul(packed_a, packed_b, c, ldc, pool);
+  const Left left = prepare(a, b, m, n, k, packed_a, packed_b, pool);
+  run_product(left, packed_b, c, ldc, nullptr, pool);
 }
 
 void matmul_block(Int8View a, Int8View b, const MatmulBlock& block, size_t k, int32_t* out) {

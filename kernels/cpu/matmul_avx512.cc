@@ -33,8 +33,9 @@ void tile_half(const TileJob& job, size_t row0, const int8_t* b, int32_t* c) {
       sums[r][s] = job.accumulate ? _mm512_loadu_si512(c + r * job.ldc + s * kPackedLanes) : first;
     }
   }
-  const int8_t* a = job.a + row0 * kPackedQuad;
-  const int8_t* a_next = job.a_next + row0 * kPackedQuad;
+  const size_t row = job.a_row_bytes;
+  const int8_t* a = job.a + row0 * row;
+  const int8_t* a_next = job.a_next + row0 * row;
   for (size_t q = 0; q < job.quads; ++q) {
     __m512i bs[kPanels];
 #pragma GCC unroll 8
@@ -43,14 +44,14 @@ void tile_half(const TileJob& job, size_t row0, const int8_t* b, int32_t* c) {
     }
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
-      const __m512i ar = _mm512_set1_epi32(load_quad(a + r * kPackedQuad));
+      const __m512i ar = _mm512_set1_epi32(load_quad(a + r * row));
 #pragma GCC unroll 8
       for (int s = 0; s < kPanels; ++s)
         sums[r][s] = _mm512_dpbusd_epi32(sums[r][s], bs[s], ar);
     }
     _mm_prefetch(reinterpret_cast<const char*>(a_next), _MM_HINT_T1);
-    a_next += kPackedQuadBytes;
-    a += kPackedQuadBytes;
+    a_next += job.a_quad_bytes;
+    a += job.a_quad_bytes;
     b += kPackedQuadBytes;
   }
 #pragma GCC unroll 8
@@ -191,9 +192,28 @@ void pack_avx512(const PackSource& source, int8_t* panels, size_t panel_bytes, i
   }
 }
 
+void row_sums_avx512(const int8_t* data, size_t stride, size_t rows, size_t k, int32_t* sums) {
+  const __m512i ones = _mm512_set1_epi8(1);
+  for (size_t i = 0; i < rows; ++i) {
+    const int8_t* row = data + i * stride;
+    __m512i even = _mm512_setzero_si512();
+    __m512i odd = _mm512_setzero_si512();
+    size_t p = 0;
+    for (; p + 128 <= k; p += 128) {
+      even = _mm512_dpbusd_epi32(even, ones, _mm512_loadu_si512(row + p));
+      odd = _mm512_dpbusd_epi32(odd, ones, _mm512_loadu_si512(row + p + 64));
+    }
+    for (; p < k; p += 64) {
+      const __mmask64 mask = k - p < 64 ? ~__mmask64{0} >> (64 - (k - p)) : ~__mmask64{0};
+      even = _mm512_dpbusd_epi32(even, ones, _mm512_maskz_loadu_epi8(mask, row + p));
+    }
+    sums[i] = _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
+  }
+}
+
 }  // namespace
 
-const MatmulKernels kMatmulAvx512 = {"avx512", pack_avx512, tile_avx512};
+const MatmulKernels kMatmulAvx512 = {"avx512", pack_avx512, tile_avx512, row_sums_avx512};
 
 }  // namespace gemmine::kernels
 #endif

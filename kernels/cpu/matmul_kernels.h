@@ -31,6 +31,8 @@ struct PackSource {
 struct TileJob {
   const int8_t* a;
   const int8_t* a_next;  // where a of the next call begins, worth fetching ahead
+  size_t a_row_bytes;    // from a lane's quad to the next lane's: kPackedQuad when packed
+  size_t a_quad_bytes;   // from a lane's quad to its next one: kPackedQuadBytes when packed
   const int32_t* a_sums;
   const int8_t* b;
   const int32_t* b_sums;
@@ -48,6 +50,9 @@ struct MatmulKernels {
   // Writes whole panels, `panel_bytes` apart, zero-padded, and the sums of every lane.
   void (*pack)(const PackSource& source, int8_t* panels, size_t panel_bytes, int32_t* sums);
   void (*tile)(const TileJob& job);
+  // Where not null, tile() takes an a that lies by rows as it is (k a multiple of kPackedQuad, and
+  // all kPackedLanes rows there), and this sums its rows: sums[i] over data[i * stride + p], p < k.
+  void (*row_sums)(const int8_t* data, size_t stride, size_t rows, size_t k, int32_t* sums);
 };
 
 extern const MatmulKernels kMatmulPortable;

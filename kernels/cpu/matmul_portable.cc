@@ -46,6 +46,6 @@ void tile_portable(const TileJob& job) {
 
 }  // namespace
 
-const MatmulKernels kMatmulPortable = {"portable", pack_portable, tile_portable};
+const MatmulKernels kMatmulPortable = {"portable", pack_portable, tile_portable, nullptr};
 
 }  // namespace gemmine::kernels
