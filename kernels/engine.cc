@@ -8,6 +8,7 @@
 #include "kernels/cuda_plugin.h"
 #include "kernels/engine_check.h"
 #include "kernels/engine_reference.h"
+#include "kernels/gpt_reference.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -44,6 +45,8 @@ Status check_labels(const Program& program, ByteView records) {
 
 Result<std::unique_ptr<Engine>> build(std::string_view name, const Program& program,
                                       ByteView records, int threads) {
+  if (program.is_gpt() && (name == "cpu" || name == "reference"))
+    return {std::make_unique<GptReferenceEngine>(program, records)};
   if (name == "cpu") return {std::make_unique<CpuEngine>(program, records, threads)};
   if (name == "reference") return {std::make_unique<ReferenceEngine>(program, records)};
   if (name.starts_with(kCudaPrefix)) {
@@ -56,8 +59,10 @@ Result<std::unique_ptr<Engine>> build(std::string_view name, const Program& prog
   if (name.starts_with(kCheckPrefix)) {
     auto checked = build(name.substr(kCheckPrefix.size()), program, records, threads);
     if (!checked) return checked.error();
-    return {std::make_unique<CheckEngine>(
-        program, std::make_unique<ReferenceEngine>(program, records), std::move(checked.value()))};
+    auto reference = build("reference", program, records, threads);
+    if (!reference) return reference.error();
+    return {std::make_unique<CheckEngine>(program, std::move(reference.value()),
+                                          std::move(checked.value()))};
   }
   return Error{Errc::unsupported,
                "engine: \"" + std::string(name) +
@@ -99,6 +104,8 @@ Result<Evaluation> evaluate(const Program& program, std::span<const float> theta
     return Error{Errc::invalid_argument, "records: not a whole number of them"};
   if (Status status = check_labels(program, test_records); !status) return status.error();
   return without_exceptions([&]() -> Result<Evaluation> {
+    if (program.is_gpt())
+      return GptReferenceEngine(program, test_records).evaluate(theta, test_records);
     CpuEngine engine(program, test_records, threads);
     return engine.evaluate(theta, test_records);
   });

@@ -124,6 +124,16 @@ Result<Program> Program::make(const Spec& spec) {
   return program;
 }
 
+const char* tensor_name(TensorKind kind) {
+  constexpr const char* kFirst[] = {"X", "sx", "W", "sw", "b", "G1", "s1", "G2", "s2"};
+  constexpr const char* kSecond[] = {"R",  "D",  "gain", "shift", "N",  "Q",   "sq",
+                                     "K",  "sk", "V",    "sv",    "m",  "l",   "delta",
+                                     "HO", "sh", "GO",   "sg",    "mu", "zeta"};
+  const auto number = static_cast<size_t>(kind);
+  const auto second = static_cast<size_t>(TensorKind::residual);
+  return number < second ? kFirst[number] : kSecond[number - second];
+}
+
 bool TensorInfo::is_checked_f32() const {
   switch (kind) {
     case TensorKind::residual:

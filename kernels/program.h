@@ -115,6 +115,9 @@ enum class TensorKind : uint8_t {
 // Which elements share a scale.
 enum class Groups : uint8_t { none, row_segments, column_runs };
 
+// As PROTOCOL writes it, without its index: "X", "sx", …
+const char* tensor_name(TensorKind kind);
+
 struct TensorInfo {
   TensorKind kind;
   uint32_t layer;
