@@ -77,7 +77,8 @@ class Model:
             up = self.activation(self.linear(self.norm(x, 2 * i + 1), 4 * i + 2))
             x = x + self.linear(up, 4 * i + 3)
         logits = self.norm(x, 2 * self.shape["blocks"]) @ self.p["head"].T
-        return self.torch.nn.functional.cross_entropy(logits.reshape(b * c, -1), targets.reshape(-1))
+        loss = self.torch.nn.functional.cross_entropy
+        return loss(logits.reshape(b * c, -1), targets.reshape(-1))
 
 
 def batch(torch, data, shape, size, data_seed, step):

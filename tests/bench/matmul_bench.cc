@@ -131,7 +131,8 @@ void bench(const Shape& shape, Kind kind, ThreadPool& pool) {
   run_theirs(c);
   const double once = seconds(one_thread, 1, run_ours);
   const auto repeats = static_cast<size_t>(std::clamp(0.02 / once, 1.0, 4000.0));
-  const auto rounds = static_cast<size_t>(std::clamp(0.6 / (once * static_cast<double>(repeats)), 9.0, 41.0));
+  const double turn = once * static_cast<double>(repeats);
+  const auto rounds = static_cast<size_t>(std::clamp(0.6 / turn, 9.0, 41.0));
   std::vector<double> ours;
   std::vector<double> theirs;
   std::vector<double> packed;
