@@ -78,9 +78,9 @@ def compress_many(cv, words, counters, length, flags):
     for order in SCHEDULE:
         m = words[list(order)]
         a, b, c, d = _mix(a, b, c, d, m[0:8:2], m[1:8:2])
-        b, c, d = np.roll(b, -1, 0), np.roll(c, -2, 0), np.roll(d, -3, 0)
+        b, c, d = b[[1, 2, 3, 0]], c[[2, 3, 0, 1]], d[[3, 0, 1, 2]]
         a, b, c, d = _mix(a, b, c, d, m[8:16:2], m[9:16:2])
-        b, c, d = np.roll(b, 1, 0), np.roll(c, 2, 0), np.roll(d, 3, 0)
+        b, c, d = b[[3, 0, 1, 2]], c[[2, 3, 0, 1]], d[[1, 2, 3, 0]]
     return np.concatenate([a ^ c, b ^ d])
 
 
@@ -96,10 +96,10 @@ def _chunk_cv(key, flags, data, counter, root):
     return cv
 
 
-def _full_chunk_cvs(key, flags, data, first, n):
+def _full_chunk_cvs(key, flags, data, counters):
+    n = len(counters)
     words = np.frombuffer(data, "<u4", n * 256).astype(np.uint32).reshape(n, 16, 16)
     cv = np.repeat(np.array(key, np.uint32)[:, None], n, axis=1)
-    counters = np.arange(first, first + n, dtype=np.uint64)
     for i in range(16):
         f = flags | (CHUNK_START if i == 0 else 0) | (CHUNK_END if i == 15 else 0)
         cv = compress_many(cv, np.ascontiguousarray(words[:, i].T), counters, 64, f)
@@ -131,10 +131,14 @@ class Mode:
 
     def chunk_cvs(self, data, first=0):
         """Chaining values (no ROOT flag) of the chunks of data, which starts at chunk `first`."""
-        total, full, cvs = chunk_count(len(data)), len(data) // CHUNK, []
+        full, cvs = len(data) // CHUNK, []
         if full >= VECTOR_MIN:
-            cvs = _full_chunk_cvs(self.key, self.flags, data, first, full)
-        for i in range(len(cvs), total):
+            counters = np.arange(first, first + full, dtype=np.uint64)
+            cvs = _full_chunk_cvs(self.key, self.flags, data, counters)
+        return self._finish_cvs(cvs, data, first)
+
+    def _finish_cvs(self, cvs, data, first):
+        for i in range(len(cvs), chunk_count(len(data))):
             piece = data[CHUNK * i:CHUNK * i + CHUNK]
             cvs.append(_chunk_cv(self.key, self.flags, piece, first + i, False))
         return cvs
@@ -152,16 +156,28 @@ class Mode:
     def parent(self, left, right, root=False):
         return self.parents([left], [right], root)[0]
 
-    def hash(self, data):
+    def hash(self, data, leaves=None):
+        """`leaves`: its chunk_cvs, where they are known already."""
         data = bytes(data)
         if len(data) <= CHUNK:
             return pack(_chunk_cv(self.key, self.flags, data, 0, True))
-        level = self.chunk_cvs(data)
+        level = leaves or self.chunk_cvs(data)
         while len(level) > 2:  # pairs from the left; an odd one rises: the same tree as 4.5's
             pairs = len(level) // 2
             up = self.parents(level[0:2 * pairs:2], level[1:2 * pairs:2])
             level = up + level[2 * pairs:]
         return pack(self.parent(level[0], level[1], root=True))
+
+    def hash_all(self, strings):
+        """hash() of each: their full chunks go through compress_many together."""
+        full = [len(data) // CHUNK for data in strings]
+        counters = np.concatenate([np.arange(n, dtype=np.uint64) for n in full])
+        whole = b"".join(data[:CHUNK * n] for data, n in zip(strings, full))
+        cvs, out = iter(_full_chunk_cvs(self.key, self.flags, whole, counters)), []
+        for data, n in zip(strings, full):
+            leaves = [next(cvs) for _ in range(n)]
+            out.append(self.hash(data, self._finish_cvs(leaves, data, 0)))
+        return out
 
 
 PLAIN = Mode(IV, 0)

@@ -14,6 +14,7 @@ import gn1
 import ledgers
 import records
 import toy
+import toy_gpt
 from gn1 import F
 
 
@@ -126,7 +127,8 @@ def hashes():
 def write_job(g, job, thetas, runs):
     g.put("job", job.encode())
     g.put("job_id", job.id)
-    g.put("macs_per_step", gn1.macs_per_step(job))
+    program = job.program
+    g.put("macs_per_step", program.macs_per_step(job))
     for r, row in enumerate(runs):
         g.put(f"theta_root {r}", b3.b3(records.theta_bytes(thetas[r])))
         for slot, shares in enumerate(row):
@@ -145,8 +147,8 @@ def write_job(g, job, thetas, runs):
                 g.put(f"share_id {r} {slot} {i}", run.share.id)
             g.put(f"delta {r} {slot}", shares[-1].share.delta_root)
     g.put("theta_root final", b3.b3(records.theta_bytes(thetas[-1])))
-    g.put("correct", gn1.evaluate(job, thetas[0], toy.TEST),
-          gn1.evaluate(job, thetas[-1], toy.TEST), len(toy.TEST))
+    before, after = (program.evaluate(job, theta, job.test) for theta in (thetas[0], thetas[-1]))
+    g.put("correct", before[0], *after)
 
 
 def coin(job, runs):
@@ -222,6 +224,10 @@ def everything():
             ledgers.complete(files["ledger_complete"], job, thetas, runs)
             files["ledger_ban"] = Golden("A ledger with a ban and a rollback (PROTOCOL 8).")
             ledgers.ban(files["ledger_ban"], job, thetas, runs)
+    for tied, name in ((False, "job_gpt"), (True, "job_gpt_tied")):
+        job = toy_gpt.job(tied)
+        files[name] = Golden("A whole toy language model, step by step (PROTOCOL 10).")
+        write_job(files[name], job, *toy.run_job(job))
     return {name + ".txt": g.text() for name, g in files.items()}
 
 

@@ -6,7 +6,7 @@ order and precision are not ours.
 """
 import numpy as np
 
-from b3 import b3k
+from b3 import keyed
 
 F = np.float32
 U32 = np.uint32
@@ -137,8 +137,9 @@ def log(x):
 def rowsum(x):
     """Along the last axis (2.8)."""
     lanes = np.zeros(x.shape[:-1] + (32,), F)
-    for i in range(x.shape[-1]):
-        lanes[..., i % 32] += x[..., i]
+    for first in range(0, x.shape[-1], 32):
+        part = x[..., first:first + 32]
+        lanes[..., :part.shape[-1]] += part
     for s in (16, 8, 4, 2, 1):
         lanes[..., :s] += lanes[..., s:2 * s]
     return lanes[..., 0].copy()
@@ -381,14 +382,14 @@ class Lease:
 
 
 def tensor_roots(spec, key, out):
-    return [b3k(key, tensor_bytes(out[l, n])) for l, n, _, _ in tensors(spec)]
+    return keyed(key).hash_all([tensor_bytes(out[l, n]) for l, n, _, _ in tensors(spec)])
 
 
 def evaluate(spec, theta, test):
-    """Correct predictions (3.6)."""
+    """(correct predictions, predictions) (3.6)."""
     correct = 0
     for first in range(0, len(test), spec.batch):
         x, labels = inputs(spec, test[first:first + spec.batch])
         z = forward(spec, theta, x, {})
         correct += int((z.argmax(axis=1) == labels).sum())
-    return correct
+    return correct, len(test)

@@ -59,9 +59,17 @@ class Job(SimpleNamespace):
         j = self
         out = text(j.name) + u16(1) + u16(1) + u8(j.layers)
         out += b"".join(u32(w) for w in j.widths)
-        out += j.train_address + u32(j.n_train) + j.test_address + u32(j.n_test)
-        out += f32(j.feature_scale) + f32(j.feature_shift)
-        out += u8(j.optimiser) + f32(j.lr) + f32(j.beta1) + f32(j.beta2) + f32(j.eps) + f32(j.wd)
+        return out + self._data() + f32(j.feature_scale) + f32(j.feature_shift) + self._rest()
+
+    def merge(self, theta, deltas):
+        return merge(theta, deltas, self.slots)
+
+    def _data(self):
+        return self.train_address + u32(self.n_train) + self.test_address + u32(self.n_test)
+
+    def _rest(self):
+        j = self
+        out = u8(j.optimiser) + f32(j.lr) + f32(j.beta1) + f32(j.beta2) + f32(j.eps) + f32(j.wd)
         out += u32(j.warmup)
         out += u32(j.batch) + u32(j.steps_per_lease) + u32(j.steps_per_share)
         out += u32(j.slots) + u32(j.rounds)
@@ -77,6 +85,28 @@ class Job(SimpleNamespace):
     @property
     def shares_per_lease(self):
         return -(-self.steps_per_lease // self.steps_per_share)
+
+
+class GptJob(Job):
+    """Fields of 10.12 by name: vocabulary, width, heads, hidden, blocks, context, …"""
+
+    def encode(self):
+        j = self
+        out = text(j.name) + u16(1) + u16(2)
+        out += u32(j.vocabulary) + u32(j.width) + u32(j.heads) + u32(j.hidden) + u8(j.blocks)
+        out += u32(j.context) + u8(j.norm) + u8(j.activation) + u8(j.tied) + u8(j.token_bytes)
+        out += f32(j.clip) + f32(j.outer_lr) + f32(j.outer_momentum)
+        return out + self._data() + self._rest()
+
+    def merge(self, theta, deltas):
+        """What the next round publishes (10.13): θ, and the outer velocity if there is one."""
+        outer, mu = F(self.outer_lr), F(self.outer_momentum)
+        if not mu > 0:
+            return theta + outer * mean_delta(deltas, len(theta), self.slots)
+        old, velocity = np.split(theta, 2)
+        g = mean_delta(deltas, len(old), self.slots)
+        velocity = mu * velocity + g
+        return np.concatenate([old + outer * (g + mu * velocity), velocity])
 
 
 class Signed(SimpleNamespace):
@@ -182,15 +212,18 @@ def delta_is_valid(delta, parameters):
                 and (d[blocks:] >= -127).all())
 
 
-def merge(theta, deltas, slots):
-    count = len(theta)
+def mean_delta(deltas, count, slots):
     blocks = (count + 127) // 128
     acc = np.zeros(count, np.int64)
     for delta in deltas:
         d = np.frombuffer(delta, np.int8).astype(np.int64)
         shift = np.repeat(d[:blocks] + 40, 128)[:count]
         acc += d[blocks:] << shift
-    return theta + (acc.astype(F) * F(2.0 ** -40)) * (F(1) / F(slots))
+    return (acc.astype(F) * F(2.0 ** -40)) * (F(1) / F(slots))
+
+
+def merge(theta, deltas, slots):
+    return theta + mean_delta(deltas, len(theta), slots)
 
 
 # The ledger (8)

@@ -43,7 +43,8 @@ def job(optimiser, **changes):
         batch=33, steps_per_lease=5, steps_per_share=2, slots=2, rounds=2,
         init_seed=0x0123456789ABCDEF, data_seed=0xFEDCBA9876543210, sr_seed=0xA5A5A5A55A5A5A5A,
         replay_ppm=200000, spot_ppm=500000, spot_blocks=4, probation_shares=2, vest_leases=1,
-        lease_ms=600000, answer_ms=30000, price_per_tmac=10**10, fee_ppm=15000, warmup=3)
+        lease_ms=600000, answer_ms=30000, price_per_tmac=10**10, fee_ppm=15000, warmup=3,
+        program=gn1, train=TRAIN, test=TEST)
     if optimiser == gn1.SGD:
         fields.update(lr=gn1.F(0.05), beta1=gn1.F(0.9), beta2=gn1.F(0), eps=gn1.F(0),
                       wd=gn1.F(0.0005))
@@ -65,45 +66,46 @@ def make_lease(job_, round_, slot, serial, theta, issued_ms, miner=None):
 
 
 def run_share(job_, lease, running, index, theta, miner):
-    """Runs share `index` on `running` (a gn1.Lease) and signs it."""
+    """Runs share `index` on `running` (a Lease of the job's program) and signs it."""
     first = index * job_.steps_per_share
     steps = min(first + job_.steps_per_share, job_.steps_per_lease) - first
-    run = SimpleNamespace(lease=lease, theta=theta, train=TRAIN.tobytes(), delta=b"",
+    run = SimpleNamespace(lease=lease, theta=theta, train=job_.train.tobytes(), delta=b"",
                           state_before=running.state_bytes(), digests=[], roots=[], losses=[],
                           tensors=[])
-    before, total = records.state_root(running.state), None
+    before, total, program = records.state_root(running.state), None, job_.program
+    order = [tensor[:2] for tensor in program.tensors(job_)]
     for h in range(first, first + steps):
-        loss, out = running.step(TRAIN)
+        loss, out = running.step(job_.train)
         key = records.step_key(lease.id, h)
-        roots = gn1.tensor_roots(job_, key, out)
+        roots = program.tensor_roots(job_, key, out)
         total = loss if total is None else total + loss
         run.losses.append(loss)
         run.roots.append(roots)
         run.digests.append(records.step_digest(key, roots, loss))
-        run.tensors.append([gn1.tensor_bytes(out[l, n]) for l, n, _, _ in gn1.tensors(job_)])
+        run.tensors.append([gn1.tensor_bytes(out[place]) for place in order])
     run.state_after = running.state_bytes()
     delta_root = records.ZERO
     if first + steps == job_.steps_per_lease:
-        run.delta = records.make_delta(running.theta, theta)
+        run.delta = records.make_delta(running.theta, theta[:len(running.theta)])
         delta_root = b3.b3(run.delta)
     run.share = records.Share(
         lease_id=lease.id, index=index, first_step=first, steps=steps, state_before=before,
         state_after=records.state_root(running.state),
         trace_root=b3.b3k(records.share_key(lease.id, first), b"".join(run.digests)),
-        loss=total / gn1.F(steps), macs=gn1.macs_per_step(job_) * steps,
+        loss=total / gn1.F(steps), macs=program.macs_per_step(job_) * steps,
         delta_root=delta_root).sign(miner)
     return run
 
 
 def run_lease(job_, lease, theta, miner):
-    running = gn1.Lease(job_, theta, lease.round, lease.slot)
+    running = job_.program.Lease(job_, theta, lease.round, lease.slot)
     return [run_share(job_, lease, running, i, theta, miner)
             for i in range(job_.shares_per_lease)]
 
 
 def run_job(job_):
     """Thetas by round (the last is final) and runs[round][slot] = list of share runs."""
-    thetas, runs = [gn1.initial_theta(job_)], []
+    thetas, runs = [job_.program.initial_theta(job_)], []
     for round_ in range(job_.rounds):
         row = []
         for slot in range(job_.slots):
@@ -111,5 +113,5 @@ def run_job(job_):
             lease = make_lease(job_, round_, slot, serial, thetas[-1], START_MS + 1000 * serial)
             row.append(run_lease(job_, lease, thetas[-1], MINERS[slot]))
         runs.append(row)
-        thetas.append(records.merge(thetas[-1], [r[-1].delta for r in row], job_.slots))
+        thetas.append(job_.merge(thetas[-1], [r[-1].delta for r in row]))
     return thetas, runs

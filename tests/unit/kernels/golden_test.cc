@@ -9,6 +9,7 @@
 #include "kernels/engine.h"
 #include "kernels/numerics.h"
 #include "kernels/philox.h"
+#include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"
 
 namespace gemmine::kernels {
@@ -143,61 +144,92 @@ TEST(GoldenHashes, MultiproofsNameTheSameSiblings) {
   EXPECT_EQ(seen, 5);
 }
 
+constexpr uint64_t kStepsPerShare = 2;
+
 struct ToyCase {
   const char* file;
-  Optimiser optimiser;
   const char* engine;
+
+  bool is_gpt() const { return std::string_view(file).starts_with("job_gpt"); }
+  Spec spec() const {
+    if (is_gpt()) return test::golden_gpt(std::string_view(file) == "job_gpt_tied");
+    const bool sgd = std::string_view(file) == "job_sgd";
+    return test::toy_spec(sgd ? Optimiser::sgd : Optimiser::adamw);
+  }
+  Bytes train() const { return is_gpt() ? test::golden_train(spec()) : test::toy_train(); }
+  Bytes held_out() const { return is_gpt() ? test::golden_test(spec()) : test::toy_test(); }
 };
 
-class GoldenJob : public testing::TestWithParam<ToyCase> {};
+class GoldenJob : public testing::TestWithParam<ToyCase> {
+ protected:
+  // The step's loss, roots and digest.
+  void expect_step(const std::string& lease, uint32_t h, const Digest& key,
+                   const StepResult& step) const {
+    const std::string name = lease + " " + std::to_string(h);
+    EXPECT_EQ(bits_of(step.loss), golden.bits("step " + name, 0)) << name;
+    Writer digest;
+    ASSERT_EQ(step.roots.size(), program.tensors().size());
+    for (size_t i = 0; i < step.roots.size(); ++i) {
+      digest.put_digest(step.roots[i]);
+      if (!golden.has("roots " + name)) continue;
+      const TensorInfo& tensor = program.tensors()[i];
+      EXPECT_EQ(step.roots[i], golden.digest("roots " + name, i))
+          << name << " " << tensor_name(tensor.kind) << " " << tensor.layer;
+    }
+    digest.put_f32(step.loss);
+    EXPECT_EQ(blake3_keyed(key, digest.bytes()), golden.digest("step " + name, 1)) << name;
+  }
+
+  void expect_state(Engine& engine, const std::string& share) const {
+    std::vector<float> state(program.state_floats());
+    ASSERT_TRUE(engine.read_state(state).ok());
+    const Digest key = blake3_derive_key("gemmine 2026-11-22 state", {});
+    EXPECT_EQ(blake3_keyed(key, as_bytes(std::span(state))), golden.digest("trace " + share, 1))
+        << share;
+  }
+
+  const Golden golden{GetParam().file};
+  const Program program = Program::make(GetParam().spec()).value();
+};
 
 // Round 0 alone: later rounds start from a merge, which is the verifier's (its golden_test).
-TEST_P(GoldenJob, RunsToTheSameRootsLossesAndDigests) {
-  const Golden golden(GetParam().file);
-  const Program program = Program::make(test::toy_spec(GetParam().optimiser)).value();
-  const Bytes train = test::toy_train();
-  const std::vector<float> theta = program.initial_theta();
+TEST_P(GoldenJob, RunsToTheSameRootsLossesAndStates) {
+  const Bytes train = GetParam().train();
+  std::vector<float> theta = program.initial_theta();
   EXPECT_EQ(program.macs_per_step(), golden.natural("macs_per_step"));
-  EXPECT_EQ(blake3(as_bytes(std::span(theta))), golden.digest("theta_root 0"));
   auto engine = make_engine(GetParam().engine, program, train, 1);
   ASSERT_TRUE(engine.ok()) << engine.error().detail;
+  const uint32_t steps = program.spec().steps_per_lease;
   for (uint32_t slot = 0; slot < 2; ++slot) {
     std::vector<float> state = theta;
     state.resize(program.state_floats());
     ASSERT_TRUE(engine.value()->load_state(state, 0).ok());
     const std::string lease = "0 " + std::to_string(slot);
-    for (uint32_t h = 0; h < 5; ++h) {
-      const std::string name = lease + " " + std::to_string(h);
+    for (uint32_t h = 0; h < steps; ++h) {
       Writer material;
       material.put_digest(golden.digest("lease_id " + lease)).put(h);
       const Digest key = blake3_derive_key("gemmine 2026-11-22 trace step", material.bytes());
       const auto step = engine.value()->run_step({.round = 0, .slot = slot, .step = h}, &key);
-      ASSERT_TRUE(step.ok()) << name << step.error().detail;
-      EXPECT_EQ(bits_of(step.value().loss), golden.bits("step " + name, 0)) << name;
-      Writer digest;
-      for (size_t i = 0; i < step.value().roots.size(); ++i) {
-        digest.put_digest(step.value().roots[i]);
-        if (!golden.has("roots " + name)) continue;
-        EXPECT_EQ(step.value().roots[i], golden.digest("roots " + name, i)) << name << " " << i;
-      }
-      digest.put_f32(step.value().loss);
-      EXPECT_EQ(blake3_keyed(key, digest.bytes()), golden.digest("step " + name, 1)) << name;
+      ASSERT_TRUE(step.ok()) << lease << step.error().detail;
+      expect_step(lease, h, key, step.value());
+      if ((h + 1) % kStepsPerShare == 0 || h + 1 == steps)
+        expect_state(*engine.value(), lease + " " + std::to_string(h / kStepsPerShare));
     }
   }
-  const auto before = evaluate(program, theta, test::toy_test(), 1);
+  const auto before = evaluate(program, theta, GetParam().held_out(), 1);
   ASSERT_TRUE(before.ok());
   EXPECT_EQ(before.value().correct, golden.natural("correct", 0));
   EXPECT_EQ(before.value().records, golden.natural("correct", 2));
+  theta.resize(program.published_floats(), 0.0F);
+  EXPECT_EQ(blake3(as_bytes(std::span(theta))), golden.digest("theta_root 0"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, GoldenJob,
-                         testing::Values(ToyCase{"job_sgd", Optimiser::sgd, "cpu"},
-                                         ToyCase{"job_adamw", Optimiser::adamw, "cpu"},
-                                         ToyCase{"job_sgd", Optimiser::sgd, "reference"},
-                                         ToyCase{"job_adamw", Optimiser::adamw, "reference"}),
-                         [](const auto& test) {
-                           return std::string(test.param.engine) + "_" + test.param.file;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Engines, GoldenJob,
+    testing::Values(ToyCase{"job_sgd", "cpu"}, ToyCase{"job_adamw", "cpu"},
+                    ToyCase{"job_sgd", "reference"}, ToyCase{"job_adamw", "reference"},
+                    ToyCase{"job_gpt", "reference"}, ToyCase{"job_gpt_tied", "reference"}),
+    [](const auto& test) { return std::string(test.param.engine) + "_" + test.param.file; });
 
 }  // namespace
 }  // namespace gemmine::kernels
