@@ -5,21 +5,29 @@
 
 namespace gemmine::verifier {
 
+using kernels::Architecture;
+
 namespace {
 
 constexpr size_t kNameBytesMax = 64;
 constexpr uint16_t kNumerics = 1;
-constexpr uint16_t kArchitecture = 1;
 constexpr uint32_t kMillion = 1'000'000;
 
 Error refuse(std::string_view field, std::string_view rule) {
   return {Errc::invalid, "job: " + std::string(field) + " " + std::string(rule)};
 }
 
+Error ends_early() {
+  return {Errc::malformed, "job: ends early, or its name is not plain text"};
+}
+
 // Bounds of what Program does not know (PROTOCOL 9).
 Status check_terms(const Job& job) {
   const AuditPolicy& audit = job.audit;
   if (job.test_records > kernels::kRecordsMax) return refuse("n_test", "exceeds 2^31 - 1");
+  const bool gpt = job.spec.architecture == Architecture::gpt;
+  if (gpt && job.test_records <= job.spec.gpt.context)
+    return refuse("n_test", "must be more tokens than the context has");
   if (job.steps_per_share == 0 || job.steps_per_share > job.spec.steps_per_lease)
     return refuse("steps_per_share", "must be in 1 … steps_per_lease");
   if (job.shares_per_lease() > kSharesPerLeaseMax)
@@ -32,14 +40,64 @@ Status check_terms(const Job& job) {
   return Ok{};
 }
 
+// PROTOCOL 6.1: the L + 1 widths. What follows a count out of bounds cannot be placed.
+Status read_mlp(Reader& in, kernels::Spec& spec) {
+  const auto layers = in.get<uint8_t>();
+  if (!in.ok()) return ends_early();
+  if (layers == 0 || layers > kernels::kLayersMax) return refuse("layers", "must be in 1 … 16");
+  for (uint32_t i = 0; i <= layers; ++i)
+    spec.widths.push_back(in.get<uint32_t>());
+  return Ok{};
+}
+
+// PROTOCOL 10.12.
+Status read_gpt(Reader& in, kernels::Spec& spec) {
+  kernels::GptShape& gpt = spec.gpt;
+  gpt.vocabulary = in.get<uint32_t>();
+  gpt.width = in.get<uint32_t>();
+  gpt.heads = in.get<uint32_t>();
+  gpt.hidden = in.get<uint32_t>();
+  gpt.blocks = in.get<uint8_t>();
+  gpt.context = in.get<uint32_t>();
+  gpt.norm = in.get<kernels::Norm>();
+  gpt.activation = in.get<kernels::Activation>();
+  const auto tied = in.get<uint8_t>();
+  gpt.tied = tied == 1;
+  gpt.token_bytes = in.get<uint8_t>();
+  spec.clip = in.get_f32();
+  spec.outer_lr = in.get_f32();
+  spec.outer_momentum = in.get_f32();
+  if (!in.ok()) return ends_early();
+  if (tied > 1) return refuse("tied", "must be 0 or 1");
+  return Ok{};
+}
+
+void put_shape(Writer& out, const kernels::Spec& spec) {
+  if (spec.architecture == Architecture::mlp) {
+    GEMMINE_CHECK(spec.widths.size() >= 2 && spec.widths.size() <= kernels::kLayersMax + 1);
+    out.put(static_cast<uint8_t>(spec.widths.size() - 1));
+    for (const uint32_t width : spec.widths)
+      out.put(width);
+    return;
+  }
+  const kernels::GptShape& gpt = spec.gpt;
+  GEMMINE_CHECK(gpt.blocks <= UINT8_MAX);
+  out.put(gpt.vocabulary).put(gpt.width).put(gpt.heads).put(gpt.hidden);
+  out.put(static_cast<uint8_t>(gpt.blocks)).put(gpt.context).put(gpt.norm).put(gpt.activation);
+  out.put(static_cast<uint8_t>(gpt.tied ? 1 : 0)).put(gpt.token_bytes);
+  out.put_f32(spec.clip).put_f32(spec.outer_lr).put_f32(spec.outer_momentum);
+}
+
 void read_terms(Reader& in, Job& job) {
   kernels::Spec& spec = job.spec;
   job.train_address = in.get_digest();
   spec.records = in.get<uint32_t>();
   job.test_address = in.get_digest();
   job.test_records = in.get<uint32_t>();
-  spec.feature_scale = in.get_f32();
-  spec.feature_shift = in.get_f32();
+  if (spec.architecture == Architecture::mlp) {
+    spec.feature_scale = in.get_f32();
+    spec.feature_shift = in.get_f32();
+  }
   spec.optimiser = in.get<kernels::Optimiser>();
   spec.lr = in.get_f32();
   spec.beta1 = in.get_f32();
@@ -71,15 +129,13 @@ void read_terms(Reader& in, Job& job) {
 
 Bytes encode_job(const Job& job) {
   const kernels::Spec& spec = job.spec;
-  GEMMINE_CHECK(spec.widths.size() >= 2 && spec.widths.size() <= kernels::kLayersMax + 1);
   Writer out;
-  out.put_text(job.name).put(kNumerics).put(kArchitecture);
-  out.put(static_cast<uint8_t>(spec.widths.size() - 1));
-  for (const uint32_t width : spec.widths)
-    out.put(width);
+  out.put_text(job.name).put(kNumerics).put(spec.architecture);
+  put_shape(out, spec);
   out.put_digest(job.train_address).put(spec.records);
   out.put_digest(job.test_address).put(job.test_records);
-  out.put_f32(spec.feature_scale).put_f32(spec.feature_shift);
+  if (spec.architecture == Architecture::mlp)
+    out.put_f32(spec.feature_scale).put_f32(spec.feature_shift);
   out.put(spec.optimiser).put_f32(spec.lr).put_f32(spec.beta1).put_f32(spec.beta2);
   out.put_f32(spec.eps).put_f32(spec.wd).put(spec.warmup);
   out.put(spec.batch).put(spec.steps_per_lease).put(job.steps_per_share);
@@ -98,15 +154,15 @@ Result<Job> decode_job(ByteView bytes) {
   Job job;
   job.name = in.get_text(kNameBytesMax);
   const auto numerics = in.get<uint16_t>();
-  const auto architecture = in.get<uint16_t>();
-  const auto layers = in.get<uint8_t>();
-  if (!in.ok()) return Error{Errc::malformed, "job: ends early, or its name is not plain text"};
+  job.spec.architecture = in.get<Architecture>();
+  if (!in.ok()) return ends_early();
   if (numerics != kNumerics) return refuse("numerics", "must be 1");
-  if (architecture != kArchitecture) return refuse("architecture", "must be 1");
-  // Before the widths are read: what follows them cannot be placed otherwise.
-  if (layers == 0 || layers > kernels::kLayersMax) return refuse("layers", "must be in 1 … 16");
-  for (uint32_t i = 0; i <= layers; ++i)
-    job.spec.widths.push_back(in.get<uint32_t>());
+  // Before the shape is read: what follows the architecture cannot be placed otherwise.
+  const bool mlp = job.spec.architecture == Architecture::mlp;
+  if (!mlp && job.spec.architecture != Architecture::gpt)
+    return refuse("architecture", "must be 1 (mlp) or 2 (gpt)");
+  if (Status shape = mlp ? read_mlp(in, job.spec) : read_gpt(in, job.spec); !shape)
+    return shape.error();
   read_terms(in, job);
   if (!in.done()) return Error{Errc::malformed, "job: ends early or has trailing bytes"};
   if (auto program = kernels::Program::make(job.spec); !program)

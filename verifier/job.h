@@ -1,4 +1,5 @@
-// The job: what is trained, how it is audited, what is paid (PROTOCOL 6.1). Its bytes are its name.
+// The job: what is trained, how it is audited, what is paid (PROTOCOL 6.1, 10.12). Its bytes are
+// its name.
 #pragma once
 
 #include <string>
@@ -42,7 +43,8 @@ struct Job {
 };
 
 Bytes encode_job(const Job& job);
-// Errors: malformed (does not decode), invalid (a bound of PROTOCOL 9, with the field's name).
+// Errors: malformed (does not decode), invalid (a bound of PROTOCOL 9 or 10.14, with the field's
+// name).
 Result<Job> decode_job(ByteView bytes);
 Digest job_id(ByteView job_bytes);
 
