@@ -54,7 +54,7 @@ Result<std::vector<float>> train_locally(
   std::vector<float> theta = program.value().initial_theta();
   for (uint32_t round = 0; round < rounds; ++round) {
     const auto start = std::chrono::steady_clock::now();
-    verifier::Merge merge(theta.size());
+    verifier::Merge merge(program.value());
     RoundReport report;
     for (uint32_t slot = 0; slot < job.spec.slots; ++slot) {
       auto lease = run_lease(*engine.value(), program.value(), theta, round, slot,

@@ -124,14 +124,14 @@ Result<Bundle> decode_bundle(ByteView bytes) {
   return out;
 }
 
-Result<std::vector<float>> bundle_theta(const Bundle& bundle, uint64_t parameters) {
+Result<std::vector<float>> bundle_theta(const Bundle& bundle, const kernels::Program& program) {
   if (bundle.theta.empty()) return Error{Errc::undecided, "theta is not included"};
-  if (bundle.theta.size() != parameters * sizeof(float))
-    return Error{Errc::invalid, "theta has another length than the job's parameters"};
+  if (bundle.theta.size() != program.published_floats() * sizeof(float))
+    return Error{Errc::invalid, "theta has another length than what the job publishes"};
   if (kernels::blake3(bundle.theta) != bundle.lease.theta_root)
     return Error{Errc::invalid, "theta is not the lease's"};
-  std::vector<float> out(parameters);
-  std::memcpy(out.data(), bundle.theta.data(), bundle.theta.size());
+  std::vector<float> out(program.parameters());
+  std::memcpy(out.data(), bundle.theta.data(), out.size() * sizeof(float));
   return out;
 }
 
@@ -155,7 +155,7 @@ std::vector<BundleFinding> check_bundle(const Bundle& bundle) {
   if (!out.expect("share is admissible", refusal.wire_code == 0, refusal.detail)) return out.take();
   std::vector<float> theta;
   if (!bundle.theta.empty()) {
-    auto floats = bundle_theta(bundle, steps.parameters());
+    auto floats = bundle_theta(bundle, steps);
     out.expect("theta", floats.ok(), floats ? "" : floats.error().detail);
     if (floats) theta = std::move(floats.value());
     if (!theta.empty() && bundle.share.index == 0)

@@ -14,7 +14,8 @@ namespace gemmine::verifier {
 
 inline constexpr std::string_view kBundleMagic = "gmshare1";
 inline constexpr size_t kBundleVerdictsMax = 64;
-inline constexpr uint64_t kBundleBytesMax = (uint64_t{1} << 32) + (uint64_t{1} << 28);
+// What a round publishes is at most 2³⁰ parameters with an outer velocity.
+inline constexpr uint64_t kBundleBytesMax = (uint64_t{1} << 33) + (uint64_t{1} << 28);
 
 // Bytes: the magic, blob job, blob lease, blob share, u64 length and θ, u8 1 and d32 seed or u8 0,
 // u16 count of openings (blobs, by block number), u16 count of verdicts (blobs).
@@ -22,7 +23,7 @@ struct Bundle {
   Bytes job;
   Lease lease;
   Share share;
-  Bytes theta;                 // of the lease's round; empty: not included
+  Bytes theta;                 // what the lease's round publishes; empty: not included
   std::optional<Digest> seed;  // of the challenge the openings answer
   std::vector<Bytes> openings;
   std::vector<Verdict> verdicts;
@@ -40,7 +41,8 @@ struct BundleFinding {
 // sense. A missing part that a check needs gives undecided.
 std::vector<BundleFinding> check_bundle(const Bundle& bundle);
 
-// θ as floats. Errors: undecided (not included), invalid (other length, or not the lease's).
-Result<std::vector<float>> bundle_theta(const Bundle& bundle, uint64_t parameters);
+// θ as floats, without an outer velocity. Errors: undecided (not included), invalid (other length,
+// or not the lease's).
+Result<std::vector<float>> bundle_theta(const Bundle& bundle, const kernels::Program& program);
 
 }  // namespace gemmine::verifier

@@ -78,6 +78,20 @@ Status check_delta(ByteView delta, uint64_t parameters) {
   return Ok{};
 }
 
+std::vector<float> initial_published(const kernels::Program& program) {
+  std::vector<float> out = program.initial_theta();
+  out.resize(program.published_floats(), 0.0F);
+  return out;
+}
+
+std::span<const float> theta_of(const kernels::Program& program, std::span<const float> published) {
+  GEMMINE_CHECK(published.size() == program.published_floats());
+  return published.first(program.parameters());
+}
+
+Merge::Merge(const kernels::Program& program)
+    : Merge(program.parameters(), {program.spec().outer_lr, program.spec().outer_momentum}) {}
+
 Status Merge::add(ByteView delta) {
   if (Status status = check_delta(delta, sums_.size()); !status) return status;
   // 127·2⁴² in at most 4096 slots stays below 2⁶².
@@ -93,14 +107,31 @@ Status Merge::add(ByteView delta) {
   return Ok{};
 }
 
-Result<std::vector<float>> Merge::finish(std::span<const float> theta, uint32_t slots) const {
-  if (theta.size() != sums_.size() || slots == 0 || added_ != slots)
-    return Error{Errc::invalid_argument, "merge: " + std::to_string(added_) + " deltas of " +
-                                             std::to_string(slots) + ", or a model of other size"};
+Result<std::vector<float>> Merge::finish(std::span<const float> published, uint32_t slots) const {
+  const size_t count = sums_.size();
+  const bool with_velocity = outer_.momentum > 0;
+  if (slots == 0 || added_ != slots)
+    return Error{Errc::invalid_argument,
+                 "merge: " + std::to_string(added_) + " deltas of " + std::to_string(slots)};
+  if (published.size() != (with_velocity ? 2 * count : count))
+    return Error{Errc::invalid_argument,
+                 "merge: the round published " + std::to_string(published.size()) +
+                     " floats, the deltas are of " + std::to_string(count) + " parameters" +
+                     (with_velocity ? " with their outer velocity" : "")};
   const float share = 1.0F / static_cast<float>(slots);
-  std::vector<float> out(theta.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = theta[i] + (static_cast<float>(sums_[i]) * 0x1p-40F) * share;
+  std::vector<float> out(published.size());
+  for (size_t i = 0; i < count; ++i) {
+    float move = (static_cast<float>(sums_[i]) * 0x1p-40F) * share;
+    if (with_velocity) {
+      float& velocity = out[count + i];
+      velocity = outer_.momentum * published[count + i] + move;
+      move = move + outer_.momentum * velocity;
+      if (!std::isfinite(velocity))
+        return Error{Errc::invalid,
+                     "merge: the velocity of parameter " + std::to_string(i) + " is not finite"};
+    }
+    // With lr 1 the product is exact: an MLP's merge of 8.3.
+    out[i] = published[i] + outer_.lr * move;
     if (!std::isfinite(out[i]))
       return Error{Errc::invalid, "merge: parameter " + std::to_string(i) + " is not finite"};
   }

@@ -1,10 +1,16 @@
 // Deltas and their merge in integers: any arrival order gives the same bits (PROTOCOL 6.4, 8.3).
+//
+// What a round *publishes* (the blob behind theta_root; PROTOCOL 10.13) is θ and, for a job with
+// outer_momentum > 0, as many floats of outer velocity behind it: Program::published_floats() in
+// all. Only a merge reads and writes the velocity. Everything else takes θ alone: leases start from
+// it, deltas, openings, replays and evaluations are of it.
 #pragma once
 
 #include <span>
 #include <vector>
 
 #include "kernels/bytes.h"
+#include "kernels/program.h"
 
 namespace gemmine::verifier {
 
@@ -19,16 +25,30 @@ Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const flo
 // Length and ranges. Errors: malformed.
 Status check_delta(ByteView delta, uint64_t parameters);
 
+// What round 0 publishes: θ as it follows from init_seed, and no velocity yet.
+std::vector<float> initial_published(const kernels::Program& program);
+// θ of what a round publishes. published.size() == program.published_floats().
+std::span<const float> theta_of(const kernels::Program& program, std::span<const float> published);
+
+// PROTOCOL 10.13. An MLP's is the default: θ moves by the mean of the deltas.
+struct OuterStep {
+  float lr = 1;
+  float momentum = 0;
+};
+
 class Merge {
  public:
-  explicit Merge(uint64_t parameters) : sums_(parameters, 0) {}
+  explicit Merge(const kernels::Program& program);
+  Merge(uint64_t parameters, OuterStep outer) : outer_(outer), sums_(parameters, 0) {}
   // Any order. Errors: malformed; invalid_argument beyond kSlotsMax deltas.
   Status add(ByteView delta);
-  // θ of the next round. `slots` is S. Errors: invalid when a value is not finite;
-  // invalid_argument when not exactly S deltas were added.
-  Result<std::vector<float>> finish(std::span<const float> theta, uint32_t slots) const;
+  // What the next round publishes, from what this one did; of the same length. `slots` is S.
+  // Errors: invalid when a value is not finite; invalid_argument when not exactly S deltas were
+  // added, or `published` has another length.
+  Result<std::vector<float>> finish(std::span<const float> published, uint32_t slots) const;
 
  private:
+  OuterStep outer_;
   std::vector<int64_t> sums_;
   uint32_t added_ = 0;
 };

@@ -160,7 +160,7 @@ MergeDone Auditor::merge(const MergeTask& task) {
   const auto global = theta(data, task.theta_root);
   if (!global) return failed(global.error().detail);
   const uint64_t parameters = data.program.parameters();
-  verifier::Merge sum(parameters);
+  verifier::Merge sum(data.program);
   for (const Digest& root : task.delta_roots) {
     const auto delta = read_blob(blobs_, root, verifier::delta_bytes(parameters));
     if (!delta) return failed(delta.error().detail);

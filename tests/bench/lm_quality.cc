@@ -134,7 +134,7 @@ class Run {
     Floats mean(theta_.size());
     if (options_.compressed) {
       // 8.3 from zero gives the mean of the quantised deltas.
-      verifier::Merge merge(theta_.size());
+      verifier::Merge merge(theta_.size(), {});
       for (const Floats& end : ends)
         need(merge.add(need(verifier::make_delta(end, theta_))));
       mean = need(merge.finish(mean, spec.slots));

@@ -85,7 +85,7 @@ std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& the
 Digest Training::honest_root() {
   std::vector<float> theta = program_.initial_theta();
   for (uint32_t round = 0; round < job_.spec.rounds; ++round) {
-    verifier::Merge merge(program_.parameters());
+    verifier::Merge merge(program_);
     const ByteView bytes = as_bytes(std::span<const float>(theta));
     for (uint32_t slot = 0; slot < job_.spec.slots; ++slot) {
       verifier::Lease lease;

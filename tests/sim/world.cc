@@ -169,7 +169,7 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
     out.failed = "the disk is full";
     return out;
   }
-  verifier::Merge sum(training_.program().parameters());
+  verifier::Merge sum(training_.program());
   for (const Digest& root : task.delta_roots)
     GEMMINE_CHECK(sum.add(blobs_.at(root)).ok());
   const auto theta = sum.finish(floats_of(blobs_.at(task.theta_root)),

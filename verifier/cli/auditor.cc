@@ -148,11 +148,12 @@ void Auditor::watch_lease(const Record& record) {
   watched_[id].lease = lease;
   auto& data = jobs_[lease.job_id];
   const auto program = kernels::Program::make(job.job.spec).value();
-  const auto with_data = [this, id, floats = program.parameters(), root = lease.theta_root] {
+  const auto with_data = [this, id, floats = program.published_floats(), root = lease.theta_root] {
     fetch_floats(root, floats, [this, id](std::vector<float> theta) {
       const auto found = watched_.find(id);
       if (found == watched_.end()) return;
       const auto& made = jobs_.at(found->second.lease.job_id)->program;
+      theta.resize(made.parameters());  // a lease starts without the outer velocity
       found->second.state.assign(made.state_floats(), 0.0F);
       std::copy(theta.begin(), theta.end(), found->second.state.begin());
       found->second.theta = std::move(theta);
@@ -160,7 +161,7 @@ void Auditor::watch_lease(const Record& record) {
     });
   };
   if (data) return with_data();
-  const uint64_t bytes = uint64_t{job.job.spec.records} * program.record_bytes();
+  const uint64_t bytes = program.data_bytes(job.job.spec.records);
   fetcher_->fetch(
       job.job.train_address, bytes,
       [this, job_id = lease.job_id, program, with_data](Result<Bytes> records) {
@@ -293,9 +294,9 @@ void Auditor::check_merge(const Record& record) {
                       arrived();
                     });
   }
-  fetch_floats(job.theta_roots[round], program.parameters(),
-               [parts, arrived](std::vector<float> t) {
-                 parts->theta = std::move(t);
+  fetch_floats(job.theta_roots[round], program.published_floats(),
+               [parts, arrived](std::vector<float> floats) {
+                 parts->published = std::move(floats);
                  arrived();
                });
 }
@@ -303,10 +304,10 @@ void Auditor::check_merge(const Record& record) {
 void Auditor::finish_merge(const Digest& job_id, uint32_t round, const PendingMerge& parts,
                            const Digest& claimed) {
   const JobState& job = ledger_.jobs().at(job_id);
-  Merge merge(parts.theta.size());
+  Merge merge(kernels::Program::make(job.job.spec).value());
   for (const Bytes& delta : parts.deltas)
     if (auto added = merge.add(delta); !added) return broken(added.error().detail);
-  const auto merged = merge.finish(parts.theta, job.job.spec.slots);
+  const auto merged = merge.finish(parts.published, job.job.spec.slots);
   if (!merged) return broken(merged.error().detail);
   const Digest own = kernels::blake3(as_bytes(std::span<const float>(merged.value())));
   if (own != claimed)

@@ -78,7 +78,7 @@ class Auditor : public pool::SessionObserver {
   // The parts of a merge while they are downloaded.
   struct PendingMerge {
     std::vector<Bytes> deltas;
-    std::vector<float> theta;
+    std::vector<float> published;
     uint32_t missing = 0;
   };
   struct ReplayTask {

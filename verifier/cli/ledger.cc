@@ -72,12 +72,14 @@ class MergeCheck {
     const auto program = kernels::Program::make(job.job.spec);
     if (!program) return program.error();
     const uint64_t parameters = program.value().parameters();
-    const auto theta = blobs_.floats(job.theta_roots[round], parameters);
-    if (!theta) return theta.error();
-    if (round == 0 && !same_bits(theta.value(), program.value().initial_theta()))
+    const auto published =
+        blobs_.floats(job.theta_roots[round], program.value().published_floats());
+    if (!published) return published.error();
+    if (round == 0 && !same_bits(published.value(), initial_published(program.value())))
       return Error{Errc::invalid, "theta of round 0 does not follow from init_seed"};
-    const Digest start = start_root(theta.value(), program.value().state_floats());
-    Merge merge(parameters);
+    const Digest start =
+        start_root(theta_of(program.value(), published.value()), program.value().state_floats());
+    Merge merge(program.value());
     for (const Digest& id : job.merged[round]) {
       const LeaseState& lease = state.leases().at(id);
       if (lease.shares.front().share.state_before != start)
@@ -86,7 +88,7 @@ class MergeCheck {
       if (!delta) return delta.error();
       if (Status status = merge.add(delta.value()); !status) return status;
     }
-    const auto merged = merge.finish(theta.value(), job.job.spec.slots);
+    const auto merged = merge.finish(published.value(), job.job.spec.slots);
     if (!merged) return merged.error();
     if (kernels::blake3(as_bytes(std::span<const float>(merged.value()))) !=
         job.theta_roots[round + 1])

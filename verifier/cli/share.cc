@@ -31,7 +31,9 @@ void report_bundle(const Bundle& bundle, Report& report) {
 }
 
 Result<Bytes> load_records(const std::string& path, const Job& job) {
-  const uint64_t size = uint64_t{job.spec.records} * (job.spec.widths[0] + 1);
+  const auto program = kernels::Program::make(job.spec);
+  if (!program) return program.error();
+  const uint64_t size = program.value().data_bytes(job.spec.records);
   auto records = load(path, size);
   if (!records) return records;
   if (records.value().size() != size)
@@ -48,7 +50,7 @@ Result<ShareRun> rerun(const Bundle& bundle, const Job& job, ByteView records,
   const auto program = kernels::Program::make(job.spec);
   if (!program) return program.error();
   const kernels::Program& steps = program.value();
-  auto theta = bundle_theta(bundle, steps.parameters());
+  auto theta = bundle_theta(bundle, steps);
   if (!theta) return theta.error();
   auto engine = kernels::make_engine(options.engine, steps, records, options.threads);
   if (!engine) return engine.error();

@@ -7,6 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/blake3.h"
+#include "tests/support/toy_gpt_job.h"
+#include "verifier/bundle.h"
+
 namespace gemmine::verifier {
 namespace {
 
@@ -117,15 +121,115 @@ TEST(Merge, GivesTheSameBitsInAnyOrderAndEqualsALiteralLoop) {
   std::mt19937 random(5);
   for (int round = 0; round < 20; ++round) {
     std::shuffle(deltas.begin(), deltas.end(), random);
-    Merge merge(kCount);
+    Merge merge(kCount, {});
     for (const Bytes& delta : deltas)
       ASSERT_TRUE(merge.add(delta).ok());
     EXPECT_EQ(merge.finish(theta, 7).value(), slow);
   }
 }
 
+// PROTOCOL 10.13 read aloud, one parameter at a time.
+std::vector<float> step_slowly(const std::vector<Bytes>& deltas, const std::vector<float>& before,
+                               size_t count, OuterStep outer) {
+  const std::vector<float> means = merge_slowly(deltas, std::vector<float>(count, 0.0F));
+  std::vector<float> out = before;
+  for (size_t i = 0; i < count; ++i) {
+    const float g = means[i];
+    if (outer.momentum == 0) {
+      out[i] = before[i] + outer.lr * g;
+      continue;
+    }
+    const float u = outer.momentum * before[count + i] + g;
+    out[count + i] = u;
+    out[i] = before[i] + outer.lr * (g + outer.momentum * u);
+  }
+  return out;
+}
+
+TEST(Merge, TakesTheOuterStepAsALiteralLoopDoesRoundAfterRound) {
+  constexpr size_t kCount = 300;
+  for (const OuterStep outer : {OuterStep{0.7F, 0.9F}, OuterStep{0.5F, 0}, OuterStep{16, 0.25F}}) {
+    std::vector<float> published = random_floats(kCount, 1.0F, 3);
+    published.resize(outer.momentum > 0 ? 2 * kCount : kCount, 0.0F);
+    for (uint32_t round = 0; round < 3; ++round) {
+      std::vector<Bytes> deltas;
+      const std::vector<float> theta(published.begin(), published.begin() + kCount);
+      for (uint32_t slot = 0; slot < 3; ++slot) {
+        std::vector<float> local = random_floats(kCount, 0.1F, 100 * round + slot);
+        for (size_t i = 0; i < kCount; ++i)
+          local[i] += theta[i];
+        deltas.push_back(make_delta(local, theta).value());
+      }
+      const std::vector<float> slow = step_slowly(deltas, published, kCount, outer);
+      std::reverse(deltas.begin(), deltas.end());
+      Merge merge(kCount, outer);
+      for (const Bytes& delta : deltas)
+        ASSERT_TRUE(merge.add(delta).ok());
+      const auto fast = merge.finish(published, 3);
+      ASSERT_TRUE(fast.ok()) << fast.error().detail;
+      EXPECT_EQ(fast.value(), slow) << outer.lr << " round " << round;
+      published = fast.value();
+    }
+  }
+}
+
+TEST(Merge, IsOfWhatTheJobPublishes) {
+  kernels::Spec spec = testing::toy_gpt();
+  spec.outer_lr = 0.7F;
+  spec.outer_momentum = 0.9F;
+  const auto program = kernels::Program::make(spec).value();
+  const size_t count = program.parameters();
+  const std::vector<float> first = initial_published(program);
+  ASSERT_EQ(first.size(), 2 * count);
+  EXPECT_TRUE(std::ranges::equal(theta_of(program, first), program.initial_theta()));
+  EXPECT_TRUE(std::all_of(first.begin() + static_cast<ptrdiff_t>(count), first.end(),
+                          [](float u) { return u == 0.0F && !std::signbit(u); }));
+  Merge merge(program);
+  Bytes delta(delta_bytes(count), 0);
+  delta[0] = static_cast<uint8_t>(-6);
+  delta[delta.size() - count] = 64;  // parameter 0 moves by 1
+  ASSERT_TRUE(merge.add(delta).ok());
+  EXPECT_EQ(merge.finish(program.initial_theta(), 1).error().code, Errc::invalid_argument)
+      << "the velocity is missing";
+  const auto next = merge.finish(first, 1).value();
+  EXPECT_EQ(next[count], 1.0F);
+  EXPECT_EQ(next[0], first[0] + 0.7F * (1.0F + 0.9F * 1.0F));
+  EXPECT_EQ(next[1], first[1]);
+}
+
+TEST(Merge, RefusesAVelocityThatIsNotFinite) {
+  Merge merge(1, {1, 0.5F});
+  ASSERT_TRUE(merge.add(Bytes{2, 127}).ok());
+  for (const float velocity : {kInfinity, std::nanf("")}) {
+    const auto next = merge.finish(std::vector{0.0F, velocity}, 1);
+    EXPECT_EQ(next.error().code, Errc::invalid);
+    EXPECT_NE(next.error().detail.find("velocity"), std::string::npos);
+  }
+}
+
+// The content address is of θ and velocity, a lease starts from θ alone.
+TEST(BundleTheta, CutsTheVelocityOffWhatTheLeaseNames) {
+  kernels::Spec spec = testing::toy_gpt();
+  spec.outer_momentum = 0.9F;
+  const auto program = kernels::Program::make(spec).value();
+  std::vector<float> published = initial_published(program);
+  published.back() = 3;
+  const ByteView bytes = as_bytes(std::span<const float>(published));
+  Bundle bundle;
+  bundle.theta.assign(bytes.begin(), bytes.end());
+  bundle.lease.theta_root = kernels::blake3(bytes);
+  const auto theta = bundle_theta(bundle, program);
+  ASSERT_TRUE(theta.ok()) << theta.error().detail;
+  EXPECT_EQ(theta.value(), program.initial_theta());
+  bundle.theta.back() ^= 1;
+  EXPECT_EQ(bundle_theta(bundle, program).error().code, Errc::invalid) << "another velocity";
+  bundle.theta.resize(bytes.size() / 2);
+  bundle.lease.theta_root = kernels::blake3(bundle.theta);
+  EXPECT_EQ(bundle_theta(bundle, program).error().code, Errc::invalid) << "θ without velocity";
+}
+
 TEST(Merge, RefusesMalformedMissingAndInfinite) {
-  Merge merge(2);
+  Merge merge(2, {});
   EXPECT_EQ(merge.add(Bytes(2)).error().code, Errc::malformed);
   const std::vector<float> theta = {1.0F, 2.0F};
   EXPECT_EQ(merge.finish(theta, 0).error().code, Errc::invalid_argument);
@@ -137,7 +241,7 @@ TEST(Merge, RefusesMalformedMissingAndInfinite) {
 }
 
 TEST(Merge, HoldsAsManySlotsAsThereCanBe) {
-  Merge merge(1);
+  Merge merge(1, {});
   for (int slot = 0; slot < 4096; ++slot)
     ASSERT_TRUE(merge.add(Bytes{2, 127}).ok());
   EXPECT_EQ(merge.add(Bytes{2, 127}).error().code, Errc::invalid_argument);

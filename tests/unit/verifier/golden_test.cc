@@ -36,7 +36,7 @@ TEST(GoldenRecords, DeltasAndTheirMergeHaveTheSameBits) {
   const Golden golden("hashes");
   const std::vector<float> theta = golden.floats("delta theta");
   const std::vector<float> step = golden.floats("delta step");
-  Merge merge(theta.size());
+  Merge merge(theta.size(), {});
   const float factors[] = {1.0F, -0.5F, 0.0F};
   for (size_t k = 0; k < 3; ++k) {
     std::vector<float> local;
