@@ -5,11 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "kernels/cuda/device_session.h"
-#include "kernels/engine.h"
+#include "kernels/cuda/device_matrix.h"
+#include "kernels/cuda/device_state.h"
+#include "kernels/cuda/step_report.h"
 
 namespace gemmine::kernels::cuda {
 
@@ -29,64 +29,41 @@ class CudaEngine final : public Engine {
   Result<Bytes> read_tensor(uint32_t position) override;
 
  private:
-  // rows × cols of int8 in rows of `ld` bytes: a multiple of 64, zeros after the columns and in
-  // rows up to a multiple of 16, as tiles are hashed and products read.
-  struct Matrix {
-    int8_t* q = nullptr;
-    uint32_t rows = 0;
-    uint32_t cols = 0;
-    uint32_t ld = 0;
-    uint64_t bytes() const { return uint64_t{(rows + 15) / 16} * 16 * ld; }
-  };
-  // Codes of NaN and infinity fall from here as a step goes on.
-  static constexpr uint32_t kCodeFirst = 1 << 16;
-  static constexpr uint32_t kReportHead = 2;  // words of report_ before the roots: flag, loss
-
   struct Layer {
-    Matrix x, w, g1, g2;                               // committed; g1 not in layer 0
-    Matrix x_transposed, w_transposed, g2_transposed;  // w_transposed not in layer 0
+    DeviceMatrix x, w, g1, g2;                               // committed; g1 not in layer 0
+    DeviceMatrix x_transposed, w_transposed, g2_transposed;  // w_transposed not in layer 0
     float *sx = nullptr, *sw = nullptr, *b = nullptr, *s1 = nullptr, *s2 = nullptr;
     float *y = nullptr, *dy = nullptr;
   };
 
   CudaEngine(std::unique_ptr<DeviceSession> session, const Program& program)
-      : session_(std::move(session)), program_(program), layers_(program.layers()) {}
+      : session_(std::move(session)),
+        program_(program),
+        state_(*session_, program_),
+        report_(*session_),
+        layers_(program.layers()) {}
   void allocate();
-  Matrix allocate_matrix(uint32_t rows, uint32_t cols);
-  void prepare_hashing();
-  std::pair<const void*, uint64_t> tensor_memory(const TensorInfo& tensor) const;
+  TensorMemory tensor_memory(const TensorInfo& tensor) const;
 
   void queue_forward(StepKey key);
   void queue_loss();
   void queue_backward(StepKey key);
   void queue_gradient_operands(uint32_t l, StepKey key);
-  void queue_update(uint64_t offset, const float* gradient, uint64_t count, bool decays, float lr);
-  void queue_transpose(const Matrix& from, const Matrix& to);
-  void queue_hashing(const Digest& step_key);
+  void queue_update(uint64_t offset, const float* gradient, uint64_t count, bool decays,
+                    StepKey key);
   uint32_t code_for(std::string_view tensor, uint32_t layer);
 
   std::unique_ptr<DeviceSession> session_;
   Program program_;
+  DeviceState state_;
+  StepReport report_;
   std::vector<Layer> layers_;
-  float* state_ = nullptr;
   uint8_t* records_ = nullptr;
   uint32_t* labels_ = nullptr;
   float* nll_ = nullptr;
   float *dw_ = nullptr, *db_ = nullptr, *inv2_ = nullptr;  // of one layer at a time
   float* run_sums_ = nullptr;
   uint32_t* run_max_ = nullptr;
-
-  HashJob* jobs_ = nullptr;
-  uint32_t groups_max_ = 0;  // of one tensor
-  uint32_t* step_key_ = nullptr;
-  uint32_t *group_cvs_ = nullptr, *hash_scratch_ = nullptr;
-  uint32_t* report_ = nullptr;  // flag, loss, roots: all that comes back from a step
-
-  std::vector<std::pair<std::string_view, uint32_t>> troubles_;  // what each code of a step means
-  uint32_t steps_done_ = 0;
-  float power1_ = 1;
-  float power2_ = 1;
-  bool loaded_ = false;
   bool has_step_ = false;
 };
 
