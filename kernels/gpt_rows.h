@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/gpt_choices.h"
 #include "kernels/hd.h"
 #include "kernels/numerics.h"
-#include "kernels/program.h"
 
 namespace gemmine::kernels {
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/gpt_choices.h"
 #include "kernels/result.h"
 
 namespace gemmine::kernels {
@@ -19,16 +20,7 @@ inline constexpr uint32_t kRecordsMax = 0x7fffffff;
 inline constexpr uint32_t kStepsPerLeaseMax = 65536;
 inline constexpr uint32_t kSlotsMax = 4096;
 
-inline constexpr uint32_t kVocabularyMax = 16384;  // PROTOCOL 10.14, from here to kLossGroup
-inline constexpr uint32_t kModelWidthMax = 4096;
-inline constexpr uint32_t kHeadsMax = 64;
-inline constexpr uint32_t kBlocksMax = 64;
-inline constexpr uint32_t kContextMax = 8192;
-inline constexpr uint32_t kLossGroup = 256;  // logits; PROTOCOL 10.5
-
 enum class Architecture : uint16_t { mlp = 1, gpt = 2 };
-enum class Norm : uint8_t { rms = 1, layer = 2 };
-enum class Activation : uint8_t { gelu = 1, silu = 2 };
 enum class Optimiser : uint8_t { sgd = 1, adamw = 2 };
 
 // PROTOCOL 10.1, 10.2.

@@ -6,12 +6,12 @@
 
 #include <cstdint>
 
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/launch_gpt.h"
 
 namespace gemmine::kernels::cuda {
 
-// Goes up with any change of this file or of launch.h.
-inline constexpr uint32_t kDeviceAbi = 1;
+// Goes up with any change of this file, of launch.h or of launch_gpt.h.
+inline constexpr uint32_t kDeviceAbi = 2;
 inline constexpr uint32_t kArchitectureMin = 75;  // 10 · major + minor: the first with int8 mma
 
 enum class DeviceStatus : uint32_t {
@@ -69,13 +69,35 @@ constexpr Block block_of(Kernel kernel) {
     case Kernel::gemm_input_gradient:
     case Kernel::gemm_weight_gradient:
     case Kernel::gemm_int32:
+    case Kernel::gemm_residual:
       return {kGemmThreads, kGemmShared};
     case Kernel::gather_rows:
     case Kernel::quantise_rows:
     case Kernel::stochastic_rows:
     case Kernel::column_runs:
     case Kernel::column_finish:
+    case Kernel::embed_rows:
+    case Kernel::activation_rows:
+    case Kernel::norm_gradient_runs:
+    case Kernel::sum_runs:
+    case Kernel::quantise_heads:
+    case Kernel::head_gradient_rows:
+    case Kernel::loss_logits:
       return {kRowThreads, 0};
+    case Kernel::norm_rows:
+    case Kernel::norm_gradient_rows:
+      return {kNormRows * 32, 0};
+    case Kernel::quantise_columns:
+    case Kernel::head_gradient_columns:
+      return {kColumnParts * 32, 0};
+    case Kernel::attention_forward:
+    case Kernel::attention_by_query:
+    case Kernel::attention_by_key:
+      return {kHeadThreads, kHeadShared};
+    case Kernel::sum_pieces:
+      return {kSumPieces * 32, 0};
+    case Kernel::clip_factor:
+      return {32, 0};
     case Kernel::loss_rows:
       return {kLossRows * 32, 0};
     case Kernel::mean_loss:
@@ -90,6 +112,11 @@ constexpr Block block_of(Kernel kernel) {
     case Kernel::stochastic_columns:
     case Kernel::update_sgd:
     case Kernel::update_adamw:
+    case Kernel::activation_gradient:
+    case Kernel::round_head_gradients:
+    case Kernel::token_gradient:
+    case Kernel::position_gradient:
+    case Kernel::scale_gradient:
       break;
   }
   return {kFlatThreads, 0};

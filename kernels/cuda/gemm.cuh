@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/ptx.cuh"
+#include "kernels/numerics.h"
 
 namespace gemmine::kernels::cuda {
 
@@ -183,6 +184,31 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
     gemm_weight_gradient(const int8_t* g2_transposed, const int8_t* x_transposed, uint32_t m,
                          uint32_t n, uint32_t ld, float* dw, const float* s2) {
   gemm(g2_transposed, x_transposed, m, n, ld, ScaleRows{dw, s2, n});
+}
+
+// R_{s+1} = R_s + Y of PROTOCOL 10.4.
+struct AddToResidual {
+  const float* sx;
+  const float* sw;
+  const float* bias;
+  const float* before;
+  float* after;
+  uint32_t n;
+  uint32_t* flag;
+  uint32_t code;
+  __device__ __forceinline__ void operator()(uint32_t row, uint32_t col, int32_t sum) const {
+    const size_t at = size_t{row} * n + col;
+    const float y = static_cast<float>(sum) * (sx[row] * sw[col]) + bias[col];
+    const float value = before[at] + y;
+    after[at] = value;
+    if (magnitude(value) >= kNotFinite) atomicMax(flag, code);
+  }
+};
+__global__ void __launch_bounds__(kGemmThreads, 2)
+    gemm_residual(const int8_t* x, const int8_t* w, uint32_t m, uint32_t n, uint32_t ld,
+                  const float* sx, const float* sw, const float* bias, const float* before,
+                  float* after, uint32_t* flag, uint32_t code) {
+  gemm(x, w, m, n, ld, AddToResidual{sx, sw, bias, before, after, n, flag, code});
 }
 
 }  // namespace gemmine::kernels::cuda

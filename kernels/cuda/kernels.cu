@@ -1,5 +1,9 @@
 // Every kernel of the CUDA engine, as one translation unit: what nvcc and ptxas are asked about.
+#include "kernels/cuda/attention_gradient.cuh"
 #include "kernels/cuda/gemm.cuh"
+#include "kernels/cuda/gpt_heads.cuh"
+#include "kernels/cuda/gpt_loss.cuh"
+#include "kernels/cuda/gpt_rows.cuh"
 #include "kernels/cuda/gradients.cuh"
 #include "kernels/cuda/hash.cuh"
 #include "kernels/cuda/rows.cuh"

@@ -49,8 +49,31 @@ enum class Kernel : uint32_t {
   hash_groups,
   hash_roots,
   layout_probe,
+  // Of the gpt; launch_gpt.h.
+  embed_rows,
+  norm_rows,
+  activation_rows,
+  activation_gradient,
+  norm_gradient_rows,
+  norm_gradient_runs,
+  sum_runs,
+  gemm_residual,
+  quantise_heads,
+  quantise_columns,
+  head_gradient_rows,
+  head_gradient_columns,
+  round_head_gradients,
+  attention_forward,
+  attention_by_query,
+  attention_by_key,
+  loss_logits,
+  token_gradient,
+  position_gradient,
+  sum_pieces,
+  clip_factor,
+  scale_gradient,
 };
-inline constexpr uint32_t kKernels = 18;
+inline constexpr uint32_t kKernels = 40;
 
 // Every kernel that finds a NaN or an infinity raises *flag to `code`; 0 is none. Codes fall as the
 // step goes on, so what remains is the first trouble.

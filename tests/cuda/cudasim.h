@@ -157,6 +157,29 @@ T __shfl_down_sync(uint32_t mask, T value, unsigned down, int = 32,
   const unsigned lane = cudasim::current->lane;
   return cudasim::exchange(mask, value, lane + down < 32 ? lane + down : lane, where);
 }
+inline uint32_t __ballot_sync(uint32_t mask, int predicate,
+                              cudasim::Location where = cudasim::Location::current()) {
+  uint32_t out = 0;
+  cudasim::warp_collective(
+      mask, &predicate, &out,
+      [](uint32_t lanes, const void* const* i, void* const* o) CUDASIM_RAW {
+        uint32_t bits = 0;
+        for (unsigned l = 0; l < 32; ++l) {
+          if ((lanes >> l & 1) != 0 && *static_cast<const int*>(i[l]) != 0) bits |= 1U << l;
+        }
+        for (unsigned l = 0; l < 32; ++l) {
+          if ((lanes >> l & 1) != 0) *static_cast<uint32_t*>(o[l]) = bits;
+        }
+      },
+      where);
+  return out;
+}
+inline int __ffs(int bits) {
+  return __builtin_ffs(bits);
+}
+inline uint32_t atomicAdd(uint32_t* at, uint32_t value) {
+  return __atomic_fetch_add(at, value, __ATOMIC_RELAXED);
+}
 inline uint32_t atomicMax(uint32_t* at, uint32_t value) {
   uint32_t seen = __atomic_load_n(at, __ATOMIC_RELAXED);
   while (seen < value && !__atomic_compare_exchange_n(at, &seen, value, false, __ATOMIC_RELAXED,

@@ -66,7 +66,10 @@ DeviceStatus move(void*, void* to, const void* from, uint64_t bytes) {
 bool has_static_shared(Kernel kernel) {
   return kernel == Kernel::gather_rows || kernel == Kernel::quantise_rows ||
          kernel == Kernel::stochastic_rows || kernel == Kernel::transpose ||
-         kernel == Kernel::mean_loss || kernel == Kernel::hash_groups;
+         kernel == Kernel::mean_loss || kernel == Kernel::hash_groups ||
+         kernel == Kernel::activation_rows || kernel == Kernel::quantise_columns ||
+         kernel == Kernel::head_gradient_columns || kernel == Kernel::loss_logits ||
+         kernel == Kernel::token_gradient;
 }
 
 DeviceStatus launch(void*, const Launch* what) {
@@ -76,8 +79,12 @@ DeviceStatus launch(void*, const Launch* what) {
   ++device.schedule.seed;
   device.schedule.blocks_unordered = device.blocks_unordered && !has_static_shared(what->kernel);
   const KernelBody body = kernel_body(*what);
+  const cudasim::Plant planted = cudasim::plant;
+  if (what->kernel == device.planted_kernel && device.plant != cudasim::Plant::none)
+    cudasim::plant = device.plant;
   cudasim::launch({what->grid_x, what->grid_y, 1}, {what->block, 1, 1},
                   body.static_shared + what->shared_bytes, body.run, device.schedule);
+  cudasim::plant = planted;
   return DeviceStatus::ok;
 }
 const char* reason() {

@@ -16,7 +16,9 @@ struct EmulatedDevice {
   uint32_t devices = 1;
   uint64_t launches_left = ~uint64_t{0};  // then the device is lost
   bool driver = true;
-  bool blocks_unordered = false;  // for TSan, of kernels without static shared memory
+  kernels::cuda::Kernel planted_kernel = kernels::cuda::Kernel::layout_probe;
+  cudasim::Plant plant = cudasim::Plant::none;  // of that kernel alone
+  bool blocks_unordered = false;                // for TSan, of kernels without static shared memory
 
   uint64_t allocated = 0;  // bytes now
   uint64_t contexts = 0;   // open now

@@ -17,12 +17,46 @@ namespace gemmine::test {
 namespace {
 
 // In the order of kernels::cuda::Kernel.
-constexpr std::array<const char*, kernels::cuda::kKernels> kNames = {
-    "gather_rows",         "quantise_rows",        "transpose",     "gemm_forward",
-    "gemm_input_gradient", "gemm_weight_gradient", "gemm_int32",    "loss_rows",
-    "mean_loss",           "column_runs",          "column_finish", "stochastic_rows",
-    "stochastic_columns",  "update_sgd",           "update_adamw",  "hash_groups",
-    "hash_roots",          "layout_probe"};
+constexpr std::array<const char*, kernels::cuda::kKernels> kNames = {"gather_rows",
+                                                                     "quantise_rows",
+                                                                     "transpose",
+                                                                     "gemm_forward",
+                                                                     "gemm_input_gradient",
+                                                                     "gemm_weight_gradient",
+                                                                     "gemm_int32",
+                                                                     "loss_rows",
+                                                                     "mean_loss",
+                                                                     "column_runs",
+                                                                     "column_finish",
+                                                                     "stochastic_rows",
+                                                                     "stochastic_columns",
+                                                                     "update_sgd",
+                                                                     "update_adamw",
+                                                                     "hash_groups",
+                                                                     "hash_roots",
+                                                                     "layout_probe",
+                                                                     "embed_rows",
+                                                                     "norm_rows",
+                                                                     "activation_rows",
+                                                                     "activation_gradient",
+                                                                     "norm_gradient_rows",
+                                                                     "norm_gradient_runs",
+                                                                     "sum_runs",
+                                                                     "gemm_residual",
+                                                                     "quantise_heads",
+                                                                     "quantise_columns",
+                                                                     "head_gradient_rows",
+                                                                     "head_gradient_columns",
+                                                                     "round_head_gradients",
+                                                                     "attention_forward",
+                                                                     "attention_by_query",
+                                                                     "attention_by_key",
+                                                                     "loss_logits",
+                                                                     "token_gradient",
+                                                                     "position_gradient",
+                                                                     "sum_pieces",
+                                                                     "clip_factor",
+                                                                     "scale_gradient"};
 
 [[noreturn]] void refuse(const char* what, const char* why) {
   std::fprintf(stderr, "ptx: %s: %s\n", what, why);

@@ -144,6 +144,10 @@ class Writer:
         values = [self.value(kind, x) for x in ops[1:3]] + [self.value("u32", x) for x in ops[3:]]
         return self.put(ops[0], f"bfi<{kind}>({', '.join(values)})")
 
+    def op_bfind(self, parts, kind, ops):
+        if parts == ["bfind", "shiftamt", "u32"]:
+            return self.put(ops[0], f"bfind_shiftamt({self.value('u32', ops[1])})", kind)
+
     def op_dp4a(self, parts, kind, ops):
         values = ", ".join(self.value("u32", x) for x in ops[1:])
         return self.put(ops[0], f"dp4a<{parts[1]}, {parts[2]}>({values})")

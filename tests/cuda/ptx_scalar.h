@@ -242,6 +242,10 @@ template <class T>
 u32 clz(T a) {
   return static_cast<u32>(std::countl_zero(a));
 }
+// How far left the highest 1 would have to go to be on top; without one all bits.
+inline u32 bfind_shiftamt(u32 a) {
+  return a == 0 ? ~0U : static_cast<u32>(std::countl_zero(a));
+}
 template <class T>
 T brev(T a) {
   T out = 0;
