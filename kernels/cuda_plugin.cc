@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/engine_cuda.h"
+#include "kernels/cuda/engine_cuda_gpt.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -88,6 +89,8 @@ Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program&
     return cuda::device_error(status, name + ": " + api.value()->reason());
   if (const std::string refusal = refusal_of(info); !refusal.empty())
     return Error{Errc::unsupported, name + ": " + refusal};
+  if (program.is_gpt())
+    return cuda::CudaGptEngine::make(*api.value(), device, name, program, train_records);
   return cuda::CudaEngine::make(*api.value(), device, name, program, train_records);
 }
 

@@ -6,8 +6,6 @@
 namespace gemmine::kernels {
 namespace {
 
-constexpr std::string_view kKindNames[] = {"X", "sx", "W", "sw", "b", "G1", "s1", "G2", "s2"};
-
 bool same_bits(float a, float b) {
   return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
 }
@@ -58,8 +56,8 @@ Status CheckEngine::compare_results(const StepResult& believed, const StepResult
   for (size_t i = 0; i < believed.roots.size(); ++i) {
     const TensorInfo& tensor = program_.tensors()[i];
     if (believed.roots[i] != checked.roots[i])
-      return differ("the root of " + std::string(kKindNames[static_cast<size_t>(tensor.kind)]) +
-                    " of layer " + std::to_string(tensor.layer));
+      return differ("the root of " + std::string(tensor_name(tensor.kind)) + " of layer " +
+                    std::to_string(tensor.layer));
   }
   if (!same_bits(believed.loss, checked.loss)) return differ("the loss");
   return Ok{};

@@ -7,6 +7,7 @@
 #include "kernels/cuda_plugin.h"
 #include "kernels/self_test.h"
 #include "tests/support/toy.h"
+#include "tests/support/toy_gpt.h"
 
 namespace gemmine::test {
 namespace {
@@ -27,20 +28,14 @@ Bytes records_of(const Program& program) {
   return out;
 }
 
-Status check_steps(const std::string& device, std::vector<uint32_t> widths, uint32_t batch,
-                   Optimiser optimiser) {
-  kernels::Spec spec = toy_spec(optimiser);
-  spec.widths = std::move(widths);
-  spec.batch = batch;
-  const auto program = Program::make(spec);
-  if (!program) return program.error();
-  const Bytes records = records_of(program.value());
-  const auto engine = kernels::make_engine("check:" + device, program.value(), records, 1);
+Status check_steps(const std::string& device, const Program& program, const Bytes& records,
+                   uint32_t steps) {
+  const auto engine = kernels::make_engine("check:" + device, program, records, 1);
   if (!engine) return engine.error();
-  std::vector<float> state = program.value().initial_theta();
-  state.resize(program.value().state_floats(), 0.0F);
+  std::vector<float> state = program.initial_theta();
+  state.resize(program.state_floats(), 0.0F);
   if (Status loaded = engine.value()->load_state(state, 0); !loaded) return loaded;
-  for (uint32_t h = 0; h < spec.steps_per_lease; ++h) {
+  for (uint32_t h = 0; h < steps; ++h) {
     const Digest key = kernels::blake3({reinterpret_cast<const uint8_t*>(&h), sizeof h});
     const auto result = engine.value()->run_step({.step = h}, &key);
     if (!result) return result.error();
@@ -48,8 +43,39 @@ Status check_steps(const std::string& device, std::vector<uint32_t> widths, uint
   return Ok{};
 }
 
+Status check_mlp(const std::string& device, std::vector<uint32_t> widths, uint32_t batch,
+                 Optimiser optimiser) {
+  kernels::Spec spec = toy_spec(optimiser);
+  spec.widths = std::move(widths);
+  spec.batch = batch;
+  const auto program = Program::make(spec);
+  if (!program) return program.error();
+  return check_steps(device, program.value(), records_of(program.value()), spec.steps_per_lease);
+}
+
+// The toys, and one whose sides are beyond what the emulation can go through.
+Status check_gpts(const std::string& device) {
+  kernels::Spec large = testing::toy_gpt();
+  large.gpt = {.vocabulary = 5000,
+               .width = 256,
+               .heads = 2,
+               .hidden = 1024,
+               .blocks = 2,
+               .context = 320,
+               .token_bytes = 2};
+  large.batch = 4;
+  for (const kernels::Spec& spec : {testing::toy_gpt(), testing::toy_gpt_tied(), large}) {
+    const auto program = Program::make(spec);
+    if (!program) return program.error();
+    if (Status status = check_steps(device, program.value(), testing::toy_tokens(spec), 3); !status)
+      return status;
+  }
+  return Ok{};
+}
+
 Status check_device(const std::string& device) {
   if (Status golden = kernels::self_test(device); !golden) return golden;
+  if (Status gpts = check_gpts(device); !gpts) return gpts;
   for (const Optimiser optimiser : {Optimiser::sgd, Optimiser::adamw}) {
     for (const auto& [widths, batch] :
          std::vector<std::pair<std::vector<uint32_t>, uint32_t>>{{{70, 2}, 33},
@@ -57,7 +83,7 @@ Status check_device(const std::string& device) {
                                                                  {{65, 129, 31, 3}, 31},
                                                                  {{784, 512, 256}, 300},
                                                                  {{17, 40, 10}, 8200}}) {
-      if (Status status = check_steps(device, widths, batch, optimiser); !status) return status;
+      if (Status status = check_mlp(device, widths, batch, optimiser); !status) return status;
     }
   }
   return Ok{};

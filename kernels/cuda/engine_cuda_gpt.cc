@@ -1,0 +1,252 @@
+// Memory, state and the order of a step; engine_cuda_gpt_forward.cc and _backward.cc queue its
+// parts.
+#include "kernels/cuda/engine_cuda_gpt.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/longsum_levels.h"
+#include "kernels/numerics.h"
+#include "kernels/protocol_floats.h"
+
+namespace gemmine::kernels::cuda {
+
+Result<std::unique_ptr<Engine>> CudaGptEngine::make(const DeviceApi& api, uint32_t device,
+                                                    std::string name, const Program& program,
+                                                    ByteView tokens) {
+  auto session = DeviceSession::open(api, device, std::move(name));
+  if (!session) return session.error();
+  if (Status status = probe_layout(*session.value()); !status) return status.error();
+  std::unique_ptr<CudaGptEngine> engine(new CudaGptEngine(std::move(session.value()), program));
+  engine->allocate();
+  engine->tokens_ = engine->session_->allocate<uint8_t>(tokens.size());
+  engine->session_->upload(engine->tokens_, tokens.data(), tokens.size());
+  std::vector<TensorMemory> memory;
+  for (const TensorInfo& tensor : program.tensors())
+    memory.push_back(engine->tensor_memory(tensor));
+  engine->report_.prepare(program.tensors(), memory);
+  if (Status status = engine->session_->status(); !status) return status.error();
+  return std::unique_ptr<Engine>(std::move(engine));
+}
+
+void CudaGptEngine::allocate() {
+  const uint64_t activations = uint64_t{program_.rows()} * gpt_.width;
+  const auto floats = [&](uint64_t count) { return session_->allocate<float>(count); };
+  state_.allocate();
+  linears_.resize(program_.linears().size());
+  for (uint32_t i = 0; i < linears_.size(); ++i)
+    allocate_linear(i);
+  for (uint32_t i = 0; i <= gpt_.last_norm(); ++i)
+    norms_.push_back({.gain = floats(gpt_.width),
+                      .shift = gpt_.norm == Norm::layer ? floats(gpt_.width) : nullptr,
+                      .mean = floats(program_.rows()),
+                      .rate = floats(program_.rows()),
+                      .d_value = floats(activations)});
+  for (uint32_t i = 0; i < gpt_.blocks; ++i)
+    allocate_block();
+  for (uint32_t i = 0; i <= 2 * gpt_.blocks; ++i)
+    residuals_.push_back(floats(activations));
+  for (uint32_t i = 0; i <= gpt_.blocks; ++i)
+    d_residuals_.push_back(floats(activations));
+  loss_max_ = floats(uint64_t{program_.rows()} * gpt_.loss_groups());
+  loss_sum_ = floats(uint64_t{program_.rows()} * gpt_.loss_groups());
+  allocate_scratch();
+  prepare_clip();
+}
+
+void CudaGptEngine::allocate_linear(uint32_t index) {
+  const LinearInfo& shape = program_.linears()[index];
+  const uint32_t rows = program_.rows();
+  Linear& linear = linears_[index];
+  linear.x = allocate_matrix(*session_, rows, shape.inputs);
+  linear.w = allocate_matrix(*session_, shape.outputs, shape.inputs);
+  linear.g1 = allocate_matrix(*session_, rows, shape.outputs);
+  linear.g2 = allocate_matrix(*session_, rows, shape.outputs);
+  for (float** per_row : {&linear.sx, &linear.s1})
+    *per_row = session_->allocate<float>(rows);
+  for (float** per_output : {&linear.sw, &linear.s2, &linear.b})
+    *per_output = session_->allocate<float>(shape.outputs);
+  if (shape.has_bias) return;
+  // Adding −0 changes no bit of any float.
+  const std::vector<float> nothing(shape.outputs, -0.0F);
+  session_->upload(linear.b, nothing.data(), nothing.size() * sizeof(float));
+}
+
+void CudaGptEngine::allocate_block() {
+  const uint32_t rows = program_.rows();
+  Block& block = blocks_.emplace_back();
+  for (DeviceMatrix* matrix : {&block.q, &block.k, &block.v, &block.ho, &block.go})
+    *matrix = allocate_matrix(*session_, rows, gpt_.width);
+  for (float** per_head :
+       {&block.sq, &block.sk, &block.sh, &block.row_max, &block.row_sum, &block.delta})
+    *per_head = session_->allocate<float>(uint64_t{rows} * gpt_.heads);
+  for (float** per_column : {&block.sv, &block.sg})
+    *per_column = session_->allocate<float>(uint64_t{program_.spec().batch} * gpt_.width);
+  block.mixed = session_->allocate<float>(uint64_t{rows} * gpt_.width);
+  block.up = session_->allocate<float>(uint64_t{rows} * gpt_.hidden);
+}
+
+void CudaGptEngine::allocate_scratch() {
+  const uint32_t rows = program_.rows();
+  const uint64_t activations = uint64_t{rows} * gpt_.width;
+  uint32_t outputs_max = 0;
+  uint64_t x_max = 0;
+  uint64_t w_max = 0;
+  uint64_t g2_max = 0;
+  for (const LinearInfo& shape : program_.linears()) {
+    outputs_max = std::max(outputs_max, shape.outputs);
+    x_max = std::max(x_max, matrix_of(nullptr, shape.inputs, rows).bytes());
+    w_max = std::max(w_max, matrix_of(nullptr, shape.inputs, shape.outputs).bytes());
+    g2_max = std::max(g2_max, matrix_of(nullptr, shape.outputs, rows).bytes());
+  }
+  x_transposed_ = session_->allocate<int8_t>(x_max);
+  w_transposed_ = session_->allocate<int8_t>(w_max);
+  g2_transposed_ = session_->allocate<int8_t>(g2_max);
+  for (int8_t** transposed : {&q_transposed_, &k_transposed_, &v_transposed_, &go_transposed_})
+    *transposed = session_->allocate<int8_t>(matrix_of(nullptr, gpt_.width, rows).bytes());
+  inputs_ = session_->allocate<uint32_t>(rows);
+  targets_ = session_->allocate<uint32_t>(rows);
+  nll_ = session_->allocate<float>(rows);
+  logits_ = session_->allocate<float>(uint64_t{rows} * gpt_.vocabulary);
+  wide_ = session_->allocate<float>(uint64_t{rows} * std::max(3 * gpt_.width, gpt_.hidden));
+  middle_ = session_->allocate<float>(activations);
+  d_mixed_ = session_->allocate<float>(activations);
+  gradient_ = session_->allocate<float>(program_.parameters());
+  inv2_ = session_->allocate<float>(outputs_max);
+  inv_h_ = session_->allocate<float>(uint64_t{rows} * gpt_.heads);
+  inv_g_ = session_->allocate<float>(uint64_t{program_.spec().batch} * gpt_.width);
+  const uint64_t runs = pieces(rows, static_cast<uint32_t>(kColumnSumRun));
+  run_sums_ = session_->allocate<float>(runs * outputs_max);
+  run_max_ = session_->allocate<uint32_t>(runs * outputs_max);
+  run_shifts_ = session_->allocate<float>(runs * gpt_.width);
+  unused_sums_ = session_->allocate<float>(gpt_.vocabulary);
+}
+
+void CudaGptEngine::prepare_clip() {
+  if (!(program_.spec().clip > 0)) return;
+  std::vector<SumPiece> vectors;
+  for (const ParameterInfo& parameter : program_.parameter_list())
+    vectors.push_back({parameter.offset, static_cast<uint32_t>(parameter.count())});
+  for (const std::vector<SumPiece>& of_level : longsum_levels(std::move(vectors))) {
+    SumLevel level;
+    level.count = static_cast<uint32_t>(of_level.size());
+    level.pieces = session_->allocate<SumPiece>(level.count);
+    level.sums = session_->allocate<float>(level.count);
+    session_->upload(level.pieces, of_level.data(), of_level.size() * sizeof(SumPiece));
+    clip_levels_.push_back(level);
+  }
+  clip_factor_ = session_->allocate<float>(1);
+}
+
+TensorMemory CudaGptEngine::linear_memory(const Linear& linear, TensorKind kind) const {
+  switch (kind) {
+    case TensorKind::x:
+      return linear.x.q;
+    case TensorKind::sx:
+      return linear.sx;
+    case TensorKind::w:
+      return linear.w.q;
+    case TensorKind::sw:
+      return linear.sw;
+    case TensorKind::b:
+      return linear.b;
+    case TensorKind::g1:
+      return linear.g1.q;
+    case TensorKind::s1:
+      return linear.s1;
+    case TensorKind::g2:
+      return linear.g2.q;
+    default:
+      break;
+  }
+  GEMMINE_CHECK(kind == TensorKind::s2);
+  return linear.s2;
+}
+
+TensorMemory CudaGptEngine::block_memory(const Block& block, TensorKind kind) const {
+  switch (kind) {
+    case TensorKind::q:
+      return block.q.q;
+    case TensorKind::sq:
+      return block.sq;
+    case TensorKind::k:
+      return block.k.q;
+    case TensorKind::sk:
+      return block.sk;
+    case TensorKind::v:
+      return block.v.q;
+    case TensorKind::sv:
+      return block.sv;
+    case TensorKind::row_max:
+      return block.row_max;
+    case TensorKind::row_sum:
+      return block.row_sum;
+    case TensorKind::delta_dot:
+      return block.delta;
+    case TensorKind::ho:
+      return block.ho.q;
+    case TensorKind::sh:
+      return block.sh;
+    case TensorKind::go:
+      return block.go.q;
+    default:
+      break;
+  }
+  GEMMINE_CHECK(kind == TensorKind::sg);
+  return block.sg;
+}
+
+TensorMemory CudaGptEngine::tensor_memory(const TensorInfo& tensor) const {
+  switch (tensor.kind) {
+    case TensorKind::residual:
+      return residuals_[tensor.layer];
+    case TensorKind::d_residual:
+      return d_residuals_[tensor.layer];
+    case TensorKind::gain:
+      return norms_[tensor.layer].gain;
+    case TensorKind::shift:
+      return norms_[tensor.layer].shift;
+    case TensorKind::d_norm:
+      return norms_[tensor.layer].d_value;
+    case TensorKind::loss_max:
+      return loss_max_;
+    case TensorKind::loss_sum:
+      return loss_sum_;
+    default:
+      break;
+  }
+  return tensor.kind <= TensorKind::s2 ? linear_memory(linears_[tensor.layer], tensor.kind)
+                                       : block_memory(blocks_[tensor.layer], tensor.kind);
+}
+
+Status CudaGptEngine::load_state(std::span<const float> state, uint32_t steps_done) {
+  const ProtocolFloats floats;
+  return state_.load(state, steps_done);
+}
+
+Result<StepResult> CudaGptEngine::run_step(StepKey key, const Digest* step_key) {
+  const ProtocolFloats floats;
+  if (Status status = state_.begin_step(key); !status) return status.error();
+  has_step_ = false;
+  report_.begin();
+  queue_forward(key);
+  queue_loss();
+  queue_backward(key);
+  queue_optimiser(key);
+  if (step_key != nullptr) report_.queue_roots(*step_key);
+  auto result = report_.finish();
+  if (!result) return result;
+  state_.finish_step();
+  has_step_ = true;
+  return result;
+}
+
+Status CudaGptEngine::read_state(std::span<float> state) {
+  return state_.read(state);
+}
+
+Result<Bytes> CudaGptEngine::read_tensor(uint32_t position) {
+  if (!has_step_) return Error{Errc::invalid_argument, "no such tensor, or no step yet"};
+  return report_.read_tensor(position);
+}
+
+}  // namespace gemmine::kernels::cuda
