@@ -62,6 +62,8 @@ DeviceStatus move(void*, void* to, const void* from, uint64_t bytes) {
   std::memcpy(to, from, bytes);
   return DeviceStatus::ok;
 }
+// Unordered blocks share no threads, which ThreadSanitizer is slow to make; it has 8128 at most.
+constexpr uint64_t kUnorderedThreadsMax = 600;
 // Static shared memory is one variable for all blocks here, which would look like their race.
 bool has_static_shared(Kernel kernel) {
   return kernel == Kernel::gather_rows || kernel == Kernel::quantise_rows ||
@@ -77,7 +79,9 @@ DeviceStatus launch(void*, const Launch* what) {
   --device.launches_left;
   ++device.launches;
   ++device.schedule.seed;
-  device.schedule.blocks_unordered = device.blocks_unordered && !has_static_shared(what->kernel);
+  const uint64_t threads = uint64_t{what->grid_x} * what->grid_y * what->block;
+  device.schedule.blocks_unordered = device.blocks_unordered && threads <= kUnorderedThreadsMax &&
+                                     !has_static_shared(what->kernel);
   const KernelBody body = kernel_body(*what);
   const cudasim::Plant planted = cudasim::plant;
   if (what->kernel == device.planted_kernel && device.plant != cudasim::Plant::none)

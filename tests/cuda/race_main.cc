@@ -63,7 +63,10 @@ int run(std::string_view scenario) {
     cudasim::plant = cudasim::Plant::no_barrier;
     right = run_mlp_step();
   }
-  if (scenario == "gpt_step") right = run_gpt_step();
+  if (scenario == "gpt_step") {
+    emulated_device().blocks_unordered = true;
+    right = run_gpt_step();
+  }
   if (scenario == "gpt_missing_barrier") {
     emulated_device().planted_kernel = kernels::cuda::Kernel::attention_by_key;
     emulated_device().plant = cudasim::Plant::no_barrier;
