@@ -29,6 +29,13 @@ int main(int argc, char** argv) {
   train_command->add_flag("--json", train.json, "the result as JSON on stdout");
   gemmine::miner::add_device_options(*train_command, train.device);
 
+  gemmine::miner::DataOptions data;
+  auto* data_command = app.add_subcommand(
+      "data", "read a job's data, say what is there, and write it as plain files");
+  data_command->add_option("job", data.job, "job file (TOML)")->required();
+  data_command->add_option("--out", data.out,
+                           "folder for train.bin and validation.bin or test.bin");
+
   gemmine::miner::DevicesOptions devices;
   auto* devices_command = app.add_subcommand("devices", "list and self-test what can compute here");
   devices_command->add_flag("--json", devices.json, "as JSON");
@@ -48,6 +55,7 @@ int main(int argc, char** argv) {
   }
   if (mine_command->parsed()) return gemmine::miner::mine(mine);
   if (train_command->parsed()) return gemmine::miner::train(train);
+  if (data_command->parsed()) return gemmine::miner::data(data);
   if (bench_command->parsed()) return gemmine::miner::bench(bench);
   return gemmine::miner::devices(devices);
 }

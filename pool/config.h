@@ -1,4 +1,4 @@
-// The pool's configuration file and the job files, as values (configs/pool.toml, configs/jobs/).
+// The pool's configuration file as a value (configs/pool.toml).
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,6 @@
 #include "kernels/bytes.h"
 #include "kernels/result.h"
 #include "pool/toml.h"
-#include "verifier/job.h"
 
 namespace gemmine::pool {
 
@@ -35,20 +34,5 @@ Result<PoolConfig> parse_pool_config(Toml toml);
 
 // "host:port" or "[v6]:port" of an address to listen on. Errors: invalid_argument.
 Status parse_listen(std::string_view text, std::string& host, uint16_t& port);
-
-// Where the records of a job come from: IDX files, as the MNIST family is published.
-struct DataSource {
-  std::string images;
-  std::string labels;
-};
-
-// A job file: everything of PROTOCOL 6.1 but what follows from the data (addresses, counts).
-struct JobFile {
-  std::string path;
-  verifier::Job job;  // train_address, test_address, spec.records and test_records still empty
-  DataSource train;
-  DataSource test;
-};
-Result<JobFile> parse_job_file(Toml toml);
 
 }  // namespace gemmine::pool

@@ -1,60 +1,19 @@
 #include "pool/dataset.h"
 
 #include <algorithm>
-#include <memory>
-#include <zlib.h>
 
 #include "kernels/blake3.h"
 #include "kernels/program.h"
-#include "pool/files.h"
+#include "pool/stream.h"
+#include "pool/tokens.h"
 
 namespace gemmine::pool {
 namespace {
 
 constexpr uint8_t kUnsignedBytes = 0x08;
-constexpr size_t kUnpackStep = 1 << 20;
-
-struct InflateEnd {
-  void operator()(z_stream* stream) const { inflateEnd(stream); }
-};
 
 uint32_t big_endian(ByteView four) {
   return uint32_t{four[0]} << 24 | uint32_t{four[1]} << 16 | uint32_t{four[2]} << 8 | four[3];
-}
-
-Result<Bytes> gunzip(ByteView packed, const std::string& path, uint64_t bytes_max) {
-  z_stream stream{};
-  if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
-    return Error{Errc::out_of_memory, path + ": zlib cannot start"};
-  const std::unique_ptr<z_stream, InflateEnd> guard(&stream);
-  Bytes out;
-  int code = Z_OK;
-  while (code != Z_STREAM_END) {
-    if (stream.avail_in == 0 && !packed.empty()) {
-      // zlib counts in unsigned int: feed pieces.
-      const size_t piece = std::min<size_t>(packed.size(), size_t{1} << 30);
-      stream.next_in = const_cast<Bytef*>(packed.data());
-      stream.avail_in = static_cast<uInt>(piece);
-      packed = packed.subspan(piece);
-    }
-    const size_t at = out.size();
-    if (at > bytes_max)
-      return Error{Errc::invalid,
-                   path + ": more than " + std::to_string(bytes_max) + " bytes unpacked"};
-    out.resize(at + kUnpackStep);
-    stream.next_out = out.data() + at;
-    stream.avail_out = kUnpackStep;
-    code = inflate(&stream, Z_NO_FLUSH);
-    out.resize(at + kUnpackStep - stream.avail_out);
-    if (code == Z_BUF_ERROR ||
-        (code == Z_OK && stream.avail_in == 0 && packed.empty() && stream.avail_out != 0))
-      return Error{Errc::malformed, path + ": the gzip file is cut short"};
-    if (code != Z_OK && code != Z_STREAM_END)
-      return Error{Errc::malformed, path + ": damaged gzip file"};
-  }
-  if (stream.avail_in != 0 || !packed.empty())
-    return Error{Errc::malformed, path + ": trailing bytes after the gzip data"};
-  return out;
 }
 
 Result<Bytes> read_idx_file(const std::string& path, Bytes& storage, Idx& idx) {
@@ -68,14 +27,6 @@ Result<Bytes> read_idx_file(const std::string& path, Bytes& storage, Idx& idx) {
 }
 
 }  // namespace
-
-Result<Bytes> read_maybe_gzip(const std::string& path, uint64_t bytes_max) {
-  auto bytes = read_file(path, std::min(bytes_max, kIdxFileBytesMax));
-  if (!bytes) return bytes;
-  const Bytes& raw = bytes.value();
-  if (raw.size() < 2 || raw[0] != 0x1f || raw[1] != 0x8b) return bytes;
-  return gunzip(raw, path, bytes_max);
-}
 
 Result<Idx> parse_idx(ByteView bytes, const std::string& name, uint64_t bytes_max) {
   if (bytes.size() < 4 || bytes[0] != 0 || bytes[1] != 0)
@@ -144,20 +95,41 @@ Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32
   return out;
 }
 
+Result<LoadedData> load_data(const JobFile& file) {
+  LoadedData out;
+  const kernels::Spec& spec = file.job.spec;
+  if (spec.architecture == kernels::Architecture::gpt) {
+    auto tokens = load_tokens(file.data, spec.gpt);
+    if (!tokens) return tokens.error();
+    out.train = std::move(tokens.value().train);
+    out.test = std::move(tokens.value().held_out);
+    out.train_records = static_cast<uint32_t>(out.train.size() / spec.gpt.token_bytes);
+    out.test_records = static_cast<uint32_t>(out.test.size() / spec.gpt.token_bytes);
+    return out;
+  }
+  const auto source = [](const std::vector<std::string>& files) {
+    return DataSource{files[0], files[1]};
+  };
+  auto train = load_dataset(source(file.data.train), spec.widths.front(), spec.widths.back());
+  if (!train) return train.error();
+  auto test = load_dataset(source(file.data.held_out), spec.widths.front(), spec.widths.back());
+  if (!test) return test.error();
+  out.train = std::move(train.value().records);
+  out.train_records = train.value().count;
+  out.test = std::move(test.value().records);
+  out.test_records = test.value().count;
+  return out;
+}
+
 Result<LoadedJob> load_job(const JobFile& file) {
   LoadedJob out;
   out.job = file.job;
-  const std::vector<uint32_t>& widths = out.job.spec.widths;
-  if (widths.size() < 2)
-    return Error{Errc::invalid, file.path + ": model.widths needs at least two numbers"};
-  auto train = load_dataset(file.train, widths.front(), widths.back());
-  if (!train) return train.error();
-  auto test = load_dataset(file.test, widths.front(), widths.back());
-  if (!test) return test.error();
-  out.job.spec.records = train.value().count;
-  out.job.test_records = test.value().count;
-  out.train_records = std::move(train.value().records);
-  out.test_records = std::move(test.value().records);
+  auto data = load_data(file);
+  if (!data) return data.error();
+  out.job.spec.records = data.value().train_records;
+  out.job.test_records = data.value().test_records;
+  out.train_records = std::move(data.value().train);
+  out.test_records = std::move(data.value().test);
   out.job.train_address = kernels::blake3(out.train_records);
   out.job.test_address = kernels::blake3(out.test_records);
   const auto program = kernels::Program::make(out.job.spec);

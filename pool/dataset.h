@@ -1,20 +1,15 @@
-// Data sets as the records of PROTOCOL 3.2: read from IDX files, named by their content.
+// Data sets as the records of PROTOCOL 3.2 or 10.2: read from files, named by their content.
 #pragma once
 
 #include <string>
 
 #include "kernels/bytes.h"
 #include "kernels/result.h"
-#include "pool/config.h"
+#include "pool/job_file.h"
 
 namespace gemmine::pool {
 
 inline constexpr uint64_t kDatasetBytesMax = uint64_t{8} << 30;
-inline constexpr uint64_t kIdxFileBytesMax = uint64_t{4} << 30;  // packed
-
-// A file's bytes, unpacked when they are gzip. Errors: io; malformed (damaged or cut gzip);
-// invalid (more than bytes_max once unpacked).
-Result<Bytes> read_maybe_gzip(const std::string& path, uint64_t bytes_max);
 
 // Magic 00 00 08 dd, dd big-endian u32 dimensions, then the product of them bytes.
 struct Idx {
@@ -25,6 +20,10 @@ struct Idx {
 // invalid (a product over bytes_max; nothing is allocated for it).
 Result<Idx> parse_idx(ByteView bytes, const std::string& name, uint64_t bytes_max);
 
+struct DataSource {
+  std::string images;
+  std::string labels;
+};
 struct Dataset {
   Bytes records;  // count × (features + 1)
   uint32_t count = 0;
@@ -34,6 +33,16 @@ struct Dataset {
 // have `features` values each, or a label is not below `classes`.
 Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32_t classes);
 
+// What a job trains on and is evaluated on. Of a gpt a record is a token.
+struct LoadedData {
+  Bytes train;
+  uint32_t train_records = 0;
+  Bytes test;
+  uint32_t test_records = 0;
+};
+// Errors: those of load_dataset and load_tokens.
+Result<LoadedData> load_data(const JobFile& file);
+
 // A job whose data was read: the job's canonical bytes and what is behind its addresses.
 struct LoadedJob {
   verifier::Job job;
@@ -42,7 +51,7 @@ struct LoadedJob {
   Bytes train_records;
   Bytes test_records;
 };
-// Errors: those of load_dataset and Program::make.
+// Errors: those of load_data and Program::make.
 Result<LoadedJob> load_job(const JobFile& file);
 
 }  // namespace gemmine::pool

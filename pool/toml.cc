@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 
 #include "pool/files.h"
@@ -37,6 +38,9 @@ struct TomlFlatten {
     if (const auto* integer = node.as_integer()) {
       made.type = Toml::Type::integer;
       made.integer = integer->get();
+    } else if (const auto* boolean = node.as_boolean()) {
+      made.type = Toml::Type::boolean;
+      made.integer = boolean->get() ? 1 : 0;
     } else if (node.is_floating_point()) {
       made.type = Toml::Type::decimal;
     } else if (const auto* text = node.as_string()) {
@@ -191,6 +195,29 @@ std::string Toml::text(const std::string& key, size_t bytes_max,
   return {};
 }
 
+bool Toml::boolean(const std::string& key, std::optional<bool> fallback) {
+  const Value* value = take(key, !fallback);
+  if (value == nullptr) return fallback.value_or(false);
+  if (value->type != Type::boolean) fail(key, "is neither true nor false", "", "without quotes");
+  return value->integer != 0;
+}
+
+size_t Toml::choice(const std::string& key, std::span<const std::string_view> words,
+                    std::optional<size_t> fallback) {
+  const Value* value = take(key, !fallback);
+  if (value == nullptr) return fallback.value_or(0);
+  std::string expected;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (value->type == Type::text && value->text == words[i]) return i;
+    const char* const comma = i + 1 == words.size() ? " or " : ", ";
+    expected.append(i == 0 ? "" : comma).append("\"").append(words[i]).append("\"");
+  }
+  const std::string what =
+      value->type == Type::text ? "'" + value->text + "' is unknown" : "is not a text";
+  fail(key, what, expected);
+  return 0;
+}
+
 std::vector<uint64_t> Toml::integers(const std::string& key, Range range, size_t count_max) {
   const std::string expected = "a list of 1 to " + std::to_string(count_max) +
                                " whole numbers from " + std::to_string(range.min) + " to " +
@@ -219,6 +246,7 @@ std::vector<std::string> Toml::texts(const std::string& key, size_t count_max) {
   std::vector<std::string> out;
   const Value* value = take(key, false);
   if (value == nullptr) return out;
+  if (value->type == Type::text) return {value->text};
   const bool good =
       value->type == Type::array && value->items.size() <= count_max &&
       std::ranges::all_of(value->items, [](const Value& item) { return item.type == Type::text; });
@@ -229,6 +257,11 @@ std::vector<std::string> Toml::texts(const std::string& key, size_t count_max) {
   for (const Value& item : value->items)
     out.push_back(item.text);
   return out;
+}
+
+std::string Toml::beside(const std::string& path) const {
+  if (path.empty() || path.front() == '/') return path;
+  return (std::filesystem::path(path_).parent_path() / path).lexically_normal().string();
 }
 
 Status Toml::finish() {

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,24 +38,31 @@ class Toml {
   float decimal(const std::string& key, std::optional<float> fallback = {});
   std::string text(const std::string& key, size_t bytes_max,
                    const std::optional<std::string>& fallback = {});
+  bool boolean(const std::string& key, std::optional<bool> fallback = {});
+  // One of `words`; `words` must not be empty. Returns its index.
+  size_t choice(const std::string& key, std::span<const std::string_view> words,
+                std::optional<size_t> fallback = {});
   std::vector<uint64_t> integers(const std::string& key, Range range, size_t count_max);
-  // No key: an empty list.
+  // No key: an empty list. A text alone is a list of one.
   std::vector<std::string> texts(const std::string& key, size_t count_max);
 
   // An error at this key's place; later checks of a caller use it too.
+  bool has(const std::string& key) const { return values_.contains(key); }
   void fail(const std::string& key, const std::string& what, const std::string& expected,
             const std::string& hint = {});
   // The first error, or the first key nobody asked for.
   Status finish();
 
   const std::string& path() const { return path_; }
+  // Paths in a file are relative to the file, so that a configuration can be moved as a whole.
+  std::string beside(const std::string& path) const;
 
  private:
-  enum class Type { integer, decimal, text, array, other };
+  enum class Type { integer, decimal, text, boolean, array, other };
   struct Value {
     Type type = Type::other;
-    int64_t integer = 0;
-    std::string text;  // a string's content, else the source text
+    int64_t integer = 0;  // of a boolean 0 or 1
+    std::string text;     // a string's content, else the source text
     std::vector<Value> items;
     uint32_t line = 0;
     uint32_t column = 0;

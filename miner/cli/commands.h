@@ -51,6 +51,12 @@ struct TrainOptions {
 };
 int train(const TrainOptions& options);
 
+struct DataOptions {
+  std::string job;
+  std::string out;  // folder; empty: only say what is there
+};
+int data(const DataOptions& options);
+
 struct DevicesOptions {
   bool json = false;
 };

@@ -4,7 +4,6 @@
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
-#include "pool/config.h"
 #include "pool/dataset.h"
 #include "pool/server/status.h"
 

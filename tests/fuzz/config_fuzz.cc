@@ -5,6 +5,7 @@
 
 #include "kernels/check.h"
 #include "pool/config.h"
+#include "pool/job_file.h"
 
 namespace gp = gemmine::pool;
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "pool/job_file.h"
+
 namespace gemmine::pool {
 namespace {
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/files.h"
+#include "pool/stream.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

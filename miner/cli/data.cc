@@ -1,0 +1,47 @@
+// `gemmine data`: what a job file makes of its data, as plain files.
+#include <cstdio>
+#include <filesystem>
+
+#include "miner/cli/commands.h"
+#include "pool/dataset.h"
+#include "pool/files.h"
+
+namespace gemmine::miner {
+
+namespace {
+
+int fail(int code, const std::string& text) {
+  std::fprintf(stderr, "gemmine data: %s\n", text.c_str());
+  return code;
+}
+
+}  // namespace
+
+int data(const DataOptions& options) {
+  auto toml = pool::Toml::load(options.job);
+  if (!toml) return fail(3, toml.error().detail);
+  const auto file = pool::parse_job_file(std::move(toml.value()));
+  if (!file) return fail(3, file.error().detail);
+  const auto loaded = pool::load_data(file.value());
+  if (!loaded) return fail(3, loaded.error().detail);
+  const pool::LoadedData& data = loaded.value();
+  const kernels::Spec& spec = file.value().job.spec;
+  const bool gpt = spec.architecture == kernels::Architecture::gpt;
+  const std::string unit = gpt ? std::to_string(spec.gpt.token_bytes) + "-byte tokens" : "records";
+  std::printf("train       %u %s\n%s  %u %s\n", data.train_records, unit.c_str(),
+              gpt ? "validation" : "test      ", data.test_records, unit.c_str());
+  if (options.out.empty()) return 0;
+  const std::filesystem::path folder(options.out);
+  std::error_code ignored;  // writing says why
+  std::filesystem::create_directories(folder, ignored);
+  for (const auto& [name, bytes] : {std::pair{"train.bin", &data.train},
+                                    std::pair{gpt ? "validation.bin" : "test.bin", &data.test}}) {
+    const std::string path = folder / name;
+    if (auto written = pool::write_durable(path, *bytes); !written)
+      return fail(1, written.error().detail);
+    std::printf("wrote       %s\n", path.c_str());
+  }
+  return 0;
+}
+
+}  // namespace gemmine::miner

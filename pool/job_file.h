@@ -1,0 +1,37 @@
+// A job file as a value (configs/jobs/): what is trained, on which data, and how it is paid.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/result.h"
+#include "pool/toml.h"
+#include "verifier/job.h"
+
+namespace gemmine::pool {
+
+inline constexpr size_t kDataFilesMax = 1024;  // as written; a pattern may stand for more
+
+// The first is a table of features and labels for an MLP, the others tokens for a gpt.
+enum class DataKind : uint8_t { idx, text, rdb };
+
+// Where the records of a job come from. Held out is what the job calls test data.
+struct DataFiles {
+  DataKind kind = DataKind::idx;
+  // idx: images, labels. text: files or patterns. rdb: objects.
+  std::vector<std::string> train;
+  std::vector<std::string> held_out;  // empty: the end of every file of `train`
+  float held_out_fraction = 0;        // of each
+  std::string database;               // rdb: its files without .rdx and .rdb
+};
+
+// Everything of PROTOCOL 6.1 or 10.12 but what follows from the data (addresses, counts).
+struct JobFile {
+  std::string path;
+  verifier::Job job;  // train_address, test_address, spec.records and test_records still empty
+  DataFiles data;
+};
+// Errors: invalid_argument with the place of the first mistake; also shapes that no Program has.
+Result<JobFile> parse_job_file(Toml toml);
+
+}  // namespace gemmine::pool

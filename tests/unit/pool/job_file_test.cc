@@ -1,0 +1,128 @@
+#include "pool/job_file.h"
+
+#include <gtest/gtest.h>
+
+#include "pool/files.h"
+
+namespace gemmine::pool {
+namespace {
+
+std::string example(const std::string& name) {
+  const auto bytes = read_file(GEMMINE_SOURCE_DIR "/configs/jobs/" + name, kTomlBytesMax);
+  EXPECT_TRUE(bytes);
+  return {bytes.value().begin(), bytes.value().end()};
+}
+
+Result<JobFile> parse(const std::string& text) {
+  auto toml = Toml::parse("job.toml", text);
+  if (!toml) return toml.error();
+  return parse_job_file(std::move(toml.value()));
+}
+
+// What is wrong with the language model's job once `from` reads `to`.
+std::string refusal(const std::string& from, const std::string& to) {
+  std::string text = example("austen-gpt.toml");
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  const auto job = parse(text);
+  return job ? "" : job.error().detail;
+}
+
+void expect_refusal(const std::string& from, const std::string& to, const std::string& why) {
+  const std::string detail = refusal(from, to);
+  EXPECT_NE(detail.find(why), std::string::npos) << detail;
+  EXPECT_TRUE(detail.starts_with("job.toml:")) << detail;
+}
+
+TEST(GptJobFile, AcceptsTheExample) {
+  const auto job = parse(example("austen-gpt.toml"));
+  ASSERT_TRUE(job) << job.error().detail;
+  const kernels::Spec& spec = job.value().job.spec;
+  EXPECT_EQ(spec.architecture, kernels::Architecture::gpt);
+  EXPECT_EQ(spec.gpt.vocabulary, 256U);
+  EXPECT_EQ(spec.gpt.token_bytes, 1U);
+  EXPECT_EQ(spec.gpt.norm, kernels::Norm::rms);
+  EXPECT_EQ(spec.gpt.activation, kernels::Activation::gelu);
+  EXPECT_FALSE(spec.gpt.tied);
+  EXPECT_EQ(spec.clip, 1.0F);
+  EXPECT_EQ(job.value().data.train.size(), 6U);
+  EXPECT_EQ(job.value().data.database, "/usr/lib/R/site-library/janeaustenr/data/Rdata");
+}
+
+TEST(GptJobFile, ReadsEveryWordOfTheModel) {
+  std::string text = example("austen-gpt.toml");
+  const auto put = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  put("norm = \"rms\"", "norm = \"layer\"");
+  put("\"gelu\"", "\"silu\"");
+  put("tied = false", "tied = true");
+  put("clip = 1.0", "clip = 0.5\nouter_lr = 0.7\nouter_momentum = 0.9");
+  const auto job = parse(text);
+  ASSERT_TRUE(job) << job.error().detail;
+  const kernels::Spec& spec = job.value().job.spec;
+  EXPECT_EQ(spec.gpt.norm, kernels::Norm::layer);
+  EXPECT_EQ(spec.gpt.activation, kernels::Activation::silu);
+  EXPECT_TRUE(spec.gpt.tied);
+  EXPECT_EQ(spec.clip, 0.5F);
+  EXPECT_EQ(spec.outer_lr, 0.7F);
+  EXPECT_EQ(spec.outer_momentum, 0.9F);
+}
+
+TEST(GptJobFile, PointsAtAMisspeltWordWithAHint) {
+  EXPECT_EQ(refusal("\"gelu\"", "\"gleu\""),
+            "job.toml:22:14: error: model.activation: 'gleu' is unknown (expected \"gelu\" or "
+            "\"silu\")\n  activation = \"gleu\"\n               ^");
+  expect_refusal("vocabulary =", "vocabluary =", "did you mean `model.vocabulary`");
+  expect_refusal("clip =", "clipp =", "did you mean `train.clip`");
+  expect_refusal("\"gpt\"", "\"gtp\"", "'gtp' is unknown (expected \"mlp\" or \"gpt\")");
+  expect_refusal("tied = false", "tied = \"no\"", "model.tied: is neither true nor false");
+}
+
+TEST(GptJobFile, PointsAtShapesThatNoModelHas) {
+  expect_refusal("heads = 4", "heads = 3", "job.toml:17:9: error: model.heads: must cut width");
+  expect_refusal("context = 128", "context = 100", "model.context: must be a multiple of 16");
+  expect_refusal("vocabulary = 256", "vocabulary = 257", "at most 256");
+  expect_refusal("width = 128", "width = 32", "model.width: 32 is out of range");
+  expect_refusal("batch = 8", "batch = 1024", "train.batch: times context must be in 1");
+  expect_refusal("blocks = 4", "blocks = 65", "from 1 to 64");
+  expect_refusal("warmup = 40", "warmup = 4000", "train.warmup: must not exceed");
+}
+
+TEST(GptJobFile, PointsAtNumbersOutOfRange) {
+  expect_refusal("clip = 1.0", "clip = -1.0", "train.clip: must be finite and not negative");
+  expect_refusal("clip = 1.0", "outer_momentum = 1.0", "train.outer_momentum: must be in 0");
+  expect_refusal("clip = 1.0", "outer_lr = 0", "train.outer_lr: must be in >0");
+  expect_refusal("clip = 1.0", "clip = nan", "train.clip: is not a decimal number");
+  expect_refusal("beta2 = 0.99", "beta2 = 1", "train.beta2: must be in 0");
+}
+
+TEST(GptJobFile, WantsValidationDataOnceAndOfItsOwn) {
+  const std::string fraction = "validation_fraction = 0.05";
+  expect_refusal(fraction, "", "data.validation: is missing");
+  expect_refusal(fraction, fraction + "\nvalidation = [\"emma\"]", "remove one of the two");
+  expect_refusal(fraction, "validation_fraction = 1.5", "more than 0, less than 1");
+  expect_refusal("train = [\"emma\",", "train = [5,", "data.train: is not a list of texts");
+}
+
+TEST(GptJobFile, WantsDataThatFitsTheArchitecture) {
+  expect_refusal("\"rdb\"", "\"idx\"", "data.kind: is a table, and a gpt reads tokens");
+  expect_refusal("\"rdb\"", "\"rdbs\"", "'rdbs' is unknown");
+  std::string text = example("fashion-mnist.toml");
+  text.replace(text.find("\"idx\""), 5, "\"text\"");
+  const auto job = parse(text);
+  ASSERT_FALSE(job);
+  EXPECT_NE(job.error().detail.find("`architecture = \"gpt\"` under [model]"), std::string::npos);
+}
+
+TEST(MlpJobFile, HasNoKeysOfAGpt) {
+  std::string text = example("fashion-mnist.toml");
+  text.replace(text.find("warmup"), 0, "clip = 1.0\n");
+  const auto job = parse(text);
+  ASSERT_FALSE(job);
+  EXPECT_NE(job.error().detail.find("train.clip: is not a key of this file"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace gemmine::pool

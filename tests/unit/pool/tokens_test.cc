@@ -1,0 +1,100 @@
+#include "pool/tokens.h"
+
+#include <zlib.h>
+
+#include <gtest/gtest.h>
+
+#include "pool/files.h"
+#include "tests/unit/pool/temp_directory.h"
+
+namespace gemmine::pool {
+namespace {
+
+ByteView view(std::string_view text) {
+  return as_bytes(text);
+}
+
+class Corpus : public testing::Test {
+ protected:
+  std::string path(const std::string& name) const { return directory_.path() + "/" + name; }
+  std::string write(const std::string& name, std::string_view text) const {
+    EXPECT_TRUE(write_durable(path(name), view(text)));
+    return path(name);
+  }
+  Result<Tokens> load(std::vector<std::string> train, std::vector<std::string> held_out,
+                      float fraction = 0) const {
+    DataFiles files;
+    files.kind = kind_;
+    files.train = std::move(train);
+    files.held_out = std::move(held_out);
+    files.held_out_fraction = fraction;
+    return load_tokens(files, shape_);
+  }
+  std::string refusal(std::vector<std::string> train, std::vector<std::string> held_out,
+                      float fraction = 0) const {
+    const auto loaded = load(std::move(train), std::move(held_out), fraction);
+    return loaded ? "" : loaded.error().detail;
+  }
+  static std::string text(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
+
+  DataKind kind_ = DataKind::text;
+  kernels::GptShape shape_{.vocabulary = 256, .context = 4};
+  TempDirectory directory_;
+};
+
+TEST_F(Corpus, HoldsOutTheEndOfEveryFile) {
+  write("a.txt", "0123456789");
+  write("b.txt", "abcdefghij");
+  const auto loaded = load({path("*.txt")}, {}, 0.4F);
+  ASSERT_TRUE(loaded) << loaded.error().detail;
+  EXPECT_EQ(text(loaded.value().train), "012345abcdef");
+  EXPECT_EQ(text(loaded.value().held_out), "6789ghij");
+}
+
+TEST_F(Corpus, ReadsFilesOfItsOwnToValidateOnAndAnyBytes) {
+  const std::string train = write("a", std::string("\xff\x00\x80zz", 5));
+  const auto loaded = load({train}, {write("b", "54321")});
+  ASSERT_TRUE(loaded) << loaded.error().detail;
+  EXPECT_EQ(loaded.value().train, (Bytes{0xff, 0, 0x80, 'z', 'z'}));
+  EXPECT_EQ(text(loaded.value().held_out), "54321");
+}
+
+TEST_F(Corpus, UnpacksGzip) {
+  std::string long_text;
+  for (int i = 0; i < 400'000; ++i)
+    long_text += std::to_string(i);
+  gzFile file = gzopen(path("a.gz").c_str(), "wb");
+  ASSERT_GT(gzwrite(file, long_text.data(), static_cast<unsigned>(long_text.size())), 0);
+  ASSERT_EQ(gzclose(file), Z_OK);
+  const auto loaded = load({path("a.gz")}, {write("b", "54321")});
+  ASSERT_TRUE(loaded) << loaded.error().detail;
+  EXPECT_EQ(text(loaded.value().train), long_text);
+}
+
+TEST_F(Corpus, SaysWhichByteIsNoToken) {
+  shape_.vocabulary = 128;
+  const std::string file = write("a", "abc\xc3\xa9ghi");
+  EXPECT_EQ(refusal({file}, {}, 0.5F),
+            file + ": byte 3: token 195; model.vocabulary is 128, so tokens are 0 to 127");
+}
+
+TEST_F(Corpus, RefusesFewerTokensThanAContextAndOne) {
+  const std::string five = write("five", "01234");
+  const std::string four = write("four", "0123");
+  EXPECT_EQ(refusal({five}, {four}),
+            "the validation data has 4 tokens; model.context = 4 needs at least 5: add text or "
+            "make the context shorter");
+  EXPECT_NE(refusal({four}, {five}).find("the training data has 4 tokens"), std::string::npos);
+}
+
+TEST_F(Corpus, RefusesFilesThatAreNotThereOrOnBothSides) {
+  const std::string file = write("a", "0123456789");
+  EXPECT_NE(refusal({path("*.text")}, {file}).find("no file has such a name"), std::string::npos);
+  EXPECT_NE(refusal({path("absent")}, {file}).find("cannot open"), std::string::npos);
+  EXPECT_NE(refusal({directory_.path()}, {file}).find("is not a file"), std::string::npos);
+  EXPECT_NE(refusal({path("?")}, {file}).find("training data and validation data"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace gemmine::pool
