@@ -107,11 +107,6 @@ TEST_F(EmulatedGpt, MakesTheReferencesTensorsAtOddSizes) {
                              .token_bytes = 2},
                             3, kernels::Optimiser::sgd),
                     2);
-  // T beyond one look of token_gradient.
-  expect_same_steps(
-      spec_of({.vocabulary = 3, .width = 64, .heads = 2, .hidden = 16, .blocks = 1, .context = 16},
-              65, kernels::Optimiser::sgd),
-      1);
   // Three tiles of positions, the last one of 16.
   expect_same_steps(spec_of({.vocabulary = 2,
                              .width = 64,

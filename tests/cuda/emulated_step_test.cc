@@ -79,6 +79,12 @@ void expect_same_steps(const Spec& spec, uint32_t steps) {
   }
 }
 
+TEST_F(EmulatedStep, ComputesTheGoldenBits) {
+  emulated_device().schedule.order = cudasim::Order::greedy;
+  const Status status = kernels::self_test("cuda:0");
+  EXPECT_TRUE(status.ok()) << status.error().detail;
+}
+
 TEST_F(EmulatedStep, ComputesTheGoldenBitsInEverySchedule) {
   for (const cudasim::Schedule& schedule : schedules()) {
     emulated_device().schedule = schedule;
