@@ -24,7 +24,9 @@ struct Blake3Forest::Short {
   }
 };
 
-Blake3Forest::Blake3Forest(std::vector<ChunkSource> sources) : sources_(std::move(sources)) {
+Blake3Forest::Blake3Forest(std::vector<ChunkSource> sources, std::vector<bool> in_parts)
+    : sources_(std::move(sources)), in_parts_(std::move(in_parts)) {
+  in_parts_.resize(sources_.size());
   size_t leaves = 0;
   for (const ChunkSource& source : sources_) {
     offsets_.push_back(leaves);
@@ -36,6 +38,12 @@ Blake3Forest::Blake3Forest(std::vector<ChunkSource> sources) : sources_(std::mov
 void Blake3Forest::hash_strip(size_t tree, size_t first, size_t last) {
   GEMMINE_CHECK(sources_[tree].tiled());
   if (sources_[tree].chunks() > 1) tile_cvs(mode_, sources_[tree], first, last, cvs(tree));
+}
+
+void Blake3Forest::hash_chunks(size_t tree, ChunkRange range) {
+  const ChunkSource& source = sources_[tree];
+  GEMMINE_CHECK(in_parts_[tree] && range.last <= source.chunks());
+  chunk_cvs(mode_, source, range, cvs(tree).subspan(range.first, range.last - range.first));
 }
 
 // Leaves of the plain strings; what is left over is returned.
@@ -50,7 +58,7 @@ std::vector<Blake3Forest::Short> Blake3Forest::hash_whole_chunks(std::span<Diges
       shorts.push_back({tree, 0, bytes, true, &out[tree]});
       continue;
     }
-    if (source.tiled()) continue;
+    if (source.tiled() || in_parts_[tree]) continue;
     const uint64_t whole = source.total_bytes() / kChunkBytes;
     for (uint64_t index = 0; index < whole; ++index) {
       const ChunkSource::Blocks blocks = source.blocks(index, leaves.scratch());

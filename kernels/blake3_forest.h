@@ -15,15 +15,19 @@ namespace gemmine::kernels {
 class Blake3Forest {
  public:
   Blake3Forest() = default;
-  // The bytes the sources look at may change between begin() and the next, not move.
-  explicit Blake3Forest(std::vector<ChunkSource> sources);
+  // The bytes the sources look at may change between begin() and the next, not move. Of the plain
+  // strings, those marked in `in_parts` are hashed by hash_chunks, the others by roots().
+  explicit Blake3Forest(std::vector<ChunkSource> sources, std::vector<bool> in_parts = {});
 
   bool empty() const { return sources_.empty(); }
   void begin(const Blake3Mode& mode) { mode_ = mode; }
   // Tiles down [first, last) of tree `tree`, which must be a tile order. Several threads at once,
   // each strip once.
   void hash_strip(size_t tree, size_t first, size_t last);
-  // Of all trees; every strip of every tile order must have been hashed since begin().
+  // Chunks of tree `tree`, a plain string of whole chunks, at least two. As hash_strip.
+  void hash_chunks(size_t tree, ChunkRange range);
+  // Of all trees; every strip of every tile order, and every chunk of the strings in parts, must
+  // have been hashed since begin().
   void roots(std::span<Digest> out);
 
  private:
@@ -37,6 +41,7 @@ class Blake3Forest {
 
   Blake3Mode mode_{};
   std::vector<ChunkSource> sources_;
+  std::vector<bool> in_parts_;
   std::vector<size_t> offsets_;  // of each tree's leaves in cvs_
   std::vector<Digest> cvs_;
 };

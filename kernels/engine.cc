@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "kernels/cpu/engine_cpu.h"
+#include "kernels/cpu/gpt_engine.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/engine_check.h"
 #include "kernels/engine_reference.h"
@@ -45,8 +46,9 @@ Status check_labels(const Program& program, ByteView records) {
 
 Result<std::unique_ptr<Engine>> build(std::string_view name, const Program& program,
                                       ByteView records, int threads) {
-  if (program.is_gpt() && (name == "cpu" || name == "reference"))
-    return {std::make_unique<GptReferenceEngine>(program, records)};
+  const bool gpt = program.is_gpt();
+  if (gpt && name == "reference") return {std::make_unique<GptReferenceEngine>(program, records)};
+  if (gpt && name == "cpu") return {std::make_unique<GptCpuEngine>(program, records, threads)};
   if (name == "cpu") return {std::make_unique<CpuEngine>(program, records, threads)};
   if (name == "reference") return {std::make_unique<ReferenceEngine>(program, records)};
   if (name.starts_with(kCudaPrefix)) {
@@ -105,7 +107,7 @@ Result<Evaluation> evaluate(const Program& program, std::span<const float> theta
   if (Status status = check_labels(program, test_records); !status) return status.error();
   return without_exceptions([&]() -> Result<Evaluation> {
     if (program.is_gpt())
-      return GptReferenceEngine(program, test_records).evaluate(theta, test_records);
+      return GptCpuEngine(program, test_records, threads).evaluate(theta, test_records);
     CpuEngine engine(program, test_records, threads);
     return engine.evaluate(theta, test_records);
   });

@@ -1,20 +1,12 @@
 #include "kernels/cpu/engine_cpu.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "kernels/blake3.h"
 #include "kernels/numerics.h"
 #include "kernels/protocol_floats.h"
 
 namespace gemmine::kernels {
-
-void raise(uint32_t& slot, uint32_t value) {
-  std::atomic_ref<uint32_t> shared(slot);
-  uint32_t seen = shared.load(std::memory_order_relaxed);
-  while (seen < value && !shared.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
-  }
-}
 
 Error not_finite(std::string_view tensor, uint32_t layer) {
   return {Errc::invalid,

@@ -137,16 +137,6 @@ class CpuEngine final : public Engine {
   uint32_t worst_ = 0;  // absmax of what is not a group of its own: Y, moments
 };
 
-// A matmul epilogue that calls f(row0, rows, col0, cols, tile, ld); f must outlive the product.
-template <class F>
-MatmulEpilogue epilogue_of(const F& f) {
-  return {[](void* context, size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
-             size_t ld) { (*static_cast<const F*>(context))(row0, rows, col0, cols, tile, ld); },
-          const_cast<void*>(static_cast<const void*>(&f))};
-}
-
-// slot = max(slot, value), from several threads at once; no order, so no effect on the bits.
-void raise(uint32_t& slot, uint32_t value);
 Error not_finite(std::string_view tensor, uint32_t layer);
 
 }  // namespace gemmine::kernels

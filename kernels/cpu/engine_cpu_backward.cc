@@ -45,14 +45,15 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
   const StochasticKey key2{seed, l * 16 + static_cast<uint32_t>(TensorKind::g2), step_.step_id};
   const auto quantise = [&](size_t t) {
     const float* const dy = layer.dy.data() + t * n;
-    const auto row = static_cast<uint32_t>(t);
-    passes_->quantise_g2(dy, layer.sx[t], layer.inv2.data(), key2, row, n, layer.g2.data() + t * n);
+    const uint32_t counter = stochastic_counter(t, n);
+    passes_->quantise_g2(dy, layer.sx[t], layer.inv2.data(), key2, counter, n,
+                         layer.g2.data() + t * n);
     if (l == 0) return;
     const uint32_t max = passes_->scaled_absmax(dy, layer.sw.data(), n);
     raise(worst_, max);
     const Scale scale = scale_of(max < kNotFinite ? max : 0);
     layer.s1[t] = scale.s;
-    passes_->quantise_g1(dy, layer.sw.data(), scale.inv, key1, row, n, layer.g1.data() + t * n);
+    passes_->quantise_g1(dy, layer.sw.data(), scale.inv, key1, counter, n, layer.g1.data() + t * n);
   };
   if (l > 0) {
     for_each_committed_row(step_.rows, {{TensorKind::g1, l}, {TensorKind::g2, l}}, quantise);
@@ -118,8 +119,8 @@ void CpuEngine::update_weights(uint32_t l) {
 
 Status CpuEngine::update_biases(uint32_t l) {
   Layer& layer = layers_[l];
-  const RowMaxima max = passes_->update_biases(layer.db.data(), layer.outputs, step_.rates,
-                                               masters(program_.bias_offset(l)));
+  const RowMaxima max = passes_->update(layer.db.data(), layer.outputs, 1.0F, false, step_.rates,
+                                        masters(program_.bias_offset(l)));
   if (std::max(worst_, max.all) >= kNotFinite) return not_finite("the new state", l);
   return Ok{};
 }

@@ -230,6 +230,12 @@ void pack(Int8View view, size_t outer, size_t k, Packed& packed, ThreadPool& poo
   pool.run(pieces(outer, kPackStrip), [&](size_t strip) { pack_strip(view, packed, strip); });
 }
 
+void pack(Int8View view, size_t outer, size_t k, Packed& packed) {
+  packed.resize(outer, k);
+  for (size_t strip = 0; strip < pieces(outer, kPackStrip); ++strip)
+    pack_strip(view, packed, strip);
+}
+
 void matmul(const Packed& a, const Packed& b, int32_t* c, size_t ldc, ThreadPool& pool) {
   run_product(left_of(a), b, c, ldc, nullptr, pool);
 }
@@ -278,10 +284,15 @@ Left prepare(Int8View a, Int8View b, size_t m, size_t n, size_t k, Packed& packe
 
 void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, int32_t* c, size_t ldc,
             ThreadPool& pool) {
-  thread_local Packed packed_a;
-  thread_local Packed packed_b;
-  const Left left = prepare(a, b, m, n, k, packed_a, packed_b, pool);
-  run_product(left, packed_b, c, ldc, nullptr, pool);
+  thread_local PackedPair packed;
+  const Left left = prepare(a, b, m, n, k, packed.a, packed.b, pool);
+  run_product(left, packed.b, c, ldc, nullptr, pool);
+}
+
+void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, PackedPair& packed,
+            MatmulEpilogue epilogue, ThreadPool& pool) {
+  const Left left = prepare(a, b, m, n, k, packed.a, packed.b, pool);
+  run_product(left, packed.b, nullptr, 0, &epilogue, pool);
 }
 
 void matmul_block(Int8View a, Int8View b, const MatmulBlock& block, size_t k, int32_t* out) {

@@ -75,6 +75,7 @@ class Packed {
 };
 
 void pack(Int8View view, size_t outer, size_t k, Packed& packed, ThreadPool& pool);
+void pack(Int8View view, size_t outer, size_t k, Packed& packed);  // by this thread alone
 
 // Called once for every finished piece of c, by the thread that made it and while it is in that
 // thread's cache: c[row0 + r][col0 + s] = tile[r * ld + s] for r < rows, s < cols. row0 and col0
@@ -87,10 +88,25 @@ struct MatmulEpilogue {
 };
 inline constexpr size_t kTileColumnsMax = 768;
 
+// A matmul epilogue that calls f(row0, rows, col0, cols, tile, ld); f must outlive the product.
+template <class F>
+MatmulEpilogue epilogue_of(const F& f) {
+  return {[](void* context, size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
+             size_t ld) { (*static_cast<const F*>(context))(row0, rows, col0, cols, tile, ld); },
+          const_cast<void*>(static_cast<const void*>(&f))};
+}
+
 // c[i * ldc + j], i < a.outer(), j < b.outer(); a.k() == b.k(); k == 0 makes zeros.
 void matmul(const Packed& a, const Packed& b, int32_t* c, size_t ldc, ThreadPool& pool);
 void matmul(const Packed& a, const Packed& b, MatmulEpilogue epilogue, ThreadPool& pool);
-// Packs, then multiplies. The packing memory stays with the calling thread for its next call.
+// Packs as far as the kernels need it, then multiplies.
+struct PackedPair {
+  Packed a;
+  Packed b;
+};
+void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, PackedPair& packed,
+            MatmulEpilogue epilogue, ThreadPool& pool);
+// The same to memory. The packing memory stays with the calling thread for its next call.
 void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, int32_t* c, size_t ldc,
             ThreadPool& pool);
 

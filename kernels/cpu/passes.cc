@@ -1,5 +1,7 @@
 #include "kernels/cpu/passes.h"
 
+#include <atomic>
+
 #include "kernels/cpu/cpu.h"
 
 namespace gemmine::kernels {
@@ -16,6 +18,13 @@ const Passes& passes() {
   }
 #endif
   return kPassesPortable;
+}
+
+void raise(uint32_t& slot, uint32_t value) {
+  std::atomic_ref<uint32_t> shared(slot);
+  uint32_t seen = shared.load(std::memory_order_relaxed);
+  while (seen < value && !shared.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
 }
 
 }  // namespace gemmine::kernels

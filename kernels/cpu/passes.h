@@ -38,6 +38,13 @@ struct Masters {
   float* v;
 };
 
+// c0 of the Philox counter of column `col`, a multiple of kStochasticGroup, in a row of a tensor of
+// `cols` columns; PROTOCOL 2.5. The groups after it count on by kStochasticLanes.
+static constexpr uint32_t stochastic_counter(size_t row, size_t cols, size_t col = 0) {
+  const size_t groups = (cols + kStochasticGroup - 1) / kStochasticGroup;
+  return static_cast<uint32_t>(row * groups + col / kStochasticGroup) * kStochasticLanes;
+}
+
 struct Passes {
   uint32_t (*absmax)(const float* x, size_t count);
   // out = float(byte) · scale + shift; the result's absmax.
@@ -56,20 +63,21 @@ struct Passes {
   // Over all rows of up to kStripColumns columns: db, and max of |dy · sx[t]|.
   void (*columns)(const float* dy, size_t ld, size_t rows, size_t count, const float* sx, float* db,
                   uint32_t* absmax);
-  // Row `row` of G1 = SR(dy · sw, inv) and of G2 = SR(dy · sx, inv[n]), both of `count` columns.
+  // Part of a row of G1 = SR(dy · sw, inv) and of G2 = SR(dy · sx, inv[n]), `count` columns from
+  // the one on that stochastic_counter() gave `counter` for.
   void (*quantise_g1)(const float* dy, const float* sw, float inv, const StochasticKey& key,
-                      uint32_t row, size_t count, int8_t* q);
+                      uint32_t counter, size_t count, int8_t* q);
   void (*quantise_g2)(const float* dy, float sx, const float* inv, const StochasticKey& key,
-                      uint32_t row, size_t count, int8_t* q);
+                      uint32_t counter, size_t count, int8_t* q);
   // dy = y > 0 ? float(acc) · s1 : +0.
   void (*backward)(const int32_t* acc, size_t count, float s1, const float* y, float* dy);
 
-  // The optimiser on part of a row of W, with g = float(acc) · s2, and on biases. `result` is the
-  // maximum over w, `all` over moments too.
+  // The optimiser on part of a row of W, with g = float(acc) · s2, and on any parameter, with
+  // g = gradient · factor. `result` is the maximum over w, `all` over moments too.
   RowMaxima (*update_weights)(const int32_t* acc, size_t count, float s2, const UpdateRates& rates,
                               const Masters& at);
-  RowMaxima (*update_biases)(const float* db, size_t count, const UpdateRates& rates,
-                             const Masters& at);
+  RowMaxima (*update)(const float* gradient, size_t count, float factor, bool decays,
+                      const UpdateRates& rates, const Masters& at);
 };
 
 extern const Passes kPassesPortable;
@@ -79,5 +87,8 @@ extern const Passes kPassesAvx512;
 #endif
 
 const Passes& passes();  // those of cpu_path()
+
+// slot = max(slot, value), from several threads at once; no order, so no effect on the bits.
+void raise(uint32_t& slot, uint32_t value);
 
 }  // namespace gemmine::kernels

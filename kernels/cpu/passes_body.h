@@ -138,17 +138,13 @@ static void stochastic_group(const StochasticKey& key, uint32_t first_counter,
 }
 #endif
 
-static inline uint32_t first_counter(uint32_t row, size_t group, size_t count) {
-  const auto groups = static_cast<uint32_t>((count + kStochasticGroup - 1) / kStochasticGroup);
-  return (row * groups + static_cast<uint32_t>(group)) * kStochasticLanes;
-}
-
 static void quantise_g1(const float* __restrict dy, const float* __restrict sw, float inv,
-                        const StochasticKey& key, uint32_t row, size_t count,
+                        const StochasticKey& key, uint32_t counter, size_t count,
                         int8_t* __restrict q) {
   for (size_t first = 0; first < count; first += kStochasticGroup) {
     uint32_t u[kStochasticGroup];
-    stochastic_group(key, first_counter(row, first / kStochasticGroup, count), u);
+    stochastic_group(key, counter, u);
+    counter += kStochasticLanes;
     const size_t n = count - first < kStochasticGroup ? count - first : kStochasticGroup;
     for (size_t i = 0; i < n; ++i)
       q[first + i] = round_stochastic(dy[first + i] * sw[first + i], inv, u[i]);
@@ -156,11 +152,12 @@ static void quantise_g1(const float* __restrict dy, const float* __restrict sw, 
 }
 
 static void quantise_g2(const float* __restrict dy, float sx, const float* __restrict inv,
-                        const StochasticKey& key, uint32_t row, size_t count,
+                        const StochasticKey& key, uint32_t counter, size_t count,
                         int8_t* __restrict q) {
   for (size_t first = 0; first < count; first += kStochasticGroup) {
     uint32_t u[kStochasticGroup];
-    stochastic_group(key, first_counter(row, first / kStochasticGroup, count), u);
+    stochastic_group(key, counter, u);
+    counter += kStochasticLanes;
     const size_t n = count - first < kStochasticGroup ? count - first : kStochasticGroup;
     for (size_t i = 0; i < n; ++i)
       q[first + i] = round_stochastic(dy[first + i] * sx, inv[first + i], u[i]);
@@ -194,12 +191,12 @@ static inline __attribute__((always_inline)) void adamw(float g, const UpdateRat
   w = w - rates.lr * (decays ? u + rates.wd * w : u);
 }
 
-// g of element i is `gradient[i] · factor` for weights, `gradient[i]` itself for biases.
+// g of element i is `gradient[i] · factor`, which is `gradient[i]` itself for a factor of 1.
 template <bool decays, class T>
-static inline __attribute__((always_inline)) RowMaxima update(const T* __restrict gradient,
-                                                              size_t count, float factor,
-                                                              const UpdateRates& rates_in,
-                                                              const Masters& at) {
+static inline __attribute__((always_inline)) RowMaxima optimise(const T* __restrict gradient,
+                                                                size_t count, float factor,
+                                                                const UpdateRates& rates_in,
+                                                                const Masters& at) {
   const UpdateRates rates = rates_in;
   float* __restrict const w = at.w;
   float* __restrict const m = at.m;
@@ -208,14 +205,14 @@ static inline __attribute__((always_inline)) RowMaxima update(const T* __restric
   if (v == nullptr) {
     for (size_t i = 0; i < count; ++i) {
       const auto raw = static_cast<float>(gradient[i]);
-      sgd<decays>(decays ? raw * factor : raw, rates, w[i], m[i]);
+      sgd<decays>(raw * factor, rates, w[i], m[i]);
       max.result = larger(max.result, magnitude(w[i]));
       max.all = larger(max.all, magnitude(m[i]));
     }
   } else {
     for (size_t i = 0; i < count; ++i) {
       const auto raw = static_cast<float>(gradient[i]);
-      adamw<decays>(decays ? raw * factor : raw, rates, w[i], m[i], v[i]);
+      adamw<decays>(raw * factor, rates, w[i], m[i], v[i]);
       max.result = larger(max.result, magnitude(w[i]));
       max.all = larger(max.all, larger(magnitude(m[i]), magnitude(v[i])));
     }
@@ -226,11 +223,12 @@ static inline __attribute__((always_inline)) RowMaxima update(const T* __restric
 
 static RowMaxima update_weights(const int32_t* acc, size_t count, float s2,
                                 const UpdateRates& rates, const Masters& at) {
-  return update<true>(acc, count, s2, rates, at);
+  return optimise<true>(acc, count, s2, rates, at);
 }
-static RowMaxima update_biases(const float* db, size_t count, const UpdateRates& rates,
-                               const Masters& at) {
-  return update<false>(db, count, 1.0F, rates, at);
+static RowMaxima update(const float* gradient, size_t count, float factor, bool decays,
+                        const UpdateRates& rates, const Masters& at) {
+  return decays ? optimise<true>(gradient, count, factor, rates, at)
+                : optimise<false>(gradient, count, factor, rates, at);
 }
 
 static constexpr Passes kAll{
@@ -245,7 +243,7 @@ static constexpr Passes kAll{
     .quantise_g2 = quantise_g2,
     .backward = backward,
     .update_weights = update_weights,
-    .update_biases = update_biases,
+    .update = update,
 };
 
 }  // namespace gemmine::kernels::GEMMINE_PASSES

@@ -14,15 +14,18 @@ enum class StepOp : uint8_t {
   quantise_weights,
   pack_forward,
   forward,
+  attention,  // this, attention_gradient and optimiser: of a gpt
   loss,
-  column_sums,
+  column_sums,  // of a gpt: norms' gradients and G1 in the same pass
   quantise_gradients,
   pack_input_gradient,
   input_gradient,
   pack_weight_gradient,
-  weight_gradient,  // the optimiser included
-  roots,            // of the trace: scales, and the trees above the tiles
-  tiles,            // hashing, part of the quantise_ lines; of all threads
+  weight_gradient,  // the optimiser included, but not a gpt's
+  attention_gradient,
+  optimiser,
+  roots,  // of the trace: scales, and the trees above the tiles
+  tiles,  // hashing, part of the quantise_ lines; of all threads
   count,
 };
 
