@@ -55,7 +55,7 @@ class GptReferenceEngine final : public Engine {
   Status forward();  // of inputs_; to logits_
   Status run_block(uint32_t block);
   Result<Floats> attend(uint32_t block, const Floats& qkv);
-  void attend_head(const HeadAt& at, Floats& row_max, Floats& row_sum, Floats& mixed) const;
+  Status attend_head(const HeadAt& at, Floats& row_max, Floats& row_sum, Floats& mixed) const;
   // Π row i of a head, from committed m; l is its sum.
   std::vector<int32_t> weights_of(const HeadAt& at, uint32_t i, float max) const;
   Floats scores_of(const HeadAt& at, uint32_t i) const;

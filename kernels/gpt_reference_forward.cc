@@ -131,7 +131,8 @@ Result<Floats> GptReferenceEngine::attend(uint32_t block, const Floats& qkv) {
   Floats mixed(program_.rows() * d);
   for (uint32_t b = 0; b < program_.spec().batch; ++b)
     for (uint32_t a = 0; a < gpt.heads; ++a)
-      attend_head({block, b, a}, row_max, row_sum, mixed);
+      if (Status status = attend_head({block, b, a}, row_max, row_sum, mixed); !status)
+        return status.error();
   if (Status status = keep(TensorKind::row_max, block, std::move(row_max)); !status)
     return status.error();
   if (Status status = keep(TensorKind::row_sum, block, std::move(row_sum)); !status)
@@ -166,8 +167,8 @@ std::vector<int32_t> GptReferenceEngine::weights_of(const HeadAt& at, uint32_t i
   return weights;
 }
 
-void GptReferenceEngine::attend_head(const HeadAt& at, Floats& row_max, Floats& row_sum,
-                                     Floats& mixed) const {
+Status GptReferenceEngine::attend_head(const HeadAt& at, Floats& row_max, Floats& row_sum,
+                                       Floats& mixed) const {
   const GptShape& gpt = program_.spec().gpt;
   const size_t d = gpt.head_width();
   const Ints& v = ints(TensorKind::v, at.block);
@@ -176,8 +177,11 @@ void GptReferenceEngine::attend_head(const HeadAt& at, Floats& row_max, Floats& 
     const size_t t = size_t{at.sequence} * gpt.context + i;
     const Floats scores = scores_of(at, i);
     float max = scores[0];
-    for (const float score : scores)
+    for (const float score : scores) {
+      if (!std::isfinite(score))
+        return Error{Errc::invalid, "NaN or infinity in a score of m_" + std::to_string(at.block)};
       max = score > max ? score : max;
+    }
     max = max + 0.0F;
     const std::vector<int32_t> weights = weights_of(at, i, max);
     int32_t sum = 0;
@@ -195,6 +199,7 @@ void GptReferenceEngine::attend_head(const HeadAt& at, Floats& row_max, Floats& 
           (static_cast<float>(acc) * sv[at.sequence * size_t{gpt.width} + column]) * (1.0F / l);
     }
   }
+  return Ok{};
 }
 
 Result<float> GptReferenceEngine::loss() {

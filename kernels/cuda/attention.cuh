@@ -165,10 +165,9 @@ struct PairItem {
 };
 inline constexpr uint32_t kPairItems = kHeadTile * kHeadTile / kPairs;
 
-// Floats as unsigned integers in the same order; a NaN is above them all.
+// Finite floats as unsigned integers in the same order.
 __device__ __forceinline__ uint32_t ordered(float x) {
   const uint32_t bits = bits_of(x);
-  if (magnitude(x) > kNotFinite) return ~0U;
   return bits >> 31 != 0 ? ~bits : bits | 0x80000000U;
 }
 __device__ __forceinline__ float from_ordered(uint32_t key) {
@@ -263,9 +262,10 @@ __device__ __forceinline__ void store_head(const HeadPlace& place, uint32_t rows
   }
 }
 
-// memory.most: the greatest S of each query, ordered().
+// memory.most: the greatest S of each query, ordered(). Every S is looked at (PROTOCOL 10.8).
 __device__ __forceinline__ void find_maxima(const HeadMemory& memory, const HeadScalars& scalars,
-                                            const HeadOperands& operands, const PairTiles& tiles) {
+                                            const HeadOperands& operands, const PairTiles& tiles,
+                                            uint32_t* flag, uint32_t code) {
 #pragma unroll 1
   for (uint32_t n = threadIdx.x; n < kPairItems; n += kHeadThreads) {
     const PairItem<false> item(n);
@@ -277,7 +277,9 @@ __device__ __forceinline__ void find_maxima(const HeadMemory& memory, const Head
     for (uint32_t pair = 0; pair < kPairs; ++pair) {
       const uint32_t j = tiles.key + item.key(pair);
       if (j > i) continue;
-      const uint32_t key = ordered(score_of(memory, item, pair, sq, operands.sk[scalars.at(j)]));
+      const float score = score_of(memory, item, pair, sq, operands.sk[scalars.at(j)]);
+      if (magnitude(score) >= kNotFinite) atomicMax(flag, code);
+      const uint32_t key = ordered(score);
       most = key > most ? key : most;
     }
     if (most != 0) atomicMax(&memory.most[item.query], most);
@@ -307,7 +309,7 @@ __global__ void __launch_bounds__(kHeadThreads)
       const PairTiles tiles = pair_tiles(shape, place.tile, tile);
       multiply_heads(memory, q, rows, scalars.rows(operands.k, tiles.key), tiles.keys, shape);
       if (pass == 0) {
-        find_maxima(memory, scalars, operands, tiles);
+        find_maxima(memory, scalars, operands, tiles, flag, code);
         continue;
       }
       weigh_pairs<false>(
@@ -325,7 +327,6 @@ __global__ void __launch_bounds__(kHeadThreads)
       const float max = from_ordered(memory.most[threadIdx.x]) + 0.0F;
       memory.most[threadIdx.x] = bits_of(max);
       if (place.feature == 0) operands.row_max[scalars.at(first + threadIdx.x)] = max;
-      if (magnitude(max) >= kNotFinite) atomicMax(flag, code);
     }
   }
   if (threadIdx.x < rows && place.feature == 0)

@@ -127,8 +127,9 @@ void CudaGptEngine::queue_attention(uint32_t index) {
                                           wide_ + 2 * width, 3 * width, shape, block.v.q, block.sv,
                                           flag, code_for_values_of(TensorKind::v, index));
   queue_transpose(*session_, block.v, matrix_of(v_transposed_, width, program_.rows()));
-  session_->run<Kernel::attention_forward>(head_grid(), shape, head_operands(block), block.mixed,
-                                           flag, code_for(TensorKind::row_max, index));
+  session_->run<Kernel::attention_forward>(
+      head_grid(), shape, head_operands(block), block.mixed, flag,
+      report_.code_for("a score of m_" + std::to_string(index)));
 }
 
 void CudaGptEngine::queue_loss() {

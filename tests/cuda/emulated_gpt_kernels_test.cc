@@ -84,5 +84,40 @@ TEST_F(EmulatedGptKernel, LossGoesThroughEveryGroup) {
     ASSERT_EQ(dz[c], kernels::logit_gradient(z[c], max, total, c == target, inv_t)) << c;
 }
 
+// PROTOCOL 10.8: a score that is not a number, where no maximum shows it.
+TEST_F(EmulatedGptKernel, AttentionLooksAtEveryScore) {
+  constexpr uint32_t kContext = 16;
+  const Int8Matrix rows(kContext, 16);  // zeros
+  const Int8Matrix transposed(16, kContext);
+  const std::vector<float> sv(16, 1.0F);
+  for (const float huge : {1.0F, 3e38F}) {
+    std::vector<float> sq(kContext, 1.0F);
+    std::vector<float> sk(kContext, 1.0F);
+    sq[7] = sk[3] = huge;  // S_73 = 0 · (sq_7 · sk_3)
+    std::vector<float> row_max(kContext, -1.0F);
+    std::vector<float> row_sum(kContext);
+    std::vector<float> mixed(kContext * 16);
+    cuda::HeadOperands operands{};
+    operands.q = operands.k = rows.bytes.data();
+    operands.v_transposed = transposed.bytes.data();
+    operands.sq = sq.data();
+    operands.sk = sk.data();
+    operands.sv = sv.data();
+    operands.row_max = row_max.data();
+    operands.row_sum = row_sum.data();
+    uint32_t flag = 0;
+    EXPECT_EQ(
+        cuda::launch<Kernel::attention_forward>(
+            emulated_api(), nullptr, {1}, cuda::HeadShape{kContext, 1, 16, rows.ld, transposed.ld},
+            operands, mixed.data(), &flag, 5U),
+        cuda::DeviceStatus::ok);
+    EXPECT_EQ(flag, huge == 1.0F ? 0U : 5U);
+    if (huge != 1.0F) continue;
+    EXPECT_EQ(row_max, std::vector<float>(kContext, 0.0F));
+    for (uint32_t i = 0; i < kContext; ++i)
+      EXPECT_EQ(row_sum[i], 63.0F * static_cast<float>(i + 1));
+  }
+}
+
 }  // namespace
 }  // namespace gemmine::test

@@ -154,11 +154,12 @@ TEST_F(EmulatedGpt, AnOverflowMakesTheStepInvalid) {
     float value;
   };
   const float huge = std::numeric_limits<float>::max();
-  for (const Case& c : {Case{"R_0", tokens, 0, huge}, Case{"what X_0 is made of", gain, 0, huge},
-                        Case{"what Q_0 is made of", gain, 0, 1e38F}, Case{"m_0", bias, 0, 1e30F},
-                        Case{"R_1", weight, 1, huge}, Case{"what X_3 is made of", weight, 2, huge},
-                        Case{"what G1_2 is made of", bias, 2, 1e30F}, Case{"R_2", weight, 3, huge},
-                        Case{"mu_0", weight, 8, huge}, Case{"the loss", weight, 8, 1e36F}}) {
+  for (const Case& c :
+       {Case{"R_0", tokens, 0, huge}, Case{"what X_0 is made of", gain, 0, huge},
+        Case{"what Q_0 is made of", gain, 0, 1e38F}, Case{"a score of m_0", bias, 0, 1e30F},
+        Case{"R_1", weight, 1, huge}, Case{"what X_3 is made of", weight, 2, huge},
+        Case{"what G1_2 is made of", bias, 2, 1e30F}, Case{"R_2", weight, 3, huge},
+        Case{"mu_0", weight, 8, huge}, Case{"the loss", weight, 8, 1e36F}}) {
     const Program program = Program::make(toy_gpt()).value();
     const Bytes text = toy_tokens(program.spec());
     std::vector<float> state = first_state(program);

@@ -160,6 +160,7 @@ class Step:
         out["O", i] = np.zeros((len(y), spec.width), F)
         for b, a, where in self.windows(len(y)):
             s = self.scores(i, a, where)
+            gn1.require_finite(s[np.tri(len(s), dtype=bool)])
             out["m", i][where[0], a] = s.max(axis=1) + F(0)
             pi = self.weights(i, a, where)
             out["l", i][where[0], a] = pi.sum(axis=1, dtype=np.int64).astype(F)
