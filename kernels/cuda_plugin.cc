@@ -23,13 +23,6 @@ std::string beside_this_program() {
   return program.substr(0, program.rfind('/') + 1) + kPluginFile;
 }
 
-Result<const cuda::DeviceApi*> cuda_api() {
-  if (api_for_test != nullptr) return api_for_test;
-  auto beside = load_cuda_plugin(beside_this_program());
-  if (beside || access(beside_this_program().c_str(), F_OK) == 0) return beside;
-  return load_cuda_plugin(kPluginFile);  // where the system looks for libraries
-}
-
 std::string version_of(uint32_t architecture) {
   return std::to_string(architecture / 10) + "." + std::to_string(architecture % 10);
 }
@@ -71,10 +64,17 @@ Result<const cuda::DeviceApi*> load_cuda_plugin(const std::string& path) {
   return api();
 }
 
+Result<const cuda::DeviceApi*> find_cuda_plugin() {
+  if (api_for_test != nullptr) return api_for_test;
+  auto beside = load_cuda_plugin(beside_this_program());
+  if (beside || access(beside_this_program().c_str(), F_OK) == 0) return beside;
+  return load_cuda_plugin(kPluginFile);  // where the system looks for libraries
+}
+
 Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program& program,
                                                  ByteView train_records) {
   const std::string name = "cuda:" + std::to_string(device);
-  const auto api = cuda_api();
+  const auto api = find_cuda_plugin();
   if (!api) return Error{api.error().code, name + ": " + api.error().detail};
   uint32_t devices = 0;
   cuda::DeviceStatus status = api.value()->count(&devices);
@@ -96,7 +96,7 @@ Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program&
 
 std::vector<DeviceReport> list_devices() {
   std::vector<DeviceReport> out = {{"cpu", std::string(to_text(cpu_path())) + " code", {}}};
-  const auto api = cuda_api();
+  const auto api = find_cuda_plugin();
   if (!api) {
     out.push_back({"cuda", {}, api.error().detail});
     return out;

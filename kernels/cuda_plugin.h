@@ -14,6 +14,9 @@ namespace gemmine::kernels {
 // version it has.
 Result<const cuda::DeviceApi*> load_cuda_plugin(const std::string& path);
 
+// The one beside this program, else the system's.
+Result<const cuda::DeviceApi*> find_cuda_plugin();
+
 // An engine on GPU `device` named "cuda:<device>", which has passed its layout probe.
 // Errors: unsupported (no plug-in, no driver, no such device, too old a device), out_of_memory,
 // closed (the device is lost), invalid (it computes other bits).

@@ -7,11 +7,12 @@
 #include <cstdint>
 
 #include "kernels/cuda/launch_gpt.h"
+#include "kernels/cuda/peer_api.h"
 
 namespace gemmine::kernels::cuda {
 
-// Goes up with any change of this file, of launch.h or of launch_gpt.h.
-inline constexpr uint32_t kDeviceAbi = 2;
+// Goes up with any change of this file, of launch*.h or of peer_api.h.
+inline constexpr uint32_t kDeviceAbi = 3;
 inline constexpr uint32_t kArchitectureMin = 75;  // 10 · major + minor: the first with int8 mma
 
 enum class DeviceStatus : uint32_t {
@@ -48,12 +49,14 @@ struct DeviceApi {
   void (*close)(void* context);
   DeviceStatus (*allocate)(void* context, uint64_t bytes, void** memory);  // zeroed, 256-aligned
   void (*release)(void* context, void* memory);
+  DeviceStatus (*memory_free)(void* context, uint64_t* bytes);
   // `from` may change as soon as upload() has returned.
   DeviceStatus (*upload)(void* context, void* to, const void* from, uint64_t bytes);
   DeviceStatus (*download)(void* context, void* to, const void* from, uint64_t bytes);
   DeviceStatus (*copy)(void* context, void* to, const void* from, uint64_t bytes);
   DeviceStatus (*launch)(void* context, const Launch* launch);
   const char* (*reason)();  // of this thread's last status that was not ok
+  const PeerApi* (*peer)();
 };
 
 inline constexpr char kAbiSymbol[] = "gemmine_cuda_abi";  // uint32_t ()

@@ -1,8 +1,18 @@
 #include "kernels/cuda/device_session.h"
 
 #include <array>
+#include <cstdio>
 
 namespace gemmine::kernels::cuda {
+namespace {
+
+std::string mib(uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f MiB", static_cast<double>(bytes) / (1 << 20));
+  return text;
+}
+
+}  // namespace
 
 Error device_error(DeviceStatus status, const std::string& detail) {
   switch (status) {
@@ -31,14 +41,15 @@ DeviceSession::~DeviceSession() {
 }
 
 void* DeviceSession::allocate_bytes(uint64_t bytes) {
+  needed_bytes_ += bytes;
   if (failed_ != DeviceStatus::ok) return nullptr;
   memory_.push_back(nullptr);  // first, so that nothing is lost when the list itself cannot grow
   void* memory = nullptr;
   note(api_.allocate(context_, bytes, &memory), "taking memory");
-  if (failed_ == DeviceStatus::out_of_memory)
-    reason_ += ", after " + std::to_string(memory_bytes_ >> 20) + " MiB and asking for " +
-               std::to_string(bytes) + " bytes more; use a smaller batch or model";
   if (failed_ != DeviceStatus::ok) {
+    if (failed_ == DeviceStatus::out_of_memory &&
+        api_.memory_free(context_, &free_bytes_) == DeviceStatus::ok)
+      free_bytes_ += memory_bytes_;
     memory_.pop_back();
     return nullptr;
   }
@@ -65,6 +76,10 @@ void DeviceSession::copy(void* to, const void* from, uint64_t bytes) {
 
 Status DeviceSession::status() const {
   if (failed_ == DeviceStatus::ok) return Ok{};
+  if (failed_ == DeviceStatus::out_of_memory)
+    return device_error(failed_, reason_ + "; needs " + mib(needed_bytes_) + ", free are " +
+                                     mib(free_bytes_) +
+                                     ": use a smaller batch or model, or end what else runs there");
   return device_error(failed_, reason_);
 }
 

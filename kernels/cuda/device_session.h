@@ -21,7 +21,8 @@ class DeviceSession {
   DeviceSession(const DeviceSession&) = delete;
   DeviceSession& operator=(const DeviceSession&) = delete;
 
-  // `count` elements of zeros that live as long as the session; null after a failure.
+  // `count` elements of zeros that live as long as the session; null after a failure. When memory
+  // runs out, later calls still count, so that status() can say how much was needed in all.
   template <class T>
   T* allocate(uint64_t count) {
     return static_cast<T*>(allocate_bytes(count * sizeof(T)));
@@ -38,6 +39,7 @@ class DeviceSession {
   // Errors: out_of_memory, unsupported, closed (the device is lost).
   Status status() const;
   const std::string& name() const { return name_; }
+  void* context() { return context_; }  // for calls that DeviceApi does not have
 
  private:
   DeviceSession(const DeviceApi& api, void* context, std::string name)
@@ -49,7 +51,9 @@ class DeviceSession {
   void* context_;
   std::string name_;
   std::vector<void*> memory_;
-  uint64_t memory_bytes_ = 0;
+  uint64_t memory_bytes_ = 0;  // taken
+  uint64_t needed_bytes_ = 0;  // asked for
+  uint64_t free_bytes_ = 0;    // when memory ran out, with what was taken already
   DeviceStatus failed_ = DeviceStatus::ok;
   std::string reason_;
 };

@@ -1,4 +1,4 @@
-// libgemmine_cuda.so: DeviceApi by the CUDA run time. The only file that calls it.
+// libgemmine_cuda.so: DeviceApi by the CUDA run time.
 #include <cstdio>
 #include <memory>
 #include <new>
@@ -7,14 +7,11 @@
 
 #include "kernels/cuda/device_api.h"
 #include "kernels/cuda/kernel_table.cuh"
+#include "kernels/cuda/peer.h"
+#include "kernels/cuda/plugin_context.h"
 
 namespace gemmine::kernels::cuda {
 namespace {
-
-struct Context {
-  int device;
-  cudaStream_t stream;
-};
 
 thread_local char last_reason[256] = "";
 
@@ -101,13 +98,6 @@ DeviceStatus open(uint32_t device, void** context) {
   return DeviceStatus::ok;
 }
 
-// A thread may have several contexts, each of another device.
-cudaStream_t stream_of(void* context) {
-  const auto* const c = static_cast<const Context*>(context);
-  (void)cudaSetDevice(c->device);
-  return c->stream;
-}
-
 void close(void* context) {
   const std::unique_ptr<Context> owner(static_cast<Context*>(context));
   (void)cudaStreamDestroy(stream_of(context));
@@ -125,6 +115,15 @@ DeviceStatus allocate(void* context, uint64_t bytes, void** memory) {
 void release(void* context, void* memory) {
   (void)stream_of(context);
   (void)cudaFree(memory);
+}
+
+DeviceStatus memory_free(void* context, uint64_t* bytes) {
+  (void)stream_of(context);
+  size_t free = 0;
+  size_t total = 0;
+  const cudaError_t error = cudaMemGetInfo(&free, &total);
+  *bytes = free;
+  return status_of(error, "asking for free memory");
 }
 
 DeviceStatus upload(void* context, void* to, const void* from, uint64_t bytes) {
@@ -166,11 +165,13 @@ constexpr DeviceApi kApi = {
     .close = close,
     .allocate = allocate,
     .release = release,
+    .memory_free = memory_free,
     .upload = upload,
     .download = download,
     .copy = copy,
     .launch = launch,
     .reason = reason,
+    .peer = cublas_peer,
 };
 
 }  // namespace

@@ -125,6 +125,21 @@ def pytorch(program, quick):
     return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr[-500:]}
 
 
+def gpus(program, build, quick):
+    """Each GPU's products beside cuBLASLt's, its step and its BLAKE3."""
+    say("bench: GPUs ...")
+    found = os.environ.get("LD_LIBRARY_PATH")
+    environment = {**os.environ, "LD_LIBRARY_PATH": f"{build}:{found}" if found else str(build)}
+    done = subprocess.run([program, "0.2" if quick else "1"], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    say(done.stderr.strip())
+    if done.returncode == 77:
+        return {"skipped": done.stderr.strip()}
+    if done.returncode != 0:
+        return {"failed": done.stderr.strip()[-500:]}
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def build_programs(build, names):
     say(f"bench: building {' '.join(names)} ...")
     done = subprocess.run(["ninja", "-C", build, *names], stdout=subprocess.PIPE,
@@ -138,11 +153,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="shorter and rougher")
-    parser.add_argument("--only", choices=["step", "profile", "pytorch", "products",
-                                                   "blake3", "audit"])
+    parser.add_argument("--only", choices=["audit", "step", "profile", "pytorch", "blake3",
+                                           "products", "gpu"])
     options = parser.parse_args()
     build = options.build.resolve()
-    build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile"])
+    build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench"])
     folder = build / "tests/bench"
     bench, matmul = folder / "gemmine_bench", folder / "matmul_bench"
     step = folder / "step_profile"
@@ -156,6 +171,7 @@ def main():
         "blake3": lambda: google(bench, "bm_(bytes|tiles)", min_time),
         "products": lambda: {f"threads_{n}": products(matmul, n, options.quick)
                              for n in (1, 2) if n <= (os.cpu_count() or 1)},
+        "gpu": lambda: gpus(folder / "gpu_bench", build, options.quick),
     }
     document = {"machine": machine(build)}
     for name, part in parts.items():

@@ -37,6 +37,12 @@ class DeviceFailures : public EmulatedTest {
     return out;
   }
 
+  static std::string mib(uint64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.2f MiB", static_cast<double>(bytes) / (1 << 20));
+    return text;
+  }
+
   Program program_;
   Bytes records_;
 };
@@ -87,6 +93,8 @@ TEST_F(DeviceFailures, TooLittleMemoryIsAnErrorAtAnySize) {
   for (uint64_t bytes = 0; bytes < needed; bytes += needed / 50 + 1) {
     emulated_device().memory_bytes = bytes;
     expect_refusal(Errc::out_of_memory, "use a smaller batch");
+    if (bytes == 0) continue;  // its probe does not fit, and what a step needs is not known yet
+    expect_refusal(Errc::out_of_memory, "needs " + mib(needed) + ", free are " + mib(bytes));
   }
   emulated_device().memory_bytes = needed;
   EXPECT_TRUE(make().ok());

@@ -57,6 +57,10 @@ void release(void*, void* memory) {
   blocks.erase(memory);
   std::free(memory);
 }
+DeviceStatus memory_free(void*, uint64_t* bytes) {
+  *bytes = device.memory_bytes - device.allocated;
+  return DeviceStatus::ok;
+}
 DeviceStatus move(void*, void* to, const void* from, uint64_t bytes) {
   if (device.launches_left == 0) return refuse(DeviceStatus::lost, "the emulated device is gone");
   std::memcpy(to, from, bytes);
@@ -103,11 +107,13 @@ constexpr kernels::cuda::DeviceApi kApi = {
     .close = close,
     .allocate = allocate,
     .release = release,
+    .memory_free = memory_free,
     .upload = move,
     .download = move,
     .copy = move,
     .launch = launch,
     .reason = reason,
+    .peer = [] { return static_cast<const kernels::cuda::PeerApi*>(nullptr); },
 };
 
 }  // namespace

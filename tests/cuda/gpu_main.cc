@@ -6,6 +6,7 @@
 #include "kernels/blake3.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/self_test.h"
+#include "tests/cuda/peer_products.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 
@@ -73,7 +74,27 @@ Status check_gpts(const std::string& device) {
   return Ok{};
 }
 
-Status check_device(const std::string& device) {
+// Our products against cuBLASLt's; what it says is for the log where there is no such library.
+Status check_products(uint32_t number, const std::string& device) {
+  const auto api = kernels::find_cuda_plugin();
+  if (!api) return api.error();
+  const kernels::cuda::PeerApi& peer = *api.value()->peer();
+  if (peer.load(nullptr) != kernels::cuda::DeviceStatus::ok) {
+    std::printf("%s: PRODUCTS NOT COMPARED: %s\n", device.c_str(), peer.reason());
+    return Ok{};
+  }
+  for (const ProductShape& shape : kPeerShapes) {
+    auto session = kernels::cuda::DeviceSession::open(*api.value(), number, device);
+    if (!session) return session.error();
+    const auto products = PeerProducts::make(*session.value(), peer, shape);
+    if (!products) return products.error();
+    if (Status same = products.value()->compare(); !same) return same;
+  }
+  std::printf("%s: products equal to those of cuBLASLt %u\n", device.c_str(), peer.version());
+  return Ok{};
+}
+
+Status check_device(uint32_t number, const std::string& device) {
   if (Status golden = kernels::self_test(device); !golden) return golden;
   if (Status gpts = check_gpts(device); !gpts) return gpts;
   for (const Optimiser optimiser : {Optimiser::sgd, Optimiser::adamw}) {
@@ -86,20 +107,22 @@ Status check_device(const std::string& device) {
       if (Status status = check_mlp(device, widths, batch, optimiser); !status) return status;
     }
   }
-  return Ok{};
+  return check_products(number, device);
 }
 
 int run() {
   constexpr int kSkipped = 77;
   int checked = 0;
   int failed = 0;
+  uint32_t number = 0;
   for (const kernels::DeviceReport& device : kernels::list_devices()) {
     if (device.name == "cpu") continue;
+    const uint32_t at = number++;
     if (!device.refusal.empty()) {
       std::printf("%s: SKIPPED, NOT CHECKED: %s\n", device.name.c_str(), device.refusal.c_str());
       continue;
     }
-    const Status status = check_device(device.name);
+    const Status status = check_device(at, device.name);
     std::printf("%s (%s): %s\n", device.name.c_str(), device.description.c_str(),
                 status ? "every bit right" : status.error().detail.c_str());
     ++checked;
