@@ -203,7 +203,7 @@ void Miner::begin(LeaseWork& work) {
 }
 
 void Miner::run_next(LeaseWork& work) {
-  if (work.busy || work.broken || work.run >= work.job->job.shares_per_lease()) return;
+  if (work.busy || work.run >= work.job->job.shares_per_lease()) return;
   work.busy = trainer_->post(RunShare{work.job->workload.get(), work.lease, work.run, work.theta});
 }
 
@@ -250,7 +250,7 @@ void Miner::abandon(const Digest& lease_id, const std::string& reason) {
 void Miner::want_lease() {
   if (!session_->ready() || asked_) return;
   for (const auto& [id, work] : leases_)
-    if (!work.broken && work.run < work.job->job.shares_per_lease()) return;
+    if (work.run < work.job->job.shares_per_lease()) return;
   for (const auto& [id, job] : jobs_) {
     if (job.finished || job.refused || !job.workload) continue;
     asked_ = session_->send(pool::MessageType::get_lease, pool::encode(pool::GetLease{id}));
@@ -263,10 +263,12 @@ void Miner::check_finished() {
   const bool done = std::all_of(jobs_.begin(), jobs_.end(), [](const auto& entry) {
     return entry.second.finished || entry.second.refused;
   });
-  if (done) {
-    ending_ = {0, "every job of the pool is finished"};
-    stop(ending_.reason);
-  }
+  if (!done) return;
+  const bool left = std::any_of(jobs_.begin(), jobs_.end(),
+                                [](const auto& entry) { return !entry.second.finished; });
+  ending_ = left ? Ending{4, "the pool's jobs that are left cannot be worked on here"}
+                 : Ending{0, "every job of the pool is finished"};
+  stop(ending_.reason);
 }
 
 void Miner::on_down(const std::string& reason, uint64_t retry_ms) {

@@ -46,7 +46,7 @@ class Miner : public pool::SessionObserver {
     verifier::Job job;
     std::unique_ptr<Workload> workload;  // when the data is here
     bool fetching = false;
-    bool refused = false;  // too large for us, or its data could not be had
+    bool refused = false;  // too large for us or our device, or its data could not be had
     uint32_t round = 0;
     bool finished = false;
   };
@@ -59,7 +59,6 @@ class Miner : public pool::SessionObserver {
     uint32_t accepted = 0;  // shares the pool has acknowledged
     bool busy = false;      // a share of it is with the trainer
     bool delta_stored = false;
-    bool broken = false;                    // could not be run; waits for the pool to close it
     std::map<uint32_t, Digest> challenges;  // seed by share, for the fairness check
   };
 

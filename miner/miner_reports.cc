@@ -7,6 +7,10 @@ namespace gemmine::miner {
 
 namespace {
 
+// Exit codes, of one table for all programs.
+constexpr int kNoDevice = 4;
+constexpr int kWrongNumbers = 7;
+
 std::string two_decimals(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", value);
@@ -64,24 +68,33 @@ void Miner::on_challenge_answered(const ChallengeAnswered& answered) {
                  {"bytes", std::to_string(bytes)}});
 }
 
-// A device that cannot run a share gives the lease back: another one will do it.
+// A device that cannot run a share gives the lease back: another one will do it. One that is gone
+// or has wrong numbers must not go on: it would only lose its owner's money.
 void Miner::on_task_failed(const TaskFailed& failed) {
   events_.event(Level::error, failed.challenge ? "challenge_failed" : "share_failed",
                 {{"lease", short_hex(failed.lease_id)},
                  {"index", std::to_string(failed.index)},
                  {"reason", failed.error.detail}});
-  LeaseWork* work = find(failed.lease_id);
-  if (work == nullptr || failed.challenge) return;
-  work->busy = false;
-  work->broken = true;
-  abandon(failed.lease_id, failed.error.detail);
-  // A device with wrong numbers must not go on: it would only lose its owner's money.
-  if (failed.device_fault) {
-    ending_ = {7, failed.error.detail};
+  const bool device_ends =
+      failed.trouble == Trouble::lost || failed.trouble == Trouble::wrong_numbers;
+  const LeaseWork* const work = find(failed.lease_id);
+  if (work == nullptr ? !device_ends : failed.challenge && !device_ends) return;
+  JobWork* const job = work != nullptr ? work->job : nullptr;
+  if (work != nullptr) abandon(failed.lease_id, failed.error.detail);
+  if (device_ends) {
+    ending_ = {failed.trouble == Trouble::lost ? kNoDevice : kWrongNumbers, failed.error.detail};
     stop(failed.error.detail);
     return;
   }
-  retry_->start(5'000);
+  if (failed.trouble == Trouble::lease) {
+    retry_->start(5'000);
+    return;
+  }
+  job->refused = true;
+  events_.event(Level::error, "job_refused",
+                {{"job", job->job.name}, {"reason", failed.error.detail}});
+  want_lease();
+  check_finished();
 }
 
 }  // namespace gemmine::miner

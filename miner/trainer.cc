@@ -53,6 +53,7 @@ void Trainer::work() {
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
+    trouble_ = Trouble::lease;
     if (const auto* share = std::get_if<RunShare>(&task)) {
       on_report_(run(*share));
     } else {
@@ -61,23 +62,35 @@ void Trainer::work() {
   }
 }
 
+TaskFailed Trainer::failure(const Digest& lease_id, uint32_t index, bool challenge,
+                            const Error& error) {
+  TaskFailed failed{lease_id, index, challenge, trouble_, error};
+  if (error.code == Errc::out_of_memory) failed.trouble = Trouble::job;
+  if (error.code == Errc::closed) failed.trouble = Trouble::lost;
+  return failed;
+}
+
 Report Trainer::run(const RunShare& task) {
   auto done = run_share(task);
   if (done) return std::move(done.value());
-  return TaskFailed{verifier::lease_id(task.lease), task.index, false, device_fault_, done.error()};
+  return failure(verifier::lease_id(task.lease), task.index, false, done.error());
 }
 
 Report Trainer::answer(const AnswerChallenge& task) {
   const Digest lease_id = verifier::lease_id(task.lease);
   auto openings = make_openings(task);
   if (openings) return ChallengeAnswered{lease_id, task.index, std::move(openings.value())};
-  return TaskFailed{lease_id, task.index, true, false, openings.error()};
+  return failure(lease_id, task.index, true, openings.error());
 }
 
 Result<kernels::Engine*> Trainer::engine(const Workload& workload) {
   if (loaded_ != &workload) {
     auto made = factory_(workload.program, workload.train_records);
-    if (!made) return made.error();
+    if (!made) {
+      // Made again it would fail again.
+      trouble_ = made.error().code == Errc::invalid ? Trouble::wrong_numbers : Trouble::job;
+      return made.error();
+    }
     engine_ = std::move(made.value());
     loaded_ = &workload;
   }
@@ -108,7 +121,7 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (auto checked = check_own(task, run.value(), state.value()); !checked) {
-    device_fault_ = true;
+    trouble_ = Trouble::wrong_numbers;
     return checked.error();
   }
 

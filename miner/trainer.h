@@ -58,11 +58,19 @@ struct ChallengeAnswered {
   std::vector<Bytes> openings;  // by block number
 };
 
+// What a failure says about the work to come.
+enum class Trouble : uint8_t {
+  lease,          // this lease cannot go on
+  job,            // no lease of this job can: it does not fit the device
+  lost,           // the device is gone
+  wrong_numbers,  // the device computed something that does not check
+};
+
 struct TaskFailed {
   Digest lease_id;
   uint32_t index = 0;
   bool challenge = false;
-  bool device_fault = false;  // the device computed something that does not check
+  Trouble trouble = Trouble::lease;
   Error error;
 };
 
@@ -86,6 +94,7 @@ class Trainer {
 
  private:
   void work();
+  TaskFailed failure(const Digest& lease_id, uint32_t index, bool challenge, const Error& error);
   Report run(const RunShare& task);
   Report answer(const AnswerChallenge& task);
   Result<ShareDone> run_share(const RunShare& task);
@@ -113,7 +122,7 @@ class Trainer {
 
   const Workload* loaded_ = nullptr;  // what engine_ was made for
   std::unique_ptr<kernels::Engine> engine_;
-  bool device_fault_ = false;
+  Trouble trouble_ = Trouble::lease;  // of the task in hand, where its error does not say
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -31,11 +31,15 @@ class CheatingEngine : public kernels::Engine {
   std::string_view name() const override { return inner_->name(); }
 
   Status load_state(std::span<const float> state, uint32_t steps_done) override {
+    if (plan_.cheat == Cheat::full_device)
+      return Error{Errc::out_of_memory, "cuda:0: needs 900 MiB, free are 100 MiB"};
     return inner_->load_state(state, steps_done);
   }
 
   Result<StepResult> run_step(StepKey key, const Digest* step_key) override {
     forged_.clear();
+    if (plan_.cheat == Cheat::lost_device && cheating(key) && key.step > 0)
+      return Error{Errc::closed, "cuda:0: a kernel failed: the device is gone"};
     if (!cheating(key)) return inner_->run_step(key, step_key);
     if (plan_.cheat == Cheat::stale_state && key.step == 0) {
       if (auto moved = drift(0); !moved) return moved.error();
@@ -57,6 +61,8 @@ class CheatingEngine : public kernels::Engine {
         break;
       case Cheat::none:
       case Cheat::stale_state:
+      case Cheat::lost_device:
+      case Cheat::full_device:
         break;
     }
     last_roots_ = result.value().roots;
@@ -121,6 +127,8 @@ Result<Cheat> parse_cheat(std::string_view name) {
       {"random-matrices", Cheat::random_matrices},
       {"wrong-loss", Cheat::wrong_loss},
       {"stale-state", Cheat::stale_state},
+      {"lost-device", Cheat::lost_device},
+      {"full-device", Cheat::full_device},
   };
   if (const auto found = names.find(name); found != names.end()) return found->second;
   std::string list;

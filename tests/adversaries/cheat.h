@@ -1,4 +1,5 @@
-// Engines that lie: each keeps the interface and breaks one promise, for a fraction of its steps.
+// Engines that lie: each keeps the interface and breaks one promise, for a fraction of its steps;
+// and two that are honest and fail, as devices do.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,8 @@ enum class Cheat {
   random_matrices,  // int8 operands are random bytes, committed and opened consistently
   wrong_loss,       // everything is done, the loss is prettier
   stale_state,      // starts from other weights than the lease's
+  lost_device,      // the device goes in the middle of a share
+  full_device,      // the device has no memory for a lease's state
 };
 
 // Errors: invalid_argument, listing the names.
