@@ -46,13 +46,16 @@ Result<std::vector<float>> train_locally(
   if (!program) return program.error();
   auto engine = factory(program.value(), train_records);
   if (!engine) return engine.error();
-  const uint32_t rounds =
-      options.rounds == 0 ? job.spec.rounds : std::min(options.rounds, job.spec.rounds);
+  GEMMINE_CHECK(options.first_round <= job.spec.rounds);
+  const uint32_t left = job.spec.rounds - options.first_round;
+  const uint32_t rounds = options.rounds == 0 ? left : std::min(options.rounds, left);
   const uint64_t steps_in_all = uint64_t{rounds} * job.spec.slots * job.spec.steps_per_lease;
   uint64_t steps = 0;
 
-  std::vector<float> theta = program.value().initial_theta();
-  for (uint32_t round = 0; round < rounds; ++round) {
+  std::vector<float> published = verifier::initial_published(program.value());
+  std::copy(options.theta.begin(), options.theta.end(), published.begin());
+  for (uint32_t round = options.first_round; round < options.first_round + rounds; ++round) {
+    const std::span<const float> theta = verifier::theta_of(program.value(), published);
     const auto start = std::chrono::steady_clock::now();
     verifier::Merge merge(program.value());
     RoundReport report;
@@ -63,21 +66,24 @@ Result<std::vector<float>> train_locally(
       if (auto added = merge.add(lease.value().delta); !added) return added.error();
       report.loss += lease.value().loss / static_cast<float>(job.spec.slots);
     }
-    auto merged = merge.finish(theta, job.spec.slots);
+    auto merged = merge.finish(published, job.spec.slots);
     if (!merged) return merged.error();
-    theta = std::move(merged.value());
+    published = std::move(merged.value());
     report.round = round + 1;
-    report.theta_root = kernels::blake3(as_bytes(std::span<const float>(theta)));
+    report.theta_root = kernels::blake3(as_bytes(std::span<const float>(published)));
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (options.evaluate) {
-      auto evaluation = kernels::evaluate(program.value(), theta, test_records, options.threads);
+      auto evaluation =
+          kernels::evaluate(program.value(), verifier::theta_of(program.value(), published),
+                            test_records, options.threads);
       if (!evaluation) return evaluation.error();
       report.evaluation = evaluation.value();
     }
     round_done(report);
   }
-  return theta;
+  published.resize(program.value().parameters());
+  return published;
 }
 
 }  // namespace gemmine::miner

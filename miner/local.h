@@ -14,12 +14,16 @@ struct RoundReport {
   uint32_t round = 0;  // merged rounds so far
   float loss = 0;      // mean training loss of the round's last steps
   kernels::Evaluation evaluation;
-  Digest theta_root;
+  Digest theta_root;   // of what the round publishes
   double seconds = 0;  // of training, without evaluation
 };
 
 struct LocalOptions {
-  uint32_t rounds = 0;   // 0: all of the job's
+  uint32_t rounds = 0;  // to run; 0: all that the job has left
+  // Where to begin: after so many rounds, with this θ (empty: the job's first). An outer velocity
+  // begins at 0.
+  uint32_t first_round = 0;
+  std::vector<float> theta = {};
   int threads = 1;       // for evaluation
   bool evaluate = true;  // after each round
 };

@@ -10,9 +10,13 @@ int main(int argc, char** argv) {
       "training step are the proof that the step was done.\n\n"
       "Start here:   gemmine devices                     what this machine computes with\n"
       "              gemmine train configs/jobs/fashion-mnist.toml   try a job without a pool\n"
+      "              gemmine train configs/jobs/austen-gpt.toml --model austen.safetensors\n"
+      "              gemmine sample --model austen.safetensors --prompt \"It is\"\n"
       "              gemmine mine --pool HOST:PORT --pin sha256:... --account NAME\n\n"
-      "Exit codes: 0 clean end, 1 internal, 2 command line, 3 job file, 5 account refused or\n"
-      "banned, 6 the pool is another one, 7 wrong numbers on this device, 8 too old for the pool."};
+      "Exit codes: 0 clean end, 1 internal, 2 command line, 3 job, data or model file, 5 account\n"
+      "refused or banned, 6 the pool is another one, 7 wrong numbers on this device, 8 too old "
+      "for\n"
+      "the pool."};
   app.set_version_flag("--version", "gemmine " GEMMINE_VERSION);
   app.require_subcommand(1);
 
@@ -23,11 +27,11 @@ int main(int argc, char** argv) {
   gemmine::miner::TrainOptions train;
   auto* train_command =
       app.add_subcommand("train", "train a job on this machine alone and print its state root");
-  train_command->add_option("job", train.job, "job file (TOML)")->required();
-  train_command->add_option("--rounds", train.rounds, "stop after this many rounds (0: all)");
-  train_command->add_option("--model", train.model, "write the model here (safetensors)");
-  train_command->add_flag("--json", train.json, "the result as JSON on stdout");
-  gemmine::miner::add_device_options(*train_command, train.device);
+  gemmine::miner::add_train_options(*train_command, train);
+
+  gemmine::miner::SampleOptions sample;
+  auto* sample_command = app.add_subcommand("sample", "write text with a trained language model");
+  gemmine::miner::add_sample_options(*sample_command, sample);
 
   gemmine::miner::DataOptions data;
   auto* data_command = app.add_subcommand(
@@ -55,6 +59,7 @@ int main(int argc, char** argv) {
   }
   if (mine_command->parsed()) return gemmine::miner::mine(mine);
   if (train_command->parsed()) return gemmine::miner::train(train);
+  if (sample_command->parsed()) return gemmine::miner::sample(sample);
   if (data_command->parsed()) return gemmine::miner::data(data);
   if (bench_command->parsed()) return gemmine::miner::bench(bench);
   return gemmine::miner::devices(devices);

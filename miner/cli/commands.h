@@ -46,10 +46,23 @@ struct TrainOptions {
   std::string job;
   uint32_t rounds = 0;
   DeviceOptions device;
+  std::string from;   // safetensors file to start from
   std::string model;  // safetensors file to write
   bool json = false;
 };
 int train(const TrainOptions& options);
+
+struct SampleOptions {
+  std::string model;
+  std::string prompt;
+  uint32_t tokens = 400;
+  float temperature = 0.8F;
+  uint32_t top_k = 0;
+  uint64_t seed = 1;
+};
+int sample(const SampleOptions& options);
+void add_sample_options(CLI::App& command, SampleOptions& options);
+void add_train_options(CLI::App& command, TrainOptions& options);
 
 struct DataOptions {
   std::string job;

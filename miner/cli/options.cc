@@ -33,4 +33,39 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
   command.add_flag("-v,--verbose", options.verbose, "log debug events too");
 }
 
+void add_train_options(CLI::App& command, TrainOptions& options) {
+  command.add_option("job", options.job, "job file (TOML)")->required();
+  command.add_option("--rounds", options.rounds, "stop after this many rounds (0: all)");
+  command.add_option("--from", options.from,
+                     "start from this model (safetensors): one of this job goes on where it "
+                     "stopped, any other of the same shape begins at round 0");
+  command.add_option("--model", options.model, "write the model here (safetensors)");
+  command.add_flag("--json", options.json, "the result as JSON on stdout");
+  add_device_options(command, options.device);
+}
+
+void add_sample_options(CLI::App& command, SampleOptions& options) {
+  command.footer(
+      "Examples:\n"
+      "  gemmine train configs/jobs/austen-gpt.toml --model austen.safetensors\n"
+      "  gemmine sample --model austen.safetensors --prompt \"It is a truth\"\n"
+      "The same model, prompt, options and seed write the same text on one build of gemmine. A\n"
+      "model of more than 256 tokens reads and writes their numbers: --prompt \"17 4 99\".");
+  command.add_option("--model", options.model, "a gpt, as `gemmine train --model` writes it")
+      ->required();
+  command.add_option("--prompt", options.prompt, "the beginning of the text");
+  command.add_option("--tokens", options.tokens, "how many to write")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--temperature", options.temperature,
+                  "below 1 surer, above 1 wilder; 0: always the likeliest")
+      ->check(CLI::Range(0.0F, 100.0F))
+      ->capture_default_str();
+  command.add_option("--top-k", options.top_k, "choose among the k likeliest (0: among all)")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "another seed, another text")->capture_default_str();
+}
+
 }  // namespace gemmine::miner

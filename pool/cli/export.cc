@@ -5,6 +5,7 @@
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
 #include "pool/files.h"
+#include "verifier/delta.h"
 #include "verifier/safetensors.h"
 
 namespace gemmine::pool {
@@ -37,15 +38,19 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
   if (!job) return job.error();
   const auto program = kernels::Program::make(job.value()->job.spec);
   if (!program) return program.error();
-  std::vector<float> theta(program.value().parameters());
-  const uint64_t bytes = theta.size() * sizeof(float);
-  const auto blob = read_blob(blobs_path(command.data), job.value()->theta_roots.back(), bytes);
+  std::vector<float> published(program.value().published_floats());
+  const uint64_t bytes = published.size() * sizeof(float);
+  const auto& roots = job.value()->theta_roots;
+  const auto blob = read_blob(blobs_path(command.data), roots.back(), bytes);
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
-  std::memcpy(theta.data(), blob.value().data(), bytes);
+  std::memcpy(published.data(), blob.value().data(), bytes);
+  const verifier::ModelOrigin origin{.job_name = job.value()->job.name,
+                                     .job_id = job.value()->id,
+                                     .round = static_cast<uint32_t>(roots.size() - 1)};
   return write_durable(
-      command.model,
-      verifier::encode_safetensors(program.value(), theta, job.value()->job.name, job.value()->id));
+      command.model, verifier::encode_safetensors(
+                         program.value(), verifier::theta_of(program.value(), published), origin));
 }
 
 }  // namespace

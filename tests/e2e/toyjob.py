@@ -54,6 +54,88 @@ DEFAULTS = {
 }
 
 
+LM_JOB = """name = "toy-lm"
+
+[data]
+kind = "{kind}"
+train = "{train}"
+validation_fraction = 0.2
+
+[model]
+architecture = "gpt"
+vocabulary = {vocabulary}
+width = 64
+heads = 2
+hidden = {hidden}
+blocks = {blocks}
+context = 32
+norm = "{norm}"
+activation = "{activation}"
+tied = {tied}
+
+[train]
+optimiser = "adamw"
+lr = 0.004
+beta1 = 0.9
+beta2 = 0.99
+eps = 1e-8
+wd = 0.1
+warmup = 4
+clip = 1.0
+outer_lr = {outer_lr}
+outer_momentum = {outer_momentum}
+batch = 4
+steps_per_lease = {steps_per_lease}
+steps_per_share = 4
+slots = {slots}
+rounds = {rounds}
+
+[audit]
+replay_ppm = 300000
+spot_ppm = 600000
+spot_blocks = 4
+probation_shares = 3
+vest_leases = 3
+lease_ms = 60000
+answer_ms = 20000
+
+[pay]
+price_per_tmac = 1000000000
+fee_ppm = 20000
+"""
+
+LM_DEFAULTS = {
+    "kind": "text", "train": "text.txt", "vocabulary": 256, "hidden": 128, "blocks": 2,
+    "norm": "rms", "activation": "gelu", "tied": "false", "outer_lr": 1.0, "outer_momentum": 0.0,
+    "steps_per_lease": 8, "slots": 2, "rounds": 3,
+}
+
+
+def toy_text(words, seed=1):
+    """Sentences with something to learn: every word is one of few, and fits the one before."""
+    rng = random.Random(seed)
+    chain = {"the": ["miner", "pool", "step"], "miner": ["digs", "waits"], "pool": ["pays"],
+             "step": ["ends"], "digs": ["the"], "waits": ["and"], "and": ["the"],
+             "pays": ["the", "and"], "ends": [".\n"], ".\n": ["the"]}
+    word, out = "the", []
+    for _ in range(words):
+        out.append(word)
+        word = rng.choice(chain[word])
+    return " ".join(out)
+
+
+def write_lm(folder, words=3000, **changes):
+    """Writes text.txt and job.toml of a small language model; returns the job file's path."""
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    unknown = set(changes) - set(LM_DEFAULTS)
+    assert not unknown, f"no such setting: {unknown}"
+    (folder / "text.txt").write_text(toy_text(words))
+    job = folder / "job.toml"
+    job.write_text(LM_JOB.format(**{**LM_DEFAULTS, **changes}))
+    return job
+
+
 def write_idx(path, dimensions, payload):
     header = struct.pack(">BBBB", 0, 0, 8, len(dimensions))
     header += b"".join(struct.pack(">I", d) for d in dimensions)

@@ -99,7 +99,7 @@ TEST(GptJobFile, PointsAtNumbersOutOfRange) {
 }
 
 TEST(GptJobFile, WantsValidationDataOnceAndOfItsOwn) {
-  const std::string fraction = "validation_fraction = 0.05";
+  const std::string fraction = "validation_fraction = 0.01";
   expect_refusal(fraction, "", "data.validation: is missing");
   expect_refusal(fraction, fraction + "\nvalidation = [\"emma\"]", "remove one of the two");
   expect_refusal(fraction, "validation_fraction = 1.5", "more than 0, less than 1");

@@ -1,0 +1,33 @@
+// Models in safetensors files: to continue from, and to write text with.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/bytes.h"
+#include "kernels/program.h"
+#include "kernels/result.h"
+
+namespace gemmine::pool {
+
+inline constexpr uint64_t kModelHeaderBytesMax = 1 << 20;
+inline constexpr uint64_t kModelBytesMax = 8 + kModelHeaderBytesMax + 4 * kernels::kParametersMax;
+
+struct Model {
+  std::vector<float> theta;
+  std::optional<Digest> job_id;  // of the job that made it, and after how many of its rounds;
+  uint32_t round = 0;            // other tools' files do not say
+};
+
+// A program with the shape that a file's metadata gives and nothing to train; token_bytes is the
+// least that holds the vocabulary. `name` opens each message.
+// Errors: malformed; invalid (bounds); unsupported (not a gpt of ours).
+Result<kernels::Program> model_program(ByteView file, const std::string& name);
+
+// θ of `program` by the names of verifier/safetensors.h.
+// Errors: malformed; invalid (another architecture, a missing or unknown tensor, another shape or
+// element type, NaN or infinity: with the tensor's name).
+Result<Model> parse_model(ByteView file, const std::string& name, const kernels::Program& program);
+
+}  // namespace gemmine::pool
