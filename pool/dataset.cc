@@ -95,6 +95,33 @@ Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32
   return out;
 }
 
+static Result<Dataset> load_table(const DataFiles& data, const std::vector<std::string>& files,
+                                  const kernels::Spec& spec) {
+  const uint32_t features = spec.widths.front();
+  const uint32_t classes = spec.widths.back();
+  if (data.kind == DataKind::csv) return load_csv(files[0], data.label_first, features, classes);
+  const DataSource source{files[0], files[1]};
+  if (data.kind == DataKind::npy) return load_npy(source, features, classes);
+  return load_dataset(source, features, classes);
+}
+
+// The last rows become test data.
+static Result<LoadedData> cut_table(Dataset& table, const JobFile& file) {
+  LoadedData out;
+  out.test_records = static_cast<uint32_t>(static_cast<double>(table.count) *
+                                           static_cast<double>(file.data.held_out_fraction));
+  out.train_records = table.count - out.test_records;
+  if (out.test_records == 0)
+    return Error{Errc::invalid, file.data.train[0] + ": data.test_fraction of " +
+                                    std::to_string(table.count) + " rows is none"};
+  const auto cut = table.records.begin() +
+                   static_cast<ptrdiff_t>(uint64_t{out.train_records} * (table.features + 1));
+  out.test.assign(cut, table.records.end());
+  table.records.erase(cut, table.records.end());
+  out.train = std::move(table.records);
+  return out;
+}
+
 Result<LoadedData> load_data(const JobFile& file) {
   LoadedData out;
   const kernels::Spec& spec = file.job.spec;
@@ -107,12 +134,10 @@ Result<LoadedData> load_data(const JobFile& file) {
     out.test_records = static_cast<uint32_t>(out.test.size() / spec.gpt.token_bytes);
     return out;
   }
-  const auto source = [](const std::vector<std::string>& files) {
-    return DataSource{files[0], files[1]};
-  };
-  auto train = load_dataset(source(file.data.train), spec.widths.front(), spec.widths.back());
+  auto train = load_table(file.data, file.data.train, spec);
   if (!train) return train.error();
-  auto test = load_dataset(source(file.data.held_out), spec.widths.front(), spec.widths.back());
+  if (file.data.held_out.empty()) return cut_table(train.value(), file);
+  auto test = load_table(file.data, file.data.held_out, spec);
   if (!test) return test.error();
   out.train = std::move(train.value().records);
   out.train_records = train.value().count;

@@ -33,6 +33,12 @@ struct Dataset {
 // have `features` values each, or a label is not below `classes`.
 Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32_t classes);
 
+// The same from two .npy files (images uint8), or a CSV file with the label in the first or last
+// column.
+Result<Dataset> load_npy(const DataSource& source, uint32_t features, uint32_t classes);
+Result<Dataset> load_csv(const std::string& path, bool label_first, uint32_t features,
+                         uint32_t classes);
+
 // What a job trains on and is evaluated on. Of a gpt a record is a token.
 struct LoadedData {
   Bytes train;

@@ -8,7 +8,7 @@ namespace {
 using kernels::Architecture;
 
 constexpr uint64_t kPpm = 1'000'000;
-constexpr std::array<std::string_view, 3> kKinds = {"idx", "text", "rdb"};
+constexpr std::array<std::string_view, 6> kKinds = {"idx", "npy", "csv", "text", "tokens", "rdb"};
 
 template <class T>
 T narrow(uint64_t value) {
@@ -40,7 +40,7 @@ void read_data(Toml& toml, Architecture architecture, DataFiles& out) {
   const bool gpt = architecture == Architecture::gpt;
   if (gpt != (out.kind >= DataKind::text)) {
     toml.fail("data.kind", gpt ? "is a table, and a gpt reads tokens" : "are tokens for a gpt",
-              gpt ? R"("text" or "rdb")" : R"("idx")",
+              gpt ? R"("text", "tokens" or "rdb")" : R"("idx", "npy" or "csv")",
               gpt ? "" : "`architecture = \"gpt\"` under [model] makes it a language model");
     return;
   }
@@ -48,9 +48,17 @@ void read_data(Toml& toml, Architecture architecture, DataFiles& out) {
   const auto path = [&](const std::string& key) {
     return inside(toml, directory, toml.text(key, 255));
   };
-  if (out.kind == DataKind::idx) {
+  if (out.kind == DataKind::idx || out.kind == DataKind::npy) {
     out.train = {path("data.train_images"), path("data.train_labels")};
     out.held_out = {path("data.test_images"), path("data.test_labels")};
+    return;
+  }
+  if (out.kind == DataKind::csv) {
+    constexpr std::array<std::string_view, 2> kColumns = {"first", "last"};
+    out.train = {path("data.train")};
+    out.label_first = toml.choice("data.label_column", kColumns, 1) == 0;
+    read_held_out(toml, "data.test", directory, out);
+    if (out.held_out.size() > 1) toml.fail("data.test", "is more than one file", "one table");
     return;
   }
   if (out.kind == DataKind::rdb) out.database = path("data.database");
@@ -69,7 +77,7 @@ void read_mlp(Toml& toml, kernels::Spec& spec) {
 }
 
 // PROTOCOL 10.1, 10.7, 10.13.
-void read_gpt(Toml& toml, kernels::Spec& spec) {
+void read_gpt(Toml& toml, DataKind data, kernels::Spec& spec) {
   constexpr std::array<std::string_view, 2> kNorms = {"rms", "layer"};
   constexpr std::array<std::string_view, 2> kActivations = {"gelu", "silu"};
   const auto number = [&](const char* key, uint64_t low, uint64_t high) {
@@ -77,7 +85,7 @@ void read_gpt(Toml& toml, kernels::Spec& spec) {
   };
   kernels::GptShape& gpt = spec.gpt;
   gpt.vocabulary = number("model.vocabulary", 2, kernels::kVocabularyMax);
-  if (gpt.vocabulary > 256)
+  if (data != DataKind::tokens && gpt.vocabulary > 256)
     toml.fail("model.vocabulary", "is more than there are bytes, and this data is bytes",
               "at most 256");
   gpt.width = number("model.width", 64, kernels::kModelWidthMax);
@@ -155,7 +163,7 @@ Result<JobFile> parse_job_file(Toml toml) {
       static_cast<Architecture>(toml.choice("model.architecture", kArchitectures, 0) + 1);
   read_data(toml, spec.architecture, out.data);
   if (spec.architecture == Architecture::gpt) {
-    read_gpt(toml, spec);
+    read_gpt(toml, out.data.kind, spec);
   } else {
     read_mlp(toml, spec);
   }

@@ -12,17 +12,18 @@ namespace gemmine::pool {
 
 inline constexpr size_t kDataFilesMax = 1024;  // as written; a pattern may stand for more
 
-// The first is a table of features and labels for an MLP, the others tokens for a gpt.
-enum class DataKind : uint8_t { idx, text, rdb };
+// The first three are tables of features and labels for an MLP, the others tokens for a gpt.
+enum class DataKind : uint8_t { idx, npy, csv, text, tokens, rdb };
 
 // Where the records of a job come from. Held out is what the job calls test data.
 struct DataFiles {
   DataKind kind = DataKind::idx;
-  // idx: images, labels. text: files or patterns. rdb: objects.
+  // idx, npy: images, labels. csv: one table. text, tokens: files or patterns. rdb: objects.
   std::vector<std::string> train;
   std::vector<std::string> held_out;  // empty: the end of every file of `train`
   float held_out_fraction = 0;        // of each
   std::string database;               // rdb: its files without .rdx and .rdb
+  bool label_first = false;           // csv: else it is the last column
 };
 
 // Everything of PROTOCOL 6.1 or 10.12 but what follows from the data (addresses, counts).

@@ -4,6 +4,7 @@
 #include <glob.h>
 #include <memory>
 
+#include "pool/npy.h"
 #include "pool/rds.h"
 #include "pool/stream.h"
 
@@ -12,7 +13,9 @@ namespace {
 
 using kernels::GptShape;
 
-Error out_of_vocabulary(const std::string& where, uint64_t token, const GptShape& shape) {
+constexpr size_t kTokenRunBytes = 1 << 20;
+
+Error out_of_vocabulary(const std::string& where, int64_t token, const GptShape& shape) {
   return {Errc::invalid, where + ": token " + std::to_string(token) + "; model.vocabulary is " +
                              std::to_string(shape.vocabulary) + ", so tokens are 0 to " +
                              std::to_string(shape.vocabulary - 1)};
@@ -42,6 +45,59 @@ Status append_text(const std::string& path, const GptShape& shape, Bytes& out) {
     if (!piece) return piece.error();
     if (piece.value().empty()) return Ok{};
     if (auto added = append_bytes(piece.value(), path, offset, shape, out); !added) return added;
+  }
+}
+
+// Tokens as they are stored; `first` is the number of the first of them in its file.
+Status append_values(std::span<const int64_t> values, const std::string& name, uint64_t first,
+                     const GptShape& shape, Bytes& out) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int64_t token = values[i];
+    if (token < 0 || token >= int64_t{shape.vocabulary})
+      return out_of_vocabulary(name + ": number " + std::to_string(first + i), token, shape);
+    out.push_back(static_cast<uint8_t>(token));
+    if (shape.token_bytes == 2) out.push_back(static_cast<uint8_t>(token >> 8));
+  }
+  return Ok{};
+}
+
+Status append_npy(ByteStream stream, const GptShape& shape, Bytes& out) {
+  auto npy = NpyReader::open(std::move(stream), kCorpusBytesMax);
+  if (!npy) return npy.error();
+  const std::string& name = npy.value().name();
+  if (npy.value().shape().size() != 1)
+    return Error{Errc::invalid, name + ": has " + std::to_string(npy.value().shape().size()) +
+                                    " dimensions; tokens have one: save array.ravel()"};
+  for (uint64_t first = 0;;) {
+    const auto run = npy.value().next();
+    if (!run) return run.error();
+    if (run.value().empty()) return Ok{};
+    if (auto added = append_values(run.value(), name, first, shape, out); !added) return added;
+    first += run.value().size();
+  }
+}
+
+// 16-bit little-endian, or .npy.
+Status append_tokens(const std::string& path, const GptShape& shape, Bytes& out) {
+  auto opened = ByteStream::open(path, kCorpusBytesMax - out.size());
+  if (!opened) return opened.error();
+  ByteStream& stream = opened.value();
+  std::vector<int64_t> values;
+  for (uint64_t first = 0;; first += values.size()) {
+    // The first read is as long as the magic, which is a whole number of tokens.
+    const auto bytes = stream.read(first == 0 ? kNpyMagic.size() : kTokenRunBytes);
+    if (!bytes) return bytes.error();
+    if (first == 0 && std::ranges::equal(bytes.value(), as_bytes(kNpyMagic)))
+      return append_npy(std::move(stream), shape, out);
+    if (bytes.value().size() % 2 != 0)
+      return Error{Errc::malformed, path +
+                                        ": an odd number of bytes, and tokens are 16-bit "
+                                        "(bytes as tokens are kind = \"text\")"};
+    if (bytes.value().empty()) return Ok{};
+    values.clear();
+    for (size_t i = 0; i < bytes.value().size(); i += 2)
+      values.push_back(bytes.value()[i] | int64_t{bytes.value()[i + 1]} << 8);
+    if (auto added = append_values(values, path, first, shape, out); !added) return added;
   }
 }
 
@@ -106,6 +162,7 @@ class Loader {
  private:
   Status append(const std::string& name, Bytes& out) const {
     if (files_.kind == DataKind::text) return append_text(name, shape_, out);
+    if (files_.kind == DataKind::tokens) return append_tokens(name, shape_, out);
     const auto lines = database_->lines(name, kCorpusBytesMax - out.size());
     if (!lines) return lines.error();
     return append_bytes(lines.value(), files_.database + ".rdb: " + name, 0, shape_, out);

@@ -1,11 +1,14 @@
 """A language model on one machine: trained, exported, checked by NumPy, gone on with, sampled."""
+import gzip
 import json
 import pathlib
+import re
 import struct
 import sys
 import unittest
 
 import base
+import numpy as np
 import toyjob
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "vectors"))
@@ -37,7 +40,7 @@ class LanguageModel(base.EndToEnd):
 
     def relative(self, model, job, printed, *, int8=False):
         data = self.validation(job).read_bytes()
-        loss = lm_loss.Model(model, int8).loss(lm_loss.np.frombuffer(data, lm_loss.np.uint8))
+        loss = lm_loss.Model(model, int8).loss(np.frombuffer(data, np.uint8))
         return abs(loss - printed) / printed
 
 
@@ -144,6 +147,48 @@ class Corpus(LanguageModel):
         text = job.parent / "text.txt"
         text.write_bytes(text.read_bytes()[:77] + b"\xe9" + text.read_bytes()[77:])
         self.refuse(3, r"text\.txt: byte 77: token 233; model.vocabulary is 128", "train", job)
+
+
+class OtherData(LanguageModel):
+    def test_sixteen_bit_tokens_train_and_are_sampled_as_numbers(self):
+        job = self.lm(kind="tokens", train="tokens.npy", vocabulary=300, norm="layer")
+        text = np.frombuffer((job.parent / "text.txt").read_bytes(), np.uint8)
+        np.save(job.parent / "tokens.npy", text.astype(np.uint16) + 150)
+        report, model = self.train(job)
+        tokens = np.frombuffer(self.validation(job).read_bytes(), "<u2")
+        loss = lm_loss.Model(model).loss(tokens)
+        printed = report["rounds"][-1]["validation_loss"]
+        self.assertLess(abs(loss - printed) / printed, 1e-3)
+        done = self.gemmine(0, "sample", "--model", model, "--prompt", "266 254", "--tokens", "9")
+        self.assertRegex(done.stdout, r"^266 254 (\d+ ){9}\n$")
+        self.refuse(2, r"'x' is no token; this model's are numbers", "sample", "--model", model,
+                    "--prompt", "266 x")
+        np.save(job.parent / "tokens.npy", text.astype(np.float32))
+        self.refuse(3, r"tokens\.npy: elements of type '<f4'", "train", job)
+
+    def test_one_table_trains_the_same_from_idx_numpy_and_csv(self):
+        job = self.toy(rounds=1)
+        text = job.read_text()
+        root = json.loads(self.gemmine(0, "train", job, "--json").stdout)["state_root"]
+        for part in ("train", "test"):
+            images = gzip.decompress((job.parent / f"{part}-images.gz").read_bytes())[16:]
+            labels = gzip.decompress((job.parent / f"{part}-labels.gz").read_bytes())[8:]
+            labels = np.frombuffer(labels, np.uint8)
+            images = np.frombuffer(images, np.uint8).reshape(len(labels), 8, 8)
+            np.save(job.parent / f"{part}-images.npy", images)
+            np.save(job.parent / f"{part}-labels.npy", labels.astype(np.int64))
+            table = np.column_stack([images.reshape(len(labels), 64), labels])
+            np.savetxt(job.parent / f"{part}.csv", table, "%d", ",")
+        job.write_text(text.replace('"idx"', '"npy"').replace(".gz", ".npy"))
+        self.assertEqual(
+            json.loads(self.gemmine(0, "train", job, "--json").stdout)["state_root"], root)
+        csv = re.sub(r"t(rain|est)_images.*\n", "", text.replace('"idx"', '"csv"'))
+        csv = re.sub(r"(train|test)_labels.*", r'\1 = "\1.csv"', csv)
+        job.write_text(csv)
+        self.assertEqual(
+            json.loads(self.gemmine(0, "train", job, "--json").stdout)["state_root"], root)
+        job.write_text(csv.replace('test = "test.csv"', "test_fraction = 0.1"))
+        self.assertRegex(self.gemmine(0, "data", job).stdout, r"train +900 records\ntest +100 rec")
 
 
 if __name__ == "__main__":

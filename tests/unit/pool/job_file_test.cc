@@ -116,6 +116,22 @@ TEST(GptJobFile, WantsDataThatFitsTheArchitecture) {
   EXPECT_NE(job.error().detail.find("`architecture = \"gpt\"` under [model]"), std::string::npos);
 }
 
+TEST(MlpJobFile, ReadsCsvAndNumpyFiles) {
+  std::string text = example("fashion-mnist.toml");
+  text.replace(text.find("\"idx\""), 5, "\"npy\"");
+  EXPECT_TRUE(parse(text));
+  const size_t begin = text.find("train_images");
+  text.replace(begin, text.find("feature_scale") - begin,
+               "train = \"a.csv\"\ntest_fraction = 0.1\nlabel_column = \"first\"\n");
+  text.replace(text.find("\"npy\""), 5, "\"csv\"");
+  const auto job = parse(text);
+  ASSERT_TRUE(job) << job.error().detail;
+  EXPECT_TRUE(job.value().data.label_first);
+  EXPECT_EQ(job.value().data.train[0], "/usr/share/datasets/fashion-mnist/a.csv");
+  text.replace(text.find("\"first\""), 7, "\"third\"");
+  EXPECT_NE(parse(text).error().detail.find("expected \"first\" or \"last\""), std::string::npos);
+}
+
 TEST(MlpJobFile, HasNoKeysOfAGpt) {
   std::string text = example("fashion-mnist.toml");
   text.replace(text.find("warmup"), 0, "clip = 1.0\n");

@@ -78,6 +78,43 @@ TEST_F(Corpus, SaysWhichByteIsNoToken) {
             file + ": byte 3: token 195; model.vocabulary is 128, so tokens are 0 to 127");
 }
 
+TEST_F(Corpus, ReadsSixteenBitTokensAndNumpyArrays) {
+  kind_ = DataKind::tokens;
+  shape_.vocabulary = 1000;
+  shape_.token_bytes = 2;
+  const std::string raw("\xe7\x03\1\0\2\0\3\0\4\0", 10);
+  const std::string header =
+      "{'descr': '<u2', 'fortran_order': False, 'shape': (5,), }            \n";
+  const std::string npy = "\x93NUMPY" + std::string("\1\0", 2) + static_cast<char>(header.size()) +
+                          std::string("\0", 1) + header + raw;
+  const auto loaded = load({write("a.bin", raw)}, {write("b.npy", npy)});
+  ASSERT_TRUE(loaded) << loaded.error().detail;
+  EXPECT_EQ(text(loaded.value().train), raw);
+  EXPECT_EQ(text(loaded.value().held_out), raw);
+  shape_.vocabulary = 5;  // and one byte would hold it
+  shape_.token_bytes = 1;
+  const auto small = load({write("c.bin", raw.substr(2) + raw.substr(8))}, {}, 0.5F);
+  ASSERT_FALSE(small);
+  EXPECT_NE(small.error().detail.find("training data has 3 tokens"), std::string::npos);
+}
+
+TEST_F(Corpus, RefusesTokensOutOfTheVocabularyAndHalfTokens) {
+  kind_ = DataKind::tokens;
+  shape_.vocabulary = 300;
+  shape_.token_bytes = 2;
+  const std::string bad = write("a", std::string("\1\0\2\0\3\0\4\0\x2c\1", 10));
+  EXPECT_EQ(refusal({bad}, {}, 0.5F),
+            bad + ": number 4: token 300; model.vocabulary is 300, so tokens are 0 to 299");
+  EXPECT_NE(refusal({write("b", std::string("\1\0\2\0\3\0\4", 7))}, {}, 0.5F)
+                .find("an odd number of bytes"),
+            std::string::npos);
+  const std::string header =
+      "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }          \n";
+  const std::string npy = "\x93NUMPY" + std::string("\1\0", 2) + static_cast<char>(header.size()) +
+                          std::string("\0", 1) + header + "123456";
+  EXPECT_NE(refusal({write("c", npy)}, {}, 0.5F).find("has 2 dimensions"), std::string::npos);
+}
+
 TEST_F(Corpus, RefusesFewerTokensThanAContextAndOne) {
   const std::string five = write("five", "01234");
   const std::string four = write("four", "0123");

@@ -1,0 +1,45 @@
+// Arrays of whole numbers in NumPy's .npy format, read in runs.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "pool/stream.h"
+
+namespace gemmine::pool {
+
+inline constexpr size_t kNpyHeaderBytesMax = 64 << 10;
+inline constexpr size_t kNpyDimensionsMax = 8;
+inline constexpr std::string_view kNpyMagic = "\x93NUMPY";
+
+class NpyReader {
+ public:
+  // What follows the magic is what `stream` gives next. Errors: malformed; unsupported (another
+  // element type, Fortran order); invalid (more than bytes_max bytes of elements).
+  static Result<NpyReader> open(ByteStream stream, uint64_t bytes_max);
+
+  const std::vector<uint64_t>& shape() const { return shape_; }  // at most kNpyDimensionsMax
+  uint64_t count() const { return count_; }                      // of elements
+  bool is_bytes() const { return element_bytes_ == 1 && !is_signed_; }
+  const std::string& name() const { return stream_.name(); }
+
+  // The next run of elements, valid until the next call; empty at the end. Unsigned 64-bit
+  // elements beyond 2⁶³ come out negative. Errors: malformed (cut, trailing bytes).
+  Result<std::span<const int64_t>> next();
+
+ private:
+  explicit NpyReader(ByteStream stream) : stream_(std::move(stream)) {}
+  Status parse_header(std::string_view text, uint64_t bytes_max);
+  Status take_type(std::string_view descr);
+  Status take_shape(std::string_view text, uint64_t bytes_max);
+
+  ByteStream stream_;
+  std::vector<uint64_t> shape_;
+  uint64_t count_ = 1;
+  uint64_t done_ = 0;
+  uint32_t element_bytes_ = 1;
+  bool is_signed_ = false;
+  std::vector<int64_t> run_;
+};
+
+}  // namespace gemmine::pool

@@ -1,0 +1,34 @@
+// .npy arrays from anywhere: refused with the file's name, or as many elements as their shape says.
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/check.h"
+#include "pool/npy.h"
+
+namespace gp = gemmine::pool;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  constexpr uint64_t kBytesMax = 1 << 20;
+  auto npy =
+      gp::NpyReader::open(gp::ByteStream::over({data, size}, "fuzz.npy", kBytesMax), kBytesMax);
+  if (!npy) {
+    GEMMINE_CHECK(npy.error().detail.starts_with("fuzz.npy"));
+    return 0;
+  }
+  uint64_t product = 1;
+  for (const uint64_t side : npy.value().shape())
+    product *= side;
+  GEMMINE_CHECK(product == npy.value().count() && product <= kBytesMax);
+  uint64_t seen = 0;
+  while (true) {
+    const auto run = npy.value().next();
+    if (!run) {
+      GEMMINE_CHECK(run.error().detail.starts_with("fuzz.npy"));
+      return 0;
+    }
+    if (run.value().empty()) break;
+    seen += run.value().size();
+  }
+  GEMMINE_CHECK(seen == product);
+  return 0;
+}
