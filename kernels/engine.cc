@@ -35,7 +35,7 @@ Status check_labels(const Program& program, ByteView records) {
   const size_t record_bytes = program.record_bytes();
   const uint32_t classes = program.spec().widths.back();
   for (size_t i = 0; i * record_bytes < records.size(); ++i) {
-    const uint8_t label = records[i * record_bytes + record_bytes - 1];
+    const uint32_t label = program.label_of(records.subspan(i * record_bytes, record_bytes));
     if (label >= classes)
       return Error{Errc::invalid_argument, "records: record " + std::to_string(i) + " has label " +
                                                std::to_string(label) + ", there are " +

@@ -70,6 +70,12 @@ uint8_t ReferenceEngine::record_byte(StepKey key, size_t row, size_t byte) const
   return records_[record * program_.record_bytes() + byte];
 }
 
+uint32_t ReferenceEngine::label(StepKey key, size_t row) const {
+  const uint32_t at = program_.inputs(0);
+  const uint32_t low = record_byte(key, row, at);
+  return program_.label_bytes() == 1 ? low : low | uint32_t{record_byte(key, row, at + 1)} << 8;
+}
+
 Status ReferenceEngine::forward(StepKey key) {
   const size_t rows = program_.spec().batch;
   Floats real(rows * program_.inputs(0));
@@ -116,8 +122,7 @@ Result<float> ReferenceEngine::loss(StepKey key) {
   Floats nll(rows);
   const float inv_t = 1.0F / static_cast<float>(rows);
   for (size_t t = 0; t < rows; ++t)
-    loss_row(&last.y[t * last.n], last.n, record_byte(key, t, program_.inputs(0)), inv_t,
-             &last.dy[t * last.n], &nll[t]);
+    loss_row(&last.y[t * last.n], last.n, label(key, t), inv_t, &last.dy[t * last.n], &nll[t]);
   const float mean = longsum(nll.data(), rows) * inv_t;
   if (!std::isfinite(mean)) return Error{Errc::invalid, "NaN or infinity in the loss"};
   return mean;

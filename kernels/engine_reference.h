@@ -38,6 +38,7 @@ class ReferenceEngine final : public Engine {
   Status optimise(StepKey key);
   Status update(uint64_t offset, const Floats& gradient, bool decays, float lr);
   uint8_t record_byte(StepKey key, size_t row, size_t byte) const;
+  uint32_t label(StepKey key, size_t row) const;
   Bytes tensor_bytes(const TensorInfo& tensor) const;
 
   Program program_;

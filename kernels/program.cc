@@ -62,7 +62,6 @@ Status check_sizes(const Spec& spec) {
       return refuse("widths[" + std::to_string(i) + "]", "must be in 1 … 16384");
     if (i > 0) parameters += uint64_t{spec.widths[i]} * (spec.widths[i - 1] + 1);
   }
-  if (spec.widths.back() > kClassesMax) return refuse("widths", "must end in at most 256 classes");
   if (parameters > kParametersMax) return refuse("widths", "give more than 2^30 parameters");
   if (spec.records == 0 || spec.records > kRecordsMax)
     return refuse("records", "must be in 1 … 2^31 - 1");

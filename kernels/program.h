@@ -13,7 +13,7 @@ namespace gemmine::kernels {
 
 inline constexpr uint32_t kLayersMax = 16;
 inline constexpr uint32_t kWidthMax = 16384;
-inline constexpr uint32_t kClassesMax = 256;
+inline constexpr uint32_t kByteLabelsMax = 256;  // outputs; with more a label has two bytes
 inline constexpr uint32_t kBatchMax = 65536;
 inline constexpr uint64_t kParametersMax = uint64_t{1} << 30;
 inline constexpr uint32_t kRecordsMax = 0x7fffffff;
@@ -199,7 +199,13 @@ class Program {
   uint32_t layers() const { return static_cast<uint32_t>(spec_.widths.size() - 1); }
   uint32_t inputs(uint32_t layer) const { return spec_.widths[layer]; }       // K_l
   uint32_t outputs(uint32_t layer) const { return spec_.widths[layer + 1]; }  // N_l
-  uint32_t record_bytes() const { return spec_.widths[0] + 1; }
+  uint32_t label_bytes() const { return spec_.widths.back() > kByteLabelsMax ? 2 : 1; }
+  uint32_t record_bytes() const { return spec_.widths[0] + label_bytes(); }
+  // The label of a record, or of its last label_bytes() bytes; PROTOCOL 3.2.
+  uint32_t label_of(ByteView record) const {
+    const uint32_t last = record[record.size() - 1];
+    return label_bytes() == 1 ? last : last << 8 | record[record.size() - 2];
+  }
 
   uint64_t parameters() const { return parameters_; }                       // floats in θ
   uint64_t state_floats() const { return state_floats_; }                   // θ and moments

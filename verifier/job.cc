@@ -21,6 +21,12 @@ Error ends_early() {
   return {Errc::malformed, "job: ends early, or its name is not plain text"};
 }
 
+// A block of the loss's gradient reads the whole of the last layer's W (PROTOCOL 7.4, 9).
+bool loss_fits_opening(const std::vector<uint32_t>& widths) {
+  constexpr uint64_t kLastLayerMax = uint64_t{1} << 20;
+  return uint64_t{widths[widths.size() - 2]} * widths.back() <= kLastLayerMax;
+}
+
 // Bounds of what Program does not know (PROTOCOL 9).
 Status check_terms(const Job& job) {
   const AuditPolicy& audit = job.audit;
@@ -34,6 +40,8 @@ Status check_terms(const Job& job) {
     return refuse("steps_per_share", "gives more than 4096 shares per lease");
   if (audit.replay_ppm > kMillion) return refuse("replay_ppm", "exceeds 1000000");
   if (audit.spot_ppm > kMillion) return refuse("spot_ppm", "exceeds 1000000");
+  if (audit.spot_ppm > 0 && !gpt && !loss_fits_opening(job.spec.widths))
+    return refuse("spot_ppm", "must be 0: the last layer is too large for an opening");
   if (audit.spot_blocks > kSpotBlocksMax) return refuse("spot_blocks", "exceeds 64");
   if (job.price_per_tmac > kPricePerTmacMax) return refuse("price_per_tmac", "exceeds 2^40");
   if (job.fee_ppm > kMillion) return refuse("fee_ppm", "exceeds 1000000");

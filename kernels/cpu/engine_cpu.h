@@ -98,6 +98,9 @@ class CpuEngine final : public Engine {
 
   // Record of batch row i: bytes of its features, then the label.
   const uint8_t* record(size_t row) const { return rows_[row]; }
+  uint32_t label(size_t row) const {
+    return program_.label_of({rows_[row], program_.record_bytes()});
+  }
   void gather(StepKey key);
   void embed();  // X_0's real input and its maxima, from the gathered records
   Status quantise_input(uint32_t layer);

@@ -98,8 +98,7 @@ Status CpuEngine::loss(float* mean) {
   const float inv_t = 1.0F / static_cast<float>(step_.rows);
   for_each_row(step_.rows, [&](size_t t) {
     const size_t at = t * last.outputs;
-    passes_->loss(last.y.data() + at, last.outputs, record(t)[program_.inputs(0)], inv_t,
-                  last.dy.data() + at, &nll_[t]);
+    passes_->loss(last.y.data() + at, last.outputs, label(t), inv_t, last.dy.data() + at, &nll_[t]);
   });
   *mean = longsum(nll_.data(), step_.rows) * inv_t;
   if (magnitude(*mean) >= kNotFinite) return not_finite("the loss", program_.layers() - 1);
@@ -130,7 +129,7 @@ Result<Evaluation> CpuEngine::evaluate(std::span<const float> theta, ByteView te
     for (size_t t = 0; t < step_.rows; ++t) {
       const float* const y = last.y.data() + t * last.outputs;
       const auto best = std::max_element(y, y + last.outputs) - y;
-      out.correct += best == record(t)[program_.inputs(0)] ? 1 : 0;
+      out.correct += best == label(t) ? 1 : 0;
       out.loss += nll_[t];
     }
   }

@@ -54,7 +54,7 @@ struct Passes {
   // y = float(acc) · (sx · sw[n]) + b[n], and with relu `y > 0 ? y : +0` stored in its place.
   RowMaxima (*forward)(const int32_t* acc, size_t count, float sx, const float* sw, const float* b,
                        bool relu, float* y);
-  // One row of logits (count <= kClassesMax) to dY and nll; PROTOCOL 3.3.
+  // One row of logits to dY and nll; PROTOCOL 3.3.
   void (*loss)(const float* logits, size_t count, uint32_t label, float inv_t, float* dy,
                float* nll);
 

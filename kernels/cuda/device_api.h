@@ -12,7 +12,7 @@
 namespace gemmine::kernels::cuda {
 
 // Goes up with any change of this file, of launch*.h or of peer_api.h.
-inline constexpr uint32_t kDeviceAbi = 3;
+inline constexpr uint32_t kDeviceAbi = 4;
 inline constexpr uint32_t kArchitectureMin = 75;  // 10 · major + minor: the first with int8 mma
 
 enum class DeviceStatus : uint32_t {

@@ -22,10 +22,10 @@ void CudaEngine::queue_forward(StepKey key) {
     const uint32_t k = program_.inputs(l);
     const uint32_t n = program_.outputs(l);
     if (l == 0) {
-      session_->run<Kernel::gather_rows>({spec.batch}, records_, spec.records, k, spec.data_seed,
-                                         program_.step_id(key), spec.feature_scale,
-                                         spec.feature_shift, layer.x.q, layer.x.ld, layer.sx,
-                                         labels_, flag, code_for("the input", l));
+      session_->run<Kernel::gather_rows>(
+          {spec.batch}, records_, spec.records, k, program_.label_bytes(), spec.data_seed,
+          program_.step_id(key), spec.feature_scale, spec.feature_shift, layer.x.q, layer.x.ld,
+          layer.sx, labels_, flag, code_for("the input", l));
     } else {
       session_->run<Kernel::quantise_rows>({spec.batch}, layers_[l - 1].y, k, 1U, layer.x.q,
                                            layer.x.ld, layer.sx, flag,

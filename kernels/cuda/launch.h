@@ -82,8 +82,9 @@ struct Signature;
 template <>
 struct Signature<Kernel::gather_rows> {
   using Type = void(const uint8_t* records, uint32_t record_count, uint32_t cols,
-                    uint64_t data_seed, uint32_t step_id, float scale, float shift, int8_t* q,
-                    uint32_t ld, float* s, uint32_t* labels, uint32_t* flag, uint32_t code);
+                    uint32_t label_bytes, uint64_t data_seed, uint32_t step_id, float scale,
+                    float shift, int8_t* q, uint32_t ld, float* s, uint32_t* labels, uint32_t* flag,
+                    uint32_t code);
 };
 template <>
 struct Signature<Kernel::quantise_rows> {

@@ -38,13 +38,13 @@ __device__ __forceinline__ Scale keep_scale(uint32_t absmax, float* s, uint32_t 
 
 // Batch row t of a step, quantised, and its label. grid: T blocks of kRowThreads.
 __global__ void __launch_bounds__(kRowThreads)
-    gather_rows(const uint8_t* records, uint32_t record_count, uint32_t cols, uint64_t data_seed,
-                uint32_t step_id, float scale, float shift, int8_t* q, uint32_t ld, float* s,
-                uint32_t* labels, uint32_t* flag, uint32_t code) {
+    gather_rows(const uint8_t* records, uint32_t record_count, uint32_t cols, uint32_t label_bytes,
+                uint64_t data_seed, uint32_t step_id, float scale, float shift, int8_t* q,
+                uint32_t ld, float* s, uint32_t* labels, uint32_t* flag, uint32_t code) {
   const uint32_t row = blockIdx.x;
   const uint32_t word = philox(data_seed, row, step_id, 0, kPurposeBatch).w[0];
   const uint64_t record = (uint64_t{word} * record_count) >> 32;
-  const uint8_t* const bytes = records + record * (cols + 1);
+  const uint8_t* const bytes = records + record * (cols + label_bytes);
   uint32_t absmax = 0;
   for (uint32_t c = threadIdx.x; c < cols; c += kRowThreads) {
     const uint32_t bits = magnitude(static_cast<float>(bytes[c]) * scale + shift);
@@ -54,7 +54,8 @@ __global__ void __launch_bounds__(kRowThreads)
   for (uint32_t c = threadIdx.x; c < cols; c += kRowThreads)
     q[size_t{row} * ld + c] =
         round_nearest(static_cast<float>(bytes[c]) * scale + shift, of_row.inv);
-  if (threadIdx.x == 0) labels[row] = bytes[cols];
+  if (threadIdx.x == 0)
+    labels[row] = label_bytes == 1 ? bytes[cols] : bytes[cols] | uint32_t{bytes[cols + 1]} << 8;
 }
 
 // RN by row of the values, or of max(+0, value). grid: a block of kRowThreads for each row.

@@ -129,7 +129,7 @@ kernels::Program program_of(std::vector<uint32_t> widths, uint32_t batch) {
 
 // Steps with and without proof in turns.
 Status bench_step(const std::string& device, const kernels::Program& program, double seconds) {
-  const Bytes records(program.data_bytes(program.spec().records), 1);
+  const Bytes records(program.data_bytes(program.spec().records), 0);
   const auto engine = kernels::make_engine(device, program, records, 1);
   if (!engine) return engine.error();
   std::vector<float> state = program.initial_theta();
@@ -179,7 +179,7 @@ Status bench_device(const cuda::DeviceApi& api, uint32_t number, const std::stri
     if (Status done = bench_hash(device, *session.value(), seconds); !done) return done;
   }
   for (const auto& program :
-       {program_of({784, 512, 512, 10}, 128), program_of({1024, 4096, 4096, 256}, 4096)})
+       {program_of({784, 512, 512, 10}, 128), program_of({1024, 4096, 4096, 1000}, 4096)})
     if (Status done = bench_step(device, program, seconds); !done) return done;
   return Ok{};
 }

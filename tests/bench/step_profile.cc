@@ -62,8 +62,11 @@ Bytes records_of(const Program& program) {
   for (uint8_t& byte : out)
     byte = static_cast<uint8_t>((x = x * 1664525 + 1013904223) >> 24);
   const uint32_t classes = program.spec().widths.back();
-  for (size_t i = program.inputs(0); i < out.size(); i += program.record_bytes())
-    out[i] = static_cast<uint8_t>(out[i] % classes);
+  for (size_t i = program.inputs(0); i < out.size(); i += program.record_bytes()) {
+    const uint32_t label = (x = x * 1664525 + 1013904223) % classes;
+    for (uint32_t byte = 0; byte < program.label_bytes(); ++byte)
+      out[i + byte] = static_cast<uint8_t>(label >> 8 * byte);
+  }
   return out;
 }
 

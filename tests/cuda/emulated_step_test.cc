@@ -33,11 +33,13 @@ Bytes records_of(const Program& program) {
   Bytes out;
   uint32_t x = 7;
   for (uint32_t r = 0; r < program.spec().records; ++r) {
-    for (uint32_t c = 0; c + 1 < program.record_bytes(); ++c) {
+    for (uint32_t c = 0; c < program.inputs(0); ++c) {
       x = x * 1664525 + 1013904223;
       out.push_back(static_cast<uint8_t>(x >> 24));
     }
-    out.push_back(static_cast<uint8_t>(r % program.spec().widths.back()));
+    const uint32_t label = r * 37 % program.spec().widths.back();
+    for (uint32_t byte = 0; byte < program.label_bytes(); ++byte)
+      out.push_back(static_cast<uint8_t>(label >> 8 * byte));
   }
   return out;
 }
@@ -102,6 +104,7 @@ TEST_F(EmulatedStep, EqualsTheReferenceAtOddSizes) {
     expect_same_steps(spec_of({1, 1, 2}, 1, optimiser), 2);
     expect_same_steps(spec_of({65, 129, 31, 3}, 31, optimiser), 3);
     expect_same_steps(spec_of({16, 130, 1}, 64, optimiser), 2);
+    expect_same_steps(spec_of({9, 20, 300}, 33, optimiser), 2);  // labels of two bytes
   }
 }
 

@@ -20,11 +20,13 @@ Bytes records_of(const Program& program) {
   Bytes out;
   uint32_t x = 7;
   for (uint32_t r = 0; r < program.spec().records; ++r) {
-    for (uint32_t c = 0; c + 1 < program.record_bytes(); ++c) {
+    for (uint32_t c = 0; c < program.inputs(0); ++c) {
       x = x * 1664525 + 1013904223;
       out.push_back(static_cast<uint8_t>(x >> 24));
     }
-    out.push_back(static_cast<uint8_t>(r % program.spec().widths.back()));
+    const uint32_t label = r * 37 % program.spec().widths.back();
+    for (uint32_t byte = 0; byte < program.label_bytes(); ++byte)
+      out.push_back(static_cast<uint8_t>(label >> 8 * byte));
   }
   return out;
 }
@@ -103,7 +105,8 @@ Status check_device(uint32_t number, const std::string& device) {
                                                                  {{1, 1, 2}, 1},
                                                                  {{65, 129, 31, 3}, 31},
                                                                  {{784, 512, 256}, 300},
-                                                                 {{17, 40, 10}, 8200}}) {
+                                                                 {{17, 40, 10}, 8200},
+                                                                 {{17, 40, 1000}, 130}}) {
       if (Status status = check_mlp(device, widths, batch, optimiser); !status) return status;
     }
   }

@@ -30,14 +30,23 @@ inline kernels::Spec toy_spec(kernels::Optimiser optimiser) {
   };
 }
 
+// As toy_spec, with labels of two bytes.
+inline kernels::Spec toy_spec_of_300_classes() {
+  kernels::Spec spec = toy_spec(kernels::Optimiser::sgd);
+  spec.widths = {37, 24, 300};
+  return spec;
+}
+
 // Records first … first + count − 1 of the toy's data: 37 features and a label each.
-inline Bytes toy_records(uint64_t first, uint64_t count) {
+inline Bytes toy_records(uint64_t first, uint64_t count, uint64_t classes = 10) {
   constexpr uint64_t kFeatures = 37;
   Bytes out;
   for (uint64_t r = first; r < first + count; ++r) {
     for (uint64_t i = r * kFeatures; i < (r + 1) * kFeatures; ++i)
       out.push_back(static_cast<uint8_t>(i * i * 7 + i * 13 + (i >> 8) * 31));
-    out.push_back(static_cast<uint8_t>((r * 7 + r / 10) % 10));
+    const uint64_t label = (r * 7 + r / 10) % classes;
+    out.push_back(static_cast<uint8_t>(label));
+    if (classes > 256) out.push_back(static_cast<uint8_t>(label >> 8));
   }
   return out;
 }

@@ -129,13 +129,17 @@ class Block:
     def records_of(self, rows):
         return gn1.record_indices(self.job, self.step_id)[rows]
 
+    def record_bytes(self):
+        return self.job.widths[0] + gn1.label_bytes(self.job)
+
     def gradient(self, l, rows, cols):
         width = self.job.widths[l + 1]
         if l == self.job.layers - 1:
             z = self.outputs(l, rows, range(width))
-            size = self.job.widths[0] + 1
-            labels = self.chunks.bytes_at((TRAIN, 0), self.records_of(rows) * size + size - 1)
-            return gn1.loss_gradient(self.job, z, labels.astype(np.int64))[:, cols]
+            at = self.records_of(rows) * self.record_bytes() + self.job.widths[0]
+            labels = sum(self.chunks.bytes_at((TRAIN, 0), at + i).astype(np.int64) << 8 * i
+                         for i in range(gn1.label_bytes(self.job)))
+            return gn1.loss_gradient(self.job, z, labels)[:, cols]
         n = range(self.job.widths[l + 2])
         g1, w = self.chunks.matrix(l + 1, G1, rows, n), self.chunks.matrix(l + 1, W, n, cols)
         dx = gn1.product(g1, w.T) * self.chunks.vector(l + 1, S1, rows)[:, None]
@@ -144,7 +148,7 @@ class Block:
     def values(self, rows, cols):
         """v of 7.4 at rows × cols."""
         if self.n == X and self.l == 0:
-            starts = self.records_of(rows) * (self.job.widths[0] + 1)
+            starts = self.records_of(rows) * self.record_bytes()
             raw = [self.chunks.bytes_at((TRAIN, 0), s + np.array(cols)) for s in starts]
             return np.array(raw).astype(F) * F(self.job.feature_scale) + F(self.job.feature_shift)
         if self.n == X:

@@ -224,6 +224,9 @@ def everything():
             ledgers.complete(files["ledger_complete"], job, thetas, runs)
             files["ledger_ban"] = Golden("A ledger with a ban and a rollback (PROTOCOL 8).")
             ledgers.ban(files["ledger_ban"], job, thetas, runs)
+    job = toy.job_of_300_classes()
+    files["job_classes"] = Golden("A toy job whose labels have two bytes (PROTOCOL 3.2).")
+    write_job(files["job_classes"], job, *toy.run_job(job))
     for tied, name in ((False, "job_gpt"), (True, "job_gpt_tied")):
         job = toy_gpt.job(tied)
         files[name] = Golden("A whole toy language model, step by step (PROTOCOL 10).")

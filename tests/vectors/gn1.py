@@ -248,6 +248,10 @@ def learning_rate(spec, round_, h):
     return F(spec.lr) * (F(total - t) / F(total - spec.warmup))
 
 
+def label_bytes(spec):
+    return 2 if spec.widths[-1] > 256 else 1
+
+
 def record_indices(spec, step):
     w = philox(spec.data_seed, np.arange(spec.batch), step, 0, 0x4241)[0].astype(U64)
     return ((w * U64(spec.n_train)) >> U64(32)).astype(np.int64)
@@ -257,7 +261,7 @@ def inputs(spec, records):
     """(X_0 before quantisation, labels) of rows of record bytes."""
     k = spec.widths[0]
     x = records[:, :k].astype(F) * F(spec.feature_scale) + F(spec.feature_shift)
-    return x, records[:, k].astype(np.int64)
+    return x, sum(records[:, k + i].astype(np.int64) << 8 * i for i in range(label_bytes(spec)))
 
 
 def relu(y):

@@ -21,14 +21,15 @@ def public(seed):
     return ed25519.public_key(seed)
 
 
-def data_blob(first, count):
+def data_blob(first, count, classes=WIDTHS[-1]):
     """Records first … first+count−1: feature byte i of the stream is a formula, so is the label."""
     k = WIDTHS[0]
     i = np.arange(first * k, (first + count) * k, dtype=np.int64)
     features = (i * i * 7 + i * 13 + (i >> 8) * 31) % 256
     r = np.arange(first, first + count)
-    labels = (r * 7 + r // 10) % WIDTHS[-1]
-    return np.concatenate([features.reshape(count, k), labels[:, None]], 1).astype(np.uint8)
+    labels = (r * 7 + r // 10) % classes
+    bytes_of_labels = [labels[:, None] >> 8 * i & 255 for i in range(2 if classes > 256 else 1)]
+    return np.concatenate([features.reshape(count, k), *bytes_of_labels], 1).astype(np.uint8)
 
 
 TRAIN, TEST = data_blob(0, 200), data_blob(200, 50)
@@ -53,6 +54,13 @@ def job(optimiser, **changes):
                       wd=gn1.F(0.01))
     fields.update(changes)
     return records.Job(**fields)
+
+
+def job_of_300_classes():
+    """Labels of two bytes (3.2)."""
+    train, test = data_blob(0, 200, 300), data_blob(200, 50, 300)
+    return job(gn1.SGD, name="toy-classes", widths=(37, 24, 300), train=train, test=test,
+               train_address=b3.b3(train.tobytes()), test_address=b3.b3(test.tobytes()))
 
 
 def make_lease(job_, round_, slot, serial, theta, issued_ms, miner=None):

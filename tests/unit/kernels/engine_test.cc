@@ -51,7 +51,9 @@ Bytes records_of(const Program& program, bool zero_rows = false) {
       x = x * 1664525 + 1013904223;
       out.push_back(zero_rows && r % 3 == 0 ? 16 : static_cast<uint8_t>(x >> 24));
     }
-    out.push_back(static_cast<uint8_t>(r % program.spec().widths.back()));
+    const uint32_t label = r * 37 % program.spec().widths.back();
+    for (uint32_t byte = 0; byte < program.label_bytes(); ++byte)
+      out.push_back(static_cast<uint8_t>(label >> 8 * byte));
   }
   return out;
 }
@@ -112,6 +114,7 @@ INSTANTIATE_TEST_SUITE_P(Odd, EngineShapes,
                          testing::Values(Shape{{37, 48, 24, 10}, 33}, Shape{{1, 1}, 1},
                                          Shape{{5, 2}, 1}, Shape{{17, 1, 2}, 16},
                                          Shape{{64, 128, 64}, 32}, Shape{{65, 129, 256}, 31},
+                                         Shape{{12, 257}, 40}, Shape{{7, 70, 1000}, 33},
                                          Shape{{130, 257, 3}, 47}, Shape{{16, 800, 7}, 5},
                                          Shape{{3, 5, 7, 11, 13, 2}, 65}));
 
@@ -262,6 +265,21 @@ TEST(Engine, RefusesWhatItCannotBeMadeOf) {
   const auto engine = make_engine("cpu", program, records, 1);
   ASSERT_FALSE(engine.ok());
   EXPECT_NE(engine.error().detail.find("label 3"), std::string::npos) << engine.error().detail;
+}
+
+TEST(Engine, ReadsLabelsOfTwoBytesWhereThereAreMoreThan256Classes) {
+  EXPECT_EQ(program_of(spec_of({6, 256}, 4, Optimiser::sgd)).record_bytes(), 7U);
+  const Program program = program_of(spec_of({6, 257}, 4, Optimiser::sgd));
+  EXPECT_EQ(program.record_bytes(), 8U);
+  Bytes records = records_of(program);
+  records[8 + 6] = 0;
+  records[8 + 7] = 1;  // label 256 of record 1: little-endian
+  EXPECT_TRUE(make_engine("cpu", program, records, 1).ok());
+  records[8 + 6] = 1;
+  const auto engine = make_engine("cpu", program, records, 1);
+  ASSERT_FALSE(engine.ok());
+  EXPECT_NE(engine.error().detail.find("record 1 has label 257"), std::string::npos)
+      << engine.error().detail;
 }
 
 // Lies about one bit of one thing, from the second step on.

@@ -153,11 +153,17 @@ struct ToyCase {
   bool is_gpt() const { return std::string_view(file).starts_with("job_gpt"); }
   Spec spec() const {
     if (is_gpt()) return test::golden_gpt(std::string_view(file) == "job_gpt_tied");
+    if (classes() != 10) return test::toy_spec_of_300_classes();
     const bool sgd = std::string_view(file) == "job_sgd";
     return test::toy_spec(sgd ? Optimiser::sgd : Optimiser::adamw);
   }
-  Bytes train() const { return is_gpt() ? test::golden_train(spec()) : test::toy_train(); }
-  Bytes held_out() const { return is_gpt() ? test::golden_test(spec()) : test::toy_test(); }
+  uint64_t classes() const { return std::string_view(file) == "job_classes" ? 300 : 10; }
+  Bytes train() const {
+    return is_gpt() ? test::golden_train(spec()) : test::toy_records(0, 200, classes());
+  }
+  Bytes held_out() const {
+    return is_gpt() ? test::golden_test(spec()) : test::toy_records(200, 50, classes());
+  }
 };
 
 class GoldenJob : public testing::TestWithParam<ToyCase> {
@@ -226,7 +232,8 @@ TEST_P(GoldenJob, RunsToTheSameRootsLossesAndStates) {
 
 INSTANTIATE_TEST_SUITE_P(
     Engines, GoldenJob,
-    testing::Values(ToyCase{"job_sgd", "cpu"}, ToyCase{"job_adamw", "cpu"},
+    testing::Values(ToyCase{"job_sgd", "cpu"}, ToyCase{"job_classes", "cpu"},
+                    ToyCase{"job_classes", "reference"}, ToyCase{"job_adamw", "cpu"},
                     ToyCase{"job_sgd", "reference"}, ToyCase{"job_adamw", "reference"},
                     ToyCase{"job_gpt", "reference"}, ToyCase{"job_gpt_tied", "reference"}),
     [](const auto& test) { return std::string(test.param.engine) + "_" + test.param.file; });

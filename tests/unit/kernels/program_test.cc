@@ -57,7 +57,7 @@ TEST(Program, NamesEveryFieldThatIsOutOfBounds) {
       {"widths", [](Spec& s) { s.widths.assign(18, 4); }},
       {"widths[1]", [](Spec& s) { s.widths[1] = 0; }},
       {"widths[1]", [](Spec& s) { s.widths[1] = 16385; }},
-      {"widths", [](Spec& s) { s.widths.back() = 257; }},
+      {"widths[2]", [](Spec& s) { s.widths.back() = 16385; }},
       {"widths", [](Spec& s) { s.widths = {16384, 16384, 16384, 16384, 16384, 16384, 2}; }},
       {"records", [](Spec& s) { s.records = 0; }},
       {"records", [](Spec& s) { s.records = 0x80000000; }},

@@ -42,6 +42,13 @@ TEST_F(DatasetFiles, BecomeRecordsOfFeaturesAndALabel) {
   EXPECT_EQ(loaded.value().records, expected);
 }
 
+TEST_F(DatasetFiles, BecomeRecordsOfLabelsOfTwoBytesForMoreThan256Classes) {
+  const auto loaded = load_dataset(write(idx({2, 1, 2}, 4), idx({2}, 2)), 2, 257);
+  ASSERT_TRUE(loaded) << loaded.error().detail;
+  const Bytes expected = {0, 1, 0, 0, 2, 0, 1, 0};
+  EXPECT_EQ(loaded.value().records, expected);
+}
+
 TEST_F(DatasetFiles, RefuseSwappedFiles) {
   EXPECT_NE(refusal(idx({3}, 3), idx({3, 2, 2}, 12)).find("swapped"), std::string::npos);
 }

@@ -200,7 +200,10 @@ TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
   };
   refuses("widths", [](Job& j) { j.spec.widths[1] = 16385; });
   refuses("widths", [](Job& j) { j.spec.widths[0] = 0; });
-  refuses("classes", [](Job& j) { j.spec.widths[2] = 257; });
+  refuses("spot_ppm", [](Job& j) {
+    j.spec.widths = {1, 4097, 256};
+    j.audit.spot_ppm = 1;
+  });
   refuses("records", [](Job& j) { j.spec.records = 0; });
   refuses("records", [](Job& j) { j.spec.records = 0x80000000; });
   refuses("n_test", [](Job& j) { j.test_records = 0x80000000; });
