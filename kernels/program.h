@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/bytes.h"
 #include "kernels/gpt_choices.h"
 #include "kernels/result.h"
 

@@ -136,7 +136,7 @@ void Miner::prepare(const Digest& job_id, JobWork& work) {
   if (work.workload || work.fetching || work.refused) return;
   work.fetching = true;
   const kernels::Program program = kernels::Program::make(work.job.spec).value();
-  const uint64_t bytes = uint64_t{work.job.spec.records} * program.record_bytes();
+  const uint64_t bytes = program.data_bytes(work.job.spec.records);
   fetcher_->fetch(work.job.train_address, bytes, [this, job_id, program](Result<Bytes> data) {
     JobWork& ready = jobs_.at(job_id);
     ready.fetching = false;

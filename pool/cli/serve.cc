@@ -69,10 +69,10 @@ std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable
 Status recall_job(const verifier::JobState& state, const Blobs& blobs, JobTable& jobs) {
   auto program = kernels::Program::make(state.job.spec);
   if (!program) return program.error();
-  const uint64_t record = program.value().record_bytes();
-  auto train = read_blob(blobs.folder(), state.job.train_address, record * state.job.spec.records);
+  const auto bytes = [&](uint64_t records) { return program.value().data_bytes(records); };
+  auto train = read_blob(blobs.folder(), state.job.train_address, bytes(state.job.spec.records));
   if (!train) return train.error();
-  auto test = read_blob(blobs.folder(), state.job.test_address, record * state.job.test_records);
+  auto test = read_blob(blobs.folder(), state.job.test_address, bytes(state.job.test_records));
   if (!test) return test.error();
   jobs.insert_or_assign(state.id, JobData{state.job, std::move(program.value()),
                                           std::move(train.value()), std::move(test.value())});

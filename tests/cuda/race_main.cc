@@ -58,7 +58,10 @@ bool run_racing_blocks() {
 
 int run(std::string_view scenario) {
   bool right = false;
-  if (scenario == "step") right = run_mlp_step();
+  if (scenario == "step") {
+    emulated_device().blocks_unordered = true;
+    right = run_mlp_step();
+  }
   if (scenario == "missing_barrier") {
     cudasim::plant = cudasim::Plant::no_barrier;
     right = run_mlp_step();
