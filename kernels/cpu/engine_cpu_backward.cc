@@ -70,9 +70,10 @@ void CpuEngine::pass_gradient_down(uint32_t l) {
   Layer& below = layers_[l - 1];
   {
     const OpTimer timer(profile_, StepOp::pack_input_gradient);
-    pack(by_rows(layer.g1.data(), layer.outputs), step_.rows, layer.outputs, layer.g1_rows, pool_);
-    pack(by_columns(layer.w.data(), layer.inputs), layer.inputs, layer.outputs, layer.w_columns,
-         pool_);
+    pack(by_rows(layer.g1.data(), layer.outputs), step_.rows, layer.outputs, Side::left,
+         layer.g1_rows, pool_);
+    pack(by_columns(layer.w.data(), layer.inputs), layer.inputs, layer.outputs, Side::right,
+         layer.w_columns, pool_);
   }
   const auto epilogue = [&](size_t row0, size_t rows, size_t col0, size_t cols, const int32_t* tile,
                             size_t ld) {
@@ -92,10 +93,10 @@ void CpuEngine::update_weights(uint32_t l) {
   Layer& layer = layers_[l];
   {
     const OpTimer timer(profile_, StepOp::pack_weight_gradient);
-    pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, step_.rows, layer.g2_columns,
-         pool_);
-    pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, step_.rows, layer.x_columns,
-         pool_);
+    pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, step_.rows, Side::left,
+         layer.g2_columns, pool_);
+    pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, step_.rows, Side::right,
+         layer.x_columns, pool_);
   }
   std::fill(layer.w_max.begin(), layer.w_max.end(), 0);
   const Masters all = masters(program_.weight_offset(l));

@@ -57,8 +57,10 @@ Status CpuEngine::quantise_weights(uint32_t l) {
 
 void CpuEngine::pack_forward(Layer& layer) {
   const OpTimer timer(profile_, StepOp::pack_forward);
-  pack(by_rows(layer.x.data(), layer.inputs), step_.rows, layer.inputs, layer.x_rows, pool_);
-  pack(by_rows(layer.w.data(), layer.inputs), layer.outputs, layer.inputs, layer.w_rows, pool_);
+  pack(by_rows(layer.x.data(), layer.inputs), step_.rows, layer.inputs, Side::left, layer.x_rows,
+       pool_);
+  pack(by_rows(layer.w.data(), layer.inputs), layer.outputs, layer.inputs, Side::right,
+       layer.w_rows, pool_);
 }
 
 Status CpuEngine::forward() {

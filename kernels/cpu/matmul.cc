@@ -50,14 +50,15 @@ struct Left {
   size_t row_bytes;
   size_t quad_bytes;
   const int32_t* sums;
+  uint8_t flip;
 
   size_t panels() const { return pieces(outer, kPackedLanes); }
   size_t quads() const { return pieces(k, kPackedQuad); }
 };
 
 Left left_of(const Packed& a) {
-  return {a.panel(0),  a.outer(),        a.k(),          a.panel_bytes(),
-          kPackedQuad, kPackedQuadBytes, a.sums().data()};
+  return {a.panel(0),  a.outer(),        a.k(),           a.panel_bytes(),
+          kPackedQuad, kPackedQuadBytes, a.sums().data(), a.flip()};
 }
 
 Cut cut_product(const Left& a, const Packed& b, int threads) {
@@ -181,10 +182,14 @@ class Product {
 
 void run_product(const Left& a, const Packed& b, int32_t* c, size_t ldc,
                  const MatmulEpilogue* epilogue, ThreadPool& pool) {
-  GEMMINE_CHECK(a.k == b.k());
+  GEMMINE_CHECK(a.k == b.k() && a.flip == 0 && b.flip() == matmul_kernels().right_flip);
   if (a.outer == 0 || b.outer() == 0) return;
   const Product product(a, b, c, ldc, epilogue, pool.threads());
   pool.run(product.tasks(), [&](size_t task) { product.run(task); });
+}
+
+uint8_t flip_of(Side side) {
+  return side == Side::right ? matmul_kernels().right_flip : 0;
 }
 
 void pack_strip(Int8View view, Packed& packed, size_t strip) {
@@ -195,8 +200,8 @@ void pack_strip(Int8View view, Packed& packed, size_t strip) {
     std::fill_n(sums, round_up(outer, kPackedLanes), 0);
     return;
   }
-  const PackSource source{view.from(first).data, view.outer_stride, view.k_stride, outer,
-                          packed.k()};
+  const PackSource source{
+      view.from(first).data, view.outer_stride, view.k_stride, outer, packed.k(), packed.flip()};
   matmul_kernels().pack(source, packed.panel(first / kPackedLanes), packed.panel_bytes(), sums);
 }
 
@@ -208,10 +213,11 @@ void Packed::Free::operator()(void* memory) const {
   ::operator delete(memory, kAlignment);
 }
 
-void Packed::resize(size_t outer, size_t k) {
+void Packed::resize(size_t outer, size_t k, uint8_t flip) {
   GEMMINE_CHECK(k <= kMatmulKMax);
   outer_ = outer;
   k_ = k;
+  flip_ = flip;
   // Kernels step inside the first quad even when there is none to read.
   if (const size_t bytes = panels() * panel_bytes() + kPackedQuadBytes; bytes > bytes_capacity_) {
     bytes_.reset();
@@ -225,13 +231,13 @@ void Packed::resize(size_t outer, size_t k) {
   }
 }
 
-void pack(Int8View view, size_t outer, size_t k, Packed& packed, ThreadPool& pool) {
-  packed.resize(outer, k);
+void pack(Int8View view, size_t outer, size_t k, Side side, Packed& packed, ThreadPool& pool) {
+  packed.resize(outer, k, flip_of(side));
   pool.run(pieces(outer, kPackStrip), [&](size_t strip) { pack_strip(view, packed, strip); });
 }
 
 void pack(Int8View view, size_t outer, size_t k, Packed& packed) {
-  packed.resize(outer, k);
+  packed.resize(outer, k, flip_of(Side::right));
   for (size_t strip = 0; strip < pieces(outer, kPackStrip); ++strip)
     pack_strip(view, packed, strip);
 }
@@ -255,7 +261,7 @@ bool reads_in_place(Int8View a, size_t m, size_t k) {
 // Packs b, and a as far as it has to be, in one job for the pool.
 Left prepare(Int8View a, Int8View b, size_t m, size_t n, size_t k, Packed& packed_a,
              Packed& packed_b, ThreadPool& pool) {
-  packed_b.resize(n, k);
+  packed_b.resize(n, k, flip_of(Side::right));
   const bool in_place = reads_in_place(a, m, k);
   packed_a.resize(m, in_place ? 0 : k);
   const size_t a_strips = pieces(m, kPackStrip);
@@ -277,7 +283,8 @@ Left prepare(Int8View a, Int8View b, size_t m, size_t n, size_t k, Packed& packe
           kPackedLanes * a.outer_stride,
           a.outer_stride,
           kPackedQuad,
-          packed_a.sums().data()};
+          packed_a.sums().data(),
+          0};
 }
 
 }  // namespace

@@ -41,19 +41,24 @@ inline Int8View by_columns(const int8_t* data, size_t ld) {
   return {data, 1, ld};
 }
 
-// An operand in the order the kernels read it, good for either side of a product, every CpuPath and
-// any number of uses. Layout: panels of kPackedLanes outer indices; in a panel, quads of 4
-// consecutive k; in a quad, lane after lane its 4 bytes. So element (i, p) is
-//   panel(i / 16)[(p / 4) * 64 + (i % 16) * 4 + p % 4].
-// sums()[i] is the sum of element (i, p) over p. A pass that writes panels itself writes the sums
-// too, and zeros where outer or k are padded.
+// Of which side of a product an operand is packed as: some kernels want the right one's bytes
+// moved.
+enum class Side : uint8_t { left, right };
+
+// An operand in the order the kernels read it, good for one side of any number of products by the
+// MatmulKernels it was packed by. Layout: panels of kPackedLanes outer indices; in a panel, quads
+// of 4 consecutive k; in a quad, lane after lane its 4 bytes. So element (i, p) is
+//   panel(i / 16)[(p / 4) * 64 + (i % 16) * 4 + p % 4],
+// with the bits of flip() changed.
+// sums()[i] is the sum of element (i, p) over p.
 class Packed {
  public:
   // Contents are undefined afterwards; memory is kept when it suffices. k <= kMatmulKMax.
-  void resize(size_t outer, size_t k);
+  void resize(size_t outer, size_t k, uint8_t flip = 0);
 
   size_t outer() const { return outer_; }
   size_t k() const { return k_; }
+  uint8_t flip() const { return flip_; }
   size_t panels() const { return (outer_ + kPackedLanes - 1) / kPackedLanes; }
   size_t quads() const { return (k_ + kPackedQuad - 1) / kPackedQuad; }
   size_t panel_bytes() const { return quads() * kPackedQuadBytes; }
@@ -68,14 +73,16 @@ class Packed {
   };
   size_t outer_ = 0;
   size_t k_ = 0;
+  uint8_t flip_ = 0;
   size_t bytes_capacity_ = 0;
   size_t sums_capacity_ = 0;
   std::unique_ptr<int8_t[], Free> bytes_;  // 64-byte aligned
   std::unique_ptr<int32_t[], Free> sums_;
 };
 
-void pack(Int8View view, size_t outer, size_t k, Packed& packed, ThreadPool& pool);
-void pack(Int8View view, size_t outer, size_t k, Packed& packed);  // by this thread alone
+void pack(Int8View view, size_t outer, size_t k, Side side, Packed& packed, ThreadPool& pool);
+// As the right side, by this thread alone.
+void pack(Int8View view, size_t outer, size_t k, Packed& packed);
 
 // Called once for every finished piece of c, by the thread that made it and while it is in that
 // thread's cache: c[row0 + r][col0 + s] = tile[r * ld + s] for r < rows, s < cols. row0 and col0

@@ -252,7 +252,7 @@ void pack_avx2(const PackSource& source, int8_t* panels, size_t panel_bytes, int
 
 }  // namespace
 
-const MatmulKernels kMatmulAvx2 = {"avx2", pack_avx2, tile_avx2, nullptr};
+const MatmulKernels kMatmulAvx2 = {"avx2", pack_avx2, tile_avx2, nullptr, 0};
 
 }  // namespace gemmine::kernels
 #endif

@@ -100,7 +100,7 @@ void pack_avxvnni(const PackSource& source, int8_t* panels, size_t panel_bytes, 
 
 }  // namespace
 
-const MatmulKernels kMatmulAvxVnni = {"avxvnni", pack_avxvnni, tile_avxvnni, nullptr};
+const MatmulKernels kMatmulAvxVnni = {"avxvnni", pack_avxvnni, tile_avxvnni, nullptr, 0};
 
 }  // namespace gemmine::kernels
 #endif

@@ -23,6 +23,7 @@ struct PackSource {
   size_t k_stride;
   size_t outer;  // 1 .. kPackStrip
   size_t k;
+  uint8_t flip = 0;  // bits to change in every byte that is written; sums are of the bytes before
 };
 
 // One panel of a against some panels of b over a range of quads. The sums of these lanes are over
@@ -53,6 +54,7 @@ struct MatmulKernels {
   // Where not null, tile() takes an a that lies by rows as it is (k a multiple of kPackedQuad, and
   // all kPackedLanes rows there), and this sums its rows: sums[i] over data[i * stride + p], p < k.
   void (*row_sums)(const int8_t* data, size_t stride, size_t rows, size_t k, int32_t* sums);
+  uint8_t right_flip;  // PackSource::flip of what tile() takes as b
 };
 
 extern const MatmulKernels kMatmulPortable;

@@ -15,7 +15,8 @@ void pack_portable(const PackSource& source, int8_t* panels, size_t panel_bytes,
       const bool inside = i < source.outer && p < source.k;
       const int8_t value =
           inside ? source.data[i * source.outer_stride + p * source.k_stride] : int8_t{0};
-      out[p / kPackedQuad * kPackedQuadBytes + p % kPackedQuad] = value;
+      out[p / kPackedQuad * kPackedQuadBytes + p % kPackedQuad] =
+          static_cast<int8_t>(static_cast<uint8_t>(value) ^ source.flip);
       sums[i] += value;
     }
   }
@@ -46,6 +47,6 @@ void tile_portable(const TileJob& job) {
 
 }  // namespace
 
-const MatmulKernels kMatmulPortable = {"portable", pack_portable, tile_portable, nullptr};
+const MatmulKernels kMatmulPortable = {"portable", pack_portable, tile_portable, nullptr, 0};
 
 }  // namespace gemmine::kernels

@@ -121,8 +121,8 @@ void bench(const Shape& shape, Kind kind, ThreadPool& pool) {
          std::vector<int32_t>(shape.m * shape.n)};
   Packed a;
   Packed b;
-  pack(c.a_view(), shape.m, shape.k, a, pool);
-  pack(c.b_view(), shape.n, shape.k, b, pool);
+  pack(c.a_view(), shape.m, shape.k, Side::left, a, pool);
+  pack(c.b_view(), shape.n, shape.k, Side::right, b, pool);
   const auto run_ours = [&] {
     matmul(c.a_view(), c.b_view(), shape.m, shape.n, shape.k, c.ours.data(), shape.n, pool);
   };
