@@ -10,6 +10,14 @@
 
 namespace gemmine::kernels::GEMMINE_PASSES {
 
+// Loops that end in bytes come in two: else g++ takes 64 elements at once, and leaves a rest of up
+// to 63 scalar, exp and all.
+static constexpr size_t kNarrowed = 128;
+static inline void narrow(const int32_t* __restrict q, size_t count, int8_t* __restrict out) {
+  for (size_t i = 0; i < count; ++i)
+    out[i] = static_cast<int8_t>(q[i]);
+}
+
 static inline uint32_t larger(uint32_t a, uint32_t b) {
   return a > b ? a : b;
 }
@@ -248,11 +256,16 @@ static uint32_t weights(const QueryRow& row, const float* __restrict s, size_t c
   const float max = row.max;
   const float rate = row.rate;
   uint32_t sum = 0;
-  for (uint32_t j = 0; j < static_cast<uint32_t>(count); ++j) {
-    const auto weight = static_cast<uint32_t>(attention_weight(s[j], max, rate));
-    const uint32_t kept = j < allowed ? weight : 0U;
-    out[j] = static_cast<int8_t>(kept);
-    sum += kept;
+  for (size_t first = 0; first < count; first += kNarrowed) {
+    const size_t n = count - first < kNarrowed ? count - first : kNarrowed;
+    const auto allowed_here = static_cast<int32_t>(allowed) - static_cast<int32_t>(first);
+    int32_t kept[kNarrowed];
+    for (int32_t j = 0; j < static_cast<int32_t>(n); ++j) {
+      const int32_t weight = attention_weight(s[first + static_cast<size_t>(j)], max, rate);
+      kept[j] = j < allowed_here ? weight : 0;
+      sum += static_cast<uint32_t>(kept[j]);
+    }
+    narrow(kept, n, out + first);
   }
   return sum;
 }

@@ -123,7 +123,7 @@ static void columns(const float* dy, size_t ld, size_t rows, size_t count, const
   if (c < count) strip<0>(dy + c, ld, rows, count - c, sx, db + c, absmax_out + c);
 }
 
-#if !defined(GEMMINE_STOCHASTIC_GROUP)
+#if !defined(GEMMINE_STOCHASTIC_GROUP)  // passes_avx512.cc has its own
 // The u of one group of 128 columns, from 16 counters side by side; PROTOCOL 2.5.
 static void stochastic_group(const StochasticKey& key, uint32_t first_counter,
                              uint32_t* __restrict u) {
