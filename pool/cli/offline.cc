@@ -21,6 +21,17 @@ int init(const std::string& data) {
   return 0;
 }
 
+static std::string shape_text(const kernels::Spec& spec) {
+  std::string out;
+  for (const uint32_t width : spec.widths)
+    out.append(out.empty() ? "" : "-").append(std::to_string(width));
+  if (spec.architecture != kernels::Architecture::gpt) return out;
+  const kernels::GptShape& gpt = spec.gpt;
+  return "gpt of " + std::to_string(gpt.blocks) + " blocks, width " + std::to_string(gpt.width) +
+         ", " + std::to_string(gpt.heads) + " heads, context " + std::to_string(gpt.context) +
+         ", vocabulary " + std::to_string(gpt.vocabulary);
+}
+
 int check_job(const std::string& path) {
   auto toml = Toml::load(path);
   if (!toml) return fail(kExitConfig, toml.error().detail);
@@ -38,10 +49,7 @@ int check_job(const std::string& path) {
       static_cast<uint64_t>(Wide{job.price_per_tmac} * lease_macs / 1'000'000'000'000U);
   std::printf("job         %s\n", job.name.c_str());
   std::printf("job_id      %s\n", to_hex(loaded.value().id.bytes).c_str());
-  std::string shape;
-  for (const uint32_t width : job.spec.widths)
-    shape.append(shape.empty() ? "" : "-").append(std::to_string(width));
-  std::printf("model       %s, %llu parameters\n", shape.c_str(),
+  std::printf("model       %s, %llu parameters\n", shape_text(job.spec).c_str(),
               static_cast<unsigned long long>(program.value().parameters()));
   std::printf("data        %u training records, %u test records\n", job.spec.records,
               job.test_records);
