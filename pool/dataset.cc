@@ -81,16 +81,15 @@ Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32
     return wrong(source.images, "images of " + std::to_string(values) +
                                     " values; model.widths starts with " +
                                     std::to_string(features));
-  Dataset out{.records = {}, .count = count, .features = features};
-  // PROTOCOL 3.2: the files' labels are bytes, a record's has two where there are more classes.
-  const uint64_t record_bytes = features + (classes > kernels::kByteLabelsMax ? 2 : 1);
-  out.records.resize(count * record_bytes);
+  Dataset out{
+      .records = {}, .count = count, .features = features, .label_bytes = label_bytes_of(classes)};
+  out.records.resize(count * out.record_bytes());  // an idx file's labels are bytes, the rest is 0
   for (uint64_t i = 0; i < count; ++i) {
     const uint8_t label = labels.data[i];
     if (label >= classes)
       return wrong(source.labels, "label " + std::to_string(label) + " at " + std::to_string(i) +
                                       "; the model has " + std::to_string(classes) + " classes");
-    uint8_t* const record = out.records.data() + i * record_bytes;
+    uint8_t* const record = out.records.data() + i * out.record_bytes();
     std::copy_n(images.data.data() + i * features, features, record);
     record[features] = label;
   }
@@ -116,8 +115,8 @@ static Result<LoadedData> cut_table(Dataset& table, const JobFile& file) {
   if (out.test_records == 0)
     return Error{Errc::invalid, file.data.train[0] + ": data.test_fraction of " +
                                     std::to_string(table.count) + " rows is none"};
-  const auto cut = table.records.begin() +
-                   static_cast<ptrdiff_t>(uint64_t{out.train_records} * (table.features + 1));
+  const auto cut =
+      table.records.begin() + static_cast<ptrdiff_t>(out.train_records * table.record_bytes());
   out.test.assign(cut, table.records.end());
   table.records.erase(cut, table.records.end());
   out.train = std::move(table.records);

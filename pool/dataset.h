@@ -25,10 +25,16 @@ struct DataSource {
   std::string labels;
 };
 struct Dataset {
-  Bytes records;  // count × (features + 1)
+  Bytes records;  // count × record_bytes(): features, then the label (PROTOCOL 3.2)
   uint32_t count = 0;
   uint32_t features = 0;
+  uint32_t label_bytes = 1;  // label_bytes_of() the model's classes
+
+  uint64_t record_bytes() const { return uint64_t{features} + label_bytes; }
 };
+inline uint32_t label_bytes_of(uint32_t classes) {
+  return classes > kernels::kByteLabelsMax ? 2 : 1;
+}
 // Errors: those of the parts; invalid when images and labels are swapped, differ in number, do not
 // have `features` values each, or a label is not below `classes`.
 Result<Dataset> load_dataset(const DataSource& source, uint32_t features, uint32_t classes);

@@ -47,13 +47,16 @@ Result<Dataset> load_npy(const DataSource& source, uint32_t features, uint32_t c
     return wrong(source.images, "images of " + std::to_string(values) +
                                     " values; model.widths starts with " +
                                     std::to_string(features));
-  Dataset out{.records = {}, .count = static_cast<uint32_t>(count), .features = features};
-  out.records.resize(count * (features + 1));
+  Dataset out{.records = {},
+              .count = static_cast<uint32_t>(count),
+              .features = features,
+              .label_bytes = label_bytes_of(classes)};
+  out.records.resize(count * out.record_bytes());
   for (uint64_t at = 0; at < images.value().count();) {
     const auto run = images.value().next();
     if (!run) return run.error();
     for (const int64_t value : run.value()) {
-      out.records[at / features * (features + 1) + at % features] = static_cast<uint8_t>(value);
+      out.records[at / features * out.record_bytes() + at % features] = static_cast<uint8_t>(value);
       ++at;
     }
   }
@@ -64,7 +67,9 @@ Result<Dataset> load_npy(const DataSource& source, uint32_t features, uint32_t c
       if (label < 0 || label >= int64_t{classes})
         return wrong(source.labels, "label " + std::to_string(label) + " at " + std::to_string(at) +
                                         "; the model has " + std::to_string(classes) + " classes");
-      out.records[at * (features + 1) + features] = static_cast<uint8_t>(label);
+      for (uint32_t byte = 0; byte < out.label_bytes; ++byte)
+        out.records[at * out.record_bytes() + features + byte] =
+            static_cast<uint8_t>(label >> 8 * byte);
       ++at;
     }
   }
@@ -78,7 +83,8 @@ Result<Dataset> load_csv(const std::string& path, bool label_first, uint32_t fea
   auto stream = ByteStream::open(path, kDatasetBytesMax);
   if (!stream) return stream.error();
   CsvReader csv(std::move(stream.value()));
-  Dataset out{.records = {}, .count = 0, .features = features};
+  Dataset out{
+      .records = {}, .count = 0, .features = features, .label_bytes = label_bytes_of(classes)};
   while (true) {
     const auto next = csv.next();
     if (!next) return next.error();
@@ -97,6 +103,7 @@ Result<Dataset> load_csv(const std::string& path, bool label_first, uint32_t fea
     const auto values = label_first ? row.subspan(1) : row.first(features);
     out.records.insert(out.records.end(), values.begin(), values.end());
     out.records.push_back(label);
+    if (out.label_bytes == 2) out.records.push_back(0);
     ++out.count;
   }
   if (out.count == 0) return wrong(path, "no rows");

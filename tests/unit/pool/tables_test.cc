@@ -133,6 +133,17 @@ TEST_F(Tables, OfNumpyBecomeRecords) {
   EXPECT_NE(refusal({write("z", "PK"), labels}, 2, 2).find("no .npy file"), std::string::npos);
 }
 
+TEST_F(Tables, GiveLabelsTwoBytesForMoreThan256Classes) {
+  const auto images = write("x.npy", npy("|u1", "(2, 1)", "ab"));
+  const auto labels = write("y.npy", npy("<u2", "(2,)", {"\2\1\3\0", 4}));
+  const auto numpy = load_npy({images, labels}, 1, 300);
+  ASSERT_TRUE(numpy) << numpy.error().detail;
+  EXPECT_EQ(numpy.value().records, (Bytes{'a', 2, 1, 'b', 3, 0}));
+  const auto csv = load_csv(write("c.csv", "97,2\n98,255\n"), false, 1, 300);
+  ASSERT_TRUE(csv) << csv.error().detail;
+  EXPECT_EQ(csv.value().records, (Bytes{'a', 2, 0, 'b', 255, 0}));
+}
+
 TEST_F(Tables, OfCsvBecomeRecordsWithTheLabelLast) {
   const auto last = load_csv(write("last.csv", "a,b,label\n1,2,0\n3,4,1\n"), false, 2, 2);
   ASSERT_TRUE(last) << last.error().detail;
