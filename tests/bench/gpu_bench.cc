@@ -127,9 +127,62 @@ kernels::Program program_of(std::vector<uint32_t> widths, uint32_t batch) {
   return kernels::Program::make(spec).value();
 }
 
+// GPT-2 small's blocks and context, with the largest vocabulary there may be.
+kernels::Program gpt_program(uint32_t blocks, uint32_t batch) {
+  kernels::Spec spec{};
+  spec.architecture = kernels::Architecture::gpt;
+  spec.gpt = {.vocabulary = kernels::kVocabularyMax,
+              .width = 768,
+              .heads = 12,
+              .hidden = 3072,
+              .blocks = blocks,
+              .context = 1024,
+              .token_bytes = 2};
+  spec.records = 1 << 20;
+  spec.optimiser = kernels::Optimiser::adamw;
+  spec.lr = 0.0001F;
+  spec.beta1 = 0.9F;
+  spec.beta2 = 0.99F;
+  spec.eps = 1e-8F;
+  spec.clip = 1;
+  spec.batch = batch;
+  spec.steps_per_lease = 65536;
+  spec.slots = 1;
+  spec.rounds = 1;
+  return kernels::Program::make(spec).value();
+}
+
+std::string shape_of(const kernels::Spec& spec) {
+  if (spec.architecture == kernels::Architecture::gpt)
+    return std::string("gpt ")
+        .append(std::to_string(spec.gpt.blocks))
+        .append(" of ")
+        .append(std::to_string(spec.gpt.width))
+        .append(", context ")
+        .append(std::to_string(spec.gpt.context));
+  std::string widths;
+  for (const uint32_t width : spec.widths) {
+    if (!widths.empty()) widths += '-';
+    widths += std::to_string(width);
+  }
+  return widths;
+}
+
+// Tokens that are all alike would be one block's work in the embedding's gradient.
+Bytes data_of(const kernels::Program& program) {
+  Bytes data(program.data_bytes(program.spec().records), 0);
+  uint32_t x = 7;
+  for (size_t i = 0; program.is_gpt() && i < data.size(); i += 2) {
+    x = x * 1664525 + 1013904223;
+    data[i] = static_cast<uint8_t>(x >> 16);
+    data[i + 1] = static_cast<uint8_t>(x >> 24 & (kernels::kVocabularyMax - 1) >> 8);
+  }
+  return data;
+}
+
 // Steps with and without proof in turns.
 Status bench_step(const std::string& device, const kernels::Program& program, double seconds) {
-  const Bytes records(program.data_bytes(program.spec().records), 0);
+  const Bytes records = data_of(program);
   const auto engine = kernels::make_engine(device, program, records, 1);
   if (!engine) return engine.error();
   std::vector<float> state = program.initial_theta();
@@ -147,14 +200,12 @@ Status bench_step(const std::string& device, const kernels::Program& program, do
     if (step >= 4) (proves ? proved : alone).push_back(seconds_since(start));
   }
   const double tera = 2e-12 * static_cast<double>(program.macs_per_step());
-  std::string widths;
-  for (const uint32_t width : program.spec().widths)
-    widths += (widths.empty() ? "" : "-") + std::to_string(width);
   std::printf(R"({"device":"%s","step":"%s","batch":%u,"step_ms":%.4f,"alone_ms":%.4f,)"
               R"("proof_ratio":%.4f,"tops":%.1f})"
               "\n",
-              device.c_str(), widths.c_str(), program.spec().batch, 1e3 * median(proved),
-              1e3 * median(alone), median(proved) / median(alone), tera / median(proved));
+              device.c_str(), shape_of(program.spec()).c_str(), program.spec().batch,
+              1e3 * median(proved), 1e3 * median(alone), median(proved) / median(alone),
+              tera / median(proved));
   return Ok{};
 }
 
@@ -179,7 +230,8 @@ Status bench_device(const cuda::DeviceApi& api, uint32_t number, const std::stri
     if (Status done = bench_hash(device, *session.value(), seconds); !done) return done;
   }
   for (const auto& program :
-       {program_of({784, 512, 512, 10}, 128), program_of({1024, 4096, 4096, 1000}, 4096)})
+       {program_of({784, 512, 512, 10}, 128), program_of({1024, 4096, 4096, 1000}, 4096),
+        gpt_program(1, 1), gpt_program(12, 8)})
     if (Status done = bench_step(device, program, seconds); !done) return done;
   return Ok{};
 }

@@ -13,7 +13,7 @@ import toolchain
 from ptx_parse import parse
 
 ARCHITECTURE = 80
-PRODUCT, ROUNDED = "gemm_int32", "loss_rows"
+PRODUCT, ROUNDED, HEADS = "gemm_int32", "loss_rows", "attention_by_key"
 
 
 def within(name, pattern, replacement):
@@ -37,6 +37,8 @@ IN_PTX = (
     (PRODUCT, within(PRODUCT, r"ldmatrix[^;]*;", ""), "11 ldmatrix, 12 expected"),
     (PRODUCT, within(PRODUCT, r"cp\.async\.cg[^;]*;", ""), "11 cp_async, 12 expected"),
     (PRODUCT, within(PRODUCT, r"bar\.sync[^;]*;", ""), "0 barriers, 1 expected"),
+    (HEADS, within(HEADS, r"mma\.sync[^;]*;", ""), "63 mma, 64 expected"),
+    (HEADS, within(HEADS, r"bar\.sync[^;]*;", ""), "8 barriers, 9 expected"),
     (PRODUCT, within(PRODUCT, r"\.maxntid 256", ".maxntid 512"), "launched with 256"),
 )
 

@@ -113,6 +113,11 @@ def find_the_wrong_bit(text):
     return re.sub(r"brev\.b32", "mov.b32", text)
 
 
+def store_beside(text):
+    """A sum of the first row's, two columns on."""
+    return re.sub(r"(st\.shared\.v2\.u32\s+\[%\w+\+16)416\]", r"\g<1>424]", text)
+
+
 def subtract_the_other_way(text):
     return re.sub(r"(sub\.rn\.f32\s+%\w+, )(%\w+), (%\w+);", r"\1\3, \2;", text, count=1)
 
@@ -145,6 +150,7 @@ GPT_PLANTS = (
     ("attention_forward", take_the_least, "FAILED"),
     ("attention_by_query", swap_loaded_matrices, "FAILED"),
     ("attention_by_query", halve_a_constant, "FAILED"),
+    ("attention_by_query", store_beside, "FAILED"),
     ("attention_by_query", take_the_least, "FAILED"),
     ("attention_by_key", lose_the_sums, "FAILED"),
     ("attention_by_key", drop_barriers, "FAILED"),
