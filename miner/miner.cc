@@ -160,21 +160,46 @@ void Miner::prepare(const Digest& job_id, JobWork& work) {
   });
 }
 
+// Why a lease cannot be worked on; null when it can.
+const char* Miner::objection(const verifier::Lease& lease) const {
+  const bool ours = lease.miner_key == identity_.public_key() &&
+                    lease.pool_key == session_->pool_key() && verifier::signed_by_pool(lease);
+  if (!ours) return "its signature or keys are wrong";
+  const auto job = jobs_.find(lease.job_id);
+  if (job == jobs_.end() || job->second.refused) return "its job is not for us";
+  const kernels::Spec& spec = job->second.job.spec;
+  const bool fits = lease.steps == spec.steps_per_lease && lease.round < spec.rounds &&
+                    lease.slot < spec.slots;
+  return fits ? nullptr : "it does not fit its job";
+}
+
+// On disk before anything of it is run. Null when that failed, and it was given back.
+Miner::LeaseWork* Miner::hold(const verifier::Lease& lease) {
+  const Digest id = verifier::lease_id(lease);
+  if (auto saved = checkpoint_.save_lease(lease); !saved) {
+    events_.event(Level::error, "checkpoint", {{"reason", saved.error().detail}});
+    abandon(id, "it cannot be written to disk");
+    return nullptr;
+  }
+  LeaseWork& work = leases_[id];
+  work.lease = lease;
+  work.job = &jobs_.at(lease.job_id);
+  return &work;
+}
+
 // Goes on with a lease that the pool still counts as ours.
 void Miner::resume(const verifier::Lease& lease, uint32_t accepted, bool delta_stored) {
   const Digest id = verifier::lease_id(lease);
-  const auto job = jobs_.find(lease.job_id);
-  if (job == jobs_.end() || job->second.refused) return abandon(id, "its job is not for us");
   LeaseWork* known = find(id);
   if (known == nullptr) {
+    if (const char* wrong = objection(lease)) return abandon(id, wrong);
     uint32_t run = 0;
     while (checkpoint_.load_share(id, run))
       ++run;
-    if (run < accepted || !checkpoint_.load_lease(id))
-      return abandon(id, "this machine does not have its state any more");
-    known = &leases_[id];
-    known->lease = lease;
-    known->job = &job->second;
+    if (run < accepted) return abandon(id, "this machine does not have its state any more");
+    // There may be no file of it at all, if we died before it came: then it starts here.
+    known = hold(lease);
+    if (known == nullptr) return;
     known->run = run;
     events_.event(Level::info, "lease_resumed",
                   {{"lease", short_hex(id)}, {"shares", std::to_string(run)}});

@@ -92,6 +92,8 @@ class Miner : public pool::SessionObserver {
   void list_jobs(const pool::AuthOk& state);
   void add_job(const Bytes& job_bytes, uint32_t round, bool finished);
   void prepare(const Digest& job_id, JobWork& work);  // fetches the training data
+  const char* objection(const verifier::Lease& lease) const;
+  LeaseWork* hold(const verifier::Lease& lease);
   void resume(const verifier::Lease& lease, uint32_t accepted, bool delta_stored);
   void begin(LeaseWork& work);  // fetches θ, then runs
   void run_next(LeaseWork& work);

@@ -73,33 +73,20 @@ void Miner::on_lease(ByteView payload) {
   if (!decoded) return broken_message("LEASE", decoded.error());
   const verifier::Lease& lease = decoded.value();
   const Digest id = verifier::lease_id(lease);
-  const auto job = jobs_.find(lease.job_id);
-  const bool ours = lease.miner_key == identity_.public_key() &&
-                    lease.pool_key == session_->pool_key() && verifier::signed_by_pool(lease);
-  if (!ours || job == jobs_.end() || !job->second.workload ||
-      lease.steps != job->second.job.spec.steps_per_lease ||
-      lease.round >= job->second.job.spec.rounds || lease.slot >= job->second.job.spec.slots) {
-    events_.event(
-        Level::error, "lease_refused",
-        {{"lease", short_hex(id)},
-         {"reason", ours ? "it does not fit its job" : "its signature or keys are wrong"}});
+  if (leases_.contains(id)) return;
+  if (const char* wrong = objection(lease)) {
+    events_.event(Level::error, "lease_refused", {{"lease", short_hex(id)}, {"reason", wrong}});
     return;
   }
-  if (leases_.contains(id)) return;
-  if (auto saved = checkpoint_.save_lease(lease); !saved) {
-    events_.event(Level::error, "checkpoint", {{"reason", saved.error().detail}});
-    return abandon(id, "it cannot be written to disk");
-  }
-  LeaseWork& work = leases_[id];
-  work.lease = lease;
-  work.job = &job->second;
+  LeaseWork* const work = hold(lease);
+  if (work == nullptr) return;
   events_.event(Level::info, "lease",
                 {{"lease", short_hex(id)},
-                 {"job", job->second.job.name},
+                 {"job", work->job->job.name},
                  {"round", std::to_string(lease.round)},
                  {"slot", std::to_string(lease.slot)},
                  {"steps", std::to_string(lease.steps)}});
-  begin(work);
+  begin(*work);
 }
 
 void Miner::on_no_lease(ByteView payload) {

@@ -1,4 +1,5 @@
 """kill -9 of a miner loses at most its unacknowledged share; a silent one loses its lease."""
+import shutil
 import signal
 import time
 import unittest
@@ -30,6 +31,21 @@ class MinerCrash(base.EndToEnd):
         # Every lease it ever got was finished by it: none had to be given out again.
         self.assertEqual({close.reason for close in ledger.closes}, {"complete"})
         self.assertEqual(len(ledger.closes), 30 * 3)
+
+    def test_a_miner_killed_before_it_wrote_its_lease_down_starts_it_over(self):
+        c = self.cluster(self.toy(rounds=3, steps_per_lease=96, steps_per_share=96, width=1024,
+                                  batch=256))
+        c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner").start()
+        miner.wait_for(r" info lease .*lease=")
+        miner.kill()
+        self.assertFalse(miner.events("share"), "the share was too quick for this test")
+        shutil.rmtree(c.data("miner") / "leases")  # as if it had died a moment earlier
+        miner.start()
+        ledger = self.finish(c, [miner])
+        self.check_root(c, ledger)
+        self.assertEqual({close.reason for close in ledger.closes}, {"complete"})
+        self.assertEqual(len(miner.events("lease_resumed")), 1)
 
     def test_the_slot_of_a_silent_miner_goes_to_another(self):
         c = self.cluster(self.toy(lease_ms=1500, rounds=8, steps_per_lease=120, width=256))
