@@ -168,8 +168,8 @@ const char* Miner::objection(const verifier::Lease& lease) const {
   const auto job = jobs_.find(lease.job_id);
   if (job == jobs_.end() || job->second.refused) return "its job is not for us";
   const kernels::Spec& spec = job->second.job.spec;
-  const bool fits = lease.steps == spec.steps_per_lease && lease.round < spec.rounds &&
-                    lease.slot < spec.slots;
+  const bool fits =
+      lease.steps == spec.steps_per_lease && lease.round < spec.rounds && lease.slot < spec.slots;
   return fits ? nullptr : "it does not fit its job";
 }
 
@@ -208,7 +208,7 @@ void Miner::resume(const verifier::Lease& lease, uint32_t accepted, bool delta_s
   known->delta_stored = delta_stored;
   for (uint32_t i = accepted; i < known->run; ++i)
     send_share(*known, i);
-  if (known->run == known->job->job.shares_per_lease() && !delta_stored) send_delta(*known);
+  if (known->run == known->lease.shares() && !delta_stored) send_delta(*known);
   begin(*known);
 }
 
@@ -228,7 +228,7 @@ void Miner::begin(LeaseWork& work) {
 }
 
 void Miner::run_next(LeaseWork& work) {
-  if (work.busy || work.run >= work.job->job.shares_per_lease()) return;
+  if (work.busy || work.run >= work.lease.shares()) return;
   work.busy = trainer_->post(RunShare{work.job->workload.get(), work.lease, work.run, work.theta});
 }
 
@@ -275,7 +275,7 @@ void Miner::abandon(const Digest& lease_id, const std::string& reason) {
 void Miner::want_lease() {
   if (!session_->ready() || asked_) return;
   for (const auto& [id, work] : leases_)
-    if (work.run < work.job->job.shares_per_lease()) return;
+    if (work.run < work.lease.shares()) return;
   for (const auto& [id, job] : jobs_) {
     if (job.finished || job.refused || !job.workload) continue;
     asked_ = session_->send(pool::MessageType::get_lease, pool::encode(pool::GetLease{id}));

@@ -85,7 +85,8 @@ void Miner::on_lease(ByteView payload) {
                  {"job", work->job->job.name},
                  {"round", std::to_string(lease.round)},
                  {"slot", std::to_string(lease.slot)},
-                 {"steps", std::to_string(lease.steps)}});
+                 {"steps", std::to_string(lease.steps)},
+                 {"steps_per_share", std::to_string(lease.steps_per_share)}});
   begin(*work);
 }
 

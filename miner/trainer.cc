@@ -188,7 +188,7 @@ Result<std::vector<Bytes>> Trainer::make_openings(const AnswerChallenge& task) {
   const auto run = verifier::run_share(*engine.value(), workload.program, workload.job, task.lease,
                                        task.index, task.theta, state.value());
   if (!run) return run.error();
-  const bool last = task.index + 1 == workload.job.shares_per_lease();
+  const bool last = task.index + 1 == task.lease.shares();
   const auto choices = verifier::choose_blocks(workload.program, workload.job.audit, task.seed,
                                                run.value().share.steps, last);
   return open_blocks(workload, task.lease, run.value(), task.theta, state.value(), choices);

@@ -43,7 +43,7 @@ void check_openings(const Bundle& bundle, const Job& job, const kernels::Program
       out.add("openings", {Outcome::undecided, kNoStep, "the challenge's seed is not included"});
     return;
   }
-  const bool last = bundle.share.index + 1 == job.shares_per_lease();
+  const bool last = bundle.share.index + 1 == bundle.lease.shares();
   const auto choices = choose_blocks(program, job.audit, *bundle.seed, bundle.share.steps, last);
   if (!out.expect("openings", bundle.openings.size() == choices.size(),
                   std::to_string(bundle.openings.size()) + " of " + std::to_string(choices.size()) +
@@ -150,7 +150,7 @@ std::vector<BundleFinding> check_bundle(const Bundle& bundle) {
                   "its job, round, slot or steps are others"))
     return out.take();
   out.expect("lease is signed by the pool", signed_by_pool(lease), "the signature is wrong");
-  const Refusal refusal = admit_share(job, lease, bundle.share, bundle.share.index,
+  const Refusal refusal = admit_share(lease, bundle.share, bundle.share.index,
                                       bundle.share.state_before, steps.macs_per_step());
   if (!out.expect("share is admissible", refusal.wire_code == 0, refusal.detail)) return out.take();
   std::vector<float> theta;

@@ -36,7 +36,7 @@ Status check_terms(const Job& job) {
     return refuse("n_test", "must be more tokens than the context has");
   if (job.steps_per_share == 0 || job.steps_per_share > job.spec.steps_per_lease)
     return refuse("steps_per_share", "must be in 1 … steps_per_lease");
-  if (job.shares_per_lease() > kSharesPerLeaseMax)
+  if (!share_size_ok(job.spec.steps_per_lease, job.steps_per_share))
     return refuse("steps_per_share", "gives more than 4096 shares per lease");
   if (audit.replay_ppm > kMillion) return refuse("replay_ppm", "exceeds 1000000");
   if (audit.spot_ppm > kMillion) return refuse("spot_ppm", "exceeds 1000000");

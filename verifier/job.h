@@ -31,16 +31,18 @@ struct Job {
   Digest train_address;
   Digest test_address;
   uint32_t test_records = 0;
-  uint32_t steps_per_share = 0;
+  uint32_t steps_per_share = 0;  // of a lease whose key is new; a lease has its own (PROTOCOL 6.2)
   AuditPolicy audit;
   uint64_t price_per_tmac = 0;  // token units per 10¹² verified multiply-accumulates
   uint32_t fee_ppm = 0;
   bool operator==(const Job&) const = default;
-
-  uint32_t shares_per_lease() const {
-    return (spec.steps_per_lease + steps_per_share - 1) / steps_per_share;
-  }
 };
+
+// Whether `steps` in shares of `steps_per_share` keep to PROTOCOL 6.2 and 9.
+inline bool share_size_ok(uint32_t steps, uint32_t steps_per_share) {
+  return steps_per_share > 0 && steps_per_share <= steps &&
+         (steps - 1) / steps_per_share < kSharesPerLeaseMax;
+}
 
 Bytes encode_job(const Job& job);
 // Errors: malformed (does not decode), invalid (a bound of PROTOCOL 9 or 10.14, with the field's

@@ -33,12 +33,12 @@ Status check_place(const LedgerData& data, const Lease& lease, const JobState& j
   return Ok{};
 }
 
-Status check_complete(const LedgerData& data, const LeaseState& lease, const JobState& job,
+Status check_complete(const LedgerData& data, const LeaseState& lease,
                       const std::vector<AuditKind>& required) {
   if (lease.voided) return invalid("the lease is void");
   const MemberState* const member = find_in(data.members, lease.lease.miner_key);
   if (member == nullptr || member->banned) return invalid("the key is banned");
-  if (lease.shares.size() != job.job.shares_per_lease()) return invalid("a share is missing");
+  if (lease.shares.size() != lease.lease.shares()) return invalid("a share is missing");
   for (size_t i = 0; i < lease.shares.size(); ++i) {
     const ShareState& share = lease.shares[i];
     const std::string name = "share " + std::to_string(i);
@@ -112,8 +112,8 @@ Status apply_share(LedgerData& data, const Record& record) {
   const Digest& previous =
       lease->shares.empty() ? share.state_before : lease->shares.back().share.state_after;
   const Refusal refusal =
-      admit_share(job->job, lease->lease, share, static_cast<uint32_t>(lease->shares.size()),
-                  previous, job->macs_per_step);
+      admit_share(lease->lease, share, static_cast<uint32_t>(lease->shares.size()), previous,
+                  job->macs_per_step);
   if (refusal.wire_code != 0) return invalid(refusal.detail);
 
   ShareState state;
@@ -163,7 +163,7 @@ Status apply_delta(LedgerData& data, const Record& record) {
   const JobState* const job = find_in(data.jobs, lease->lease.job_id);
   GEMMINE_CHECK(job != nullptr);
   if (lease->delta_root) return invalid("the delta is already in the ledger");
-  if (lease->shares.size() != job->job.shares_per_lease())
+  if (lease->shares.size() != lease->lease.shares())
     return invalid("the lease's last share is not in the ledger");
   if (decoded.value().delta_root != lease->shares.back().share.delta_root)
     return invalid("delta_root differs from the last share's");
@@ -191,7 +191,7 @@ Status apply_close(LedgerData& data, const Record& record) {
   const LeaseState* vested = nullptr;
   Tally& tally = data.tallies.at({job->id, lease->lease.miner_key});
   if (complete) {
-    if (Status status = check_complete(data, *lease, *job, required); !status) return status;
+    if (Status status = check_complete(data, *lease, required); !status) return status;
     auto settled = earn(data, *lease, *job, tally, &vested).settle(data, record.seq);
     if (!settled) return settled.error();
     post = std::move(settled.value());

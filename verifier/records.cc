@@ -14,7 +14,11 @@ constexpr size_t kDetailBytesMax = 200;
 void put_body(Writer& out, const Lease& lease) {
   out.put_digest(lease.job_id).put_digest(lease.pool_key).put_digest(lease.miner_key);
   out.put(lease.round).put(lease.slot).put(lease.serial).put_digest(lease.theta_root);
-  out.put(lease.steps).put(lease.issued_ms).put(lease.deadline_ms).put_digest(lease.coin_commit);
+  out.put(lease.steps)
+      .put(lease.steps_per_share)
+      .put(lease.issued_ms)
+      .put(lease.deadline_ms)
+      .put_digest(lease.coin_commit);
 }
 
 void put_body(Writer& out, const Share& share) {
@@ -119,11 +123,14 @@ Result<Lease> decode_lease(ByteView bytes) {
   out.serial = in.get<uint64_t>();
   out.theta_root = in.get_digest();
   out.steps = in.get<uint32_t>();
+  out.steps_per_share = in.get<uint32_t>();
   out.issued_ms = in.get<uint64_t>();
   out.deadline_ms = in.get<uint64_t>();
   out.coin_commit = in.get_digest();
   out.signature = get_signature(in);
   if (!in.done()) return malformed("lease");
+  if (!share_size_ok(out.steps, out.steps_per_share))
+    return Error{Errc::malformed, "lease: steps_per_share is out of bounds"};
   return out;
 }
 
@@ -198,15 +205,15 @@ bool signed_by_auditor(const Verdict& verdict) {
   return verify_signature(verdict.auditor_key, verdict_id(verdict), verdict.signature);
 }
 
-Refusal admit_share(const Job& job, const Lease& lease, const Share& share, uint32_t next_index,
+Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
                     const Digest& previous_state, uint64_t macs_per_step) {
-  const uint32_t shares = job.shares_per_lease();
+  const uint32_t shares = lease.shares();
   if (share.lease_id != lease_id(lease)) return {unknown_lease, "the share names another lease"};
   if (next_index >= shares) return {lease_closed, "every share of this lease is in the ledger"};
   if (share.index != next_index)
     return {out_of_order, "the next share has index " + std::to_string(next_index)};
-  const uint32_t first = share.index * job.steps_per_share;
-  const uint32_t steps = std::min(job.steps_per_share, lease.steps - first);
+  const uint32_t first = lease.first_step(share.index);
+  const uint32_t steps = lease.steps_of(share.index);
   if (share.first_step != first)
     return {out_of_order, "this share starts at step " + std::to_string(first)};
   if (share.steps != steps)

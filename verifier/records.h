@@ -1,6 +1,7 @@
 // Lease, share, verdict: the three signed records between strangers (PROTOCOL 6.2, 6.3, 6.6).
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "kernels/bytes.h"
@@ -18,13 +19,21 @@ struct Lease {
   uint64_t serial = 0;
   Digest theta_root;
   uint32_t steps = 0;
+  uint32_t steps_per_share = 1;
   uint64_t issued_ms = 0;
   uint64_t deadline_ms = 0;
   Digest coin_commit;
   Signature signature{};
   bool operator==(const Lease&) const = default;
+
+  // PROTOCOL 6.3. Of an index below shares().
+  uint32_t shares() const { return (steps + steps_per_share - 1) / steps_per_share; }
+  uint32_t first_step(uint32_t share) const { return share * steps_per_share; }
+  uint32_t steps_of(uint32_t share) const {
+    return std::min(steps_per_share, steps - first_step(share));
+  }
 };
-inline constexpr size_t kLeaseBytes = 32 * 5 + 4 * 3 + 8 * 3 + 64;
+inline constexpr size_t kLeaseBytes = 32 * 5 + 4 * 4 + 8 * 3 + 64;
 
 struct Share {
   Digest lease_id;
@@ -81,14 +90,14 @@ bool signed_by_pool(const Lease& lease);
 bool signed_by(const Share& share, const Digest& miner_key);
 bool signed_by_auditor(const Verdict& verdict);
 
-// Cheap admission of a share against its lease and job (design §6, first tier). `previous_state` is
+// Cheap admission of a share against its lease (design §6, first tier). `previous_state` is
 // the state root the share must start from, `next_index` the index it must have. The error's code
 // is `invalid`; `wire_code` is PROTOCOL 5.5's.
 struct Refusal {
   uint16_t wire_code = 0;  // 0: admitted
   std::string detail;
 };
-Refusal admit_share(const Job& job, const Lease& lease, const Share& share, uint32_t next_index,
+Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
                     const Digest& previous_state, uint64_t macs_per_step);
 
 }  // namespace gemmine::verifier

@@ -11,9 +11,13 @@ namespace gemmine::verifier {
 
 namespace {
 
-Status check_arguments(const kernels::Program& program, const Job& job, uint32_t index,
-                       std::span<const float> theta, std::span<const float> state) {
-  if (index >= job.shares_per_lease())
+Status check_arguments(const kernels::Program& program, const Job& job, const Lease& lease,
+                       uint32_t index, std::span<const float> theta, std::span<const float> state) {
+  if (!share_size_ok(lease.steps, lease.steps_per_share))
+    return Error{Errc::invalid_argument, "replay: the lease's shares are out of bounds"};
+  if (lease.steps != job.spec.steps_per_lease)
+    return Error{Errc::invalid_argument, "replay: the lease has another number of steps"};
+  if (index >= lease.shares())
     return Error{Errc::invalid_argument, "replay: the lease has no share " + std::to_string(index)};
   if (theta.size() != program.parameters())
     return Error{Errc::invalid_argument, "replay: theta has another number of parameters"};
@@ -27,14 +31,14 @@ Status check_arguments(const kernels::Program& program, const Job& job, uint32_t
 Result<ShareRun> run_share(kernels::Engine& engine, const kernels::Program& program, const Job& job,
                            const Lease& lease, uint32_t index, std::span<const float> theta,
                            std::span<const float> state) {
-  if (Status status = check_arguments(program, job, index, theta, state); !status)
+  if (Status status = check_arguments(program, job, lease, index, theta, state); !status)
     return status.error();
   ShareRun out;
   Share& share = out.share;
   share.lease_id = lease_id(lease);
   share.index = index;
-  share.first_step = index * job.steps_per_share;
-  share.steps = std::min(job.steps_per_share, job.spec.steps_per_lease - share.first_step);
+  share.first_step = lease.first_step(index);
+  share.steps = lease.steps_of(index);
   share.state_before = state_root(state);
   share.macs = share.steps * program.macs_per_step();
   if (Status status = engine.load_state(state, share.first_step); !status) return status.error();
@@ -55,7 +59,7 @@ Result<ShareRun> run_share(kernels::Engine& engine, const kernels::Program& prog
   out.state_after.resize(program.state_floats());
   if (Status status = engine.read_state(out.state_after); !status) return status.error();
   share.state_after = state_root(out.state_after);
-  if (index + 1 < job.shares_per_lease()) return out;
+  if (index + 1 < lease.shares()) return out;
   auto delta = make_delta(std::span<const float>(out.state_after).first(theta.size()), theta);
   if (!delta) return delta.error();
   out.delta = std::move(delta.value());

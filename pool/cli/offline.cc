@@ -55,8 +55,8 @@ int check_job(const std::string& path) {
               job.test_records);
   std::printf("train       %s\n", to_hex(job.train_address.bytes).c_str());
   std::printf("test        %s\n", to_hex(job.test_address.bytes).c_str());
-  std::printf("work        %u rounds x %u slots x %u steps, %u shares a lease\n", job.spec.rounds,
-              job.spec.slots, job.spec.steps_per_lease, job.shares_per_lease());
+  std::printf("work        %u rounds x %u slots x %u steps, %u steps a share at first\n",
+              job.spec.rounds, job.spec.slots, job.spec.steps_per_lease, job.steps_per_share);
   std::printf("macs        %llu a step, %.4f T a lease, %.4f T in all\n",
               static_cast<unsigned long long>(program.value().macs_per_step()),
               static_cast<double>(lease_macs) * 1e-12,

@@ -67,12 +67,11 @@ void Pool::on_opening(const Peer& peer, uint32_t seq, ByteView payload, uint64_t
   if (std::ranges::any_of(audit->blocks, &Bytes::empty)) return;
   audit->stage = Audit::Stage::running;
   audit->due_ms = now;
-  out_.tasks.emplace_back(
-      SpotTask{.lease = state->lease,
-               .share = state->shares[key.index].share,
-               .last_share = key.index + 1 == rooms_.at(state->lease.job_id).job.shares_per_lease(),
-               .seed = audit->seed,
-               .openings = std::move(audit->blocks)});
+  out_.tasks.emplace_back(SpotTask{.lease = state->lease,
+                                   .share = state->shares[key.index].share,
+                                   .last_share = key.index + 1 == state->lease.shares(),
+                                   .seed = audit->seed,
+                                   .openings = std::move(audit->blocks)});
 }
 
 void Pool::on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {

@@ -40,6 +40,7 @@ bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, 
   terms.serial = next_serial_;
   terms.theta_root = job.theta_roots.back();
   terms.steps = job.job.spec.steps_per_lease;
+  terms.steps_per_share = job.job.steps_per_share;
   terms.issued_ms = std::max(now, ledger().last_time_ms());
   terms.deadline_ms = terms.issued_ms + job.job.audit.lease_ms;
   terms.coin_commit =
@@ -114,8 +115,8 @@ void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
   const Digest previous =
       state.shares.empty() ? start->second : state.shares.back().share.state_after;
   const auto index = static_cast<uint32_t>(state.shares.size());
-  const verifier::Refusal refusal = verifier::admit_share(place->job, state.lease, share, index,
-                                                          previous, place->program.macs_per_step());
+  const verifier::Refusal refusal =
+      verifier::admit_share(state.lease, share, index, previous, place->program.macs_per_step());
   if (refusal.wire_code != 0)
     return refuse(peer.id, seq, static_cast<WireError>(refusal.wire_code), refusal.detail);
   if (!verifier::signed_by(share, peer.key))
@@ -150,7 +151,7 @@ void Pool::on_delta(const Peer& peer, uint32_t seq, ByteView payload, uint64_t n
   if (state->closed || state->voided)
     return refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
   const JobRoom* const place = room(state->lease.job_id);
-  if (place == nullptr || state->shares.size() != place->job.shares_per_lease())
+  if (place == nullptr || state->shares.size() != state->lease.shares())
     return refuse(peer.id, seq, WireError::out_of_order, "the delta comes after the last share");
   const Digest root = state->shares.back().share.delta_root;
   const uint64_t parameters = place->program.parameters();
@@ -199,7 +200,7 @@ void Pool::expire(uint64_t now) {
       const LeaseState* const state = slot ? lease(*slot) : nullptr;
       if (state == nullptr || state->closed || now <= state->lease.deadline_ms) continue;
       // All work is in: the lease waits for the pool's own audits, which is not the miner's fault.
-      const bool all_in = state->shares.size() == job.job.shares_per_lease() && state->delta_root;
+      const bool all_in = state->shares.size() == state->lease.shares() && state->delta_root;
       if (!all_in || audits_.waits_for_miner(*slot)) late.push_back(*slot);
     }
   }
@@ -221,7 +222,7 @@ void Pool::try_complete(const Digest& lease_id, uint64_t now) {
   const LeaseState* const state = lease(lease_id);
   const JobRoom* const place = room(state->lease.job_id);
   if (state->closed || state->voided || place == nullptr || !state->delta_root) return;
-  if (state->shares.size() != place->job.shares_per_lease() || audits_.owes(lease_id)) return;
+  if (state->shares.size() != state->lease.shares() || audits_.owes(lease_id)) return;
   if (close_lease(lease_id, CloseReason::complete, now)) try_merge(state->lease.job_id);
 }
 

@@ -38,6 +38,7 @@ struct MinerSums {
 struct Sums {
   std::map<Digest, MinerSums> miners;
   std::map<Digest, uint64_t> shares_by_job;
+  std::map<Digest, uint64_t> steps_by_job;
   std::map<Digest, uint64_t> gross_by_job;
   std::map<Digest, std::vector<std::pair<uint64_t, float>>> losses;  // seq, loss
   uint64_t shares = 0;
@@ -59,6 +60,7 @@ Sums sum_up(const LedgerState& state) {
       ++miner.shares;
       ++out.shares;
       ++out.shares_by_job[job];
+      out.steps_by_job[job] += share.share.steps;
       miner.macs += share.share.macs;
       out.losses[job].emplace_back(share.seq, share.share.loss);
       if (!share.pool_verdict) continue;
@@ -116,9 +118,10 @@ json job_json(const LedgerState& state, const JobState& job, const Sums& sums) {
           {"round", job.round},
           {"rounds", job.job.spec.rounds},
           {"slots", job.job.spec.slots},
-          {"shares_per_lease", job.job.shares_per_lease()},
+          {"steps_per_lease", job.job.spec.steps_per_lease},
           {"macs_per_step", job.macs_per_step},
           {"shares", of(sums.shares_by_job)},
+          {"steps", of(sums.steps_by_job)},
           {"paid_gross", of(sums.gross_by_job)},
           {"escrow", balance(state, "escrow:" + hex(job.id))},
           {"theta_root", hex(job.theta_roots.back())},

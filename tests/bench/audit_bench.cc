@@ -83,7 +83,8 @@ struct Stage {
     job.train_address = kernels::blake3(records);
     lease.job_id = job_id(encode_job(job));
     lease.miner_key = miner.public_key();
-    lease.steps = kStepsPerShare;
+    lease.steps = program.spec().steps_per_lease;
+    lease.steps_per_share = kStepsPerShare;
     sign(lease, miner);
     std::vector<double> seconds;
     for (int i = 0; i < 3; ++i) {
@@ -127,8 +128,8 @@ void bm_admission(benchmark::State& state) {
   for (auto _ : state) {
     const auto share = decode_share(bytes);
     GEMMINE_CHECK(share.ok());
-    const Refusal refusal = admit_share(s.job, s.lease, share.value(), 0, s.run.share.state_before,
-                                        s.program.macs_per_step());
+    const Refusal refusal =
+        admit_share(s.lease, share.value(), 0, s.run.share.state_before, s.program.macs_per_step());
     GEMMINE_CHECK(refusal.wire_code == 0);
   }
   state.counters["bytes"] = static_cast<double>(bytes.size());

@@ -73,8 +73,8 @@ class Progress:
                      f"its key is banned after {miner['shares']} shares")
         self.bans = max(self.bans, len(banned))
         # A rollback repeats rounds: accuracy may be there while shares are computed again.
-        share_count = job["rounds"] * job["slots"] * job["shares_per_lease"]
-        part = min(1.0, job["shares"] / share_count)
+        step_count = job["rounds"] * job["slots"] * job["steps_per_lease"]
+        part = min(1.0, job["steps"] / step_count)
         if self.terminal:
             text = (f"[{'#' * int(part * BAR):.<{BAR}}] {100 * part:3.0f} %  "
                     f"{status['shares']['total']} shares  "

@@ -86,7 +86,8 @@ class Cursor:
 
 Record = collections.namedtuple("Record", "seq time_ms kind body")
 Lease = collections.namedtuple(
-    "Lease", "id job_id pool_key miner round slot serial theta_root steps issued_ms deadline_ms")
+    "Lease", "id job_id pool_key miner round slot serial theta_root steps "
+    "steps_per_share issued_ms deadline_ms")
 Share = collections.namedtuple(
     "Share", "seq time_ms lease_id index first_step steps trace_root loss macs delta_root body")
 Verdict = collections.namedtuple(
@@ -102,7 +103,7 @@ def parse_lease(raw):
     round_, slot, serial, theta, steps = (c.number("I"), c.number("I"), c.number("Q"), c.take(32),
                                           c.number("I"))
     return Lease(derive("lease", raw[:-64]), job, pool, miner, round_, slot, serial, theta, steps,
-                 c.number("Q"), c.number("Q"))
+                 c.number("I"), c.number("Q"), c.number("Q"))
 
 
 def parse_share(record):

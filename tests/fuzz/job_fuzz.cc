@@ -12,6 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!job) return 0;
   GEMMINE_CHECK(std::ranges::equal(encode_job(job.value()), input));
   GEMMINE_CHECK(gemmine::kernels::Program::make(job.value().spec).ok());
-  GEMMINE_CHECK(job.value().shares_per_lease() <= gemmine::verifier::kSharesPerLeaseMax);
+  GEMMINE_CHECK(gemmine::verifier::share_size_ok(job.value().spec.steps_per_lease,
+                                                 job.value().steps_per_share));
   return 0;
 }

@@ -29,6 +29,7 @@ struct Stage {
   Stage() {
     std::copy(theta.begin(), theta.end(), state.begin());
     lease.steps = job.spec.steps_per_lease;
+    lease.steps_per_share = job.steps_per_share;
     auto engine = std::move(gemmine::kernels::make_engine("cpu", program, train, 1).value());
     run = gv::run_share(*engine, program, job, lease, 0, theta, state).value();
     choice.position = program.position(gemmine::kernels::TensorKind::x, 1);

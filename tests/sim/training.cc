@@ -49,7 +49,7 @@ const Leased& Training::run(const verifier::Lease& lease, const Bytes& theta) {
   const std::vector<float> global = floats_of(theta);
   std::vector<float> state = global;
   state.resize(program_.state_floats());
-  for (uint32_t i = 0; i < job_.shares_per_lease(); ++i) {
+  for (uint32_t i = 0; i < lease.shares(); ++i) {
     out.states.push_back(state);
     out.runs.push_back(
         verifier::run_share(*engine_, program_, job_, lease, i, global, state).value());
@@ -65,7 +65,7 @@ std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& the
   const verifier::ShareRun& own = work.runs[index];
   const std::vector<float> global = floats_of(theta);
   std::vector<Bytes> out;
-  const bool last = index + 1 == job_.shares_per_lease();
+  const bool last = index + 1 == lease.shares();
   for (const verifier::BlockChoice& choice :
        verifier::choose_blocks(program_, job_.audit, seed, own.share.steps, last)) {
     GEMMINE_CHECK(engine_->load_state(work.states[index], own.share.first_step).ok());
@@ -91,7 +91,7 @@ Digest Training::honest_root() {
       verifier::Lease lease;
       lease.round = round;
       lease.slot = slot;
-      lease.steps = job_.spec.steps_per_lease;
+      lease.steps = lease.steps_per_share = job_.spec.steps_per_lease;
       const Leased& work = run(lease, Bytes(bytes.begin(), bytes.end()));
       GEMMINE_CHECK(merge.add(work.delta).ok());
     }

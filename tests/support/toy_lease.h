@@ -64,7 +64,7 @@ struct Toy {
     verifier::Merge merge(program);
     for (uint32_t slot = 0; slot < job.spec.slots; ++slot) {
       const auto own = engine();
-      out.push_back(run_lease(*own, round, slot, job.shares_per_lease()));
+      out.push_back(run_lease(*own, round, slot, lease(round, slot).shares()));
       EXPECT_TRUE(merge.add(out.back().back().delta).ok());
     }
     thetas.push_back(merge.finish(thetas.back(), job.spec.slots).value());

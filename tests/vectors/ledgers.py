@@ -1,4 +1,6 @@
 """The two ledgers of the golden files: a whole job, and one with a ban and a rollback."""
+import itertools
+
 import audit
 import b3
 import records
@@ -78,8 +80,8 @@ def complete(g, job, thetas, runs):
     for round_, row in enumerate(runs):
         for shares in row:
             s.lease(shares[0].lease)
-        for turn in zip(*row):
-            for run in turn:
+        for turn in itertools.zip_longest(*row):
+            for run in filter(None, turn):
                 s.share(run)
         run = row[0][1]
         s.ledger.verdict(s.now(), _verdict(run, records.REPLAY, records.VALID, toy.AUDITOR, s.t,
@@ -105,7 +107,8 @@ def ban(g, job, thetas, runs):
                                        "state_after differs"))
     s.ledger.ban(s.now(), bad_lease.miner_key, bad_lease.id)
     s.ledger.rollback(s.now(), job.id, 0, bad_lease.id)
-    again = toy.make_lease(job, 0, 1, 7, thetas[0], s.now() + 5000, toy.MINERS[0])
+    again = toy.make_lease(job, 0, 1, 7, thetas[0], s.now() + 5000, toy.MINERS[0],
+                           steps_per_share=1)
     redone = toy.run_lease(job, again, thetas[0], toy.MINERS[0])
     s.whole_lease(redone)
     theta = records.merge(thetas[0], [runs[0][0][-1].delta, redone[-1].delta], job.slots)

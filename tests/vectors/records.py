@@ -82,10 +82,6 @@ class Job(SimpleNamespace):
     def id(self):
         return domain("job", self.encode())
 
-    @property
-    def shares_per_lease(self):
-        return -(-self.steps_per_lease // self.steps_per_share)
-
 
 class GptJob(Job):
     """Fields of 10.12 by name: vocabulary, width, heads, hidden, blocks, context, …"""
@@ -133,8 +129,18 @@ class Lease(Signed):
 
     def body(self):
         return (self.job_id + self.pool_key + self.miner_key + u32(self.round) + u32(self.slot)
-                + u64(self.serial) + self.theta_root + u32(self.steps) + u64(self.issued_ms)
-                + u64(self.deadline_ms) + self.coin_commit)
+                + u64(self.serial) + self.theta_root + u32(self.steps)
+                + u32(self.steps_per_share) + u64(self.issued_ms) + u64(self.deadline_ms)
+                + self.coin_commit)
+
+    @property
+    def shares(self):
+        return -(-self.steps // self.steps_per_share)
+
+    def steps_of(self, share):
+        """First step of a share, and the step after its last (6.3)."""
+        first = share * self.steps_per_share
+        return first, min(first + self.steps_per_share, self.steps)
 
 
 class Share(Signed):

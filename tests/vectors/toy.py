@@ -63,26 +63,27 @@ def job_of_300_classes():
                train_address=b3.b3(train.tobytes()), test_address=b3.b3(test.tobytes()))
 
 
-def make_lease(job_, round_, slot, serial, theta, issued_ms, miner=None):
+def make_lease(job_, round_, slot, serial, theta, issued_ms, miner=None, steps_per_share=None):
     secret = audit.lease_secret(MASTER, serial)
     lease = records.Lease(
         job_id=job_.id, pool_key=public(POOL), miner_key=public(miner or MINERS[slot]),
         round=round_, slot=slot, serial=serial, theta_root=b3.b3(records.theta_bytes(theta)),
-        steps=job_.steps_per_lease, issued_ms=issued_ms, deadline_ms=issued_ms + job_.lease_ms,
+        steps=job_.steps_per_lease, steps_per_share=steps_per_share or job_.steps_per_share,
+        issued_ms=issued_ms, deadline_ms=issued_ms + job_.lease_ms,
         coin_commit=audit.coin_commit(secret))
     return lease.sign(POOL)
 
 
 def run_share(job_, lease, running, index, theta, miner):
     """Runs share `index` on `running` (a Lease of the job's program) and signs it."""
-    first = index * job_.steps_per_share
-    steps = min(first + job_.steps_per_share, job_.steps_per_lease) - first
+    first, end = lease.steps_of(index)
+    steps = end - first
     run = SimpleNamespace(lease=lease, theta=theta, train=job_.train.tobytes(), delta=b"",
                           state_before=running.state_bytes(), digests=[], roots=[], losses=[],
                           tensors=[])
     before, total, program = records.state_root(running.state), None, job_.program
     order = [tensor[:2] for tensor in program.tensors(job_)]
-    for h in range(first, first + steps):
+    for h in range(first, end):
         loss, out = running.step(job_.train)
         key = records.step_key(lease.id, h)
         roots = program.tensor_roots(job_, key, out)
@@ -93,7 +94,7 @@ def run_share(job_, lease, running, index, theta, miner):
         run.tensors.append([gn1.tensor_bytes(out[place]) for place in order])
     run.state_after = running.state_bytes()
     delta_root = records.ZERO
-    if first + steps == job_.steps_per_lease:
+    if end == lease.steps:
         run.delta = records.make_delta(running.theta, theta[:len(running.theta)])
         delta_root = b3.b3(run.delta)
     run.share = records.Share(
@@ -108,17 +109,21 @@ def run_share(job_, lease, running, index, theta, miner):
 def run_lease(job_, lease, theta, miner):
     running = job_.program.Lease(job_, theta, lease.round, lease.slot)
     return [run_share(job_, lease, running, i, theta, miner)
-            for i in range(job_.shares_per_lease)]
+            for i in range(lease.shares)]
 
 
 def run_job(job_):
-    """Thetas by round (the last is final) and runs[round][slot] = list of share runs."""
+    """Thetas by round (the last is final) and runs[round][slot] = list of share runs.
+
+    One lease has shares of another size than the others.
+    """
     thetas, runs = [job_.program.initial_theta(job_)], []
     for round_ in range(job_.rounds):
         row = []
         for slot in range(job_.slots):
             serial = round_ * job_.slots + slot
-            lease = make_lease(job_, round_, slot, serial, thetas[-1], START_MS + 1000 * serial)
+            lease = make_lease(job_, round_, slot, serial, thetas[-1], START_MS + 1000 * serial,
+                               steps_per_share=3 if (round_, slot) == (1, 0) else None)
             row.append(run_lease(job_, lease, thetas[-1], MINERS[slot]))
         runs.append(row)
         thetas.append(job_.merge(thetas[-1], [r[-1].delta for r in row]))

@@ -114,7 +114,7 @@ TEST_F(Devices, OneLostInTheMiddleOfAShareStopsAndTheOtherGoesOn) {
   ASSERT_TRUE(std::holds_alternative<TaskFailed>(end));
   EXPECT_EQ(std::get<TaskFailed>(end).trouble, Trouble::lost);
   EXPECT_EQ(std::get<TaskFailed>(end).index, 1U);
-  for (uint32_t index = 0; index < toy_.job.shares_per_lease(); ++index)
+  for (uint32_t index = 0; index < toy_.lease(0, 0).shares(); ++index)
     EXPECT_TRUE(std::holds_alternative<ShareDone>(other.run(workload_, toy_, index))) << index;
 }
 

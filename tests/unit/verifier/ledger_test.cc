@@ -90,6 +90,14 @@ TEST(Ledger, RefusesALeaseThatDoesNotFitTheJob) {
   refuse([](Lease& l) { l.slot = 2; }, "no such slot");
   refuse([](Lease& l) { l.theta_root = filled(1); }, "theta_root");
   refuse([](Lease& l) { l.steps = 4; }, "steps");
+  const auto malform = [&](uint32_t steps_per_share) {
+    Lease lease = w.make_lease(0, w.miner);
+    lease.steps_per_share = steps_per_share;
+    sign(lease, w.pool);
+    w.refuses(RecordKind::lease, World::wrap(lease), "steps_per_share", Errc::malformed);
+  };
+  malform(0);
+  malform(6);
   refuse([](Lease& l) { l.miner_key = filled(1); }, "no member");
   Lease stranger = w.make_lease(0, w.miner);
   sign(stranger, w.other);
@@ -192,6 +200,35 @@ TEST(Ledger, RefusesAShareAfterTheLeaseIsClosed) {
   w.refuses(close, w.close(lease, CloseReason::expired), "already closed");
   EXPECT_FALSE(w.job_state().slots[0]) << "the slot is free again";
   w.lease(0, w.other);
+}
+
+TEST(Ledger, TakesTheSharesOfTheLeaseWhateverTheJobSays) {
+  World w;
+  w.begin();
+  Lease terms = w.make_lease(0, w.miner);
+  terms.steps_per_share = 3;
+  sign(terms, w.pool);
+  w.must(lease, World::wrap(terms));
+  Lease lie = terms;  // shares of the job's size, as in every other lease
+  lie.steps_per_share = w.job.steps_per_share;
+  Share small = w.make_share(lie, 0, w.miner);
+  small.lease_id = lease_id(terms);
+  sign(small, w.miner);
+  w.refuses(share, World::wrap(small), "this share has 3 steps");
+  w.share(terms, 0, w.miner);
+  small = w.make_share(lie, 1, w.miner);
+  small.lease_id = lease_id(terms);
+  sign(small, w.miner);
+  w.refuses(share, World::wrap(small), "starts at step 3");
+  w.share(terms, 1, w.miner);
+  EXPECT_EQ(w.lease_state(lease_id(terms)).shares.back().share.steps, 2U);
+  w.refuses(share, World::wrap(w.make_share(lie, 2, w.miner)), "");
+  for (uint32_t i = 0; i < 2; ++i)
+    w.audit(terms, i);
+  w.must(delta, delta_body(lease_id(terms), filled(0x44)));
+  w.must(close, w.close(terms, CloseReason::complete));
+  EXPECT_EQ(w.lease_state(lease_id(terms)).gross, w.job_state().gross_per_lease)
+      << "pay is for steps, not for shares";
 }
 
 TEST(Ledger, RefusesVerdictsOnUnknownSharesAndForgedOnes) {

@@ -98,6 +98,7 @@ class World {
     lease.serial = next_serial++;
     lease.theta_root = state.jobs().contains(id) ? job_state().theta_roots.back() : theta(0);
     lease.steps = job.spec.steps_per_lease;
+    lease.steps_per_share = job.steps_per_share;
     lease.issued_ms = time_ms;
     lease.deadline_ms = time_ms + job.audit.lease_ms;
     lease.coin_commit = coin_commit(secret_of(lease));
@@ -110,14 +111,14 @@ class World {
     Share share;
     share.lease_id = lease_id(lease);
     share.index = index;
-    share.first_step = index * job.steps_per_share;
-    share.steps = std::min(job.steps_per_share, lease.steps - share.first_step);
+    share.first_step = lease.first_step(index);
+    share.steps = lease.steps_of(index);
     share.state_before = filled(static_cast<uint8_t>(index + 1));
     share.state_after = filled(static_cast<uint8_t>(index + 2));
     share.trace_root = filled(0x33);
     share.loss = 1.5F;
     share.macs = share.steps * kSmallMacs;
-    if (index + 1 == job.shares_per_lease()) share.delta_root = filled(0x44);
+    if (index + 1 == lease.shares()) share.delta_root = filled(0x44);
     sign(share, by);
     return share;
   }
@@ -159,7 +160,7 @@ class World {
   // A lease with all shares and audits, open.
   Lease trained(uint32_t slot, const Identity& by) {
     const Lease made = lease(slot, by);
-    for (uint32_t i = 0; i < job.shares_per_lease(); ++i) {
+    for (uint32_t i = 0; i < made.shares(); ++i) {
       share(made, i, by);
       audit(made, i);
     }

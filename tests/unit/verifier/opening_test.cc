@@ -24,10 +24,11 @@ class OpeningTest : public testing::Test {
     lease_.round = 1;
     lease_.slot = 1;
     lease_.steps = job_.spec.steps_per_lease;
+    lease_.steps_per_share = job_.steps_per_share;
     engine_ = std::move(kernels::make_engine("cpu", *program_, train_, 1).value());
     std::vector<float> state(program_->state_floats(), 0.0F);
     std::copy(theta_.begin(), theta_.end(), state.begin());
-    for (uint32_t i = 0; i < job_.shares_per_lease(); ++i) {
+    for (uint32_t i = 0; i < lease_.shares(); ++i) {
       states_.push_back(state);
       runs_.push_back(run_share(*engine_, *program_, job_, lease_, i, theta_, state).value());
       state = runs_.back().state_after;

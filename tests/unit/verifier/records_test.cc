@@ -81,6 +81,22 @@ TEST(LeaseCodec, RoundTripsInTheBytesOfTheProtocol) {
   EXPECT_EQ(decode_lease(bytes).value(), s.lease);
 }
 
+TEST(LeaseCodec, RefusesSharesOutOfBounds) {
+  Lease lease = Signed().lease;
+  const auto accepts = [&](uint32_t steps, uint32_t steps_per_share) {
+    lease.steps = steps;
+    lease.steps_per_share = steps_per_share;
+    return decode_lease(encode(lease)).ok();
+  };
+  EXPECT_TRUE(accepts(5, 5));
+  EXPECT_TRUE(accepts(4096, 1));
+  EXPECT_TRUE(accepts(4097, 2));
+  EXPECT_FALSE(accepts(5, 0));
+  EXPECT_FALSE(accepts(5, 6));
+  EXPECT_FALSE(accepts(0, 0));
+  EXPECT_FALSE(accepts(4097, 1));
+}
+
 TEST(LeaseCodec, RefusesEveryTruncationAndBitFlip) {
   refuses_every_change(encode(Signed().lease), judge_lease);
 }
@@ -146,7 +162,7 @@ TEST(Admission, NamesTheWireCodeOfEachRefusal) {
     const Digest previous = share.state_before;
     change(share);
     sign(share, w.miner);
-    return admit_share(w.job, s.lease, share, next, previous, test::kSmallMacs).wire_code;
+    return admit_share(s.lease, share, next, previous, test::kSmallMacs).wire_code;
   };
   EXPECT_EQ(code([](Share&) {}), 0);
   EXPECT_EQ(code([](Share&) {}, 2), 0);
@@ -160,12 +176,10 @@ TEST(Admission, NamesTheWireCodeOfEachRefusal) {
   EXPECT_EQ(code([](Share& x) { x.loss = std::numeric_limits<float>::infinity(); }), 28);
   EXPECT_EQ(code([](Share& x) { x.delta_root = filled(1); }), 29);
   EXPECT_EQ(code([](Share& x) { x.delta_root = Digest{}; }, 2), 29);
-  const Refusal full = admit_share(w.job, s.lease, s.share, 3, filled(1), test::kSmallMacs);
+  const Refusal full = admit_share(s.lease, s.share, 3, filled(1), test::kSmallMacs);
   EXPECT_EQ(full.wire_code, 22);
   const Share foreign = w.make_share(s.lease, 0, w.other);
-  EXPECT_EQ(
-      admit_share(w.job, s.lease, foreign, 0, foreign.state_before, test::kSmallMacs).wire_code,
-      13);
+  EXPECT_EQ(admit_share(s.lease, foreign, 0, foreign.state_before, test::kSmallMacs).wire_code, 13);
 }
 
 TEST(JobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {

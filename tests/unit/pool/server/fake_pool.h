@@ -220,7 +220,7 @@ class FakePool {
     const std::vector<float> theta = load(lease.theta_root);
     std::vector<float> state = theta;
     state.resize(program_->state_floats());
-    for (uint32_t i = 0; i < job_.shares_per_lease(); ++i) {
+    for (uint32_t i = 0; i < lease.shares(); ++i) {
       auto run = verifier::run_share(*engine.value(), *program_, job_, lease, i, theta, state);
       verifier::sign(run.value().share, miner);
       out.shares.push_back(run.value().share);
@@ -238,7 +238,7 @@ class FakePool {
     const std::vector<float> theta = load(lease.theta_root);
     const verifier::ShareRun& run = work.runs[index];
     const auto choices = verifier::choose_blocks(*program_, job_.audit, seed, run.share.steps,
-                                                 index + 1 == job_.shares_per_lease());
+                                                 index + 1 == lease.shares());
     for (const verifier::BlockChoice& choice : choices) {
       auto engine = std::move(kernels::make_engine("cpu", *program_, records_, 1).value());
       GEMMINE_CHECK(engine->load_state(work.states[index], run.share.first_step).ok());
