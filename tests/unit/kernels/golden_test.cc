@@ -235,7 +235,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(ToyCase{"job_sgd", "cpu"}, ToyCase{"job_classes", "cpu"},
                     ToyCase{"job_classes", "reference"}, ToyCase{"job_adamw", "cpu"},
                     ToyCase{"job_sgd", "reference"}, ToyCase{"job_adamw", "reference"},
-                    ToyCase{"job_gpt", "reference"}, ToyCase{"job_gpt_tied", "reference"}),
+                    ToyCase{"job_gpt", "reference"}, ToyCase{"job_gpt", "cpu"},
+                    ToyCase{"job_gpt_tied", "cpu"}, ToyCase{"job_gpt_tied", "reference"}),
     [](const auto& test) { return std::string(test.param.engine) + "_" + test.param.file; });
 
 }  // namespace
