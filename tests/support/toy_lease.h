@@ -7,6 +7,7 @@
 
 #include "kernels/engine.h"
 #include "tests/support/golden.h"
+#include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"
 #include "verifier/delta.h"
 #include "verifier/job.h"
@@ -19,14 +20,14 @@ inline std::string lease_name(uint32_t round, uint32_t slot) {
   return std::to_string(round) + " " + std::to_string(slot);
 }
 
-// A toy job of a golden file, and θ at the start of each round run so far.
+// A toy job of a golden file, and what each round run so far published.
 struct Toy {
   explicit Toy(const std::string& file)
       : golden(file),
         job(verifier::decode_job(golden.bytes("job")).value()),
         program(kernels::Program::make(job.spec).value()),
-        train(toy_train()) {
-    thetas.push_back(program.initial_theta());
+        train(program.is_gpt() ? golden_train(job.spec) : toy_train()) {
+    thetas.push_back(verifier::initial_published(program));
   }
 
   verifier::Lease lease(uint32_t round, uint32_t slot) const {
@@ -42,7 +43,7 @@ struct Toy {
     std::vector<float> state = start(round);
     for (uint32_t i = 0; i < shares; ++i) {
       auto run =
-          verifier::run_share(engine, program, job, lease(round, slot), i, thetas.at(round), state);
+          verifier::run_share(engine, program, job, lease(round, slot), i, theta(round), state);
       if (!run.ok()) {
         ADD_FAILURE() << lease_name(round, slot) << ": " << run.error().detail;
         return runs;
@@ -53,9 +54,13 @@ struct Toy {
     return runs;
   }
   std::vector<float> start(uint32_t round) const {
-    std::vector<float> state = thetas.at(round);
+    std::vector<float> state = theta(round);
     state.resize(program.state_floats());
     return state;
+  }
+  std::vector<float> theta(uint32_t round) const {
+    const auto floats = verifier::theta_of(program, thetas.at(round));
+    return {floats.begin(), floats.end()};
   }
   // Runs every lease of the current round and merges them; returns the runs by slot.
   std::vector<std::vector<verifier::ShareRun>> run_round() {

@@ -57,7 +57,8 @@ class GoldenToy : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenToy, JobAndLeasesDecodeAndEncodeToTheSameBytes) {
   const Toy toy(GetParam());
-  EXPECT_EQ(toy.job.spec, test::toy_spec(toy.job.spec.optimiser));
+  EXPECT_EQ(toy.job.spec, toy.program.is_gpt() ? test::golden_gpt(toy.job.spec.gpt.tied)
+                                               : test::toy_spec(toy.job.spec.optimiser));
   EXPECT_EQ(encode_job(toy.job), toy.golden.bytes("job"));
   EXPECT_EQ(job_id(toy.golden.bytes("job")), toy.golden.digest("job_id"));
   for (uint32_t round = 0; round < 2; ++round) {
@@ -83,7 +84,7 @@ TEST_P(GoldenToy, EveryShareAndMergeComesOutTheSame) {
     for (uint32_t slot = 0; slot < 2; ++slot) {
       const std::string name = test::lease_name(round, slot);
       const Identity miner = Identity::from_seed(filled(static_cast<uint8_t>(2 + slot)));
-      ASSERT_EQ(leases[slot].size(), 3U);
+      ASSERT_EQ(leases[slot].size(), toy.lease(round, slot).shares());
       for (const ShareRun& run : leases[slot]) {
         Share share = run.share;
         sign(share, miner);
@@ -100,12 +101,15 @@ TEST_P(GoldenToy, EveryShareAndMergeComesOutTheSame) {
     }
   }
   EXPECT_EQ(blake3(as_bytes(std::span(toy.thetas.back()))), toy.golden.digest("theta_root final"));
-  const auto after = kernels::evaluate(toy.program, toy.thetas.back(), test::toy_test(), 1);
+  const bool gpt = toy.program.is_gpt();
+  const Bytes held_out = gpt ? test::golden_test(toy.job.spec) : test::toy_test();
+  const auto after = kernels::evaluate(toy.program, toy.theta(2), held_out, 1);
   ASSERT_TRUE(after.ok());
   EXPECT_EQ(after.value().correct, toy.golden.natural("correct", 1));
 }
 
-INSTANTIATE_TEST_SUITE_P(Jobs, GoldenToy, testing::Values("job_sgd", "job_adamw"),
+INSTANTIATE_TEST_SUITE_P(Jobs, GoldenToy,
+                         testing::Values("job_sgd", "job_adamw", "job_gpt", "job_gpt_tied"),
                          [](const auto& test) { return std::string(test.param); });
 
 TEST(GoldenCoin, DrawsKindsAndBlocksAreTheSame) {
