@@ -216,13 +216,17 @@ void Miner::begin(LeaseWork& work) {
   if (!work.job->workload) return prepare(work.lease.job_id, *work.job);
   if (!work.theta.empty()) return run_next(work);
   const Digest id = verifier::lease_id(work.lease);
-  const uint64_t floats = work.job->workload->program.parameters();
+  const uint64_t floats = work.job->workload->program.published_floats();
   fetcher_->fetch(work.lease.theta_root, floats * sizeof(float), [this, id](Result<Bytes> bytes) {
     LeaseWork* ready = find(id);
     if (ready == nullptr || !ready->theta.empty()) return;
     if (!bytes) return abandon(id, bytes.error().detail);
     ready->theta.resize(bytes.value().size() / sizeof(float));
     std::memcpy(ready->theta.data(), bytes.value().data(), bytes.value().size());
+    // A lease starts without the outer velocity.
+    const uint64_t parameters = ready->job->workload->program.parameters();
+    if (ready->theta.size() < parameters) return abandon(id, "theta of another length");
+    ready->theta.resize(parameters);
     run_next(*ready);
   });
 }

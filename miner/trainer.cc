@@ -146,7 +146,7 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
 // still stands, checks from its opened bytes. Costs one block, not a step.
 Status Trainer::check_own(const RunShare& task, const ShareRun& run,
                           std::span<const float> state_before) {
-  if (!check_own_) return Ok{};
+  if (!check_own_ || !verifier::can_open(task.workload->program)) return Ok{};
   const Workload& workload = *task.workload;
   verifier::AuditPolicy policy = workload.job.audit;
   policy.spot_blocks = verifier::kSpotBlocksMax;
@@ -181,6 +181,8 @@ Result<Bytes> Trainer::open_block(const Workload& workload, const verifier::Leas
 
 Result<std::vector<Bytes>> Trainer::make_openings(const AnswerChallenge& task) {
   const Workload& workload = *task.workload;
+  if (!verifier::can_open(workload.program))
+    return Error{Errc::invalid_argument, "blocks of a language model cannot be opened yet"};
   auto engine = this->engine(workload);
   if (!engine) return engine.error();
   const auto state = state_before(workload, verifier::lease_id(task.lease), task.index, task.theta);

@@ -10,6 +10,7 @@
 #include "pool/config.h"
 #include "pool/dataset.h"
 #include "pool/server/server.h"
+#include "verifier/delta.h"
 #include "verifier/trace.h"
 
 namespace gemmine::pool {
@@ -83,15 +84,16 @@ Status recall_job(const verifier::JobState& state, const Blobs& blobs, JobTable&
 Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, const Blobs& blobs,
                                              const std::vector<Digest>& theta_roots) {
   std::map<Digest, Digest> out;
-  std::vector<float> theta(program.parameters());
-  const uint64_t bytes = theta.size() * sizeof(float);
+  std::vector<float> published(program.published_floats());
+  const uint64_t bytes = published.size() * sizeof(float);
   for (const Digest& root : theta_roots) {
     const auto blob = read_blob(blobs.folder(), root, bytes);
     if (!blob) return blob.error();
     if (blob.value().size() != bytes)
       return Error{Errc::invalid, "blob " + to_hex(root.bytes) + " is no theta of this job"};
-    std::memcpy(theta.data(), blob.value().data(), bytes);
-    out[root] = verifier::start_root(theta, program.state_floats());
+    std::memcpy(published.data(), blob.value().data(), bytes);
+    out[root] =
+        verifier::start_root(verifier::theta_of(program, published), program.state_floats());
   }
   return out;
 }
@@ -104,8 +106,8 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
     const auto known = pool.ledger().jobs().find(id);
     Bytes bytes;
     if (known == pool.ledger().jobs().end()) {
-      const std::vector<float> theta = data.program.initial_theta();
-      const auto put = blobs.put(as_bytes(std::span<const float>(theta)));
+      const std::vector<float> first = verifier::initial_published(data.program);
+      const auto put = blobs.put(as_bytes(std::span<const float>(first)));
       if (!put) return Failure{kExitInternal, put.error().detail};
       thetas.push_back(put.value());
       bytes = job_bytes.at(id);

@@ -54,13 +54,19 @@ TaskDone Auditor::run(const Task& task) {
   return evaluate(std::get<EvaluateTask>(task));
 }
 
-Result<std::vector<float>> Auditor::theta(const JobData& data, const Digest& root) const {
-  const uint64_t bytes = data.program.parameters() * sizeof(float);
+Result<std::vector<float>> Auditor::published(const JobData& data, const Digest& root) const {
+  const uint64_t bytes = data.program.published_floats() * sizeof(float);
   const auto blob = read_blob(blobs_, root, bytes);
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
-  std::vector<float> out(data.program.parameters());
+  std::vector<float> out(data.program.published_floats());
   std::memcpy(out.data(), blob.value().data(), bytes);
+  return out;
+}
+
+Result<std::vector<float>> Auditor::theta(const JobData& data, const Digest& root) const {
+  auto out = published(data, root);
+  if (out) out.value().resize(data.program.parameters());
   return out;
 }
 
@@ -157,7 +163,7 @@ MergeDone Auditor::merge(const MergeTask& task) {
   const auto job = jobs_.find(task.job_id);
   if (job == jobs_.end()) return failed("the job's data is not here");
   const JobData& data = job->second;
-  const auto global = theta(data, task.theta_root);
+  const auto global = published(data, task.theta_root);
   if (!global) return failed(global.error().detail);
   const uint64_t parameters = data.program.parameters();
   verifier::Merge sum(data.program);
@@ -170,7 +176,8 @@ MergeDone Auditor::merge(const MergeTask& task) {
   if (!next) return failed(next.error().detail);
   const ByteView bytes = as_bytes(std::span<const float>(next.value()));
   out.theta_root = kernels::blake3(bytes);
-  out.start_root = verifier::start_root(next.value(), data.program.state_floats());
+  out.start_root = verifier::start_root(verifier::theta_of(data.program, next.value()),
+                                        data.program.state_floats());
   const std::string path = blobs_ + "/" + to_hex(out.theta_root.bytes);
   if (const Status written = write_durable(path, bytes); !written)
     return failed(written.error().detail);

@@ -60,6 +60,8 @@ class Auditor {
   AuditDone spot(const SpotTask& task);
   MergeDone merge(const MergeTask& task);
   EvaluateDone evaluate(const EvaluateTask& task);
+  Result<std::vector<float>> published(const JobData& data, const Digest& root) const;
+  // Of what was published, without the outer velocity.
   Result<std::vector<float>> theta(const JobData& data, const Digest& root) const;
   Result<kernels::Engine*> engine(const Digest& job_id, const JobData& data);
 

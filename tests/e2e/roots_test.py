@@ -2,6 +2,7 @@
 import unittest
 
 import base
+import toyjob
 
 
 class Roots(base.EndToEnd):
@@ -18,6 +19,20 @@ class Roots(base.EndToEnd):
     def test_one_two_and_three_miners_reach_the_root_of_training_alone(self):
         roots = {self.run_with(count) for count in (1, 2, 3)}
         self.assertEqual(len(roots), 1)
+
+    def test_a_language_model_with_an_outer_step_reaches_the_root_of_training_alone(self):
+        c = self.cluster(toyjob.write_lm(self.folder / "job", outer_lr=0.7, outer_momentum=0.9,
+                                         spot_ppm=0))  # a gpt is replayed only
+        c.start_pool(exit_when_finished=False)
+        auditor = c.auditor("auditor", rate=1).start()
+        miners = [c.miner(f"miner{i}").start() for i in range(2)]
+        self.assertEqual(auditor.wait(60 * base.SLOW), 0, auditor.tail())
+        ledger = self.finish(c, miners)
+        self.assertEqual(len(ledger.merges), 3)
+        self.check_root(c, ledger)
+        self.assertEqual({v.outcome for v in ledger.verdicts}, {"valid"})
+        blobs = c.data("pool") / "blobs"
+        c.run("gemmine-verify", "ledger", c.export(), "--blobs", blobs)  # the merges too
 
     def test_an_auditor_agrees_and_ends_with_zero(self):
         c = self.cluster(self.toy(rounds=6))

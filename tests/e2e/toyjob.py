@@ -92,7 +92,7 @@ rounds = {rounds}
 
 [audit]
 replay_ppm = 300000
-spot_ppm = 600000
+spot_ppm = {spot_ppm}
 spot_blocks = 4
 probation_shares = 3
 vest_leases = 3
@@ -107,7 +107,7 @@ fee_ppm = 20000
 LM_DEFAULTS = {
     "kind": "text", "train": "text.txt", "vocabulary": 256, "hidden": 128, "blocks": 2,
     "norm": "rms", "activation": "gelu", "tied": "false", "outer_lr": 1.0, "outer_momentum": 0.0,
-    "steps_per_lease": 8, "slots": 2, "rounds": 3,
+    "steps_per_lease": 8, "slots": 2, "rounds": 3, "spot_ppm": 600_000,
 }
 
 

@@ -41,12 +41,13 @@ Training::Training(Random& random)
       program_(kernels::Program::make(job_.spec).value()),
       engine_(std::move(kernels::make_engine("cpu", program_, records_, 1).value())) {}
 
-const Leased& Training::run(const verifier::Lease& lease, const Bytes& theta) {
+const Leased& Training::run(const verifier::Lease& lease, const Bytes& published) {
   const Digest id = verifier::lease_id(lease);
   const auto [at, fresh] = leased_.try_emplace(id);
   Leased& out = at->second;
   if (!fresh) return out;
-  const std::vector<float> global = floats_of(theta);
+  std::vector<float> global = floats_of(published);
+  global.resize(program_.parameters());  // a lease starts without the outer velocity
   std::vector<float> state = global;
   state.resize(program_.state_floats());
   for (uint32_t i = 0; i < lease.shares(); ++i) {
@@ -59,11 +60,12 @@ const Leased& Training::run(const verifier::Lease& lease, const Bytes& theta) {
   return out;
 }
 
-std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& theta, uint32_t index,
-                                  const Digest& seed) {
-  const Leased& work = run(lease, theta);
+std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& published,
+                                  uint32_t index, const Digest& seed) {
+  const Leased& work = run(lease, published);
   const verifier::ShareRun& own = work.runs[index];
-  const std::vector<float> global = floats_of(theta);
+  std::vector<float> global = floats_of(published);
+  global.resize(program_.parameters());
   std::vector<Bytes> out;
   const bool last = index + 1 == lease.shares();
   for (const verifier::BlockChoice& choice :
@@ -83,10 +85,10 @@ std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& the
 }
 
 Digest Training::honest_root() {
-  std::vector<float> theta = program_.initial_theta();
+  std::vector<float> published = verifier::initial_published(program_);
   for (uint32_t round = 0; round < job_.spec.rounds; ++round) {
     verifier::Merge merge(program_);
-    const ByteView bytes = as_bytes(std::span<const float>(theta));
+    const ByteView bytes = as_bytes(std::span<const float>(published));
     for (uint32_t slot = 0; slot < job_.spec.slots; ++slot) {
       verifier::Lease lease;
       lease.round = round;
@@ -95,9 +97,9 @@ Digest Training::honest_root() {
       const Leased& work = run(lease, Bytes(bytes.begin(), bytes.end()));
       GEMMINE_CHECK(merge.add(work.delta).ok());
     }
-    theta = merge.finish(theta, job_.spec.slots).value();
+    published = merge.finish(published, job_.spec.slots).value();
   }
-  return kernels::blake3(as_bytes(std::span<const float>(theta)));
+  return kernels::blake3(as_bytes(std::span<const float>(published)));
 }
 
 }  // namespace gemmine::sim

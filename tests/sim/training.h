@@ -48,9 +48,9 @@ class Training {
   const kernels::Program& program() const { return program_; }
   const Bytes& records() const { return records_; }
 
-  // theta: the bytes that lease.theta_root names.
-  const Leased& run(const verifier::Lease& lease, const Bytes& theta);
-  std::vector<Bytes> open(const verifier::Lease& lease, const Bytes& theta, uint32_t index,
+  // published: the bytes that lease.theta_root names.
+  const Leased& run(const verifier::Lease& lease, const Bytes& published);
+  std::vector<Bytes> open(const verifier::Lease& lease, const Bytes& published, uint32_t index,
                           const Digest& seed);
   // The root that the job must end with; it depends on no lease.
   Digest honest_root();

@@ -80,13 +80,16 @@ void World::start() {
   pool_ = std::make_unique<pool::Pool>(
       std::move(book), identity_,
       pool::PoolOptions{.coin_master = filled(9), .auditors = auditors_});
-  const auto theta = training_.program().initial_theta();
-  const ByteView bytes = as_bytes(std::span<const float>(theta));
+  const kernels::Program& program = training_.program();
+  const auto first = verifier::initial_published(program);
+  const ByteView bytes = as_bytes(std::span<const float>(first));
   keep(Bytes(bytes.begin(), bytes.end()));
   std::map<Digest, Digest> starts;
   for (const auto& [address, blob] : blobs_) {
-    if (blob.size() == training_.program().parameters() * sizeof(float))
-      starts[address] = verifier::start_root(floats_of(blob), training_.program().state_floats());
+    if (blob.size() != program.published_floats() * sizeof(float)) continue;
+    const auto published = floats_of(blob);
+    starts[address] =
+        verifier::start_root(verifier::theta_of(program, published), program.state_floats());
   }
   const Bytes job = verifier::encode_job(training_.job());
   GEMMINE_CHECK(pool_->add_job(job, kernels::blake3(bytes), starts, 1'000'000'000'000, now_).ok());

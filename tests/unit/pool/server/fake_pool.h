@@ -91,13 +91,13 @@ class FakePool {
                                               .leases_per_key = setup_.leases_per_key,
                                               .auditors = setup_.auditors});
     std::map<Digest, Digest> starts;
-    const std::vector<float> theta = program_->initial_theta();
-    const Digest first = keep(as_bytes(std::span<const float>(theta)));
-    starts[first] = verifier::start_root(theta, program_->state_floats());
+    const std::vector<float> published = verifier::initial_published(*program_);
+    const Digest first = keep(as_bytes(std::span<const float>(published)));
+    starts[first] = verifier::start_root(theta_of(first), program_->state_floats());
     const auto known = pool->ledger().jobs().find(job_id_);
     if (known != pool->ledger().jobs().end()) {
       for (const Digest& root : known->second.theta_roots)
-        starts[root] = verifier::start_root(load(root), program_->state_floats());
+        starts[root] = verifier::start_root(theta_of(root), program_->state_floats());
     }
     GEMMINE_CHECK(
         pool->add_job(verifier::encode_job(job_), first, starts, 1'000'000'000, now).ok());
@@ -109,6 +109,11 @@ class FakePool {
     const Digest address = kernels::blake3(bytes);
     GEMMINE_CHECK(write_durable(folder_.path() + "/" + to_hex(address.bytes), bytes).ok());
     return address;
+  }
+  std::vector<float> theta_of(const Digest& root) {
+    auto out = load(root);
+    out.resize(program_->parameters());  // without the outer velocity
+    return out;
   }
   std::vector<float> load(const Digest& root) {
     const auto bytes = read_file(folder_.path() + "/" + to_hex(root.bytes), 1 << 20);
@@ -217,7 +222,7 @@ class FakePool {
   Work work(const verifier::Lease& lease, const verifier::Identity& miner) {
     Work out;
     auto engine = kernels::make_engine("cpu", *program_, records_, 1);
-    const std::vector<float> theta = load(lease.theta_root);
+    const std::vector<float> theta = theta_of(lease.theta_root);
     std::vector<float> state = theta;
     state.resize(program_->state_floats());
     for (uint32_t i = 0; i < lease.shares(); ++i) {
@@ -235,7 +240,7 @@ class FakePool {
   std::vector<Bytes> open(const verifier::Lease& lease, const Work& work, uint32_t index,
                           const Digest& seed) {
     std::vector<Bytes> out;
-    const std::vector<float> theta = load(lease.theta_root);
+    const std::vector<float> theta = theta_of(lease.theta_root);
     const verifier::ShareRun& run = work.runs[index];
     const auto choices = verifier::choose_blocks(*program_, job_.audit, seed, run.share.steps,
                                                  index + 1 == lease.shares());
