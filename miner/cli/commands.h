@@ -26,6 +26,7 @@ struct MineOptions {
   std::string account;
   std::string data;
   DeviceOptions device;
+  int throttle = 100;  // percent of the device's time
   bool exit_when_finished = false;
   bool dry_run = false;
   bool verbose = false;

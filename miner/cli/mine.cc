@@ -8,6 +8,7 @@
 #include "miner/cli/commands.h"
 #include "miner/cli/console.h"
 #include "miner/miner.h"
+#include "miner/throttle.h"
 #include "pool/files.h"
 
 namespace gemmine::miner {
@@ -81,8 +82,9 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
                               const kernels::Program& program,
                               ByteView records) -> Result<std::unique_ptr<kernels::Engine>> {
     auto engine = kernels::make_engine(options.device.engine, program, records, threads);
-    if (!engine || !hooks.wrap) return engine;
-    return hooks.wrap(std::move(engine.value()), program);
+    if (!engine) return engine;
+    if (hooks.wrap) engine = hooks.wrap(std::move(engine.value()), program);
+    return throttle(std::move(engine.value()), options.throttle);
   };
   MinerOptions miner_options;
   miner_options.data = options.data;

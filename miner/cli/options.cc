@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "miner/cli/commands.h"
+#include "miner/throttle.h"
 
 namespace gemmine::miner {
 
@@ -26,6 +27,11 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
   command.add_option("--data", options.data, "keys, downloads and checkpoints")
       ->capture_default_str();
   add_device_options(command, options.device);
+  command
+      .add_option("--throttle", options.throttle,
+                  "use at most this percentage of the device's time; it rests after every step")
+      ->check(CLI::Range(kThrottleMin, kThrottleMax))
+      ->capture_default_str();
   command.add_flag("--exit-when-finished", options.exit_when_finished,
                    "end with code 0 when the pool has no unfinished job");
   command.add_flag("--dry-run", options.dry_run,
