@@ -50,6 +50,7 @@ Result<PoolConfig> parse_pool_config(Toml toml) {
   const auto u32 = [&](const char* key, Toml::Range range, uint32_t fallback) {
     return narrow<uint32_t>(toml.integer(key, range, fallback));
   };
+  out.share_seconds = u32("share_seconds", {0, kShareSecondsMax}, out.share_seconds);
   out.audit_threads = u32("audit.threads", {1, kAuditThreadsMax}, out.audit_threads);
   out.audit_cache_bytes = toml.integer("audit.cache_mib", {0, 1 << 20}, 512) << 20;
   out.upload_bytes = toml.integer("limits.upload_mib", {1, 1 << 20}, 512) << 20;

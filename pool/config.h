@@ -14,6 +14,7 @@ namespace gemmine::pool {
 inline constexpr size_t kAuditThreadsMax = 64;
 inline constexpr size_t kAuditorsMax = 256;
 inline constexpr size_t kJobFilesMax = 64;
+inline constexpr uint32_t kShareSecondsMax = 3600;
 
 struct PoolConfig {
   std::string listen_host = "127.0.0.1";  // numeric
@@ -26,6 +27,7 @@ struct PoolConfig {
   uint32_t connections = 10'000;
   uint32_t connections_per_ip = 256;
   uint32_t leases_per_key = 2;    // ≤ kOpenLeasesMax
+  uint32_t share_seconds = 20;    // what a share should take its device; 0: the job's size
   std::vector<Digest> auditors;   // empty: every auditor is listened to
   std::vector<std::string> jobs;  // job files, relative to the file
 };

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "pool/cli/commands.h"
+#include "pool/config.h"
 
 int main(int argc, char** argv) {
   CLI::App app{
@@ -21,6 +22,11 @@ int main(int argc, char** argv) {
   auto* serve_command = app.add_subcommand("serve", "run the pool until stopped");
   serve_command->add_option("--config", serve.config, "configuration (TOML)");
   serve_command->add_option("--data", serve.data, "folder of keys, ledger and blobs")->required();
+  serve_command
+      ->add_option("--share-seconds", serve.share_seconds,
+                   "what a share should take its device, instead of the file's (0: shares of the "
+                   "job's size)")
+      ->check(CLI::Range(0U, gemmine::pool::kShareSecondsMax));
   serve_command->add_option("--listen", serve.listen, "address:port, instead of the file's");
   serve_command->add_option("--job", serve.jobs, "job file; may be given again");
   serve_command->add_option("--fund", serve.fund, "escrow of each job that is new");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ inline constexpr int kExitConfig = 3;
 
 struct ServeCommand {
   std::string config;
+  std::optional<uint32_t> share_seconds;
   std::string data;
   std::string listen;  // empty: the configuration's
   std::vector<std::string> jobs;

@@ -35,6 +35,7 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
     if (!parsed) return Failure{kExitConfig, parsed.error().detail};
     config = std::move(parsed.value());
   }
+  config.share_seconds = command.share_seconds.value_or(config.share_seconds);
   config.jobs.insert(config.jobs.end(), command.jobs.begin(), command.jobs.end());
   if (!command.listen.empty()) {
     const Status listen = parse_listen(command.listen, config.listen_host, config.listen_port);
@@ -175,6 +176,7 @@ int serve(const ServeCommand& command) {
                         .idle_ms = config.idle_ms,
                         .leases_per_key = config.leases_per_key,
                         .upload_bytes = config.upload_bytes,
+                        .share_ms = uint64_t{1000} * config.share_seconds,
                         .auditors = config.auditors});
   if (const auto failure = add_jobs(pool, blobs.value(), jobs, job_bytes, command.fund, start_ms))
     return fail(failure->code, failure->text);

@@ -18,6 +18,7 @@
 #include "pool/server/blobs.h"
 #include "pool/server/book.h"
 #include "pool/server/sessions.h"
+#include "pool/server/share_size.h"
 
 namespace gemmine::pool {
 
@@ -33,6 +34,7 @@ struct PoolOptions {
   uint32_t idle_ms = 120'000;
   uint32_t leases_per_key = 2;
   uint64_t upload_bytes = uint64_t{512} << 20;
+  uint64_t share_ms = 0;         // what a share should take its device; 0: shares of the job's size
   std::vector<Digest> auditors;  // empty: everyone
 };
 
@@ -122,6 +124,7 @@ class Pool {
   void try_merge(const Digest& job_id);
   void retry_merges(uint64_t now);
   void on_merge_done(const MergeDone& done, uint64_t now);
+  void recall_paces();
   void announce(const verifier::JobState& job);
 
   Book book_;
@@ -133,6 +136,7 @@ class Pool {
   std::map<Digest, JobRoom> rooms_;
   std::map<ShareKey, std::set<Digest>> heard_;       // auditors by share: each is heard once
   std::deque<std::pair<uint64_t, uint64_t>> speed_;  // time, macs of the last shares
+  std::map<Digest, std::deque<Pace>> paces_;         // by key: its last shares
   uint64_t next_serial_ = 0;
   uint64_t next_session_ = 1;
   std::vector<Bytes> blobs_;

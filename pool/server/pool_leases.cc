@@ -40,7 +40,8 @@ bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, 
   terms.serial = next_serial_;
   terms.theta_root = job.theta_roots.back();
   terms.steps = job.job.spec.steps_per_lease;
-  terms.steps_per_share = job.job.steps_per_share;
+  terms.steps_per_share = choose_share_size(paces_[peer.key], options_.share_ms, terms.steps,
+                                            job.macs_per_step, job.job.steps_per_share);
   terms.issued_ms = std::max(now, ledger().last_time_ms());
   terms.deadline_ms = terms.issued_ms + job.job.audit.lease_ms;
   terms.coin_commit =
@@ -134,6 +135,7 @@ void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
                       {"miner", short_hex(peer.key)},
                       {"loss", std::to_string(share.loss)},
                       {"audit", std::string(verifier::to_string(kind))}});
+  keep_pace(paces_[peer.key], pace_of(state, index));
   speed_.emplace_back(now, share.macs);
   if (speed_.size() > kSpeedSamplesMax) speed_.pop_front();
   if (kind != verifier::AuditKind::none)

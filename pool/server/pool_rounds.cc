@@ -143,7 +143,19 @@ void Pool::announce(const JobState& job) {
   }
 }
 
+// What the pool before this one knew of its devices.
+void Pool::recall_paces() {
+  std::map<uint64_t, std::pair<Digest, Pace>> all;  // by seq
+  for (const auto& [id, state] : ledger().leases()) {
+    for (uint32_t i = 0; i < state.shares.size(); ++i)
+      all[state.shares[i].seq] = {state.lease.miner_key, pace_of(state, i)};
+  }
+  for (const auto& [seq, pace] : all)
+    keep_pace(paces_[pace.first], pace.second);
+}
+
 void Pool::resume(uint64_t now) {
+  recall_paces();
   for (const auto& [id, state] : ledger().leases()) {
     if (state.voided || found_wrong(state) || !rooms_.contains(state.lease.job_id)) continue;
     const Digest secret = verifier::lease_secret(options_.coin_master, state.lease.serial);

@@ -122,7 +122,8 @@ def wait_until(condition, timeout, complaint, process=None):
 
 
 class Cluster:
-    def __init__(self, build, job, keep=None, fund=1_000_000, fee_account="pool", pool_toml=""):
+    def __init__(self, build, job, keep=None, fund=1_000_000, fee_account="pool", pool_toml="",
+                 share_seconds=0):
         self.build = pathlib.Path(build).resolve()
         self.job = pathlib.Path(job).resolve()
         self.keep = keep
@@ -132,7 +133,8 @@ class Cluster:
         self.port = free_port()
         self.processes = {}
         self.config = self.folder / "pool.toml"
-        self.config.write_text(f'fee_account = "{fee_account}"\n{pool_toml}')
+        self.config.write_text(f'fee_account = "{fee_account}"\n'
+                               f"share_seconds = {share_seconds}\n{pool_toml}")
         self.status_file = self.folder / "status.json"
         self.pin = self.pool_key = None
 

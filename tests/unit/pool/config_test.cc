@@ -38,6 +38,7 @@ TEST(PoolConfig, AcceptsTheExampleAndNothingAtAll) {
   const auto config = parse_pool_config(std::move(toml.value()));
   ASSERT_TRUE(config) << config.error().detail;
   EXPECT_EQ(config.value().listen_port, 4400);
+  EXPECT_EQ(config.value().share_seconds, PoolConfig{}.share_seconds);
   EXPECT_EQ(config.value().audit_cache_bytes, uint64_t{512} << 20);
 }
 
@@ -50,6 +51,9 @@ TEST(PoolConfig, PointsAtTheKeyItDoesNotKnow) {
 }
 
 TEST(PoolConfig, RefusesWrongTypesAndRanges) {
+  EXPECT_EQ(refusal("share_seconds = 0"), "");
+  EXPECT_NE(refusal("share_seconds = 3601").find("share_seconds: 3601 is out of range"),
+            std::string::npos);
   EXPECT_NE(refusal("listen = 5").find("pool.toml:1:10: error: listen: is not a text"),
             std::string::npos);
   EXPECT_NE(refusal("[audit]\nthreads = 0")

@@ -58,6 +58,7 @@ struct FakeSetup {
   std::function<void(verifier::Job&)> change = [](verifier::Job&) {};
   std::vector<Digest> auditors;
   uint32_t leases_per_key = 2;
+  uint64_t share_ms = 0;
 };
 
 class FakePool {
@@ -89,6 +90,7 @@ class FakePool {
     pool = std::make_unique<Pool>(std::move(book), identity_,
                                   PoolOptions{.coin_master = filled(9),
                                               .leases_per_key = setup_.leases_per_key,
+                                              .share_ms = setup_.share_ms,
                                               .auditors = setup_.auditors});
     std::map<Digest, Digest> starts;
     const std::vector<float> published = verifier::initial_published(*program_);
