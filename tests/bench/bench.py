@@ -140,6 +140,17 @@ def gpus(program, build, quick):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def quality(build, quick):
+    say("bench: language models' validation loss, minutes ...")
+    peer = pathlib.Path(__file__).with_name("lm_quality.py")
+    done = subprocess.run([sys.executable, peer, "--build", build, *(["--quick"] if quick else [])],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 77:
+        return {"skipped": "a package is missing; see above"}
+    return json.loads(done.stdout) if done.returncode == 0 else {
+        "failed": f"lm_quality.py ended with {done.returncode}"}
+
+
 def build_programs(build, names):
     say(f"bench: building {' '.join(names)} ...")
     done = subprocess.run(["ninja", "-C", build, *names], stdout=subprocess.PIPE,
@@ -154,9 +165,15 @@ def main():
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="shorter and rougher")
     parser.add_argument("--only", choices=["audit", "step", "profile", "pytorch", "blake3",
-                                           "products", "gpu"])
+                                           "products", "gpu", "quality"],
+                        help="quality, which takes minutes, runs only when named")
     options = parser.parse_args()
     build = options.build.resolve()
+    if options.only == "quality":
+        build_programs(build, ["lm_quality", "gemmine"])
+        document = {"machine": machine(build), "quality": quality(build, options.quick)}
+        print(json.dumps(document, indent=2))
+        return 1 if "failed" in document["quality"] else 0
     build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench"])
     folder = build / "tests/bench"
     bench, matmul = folder / "gemmine_bench", folder / "matmul_bench"
