@@ -1,20 +1,24 @@
-// step_profile WIDTHS BATCH THREADS STEPS: one training step of an MLP on synthetic records, with
-// its commitments and without, turn by turn, and where its time goes; one JSON object.
+// step_profile MODEL BATCH THREADS STEPS: one training step on synthetic records, with its
+// commitments and without, turn by turn, and where its time goes; one JSON object.
 //
-// WIDTHS: 784,512,512,10. Times are milliseconds: of this thread's CPU with one thread, else of the
-// wall clock. The machine may be shared, so minima and medians. `ops_ms` are means of steps
-// with commitments, in CPU time of the thread that runs the step.
+// MODEL: an MLP's widths, as 784,512,512,10, trained with SGD; or a gpt's numbers, as
+// gpt:256,128,4,512,4,128 for vocabulary, width, heads, hidden, blocks and context (RMSNorm, GELU,
+// untied), trained with AdamW and a clip; BATCH counts its sequences. Times are milliseconds: of
+// this thread's CPU with one thread, else of the wall clock. The machine may be shared, so minima
+// and medians. `ops_ms` are means of steps with commitments, in CPU time of the thread that runs
+// the step.
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <string>
 #include <string_view>
-#include <sys/resource.h>
+#include <unistd.h>
 #include <vector>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/engine_cpu.h"
+#include "kernels/cpu/gpt_engine.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -57,10 +61,15 @@ std::vector<uint32_t> numbers(std::string_view text) {
 }
 
 Bytes records_of(const Program& program) {
-  Bytes out(size_t{program.spec().records} * program.record_bytes());
+  Bytes out(program.data_bytes(program.spec().records));
   uint32_t x = 1;
   for (uint8_t& byte : out)
     byte = static_cast<uint8_t>((x = x * 1664525 + 1013904223) >> 24);
+  if (program.is_gpt()) {
+    for (uint8_t& byte : out)
+      byte = static_cast<uint8_t>(byte % program.spec().gpt.vocabulary);
+    return out;
+  }
   const uint32_t classes = program.spec().widths.back();
   for (size_t i = program.inputs(0); i < out.size(); i += program.record_bytes()) {
     const uint32_t label = (x = x * 1664525 + 1013904223) % classes;
@@ -68,6 +77,17 @@ Bytes records_of(const Program& program) {
       out[i + byte] = static_cast<uint8_t>(label >> 8 * byte);
   }
   return out;
+}
+
+// Of this process, as the system counts it.
+double resident_mib() {
+  unsigned long long total = 0;
+  unsigned long long pages = 0;
+  if (FILE* const file = std::fopen("/proc/self/statm", "r")) {
+    if (std::fscanf(file, "%llu %llu", &total, &pages) != 2) pages = 0;
+    std::fclose(file);
+  }
+  return static_cast<double>(pages) * static_cast<double>(sysconf(_SC_PAGESIZE)) / 1048576.0;
 }
 
 double median(std::vector<double> values) {
@@ -84,16 +104,21 @@ uint32_t profiled_steps(uint32_t steps) {
 
 struct Run {
   std::vector<double> alone, proved, ratios;
+  double engine_mib = 0;  // of the engine that commits: state, weights, activations, scratch
 };
 
+template <class AnEngine>
 bool measure(const Program& program, const Bytes& records, int threads, uint32_t steps, Run& run,
              StepProfile& profile) {
   std::vector<float> state = program.initial_theta();
   state.resize(program.state_floats(), 0.0F);
-  CpuEngine alone(program, records, threads);
-  CpuEngine proved(program, records, threads);
-  if (!alone.load_state(state, 0) || !proved.load_state(state, 0)) return false;
   const Digest key;
+  const double before_mib = resident_mib();
+  AnEngine proved(program, records, threads);
+  if (!proved.load_state(state, 0) || !proved.run_step({0, 0, 0}, &key)) return false;
+  run.engine_mib = resident_mib() - before_mib;
+  AnEngine alone(program, records, threads);
+  if (!alone.load_state(state, 0) || !proved.load_state(state, 0)) return false;
   const uint32_t warm = steps > 20 ? 10 : 1;
   for (uint32_t step = 0; step < warm + steps; ++step) {
     const double t0 = now_ms(threads);
@@ -114,15 +139,13 @@ bool measure(const Program& program, const Bytes& records, int threads, uint32_t
   return true;
 }
 
-void print(const Program& program, const char* widths, int threads, const Run& run,
+void print(const Program& program, const char* model, int threads, const Run& run,
            const StepProfile& profile) {
   uint64_t hashed = 0;
   for (const TensorInfo& tensor : program.tensors())
     hashed += tensor.bytes();
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
   const double macs = static_cast<double>(program.macs_per_step());
-  std::printf(R"({"widths":"%s","batch":%u,"threads":%d,"path":"%s","steps":%zu,)", widths,
+  std::printf(R"({"model":"%s","batch":%u,"threads":%d,"path":"%s","steps":%zu,)", model,
               program.spec().batch, threads, std::string(to_text(cpu_path())).c_str(),
               run.alone.size());
   std::printf(R"("alone_ms":%.4f,"alone_median_ms":%.4f,"ms":%.4f,"median_ms":%.4f,)",
@@ -130,10 +153,9 @@ void print(const Program& program, const char* widths, int threads, const Run& r
   std::printf(R"("proof_ratio":%.4f,"proof_ratio_median":%.4f,"gmac_s":%.1f,)",
               least(run.proved) / least(run.alone), median(run.ratios),
               macs / least(run.proved) * 1e-6);
-  // Of both engines together; resident, so what the system has given so far.
-  std::printf(R"("hashed_bytes":%llu,"resident_mib_two_engines":%.1f,"ops_ms":{)",
+  std::printf(R"("hashed_bytes":%llu,"parameters":%llu,"engine_mib":%.1f,"ops_ms":{)",
               static_cast<unsigned long long>(hashed),
-              static_cast<double>(usage.ru_maxrss) / 1024.0);
+              static_cast<unsigned long long>(program.parameters()), run.engine_mib);
   for (size_t op = 0; op < profile.ns.size(); ++op) {
     std::printf(R"(%s"%s":%.4f)", op == 0 ? "" : ",", kOpNames[op],
                 static_cast<double>(profile.ns[op].load()) * 1e-6 /
@@ -144,26 +166,52 @@ void print(const Program& program, const char* widths, int threads, const Run& r
 
 }  // namespace
 
+// Errors: those of Program::make.
+Result<Program> program_of(std::string_view model, uint32_t batch) {
+  constexpr std::string_view kGpt = "gpt:";
+  Spec spec{};
+  spec.lr = 0.001F;
+  spec.beta1 = 0.9F;
+  spec.batch = batch;
+  spec.steps_per_lease = 65536;
+  spec.slots = 1;
+  spec.rounds = 1;
+  if (!model.starts_with(kGpt)) {
+    spec.widths = numbers(model);
+    spec.records = 6000;
+    spec.feature_scale = 1.0F / 255.0F;
+    spec.optimiser = Optimiser::sgd;
+    return Program::make(spec);
+  }
+  const std::vector<uint32_t> n = numbers(model.substr(kGpt.size()));
+  if (n.size() != 6) return Error{Errc::invalid_argument, "a gpt has six numbers"};
+  spec.architecture = Architecture::gpt;
+  spec.gpt = {.vocabulary = n[0],
+              .width = n[1],
+              .heads = n[2],
+              .hidden = n[3],
+              .blocks = n[4],
+              .context = n[5],
+              .token_bytes = static_cast<uint8_t>(n[0] > 256 ? 2 : 1)};
+  spec.records = 100000;
+  spec.optimiser = Optimiser::adamw;
+  spec.beta2 = 0.99F;
+  spec.eps = 1e-8F;
+  spec.wd = 0.1F;
+  spec.clip = 1;
+  return Program::make(spec);
+}
+
 int bench(int argc, char** argv) {
   const std::vector<uint32_t> rest =
       argc == 5 ? numbers(std::string(argv[2]) + "," + argv[3] + "," + argv[4])
                 : std::vector<uint32_t>{};
-  if (rest.size() != 3 || rest[1] < 1 || rest[1] > 64 || rest[2] < 1 || rest[2] > 60000) {
-    std::fprintf(stderr, "usage: step_profile 784,512,512,10 BATCH THREADS STEPS\n");
+  if (rest.size() != 3 || rest[1] < 1 || rest[1] > 64 || rest[2] < 1 || rest[2] > 30000) {
+    std::fprintf(
+        stderr, "usage: step_profile 784,512,512,10|gpt:256,128,4,512,4,128 BATCH THREADS STEPS\n");
     return 2;
   }
-  Spec spec{};
-  spec.widths = numbers(argv[1]);
-  spec.records = 6000;
-  spec.feature_scale = 1.0F / 255.0F;
-  spec.optimiser = Optimiser::sgd;
-  spec.lr = 0.001F;
-  spec.beta1 = 0.9F;
-  spec.batch = rest[0];
-  spec.steps_per_lease = 65536;
-  spec.slots = 1;
-  spec.rounds = 1;
-  const Result<Program> program = Program::make(spec);
+  const Result<Program> program = program_of(argv[1], rest[0]);
   if (!program) {
     std::fprintf(stderr, "step_profile: %s\n", program.error().detail.c_str());
     return 2;
@@ -171,7 +219,12 @@ int bench(int argc, char** argv) {
   const auto threads = static_cast<int>(rest[1]);
   Run run;
   StepProfile profile;
-  if (!measure(program.value(), records_of(program.value()), threads, rest[2], run, profile)) {
+  const Bytes records = records_of(program.value());
+  const bool done =
+      program.value().is_gpt()
+          ? measure<GptCpuEngine>(program.value(), records, threads, rest[2], run, profile)
+          : measure<CpuEngine>(program.value(), records, threads, rest[2], run, profile);
+  if (!done) {
     std::fprintf(stderr, "step_profile: a step failed\n");
     return 1;
   }

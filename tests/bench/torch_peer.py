@@ -1,7 +1,7 @@
 """A training step with its proof beside the same step in fp32 PyTorch; prints one JSON object.
 
-Same model, batch, threads and optimiser (SGD with momentum), both on synthetic data that is already
-in memory. The two take turns, so a busy machine slows both. Times are milliseconds: CPU time with
+Same model, batch, threads and optimiser (SGD with momentum for an MLP, AdamW and a clip for a gpt),
+both on synthetic data that is already in memory. The two take turns, so a busy machine slows both. Times are milliseconds: CPU time with
 one thread, else wall time. Debian's python3-torch; exit code 77 where it is missing.
 """
 import argparse
@@ -13,27 +13,66 @@ import subprocess
 import sys
 import time
 
+import lm_fp32
 
-def torch_steps(torch, widths, batch, threads, steps, state):
-    """Milliseconds of each of `steps` steps; the model is kept in `state` between calls."""
-    if not state:
+GPT = "gpt:"
+
+
+class Mlp:
+    def __init__(self, torch, widths, batch):
         layers = []
         for i, (k, n) in enumerate(zip(widths, widths[1:])):
             layers += [torch.nn.Linear(k, n)] + ([torch.nn.ReLU()] if i + 2 < len(widths) else [])
-        state["model"] = torch.nn.Sequential(*layers)
-        state["sgd"] = torch.optim.SGD(state["model"].parameters(), lr=0.001, momentum=0.9)
-        state["data"] = [(torch.rand(batch, widths[0]), torch.randint(widths[-1], (batch,)))
-                         for _ in range(4)]
+        self.model = torch.nn.Sequential(*layers)
+        self.loss_of = torch.nn.CrossEntropyLoss()
+        self.optimiser = torch.optim.SGD(self.model.parameters(), lr=0.001, momentum=0.9)
+        self.data = [(torch.rand(batch, widths[0]), torch.randint(widths[-1], (batch,)))
+                     for _ in range(4)]
+
+    def loss(self, x, y):
+        return self.loss_of(self.model(x), y)
+
+    def update(self):
+        self.optimiser.step()
+
+
+class Gpt:
+    def __init__(self, torch, numbers, batch):
+        names = ("vocabulary", "width", "heads", "hidden", "blocks", "context")
+        shape = dict(zip(names, numbers))
+        self.clip = torch.nn.utils.clip_grad_norm_
+        self.model = lm_fp32.Model(torch, shape, 1)
+        parameters = self.model.p.values()
+        self.optimiser = torch.optim.AdamW(parameters, lr=0.001, betas=(0.9, 0.99), eps=1e-8,
+                                           weight_decay=0.1)
+        size = (batch, shape["context"])
+        self.data = [tuple(torch.randint(shape["vocabulary"], size) for _ in range(2))
+                     for _ in range(4)]
+
+    def loss(self, x, y):
+        return self.model.loss(x, y)
+
+    def update(self):
+        self.clip(self.model.p.values(), 1.0)
+        self.optimiser.step()
+
+
+def make(torch, model, batch):
+    numbers = [int(number) for number in model.removeprefix(GPT).split(",")]
+    return (Gpt if model.startswith(GPT) else Mlp)(torch, numbers, batch)
+
+
+def torch_steps(trainer, threads, steps):
+    """Milliseconds of each of `steps` steps."""
     clock = time.thread_time_ns if threads == 1 else time.perf_counter_ns
-    loss_of = torch.nn.CrossEntropyLoss()
     out = []
     for step in range(steps):
-        x, y = state["data"][step % 4]
+        x, y = trainer.data[step % 4]
         began = clock()
-        state["sgd"].zero_grad()
-        loss = loss_of(state["model"](x), y)
+        trainer.optimiser.zero_grad()
+        loss = trainer.loss(x, y)
         loss.backward()
-        state["sgd"].step()
+        trainer.update()
         loss.item()
         out.append((clock() - began) * 1e-6)
     return out
@@ -42,7 +81,7 @@ def torch_steps(torch, widths, batch, threads, steps, state):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True, help="the step_profile program")
-    parser.add_argument("--widths", default="784,512,512,10")
+    parser.add_argument("--model", default="784,512,512,10", help="as step_profile has it")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--steps", type=int, default=100, help="per turn")
@@ -60,18 +99,17 @@ def main():
         print(f"torch_peer: skipped: {error} (apt-get install python3-torch)", file=sys.stderr)
         return 77
     torch.set_num_threads(options.threads)
-    widths = [int(width) for width in options.widths.split(",")]
     shape = (options.batch, options.threads, options.steps)
-    state = {}
-    torch_steps(torch, widths, options.batch, options.threads, 2, state)
+    trainer = make(torch, options.model, options.batch)
+    torch_steps(trainer, options.threads, 2)
     ours, theirs = [], []
     for _ in range(options.turns):
-        theirs += torch_steps(torch, widths, *shape, state)
-        done = subprocess.run([options.ours, options.widths, *map(str, shape)], check=True,
+        theirs += torch_steps(trainer, options.threads, options.steps)
+        done = subprocess.run([options.ours, options.model, *map(str, shape)], check=True,
                               stdout=subprocess.PIPE, text=True)
         ours.append(json.loads(done.stdout))
     print(json.dumps({
-        "widths": options.widths, "batch": options.batch, "threads": options.threads,
+        "model": options.model, "batch": options.batch, "threads": options.threads,
         "torch": torch.__version__, "openblas_core": os.environ.get("OPENBLAS_CORETYPE", "its own"),
         "ours_ms": round(min(row["ms"] for row in ours), 4),
         "ours_median_ms": round(statistics.median(row["median_ms"] for row in ours), 4),
@@ -80,6 +118,7 @@ def main():
         "ratio": round(min(theirs) / min(row["ms"] for row in ours), 3),
         "ratio_median": round(statistics.median(theirs)
                               / statistics.median(row["median_ms"] for row in ours), 3),
+        "proof_ratio_median": round(statistics.median(row["proof_ratio_median"] for row in ours), 4),
         "load_average": os.getloadavg()[0]}))
     return 0
 
