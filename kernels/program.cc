@@ -35,6 +35,8 @@ Status check_gpt(const Spec& spec) {
     return refuse("activation", "must be 1 (GELU) or 2 (SiLU)");
   if (gpt.token_bytes != 2 && (gpt.token_bytes != 1 || gpt.vocabulary > 256))
     return refuse("token_bytes", "must be 2, or 1 for a vocabulary of at most 256");
+  if (gpt.opening_bytes() > kAttentionOpeningMax)
+    return refuse("context", "is too long for the opening of an attention block of this width");
   if (spec.records <= gpt.context || spec.records > kRecordsMax)
     return refuse("records", "must be more tokens than the context has, at most 2^31 - 1");
   const uint64_t rows = uint64_t{spec.batch} * gpt.context;

@@ -41,6 +41,14 @@ struct GptShape {
   uint32_t head_linear() const { return 4 * blocks; }  // λ of the head
   uint32_t last_norm() const { return 2 * blocks; }
   uint32_t loss_groups() const { return (vocabulary + kLossGroup - 1) / kLossGroup; }
+  // Bytes that the widest block of attention is derived from, Merkle paths aside: dk with its
+  // witness in another sequence, or δ; PROTOCOL 10.14.
+  uint64_t opening_bytes() const {
+    const uint64_t head = head_width() < 64 ? 64 : head_width();
+    const uint64_t later = (4 * head + 40 * heads) * context;
+    const uint64_t dot = head * width + (2 * head + 4 * heads) * context;
+    return later > dot ? later : dot;
+  }
   bool operator==(const GptShape&) const = default;
 };
 

@@ -5,22 +5,25 @@
 #include <cmath>
 
 #include "kernels/rederive.h"
+#include "verifier/block_values.h"
 #include "verifier/delta.h"
+#include "verifier/gpt_values.h"
 
 namespace gemmine::verifier {
 
+using kernels::Groups;
 using kernels::TensorInfo;
 using kernels::TensorKind;
 
-// One scale group: a row of the matrix, or a column of a G2.
+// The elements that share a scale: a segment of a row, or a run of a column.
 struct BlockCheck::Group {
-  bool column = false;
-  uint32_t index = 0;   // of the row or column in the matrix
-  uint32_t length = 0;  // elements along it
+  Range rows;
+  Range cols;
   float scale = 0;
 
-  Range rows() const { return column ? Range{0, length} : Range{index, 1}; }
-  Range cols() const { return column ? Range{index, 1} : Range{0, length}; }
+  uint32_t length() const { return rows.count * cols.count; }
+  Range row_of(uint32_t i) const { return rows.count > 1 ? Range{rows.first + i, 1} : rows; }
+  Range col_of(uint32_t i) const { return rows.count > 1 ? cols : Range{cols.first + i, 1}; }
 };
 
 namespace {
@@ -40,13 +43,8 @@ Finding missing() {
 }
 
 std::string place(const TensorInfo& tensor, uint32_t row, uint32_t col) {
-  constexpr const char* kNames[] = {"X", "sx", "W", "sw", "b", "G1", "s1", "G2", "s2"};
-  return std::string(kNames[static_cast<size_t>(tensor.kind)]) + "_" +
-         std::to_string(tensor.layer) + "[" + std::to_string(row) + "," + std::to_string(col) + "]";
-}
-
-bool stochastic(const TensorInfo& tensor) {
-  return tensor.kind == TensorKind::g1 || tensor.kind == TensorKind::g2;
+  return std::string(kernels::tensor_name(tensor.kind)) + "_" + std::to_string(tensor.layer) + "[" +
+         std::to_string(row) + "," + std::to_string(col) + "]";
 }
 
 TensorKind scale_kind(const TensorInfo& tensor) {
@@ -55,56 +53,79 @@ TensorKind scale_kind(const TensorInfo& tensor) {
 
 }  // namespace
 
+Floats BlockCheck::values(const TensorInfo& tensor, Range rows, Range cols) {
+  if (program_.is_gpt()) return GptValues(program_, key_, reader_).values(tensor, rows, cols);
+  return MlpValues(program_, key_, reader_).values(tensor, rows, cols);
+}
+
 BlockCheck::Group BlockCheck::drawn_group(const TensorInfo& tensor, const BlockChoice& choice) {
   Group group;
-  group.column = tensor.kind == TensorKind::g2;
-  group.index =
-      group.column ? choice.tile_col * 64 + choice.group : choice.tile_row * 16 + choice.group;
-  group.length = group.column ? tensor.rows : tensor.cols;
-  group.scale = load_vector(scale_kind(tensor), tensor.layer, {group.index, 1})[0];
+  uint32_t number = 0;
+  if (tensor.groups == Groups::column_runs) {
+    const uint32_t run = choice.tile_row * 16 / tensor.span;
+    group.cols = {choice.tile_col * 64 + choice.group, 1};
+    group.rows = {run * tensor.span, tensor.span};
+    number = run * tensor.cols + group.cols.first;
+  } else {
+    const uint32_t in_tile = segments_in_tile(tensor, choice.tile_col);
+    const uint32_t segment = choice.tile_col * 64 / tensor.span + choice.group % in_tile;
+    group.rows = {choice.tile_row * 16 + choice.group / in_tile, 1};
+    group.cols = {segment * tensor.span, tensor.span};
+    number = group.rows.first * (tensor.cols / tensor.span) + segment;
+  }
+  group.scale = reader_.run(scale_kind(tensor), tensor.layer, {number, 1})[0];
   return group;
 }
 
 Result<uint32_t> BlockCheck::find_witness(const BlockChoice& choice) {
   const TensorInfo& tensor = program_.tensors()[choice.position];
-  missing_ = false;
-  infinite_ = false;
+  if (!tensor.is_int8()) return uint32_t{0};
+  reader_.forget();
   const Group group = drawn_group(tensor, choice);
   if (group.scale == 0.0F) return uint32_t{0};
-  const Floats v = values(tensor, group.rows(), group.cols());
-  if (missing_) return Error{Errc::undecided, missing().detail};
-  for (uint32_t i = 0; i < group.length; ++i)
+  const Floats v = values(tensor, group.rows, group.cols);
+  if (reader_.missing()) return Error{Errc::undecided, missing().detail};
+  for (uint32_t i = 0; i < group.length(); ++i)
     if (kernels::scale_floor(v[i]) == group.scale) return i;
   return Error{Errc::invalid, "no element attains the scale of " +
-                                  place(tensor, group.rows().first, group.cols().first)};
+                                  place(tensor, group.rows.first, group.cols.first)};
 }
 
 Finding BlockCheck::check_witness(const TensorInfo& tensor, const Group& group, uint32_t witness) {
-  if (witness >= group.length || (group.scale == 0.0F && witness != 0))
+  if (witness >= group.length() || (group.scale == 0.0F && witness != 0))
     return {Outcome::malformed, kNoStep, "the witness lies outside its group"};
   if (group.scale == 0.0F) return valid();
-  const Range rows = group.column ? Range{witness, 1} : Range{group.index, 1};
-  const Range cols = group.column ? Range{group.index, 1} : Range{witness, 1};
-  const float v = values(tensor, rows, cols)[0];
+  const Range row = group.row_of(witness);
+  const Range col = group.col_of(witness);
+  const float v = values(tensor, row, col)[0];
   if (kernels::scale_floor(v) == group.scale) return valid();
-  return invalid("the witness " + place(tensor, rows.first, cols.first) +
+  return invalid("the witness " + place(tensor, row.first, col.first) +
                  " does not attain the scale of its group");
 }
 
-Finding BlockCheck::check_elements(const TensorInfo& tensor, Range rows, Range cols,
-                                   const Ints& tile, const Floats& scales) {
+Finding BlockCheck::check_elements(const BlockChoice& choice, Range rows, Range cols) {
+  const TensorInfo& tensor = program_.tensors()[choice.position];
+  const Ints tile = reader_.ints(choice.position, rows, cols);
+  const bool by_column = tensor.groups == Groups::column_runs;
+  const uint32_t segment = by_column ? 0 : cols.first / tensor.span;
+  const uint32_t segments = by_column ? 0 : segments_in_tile(tensor, choice.tile_col);
+  const Floats scales =
+      by_column ? reader_.run(scale_kind(tensor), tensor.layer,
+                              {rows.first / tensor.span * tensor.cols + cols.first, cols.count})
+                : reader_.matrix(scale_kind(tensor), tensor.layer, rows, {segment, segments});
   const Floats v = values(tensor, rows, cols);
-  if (missing_) return missing();  // what follows reads nothing any more
+  if (reader_.missing()) return missing();  // what follows reads nothing any more
   const kernels::StochasticKey bits{program_.spec().sr_seed, tensor.tensor_id(),
                                     program_.step_id(key_)};
   for (uint32_t r = 0; r < rows.count; ++r) {
     for (uint32_t c = 0; c < cols.count; ++c) {
       const size_t at = size_t{r} * cols.count + c;
-      const float s = scales[tensor.kind == TensorKind::g2 ? c : r];
+      const float s =
+          scales[by_column ? c : r * segments + (cols.first + c) / tensor.span - segment];
       const bool fits = s == 0.0F ? std::fabs(v[at]) <= kTiny : kernels::scale_floor(v[at]) <= s;
       if (!fits)
         return invalid(place(tensor, rows.first + r, cols.first + c) + " exceeds its scale");
-      const int32_t q = stochastic(tensor)
+      const int32_t q = tensor.is_stochastic()
                             ? kernels::stochastic_value(v[at], s, bits, rows.first + r,
                                                         cols.first + c, tensor.cols)
                             : kernels::nearest_value(v[at], s);
@@ -117,10 +138,22 @@ Finding BlockCheck::check_elements(const TensorInfo& tensor, Range rows, Range c
   return valid();
 }
 
+Finding BlockCheck::check_floats(const BlockChoice& choice, Range rows, Range cols) {
+  const TensorInfo& tensor = program_.tensors()[choice.position];
+  const Floats claimed = reader_.matrix(tensor.kind, tensor.layer, rows, cols);
+  const Floats own = values(tensor, rows, cols);
+  for (size_t i = 0; i < own.size(); ++i)
+    if (std::bit_cast<uint32_t>(own[i]) != std::bit_cast<uint32_t>(claimed[i]))
+      return invalid(place(tensor, rows.first + static_cast<uint32_t>(i / cols.count),
+                           cols.first + static_cast<uint32_t>(i % cols.count)) +
+                     " is not what its inputs give");
+  return valid();
+}
+
 Finding BlockCheck::check_padding(const TensorInfo& tensor, const BlockChoice& choice) {
   Bytes tile(kChunk, 0);
   const uint64_t chunk = uint64_t{choice.tile_col} * tensor.tile_rows() + choice.tile_row;
-  load({Origin::tensor, static_cast<uint16_t>(choice.position)}, chunk * kChunk, tile);
+  reader_.read({Origin::tensor, static_cast<uint16_t>(choice.position)}, chunk * kChunk, tile);
   for (uint32_t r = 0; r < 16; ++r)
     for (uint32_t c = 0; c < 64; ++c)
       if ((choice.tile_row * 16 + r >= tensor.rows || choice.tile_col * 64 + c >= tensor.cols) &&
@@ -131,59 +164,59 @@ Finding BlockCheck::check_padding(const TensorInfo& tensor, const BlockChoice& c
   return valid();
 }
 
-Finding BlockCheck::check_biases(uint32_t layer, Range rows) {
-  const Floats committed = load_vector(TensorKind::b, layer, rows);
-  const Floats state =
-      load_floats({Origin::state_before, 0}, program_.bias_offset(layer) + rows.first, rows.count);
+Finding BlockCheck::check_biases(uint32_t linear, Range rows) {
+  const Floats committed = reader_.run(TensorKind::b, linear, rows);
+  const Floats state = reader_.state_before(program_.bias_offset(linear) + rows.first, rows.count);
   for (uint32_t r = 0; r < rows.count; ++r)
     if (std::bit_cast<uint32_t>(committed[r]) != std::bit_cast<uint32_t>(state[r]))
-      return invalid("b_" + std::to_string(layer) + "[" + std::to_string(rows.first + r) +
+      return invalid("b_" + std::to_string(linear) + "[" + std::to_string(rows.first + r) +
                      "] is not the state's");
   return valid();
 }
 
 Finding BlockCheck::check(const BlockChoice& choice, uint32_t witness) {
   const TensorInfo& tensor = program_.tensors()[choice.position];
-  GEMMINE_CHECK(tensor.is_int8() && !choice.delta);
-  missing_ = false;
-  infinite_ = false;
+  GEMMINE_CHECK((tensor.is_int8() || tensor.is_checked_f32()) && !choice.delta);
+  reader_.forget();
+  const uint32_t width = tile_width(tensor);
   const Range rows{choice.tile_row * 16, std::min(16U, tensor.rows - choice.tile_row * 16)};
-  const Range cols{choice.tile_col * 64, std::min(64U, tensor.cols - choice.tile_col * 64)};
-  const Ints tile = load_tiles(choice.position, rows, cols);
-  const Floats scales =
-      load_vector(scale_kind(tensor), tensor.layer, tensor.kind == TensorKind::g2 ? cols : rows);
-  const Group group = drawn_group(tensor, choice);
-
+  const Range cols{choice.tile_col * width, std::min(width, tensor.cols - choice.tile_col * width)};
+  std::vector<Finding> findings;
   // Every part runs to its end, so that prover and auditor touch the same chunks.
-  Finding findings[] = {
-      check_elements(tensor, rows, cols, tile, scales),
-      check_witness(tensor, group, witness),
-      check_padding(tensor, choice),
-      tensor.kind == TensorKind::w ? check_biases(tensor.layer, rows) : valid(),
-  };
-  if (missing_) return missing();
-  if (findings[1].outcome == Outcome::malformed) return std::move(findings[1]);
-  if (infinite_) return invalid("a value that the block is derived from is not finite");
+  if (tensor.is_int8()) {
+    const Group group = drawn_group(tensor, choice);
+    const bool biased = tensor.kind == TensorKind::w && program_.linears()[tensor.layer].has_bias;
+    findings = {check_witness(tensor, group, witness), check_elements(choice, rows, cols),
+                check_padding(tensor, choice), biased ? check_biases(tensor.layer, rows) : valid()};
+  } else if (witness != 0) {
+    findings = {{Outcome::malformed, kNoStep, "an f32 tensor has no witness"}};
+  } else {
+    findings = {check_floats(choice, rows, cols)};
+  }
+  if (reader_.missing()) return missing();
+  if (findings[0].outcome == Outcome::malformed) return std::move(findings[0]);
+  if (!reader_.objection().empty()) return invalid(reader_.objection());
+  // The tile before its witness.
+  std::rotate(findings.begin(), findings.begin() + (findings.size() > 1 ? 1 : 0), findings.end());
   for (Finding& finding : findings)
     if (finding.outcome != Outcome::valid) return std::move(finding);
   return valid();
 }
 
 Finding BlockCheck::check_delta(const BlockChoice& choice, std::span<const float> theta) {
-  missing_ = false;
-  infinite_ = false;
+  reader_.forget();
   const uint64_t parameters = program_.parameters();
   GEMMINE_CHECK(theta.size() == parameters);
   const uint64_t blocks = (parameters + kDeltaBlock - 1) / kDeltaBlock;
   const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
   const auto count = static_cast<uint32_t>(std::min<uint64_t>(kDeltaBlock, parameters - first));
-  const Floats after = load_floats({Origin::state_after, 0}, first, count);
+  const Floats after = reader_.floats({Origin::state_after, 0}, first, count);
   Bytes claimed(1 + count, 0);
   const std::span<uint8_t> bytes(claimed);
-  load({Origin::delta, 0}, choice.tile_row, bytes.first(1));
-  load({Origin::delta, 0}, blocks + first, bytes.subspan(1));
-  if (missing_) return missing();
-  if (infinite_) return invalid("state_after is not finite");
+  reader_.read({Origin::delta, 0}, choice.tile_row, bytes.first(1));
+  reader_.read({Origin::delta, 0}, blocks + first, bytes.subspan(1));
+  if (reader_.missing()) return missing();
+  if (!reader_.objection().empty()) return invalid("state_after is not finite");
   const auto own = make_delta(after, theta.subspan(first, count));
   if (!own) return invalid(own.error().detail);
   if (own.value() == claimed) return valid();

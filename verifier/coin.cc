@@ -9,20 +9,50 @@
 
 namespace gemmine::verifier {
 
+using kernels::TensorInfo;
+using kernels::TensorKind;
+
 namespace {
 
 constexpr uint64_t kMillion = 1'000'000;
 
 __extension__ using Wide = unsigned __int128;
 
-// Rows of a tile are groups, except that a column is G2's (PROTOCOL 3.3).
-uint32_t groups_in_tile(const kernels::TensorInfo& tensor, const BlockChoice& choice) {
-  if (tensor.kind == kernels::TensorKind::g2)
+// The real groups of a tile (PROTOCOL 7.3, 10.11).
+uint32_t groups_in_tile(const TensorInfo& tensor, const BlockChoice& choice) {
+  if (!tensor.is_int8()) return 1;
+  if (tensor.groups == kernels::Groups::column_runs)
     return std::min(uint32_t{64}, tensor.cols - choice.tile_col * 64);
-  return std::min(uint32_t{16}, tensor.rows - choice.tile_row * 16);
+  return std::min(uint32_t{16}, tensor.rows - choice.tile_row * 16) *
+         segments_in_tile(tensor, choice.tile_col);
+}
+
+// Committed at the share's start only (PROTOCOL 7.3, 10.11).
+bool reads_state_before(const TensorInfo& tensor) {
+  return tensor.kind == TensorKind::w || tensor.kind == TensorKind::gain ||
+         tensor.kind == TensorKind::shift ||
+         (tensor.kind == TensorKind::residual && tensor.layer == 0);
 }
 
 }  // namespace
+
+uint32_t tile_width(const TensorInfo& tensor) {
+  switch (tensor.kind) {
+    case TensorKind::row_max:
+    case TensorKind::row_sum:
+    case TensorKind::delta_dot:
+    case TensorKind::loss_max:
+    case TensorKind::loss_sum:
+      return 1;
+    default:
+      return 64;
+  }
+}
+
+uint32_t segments_in_tile(const TensorInfo& tensor, uint32_t tile_col) {
+  const uint32_t end = std::min(tensor.cols, tile_col * 64 + 64);
+  return (end - 1) / tensor.span - tile_col * 64 / tensor.span + 1;
+}
 
 Digest lease_secret(const Digest& pool_master, uint64_t serial) {
   return kernels::blake3_derive_key(domain::kLeaseSecret,
@@ -65,7 +95,8 @@ std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const Au
                                        bool last_share) {
   std::vector<uint32_t> positions;
   for (uint32_t i = 0; i < program.tensors().size(); ++i) {
-    if (program.tensors()[i].is_int8()) positions.push_back(i);
+    const TensorInfo& tensor = program.tensors()[i];
+    if (tensor.is_int8() || tensor.is_checked_f32()) positions.push_back(i);
   }
   const uint64_t checks = positions.size() + (last_share ? 1 : 0);
   const uint64_t delta_blocks = (program.parameters() + kDeltaBlock - 1) / kDeltaBlock;
@@ -82,11 +113,10 @@ std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const Au
       continue;
     }
     choice.position = positions[check];
-    const kernels::TensorInfo& tensor = program.tensors()[choice.position];
-    // Master weights are committed at the share's start only (PROTOCOL 7.3).
-    choice.step = tensor.kind == kernels::TensorKind::w ? 0 : roll(2, steps_in_share);
+    const TensorInfo& tensor = program.tensors()[choice.position];
+    choice.step = reads_state_before(tensor) ? 0 : roll(2, steps_in_share);
     choice.tile_row = roll(4, tensor.tile_rows());
-    choice.tile_col = roll(5, tensor.tile_cols());
+    choice.tile_col = roll(5, (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor));
     choice.group = roll(6, groups_in_tile(tensor, choice));
   }
   return out;

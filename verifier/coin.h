@@ -30,8 +30,13 @@ struct BlockChoice {
   uint32_t position = 0;  // of the tensor in Program::tensors()
   uint32_t tile_row = 0;
   uint32_t tile_col = 0;
-  uint32_t group = 0;  // within the tile: a row, or a column for G2
+  uint32_t group = 0;  // number of the scale group within the tile; f32 tensors have none
 };
+// Columns of a tile (PROTOCOL 7.3, 10.11): 64, or 1 where so many would need too much to be opened.
+uint32_t tile_width(const kernels::TensorInfo& tensor);
+// How many scale groups a row has within a column of tiles; row_segments only.
+uint32_t segments_in_tile(const kernels::TensorInfo& tensor, uint32_t tile_col);
+
 // The spot_blocks blocks of a challenge. last_share: of its lease (only then a delta is drawn).
 std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
                                        const Digest& seed, uint32_t steps_in_share,

@@ -70,6 +70,11 @@ TEST(GptProgram, NamesTheFieldThatIsOutOfBounds) {
   EXPECT_EQ(refusal([](Spec& s) { s.gpt.hidden = 8; }).substr(0, 6), "hidden");
   EXPECT_EQ(refusal([](Spec& s) { s.gpt.blocks = 65; }), "blocks must be in 1 … 64");
   EXPECT_EQ(refusal([](Spec& s) { s.gpt.context = 40; }).substr(0, 7), "context");
+  EXPECT_EQ(refusal([](Spec& s) {
+              s.gpt.context = 8192;
+              s.records = 20000;
+            }),
+            "context is too long for the opening of an attention block of this width");
   EXPECT_EQ(refusal([](Spec& s) { s.gpt.norm = static_cast<Norm>(3); }).substr(0, 4), "norm");
   EXPECT_EQ(refusal([](Spec& s) { s.gpt.activation = static_cast<Activation>(0); }).substr(0, 10),
             "activation");

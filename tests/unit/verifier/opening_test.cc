@@ -114,6 +114,17 @@ TEST_F(OpeningTest, NoFlippedBitIsAccepted) {
   }
 }
 
+// The label is a stranger's byte: one that is no class makes no CHECK fire.
+TEST_F(OpeningTest, NoByteOfTheLossGradientStopsTheAuditor) {
+  const BlockChoice choice{.step = 1, .position = program_->position(TensorKind::g2, 2)};
+  const Bytes honest = open(0, choice);
+  for (size_t i = 0; i < honest.size(); ++i) {
+    Bytes bent = honest;
+    bent[i] = bent[i] == 0xff ? 0 : 0xff;
+    EXPECT_NE(check(0, choice, bent).outcome, Outcome::valid) << "byte " << i;
+  }
+}
+
 TEST_F(OpeningTest, NoTruncationIsAccepted) {
   const BlockChoice choice{.step = 0, .position = program_->position(TensorKind::g2, 2)};
   const Bytes honest = open(0, choice);
