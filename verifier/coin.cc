@@ -27,14 +27,13 @@ uint32_t groups_in_tile(const TensorInfo& tensor, const BlockChoice& choice) {
          segments_in_tile(tensor, choice.tile_col);
 }
 
-// Committed at the share's start only (PROTOCOL 7.3, 10.11).
+}  // namespace
+
 bool reads_state_before(const TensorInfo& tensor) {
   return tensor.kind == TensorKind::w || tensor.kind == TensorKind::gain ||
          tensor.kind == TensorKind::shift ||
          (tensor.kind == TensorKind::residual && tensor.layer == 0);
 }
-
-}  // namespace
 
 uint32_t tile_width(const TensorInfo& tensor) {
   switch (tensor.kind) {

@@ -32,6 +32,9 @@ struct BlockChoice {
   uint32_t tile_col = 0;
   uint32_t group = 0;  // number of the scale group within the tile; f32 tensors have none
 };
+// Whether a tensor is made of state_before, which is committed at a share's start only: its blocks
+// are of the share's first step (PROTOCOL 7.3, 10.11).
+bool reads_state_before(const kernels::TensorInfo& tensor);
 // Columns of a tile (PROTOCOL 7.3, 10.11): 64, or 1 where so many would need too much to be opened.
 uint32_t tile_width(const kernels::TensorInfo& tensor);
 // How many scale groups a row has within a column of tiles; row_segments only.

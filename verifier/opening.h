@@ -14,11 +14,6 @@ namespace gemmine::verifier {
 
 inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;
 
-// Whether blocks of the program can be opened. Those of a gpt cannot yet: it is replayed only.
-inline bool can_open(const kernels::Program& program) {
-  return !program.is_gpt();
-}
-
 // What the prover has at hand when it answers: the share it ran, and the engine standing right
 // after the block's step (so that read_tensor gives that step's tensors).
 struct ProverView {

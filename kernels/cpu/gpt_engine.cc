@@ -146,6 +146,7 @@ void GptCpuEngine::lay_out_gradient() {
     for (size_t first = 0; first < count; first += kLongSumBlock)
       norm_pieces_.push_back({i, first, std::min(kLongSumBlock, count - first)});
     const size_t cols = parameter.cols == 1 ? count : parameter.cols;
+    GEMMINE_CHECK(cols > 0);
     const size_t rows = count / cols;
     const size_t step = std::max<size_t>(1, kPieceFloats / cols);
     for (size_t first = 0; first < rows; first += step)

@@ -1,8 +1,9 @@
 """A training step with its proof beside the same step in fp32 PyTorch; prints one JSON object.
 
 Same model, batch, threads and optimiser (SGD with momentum for an MLP, AdamW and a clip for a gpt),
-both on synthetic data that is already in memory. The two take turns, so a busy machine slows both. Times are milliseconds: CPU time with
-one thread, else wall time. Debian's python3-torch; exit code 77 where it is missing.
+both on synthetic data that is already in memory. The two take turns, so a busy machine slows both.
+Times are milliseconds: CPU time with one thread, else wall time. Debian's python3-torch, asked for
+OpenBLAS's AVX-512 kernels where the CPU has them; exit code 77 where it is missing.
 """
 import argparse
 import json
@@ -118,7 +119,8 @@ def main():
         "ratio": round(min(theirs) / min(row["ms"] for row in ours), 3),
         "ratio_median": round(statistics.median(theirs)
                               / statistics.median(row["median_ms"] for row in ours), 3),
-        "proof_ratio_median": round(statistics.median(row["proof_ratio_median"] for row in ours), 4),
+        "proof_ratio_median": round(
+            statistics.median(row["proof_ratio_median"] for row in ours), 4),
         "load_average": os.getloadavg()[0]}))
     return 0
 

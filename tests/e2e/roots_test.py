@@ -21,8 +21,7 @@ class Roots(base.EndToEnd):
         self.assertEqual(len(roots), 1)
 
     def test_a_language_model_with_an_outer_step_reaches_the_root_of_training_alone(self):
-        c = self.cluster(toyjob.write_lm(self.folder / "job", outer_lr=0.7, outer_momentum=0.9,
-                                         spot_ppm=0))  # a gpt is replayed only
+        c = self.cluster(toyjob.write_lm(self.folder / "job", outer_lr=0.7, outer_momentum=0.9))
         c.start_pool(exit_when_finished=False)
         auditor = c.auditor("auditor", rate=1).start()
         miners = [c.miner(f"miner{i}").start() for i in range(2)]

@@ -71,6 +71,7 @@ struct Prover {
     lease.round = 1;
     lease.slot = 1;
     lease.steps = job.spec.steps_per_lease;
+    lease.steps_per_share = job.steps_per_share;
     auto made = kernels::make_engine("cpu", *program, train, 1);
     EXPECT_TRUE(made) << made.error().detail;
     engine = std::make_unique<BentEngine>(std::move(made.value()));
@@ -98,10 +99,7 @@ struct Prover {
   }
   BlockChoice choice(uint32_t position, uint32_t row, uint32_t col, uint32_t group = 0) const {
     const TensorInfo& tensor = program->tensors()[position];
-    const bool state = tensor.kind == TensorKind::w || tensor.kind == TensorKind::gain ||
-                       tensor.kind == TensorKind::shift ||
-                       (tensor.kind == TensorKind::residual && tensor.layer == 0);
-    return {.step = state ? 0U : 1U,
+    return {.step = reads_state_before(tensor) ? 0U : 1U,
             .position = position,
             .tile_row = row,
             .tile_col = col,
