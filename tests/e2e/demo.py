@@ -25,13 +25,13 @@ CHEAT = "mallory"
 BAR = 30
 
 
-def quick_job(folder):
-    """The same job, shorter: a few keys of its file changed."""
-    lines = JOB.read_text().splitlines()
-    for key, value in QUICK.items():
+def changed_job(job, folder, changes):
+    """The same job with a few keys of its file changed."""
+    lines = job.read_text().splitlines()
+    for key, value in changes.items():
         at = next(i for i, line in enumerate(lines) if line.split(" =")[0].strip() == key)
         lines[at] = f"{key} = {value}"
-    path = folder / "fashion-mnist-quick.toml"
+    path = folder / f"{job.stem}-demo.toml"
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -163,7 +163,7 @@ def parse_options():
 
 def run(options, folder):
     progress = Progress()
-    job = quick_job(folder) if options.quick else JOB
+    job = changed_job(JOB, folder, QUICK) if options.quick else JOB
     with cluster.Cluster(options.build, job, keep=folder, fund=FUND) as c:
         progress.say(f"Training {job.stem}: a pool on 127.0.0.1:{c.port}, miners "
                      f"{', '.join(HONEST)} and {CHEAT} (who cheats), an auditor.")

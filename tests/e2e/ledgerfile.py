@@ -178,12 +178,15 @@ class Ledger:
         return [r for r in self.records if r.kind == kind]
 
     def train_address(self):
-        """Of the first job's training records (PROTOCOL 6.1)."""
+        """Of the first job's training records (PROTOCOL 6.1, 10.12)."""
         c = Cursor(Cursor(self.of("job")[0].body).blob())
         c.text()
-        c.take(4)
-        layers = c.number("B")
-        c.take(4 + 4 * layers)
+        c.take(2)
+        if c.number("H") == 2:  # a gpt: its numbers, choices and outer step
+            c.take(4 * 4 + 1 + 4 + 4 + 3 * 4)
+        else:
+            layers = c.number("B")
+            c.take(4 + 4 * layers)
         return c.take(32)
 
     def keys_of(self, account):
