@@ -164,7 +164,7 @@ void Program::add_int8(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t 
   const auto scale = static_cast<TensorKind>(static_cast<uint8_t>(kind) + 1);
   if (groups == Groups::row_segments) {
     add_f32(scale, layer, rows, cols / span);
-  } else if (span == rows) {
+  } else if (kind == TensorKind::g2) {
     add_f32(scale, layer, cols, 1);  // G2's, a vector
   } else {
     add_f32(scale, layer, rows / span, cols);

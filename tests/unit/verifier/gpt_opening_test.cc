@@ -130,6 +130,7 @@ std::vector<Spec> specs() {
   wide_heads.gpt.heads = 1;
   wide_heads.gpt.blocks = 1;
   wide_heads.gpt.norm = kernels::Norm::layer;
+  wide_heads.batch = 1;  // one run of V's and GO's columns
   return {toys::toy_gpt(), toys::toy_gpt_tied(), wide_heads};
 }
 
