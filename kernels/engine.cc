@@ -18,13 +18,13 @@ constexpr std::string_view kCheckPrefix = "check:";
 constexpr std::string_view kCudaPrefix = "cuda:";
 
 Status check_tokens(const Program& program, ByteView data) {
-  const size_t bytes = program.spec().gpt.token_bytes;
-  for (size_t at = 0; at < data.size(); at += bytes) {
-    const uint32_t token = bytes == 1 ? data[at] : data[at] | uint32_t{data[at + 1]} << 8;
-    if (token >= program.spec().gpt.vocabulary)
-      return Error{Errc::invalid_argument, "tokens: number " + std::to_string(at / bytes) + " is " +
+  const GptShape& gpt = program.spec().gpt;
+  for (uint64_t i = 0; i < data.size() / gpt.token_bytes; ++i) {
+    const uint32_t token = gpt.token_of(data, i);
+    if (token >= gpt.vocabulary)
+      return Error{Errc::invalid_argument, "tokens: number " + std::to_string(i) + " is " +
                                                std::to_string(token) + ", the vocabulary has " +
-                                               std::to_string(program.spec().gpt.vocabulary)};
+                                               std::to_string(gpt.vocabulary)};
   }
   return Ok{};
 }

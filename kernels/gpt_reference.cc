@@ -88,12 +88,9 @@ void GptReferenceEngine::take_sequence(ByteView tokens, uint32_t sequence, uint6
   const GptShape& gpt = program_.spec().gpt;
   inputs_.resize(program_.rows());
   targets_.resize(program_.rows());
-  const auto token = [&](uint64_t at) {
-    return gpt.token_bytes == 1 ? tokens[at] : tokens[2 * at] | uint32_t{tokens[2 * at + 1]} << 8;
-  };
   for (uint32_t p = 0; p < gpt.context; ++p) {
-    inputs_[sequence * gpt.context + p] = token(start + p);
-    targets_[sequence * gpt.context + p] = token(start + p + 1);
+    inputs_[sequence * gpt.context + p] = gpt.token_of(tokens, start + p);
+    targets_[sequence * gpt.context + p] = gpt.token_of(tokens, start + p + 1);
   }
 }
 

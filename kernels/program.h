@@ -41,6 +41,11 @@ struct GptShape {
   uint32_t head_linear() const { return 4 * blocks; }  // λ of the head
   uint32_t last_norm() const { return 2 * blocks; }
   uint32_t loss_groups() const { return (vocabulary + kLossGroup - 1) / kLossGroup; }
+  // Number `index` of a blob of tokens; PROTOCOL 10.2.
+  uint32_t token_of(ByteView tokens, uint64_t index) const {
+    return token_bytes == 1 ? tokens[index]
+                            : tokens[2 * index] | uint32_t{tokens[2 * index + 1]} << 8;
+  }
   // Bytes that the widest block of attention is derived from, Merkle paths aside: dk with its
   // witness in another sequence, or δ; PROTOCOL 10.14.
   uint64_t opening_bytes() const {

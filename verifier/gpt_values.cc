@@ -51,7 +51,7 @@ uint32_t GptValues::token(uint32_t row, uint32_t ahead) {
   const uint32_t b = row / gpt_.context;
   const uint64_t at = uint64_t{program_.sequence_start(key_, b)} + row % gpt_.context + ahead;
   const Bytes bytes = reader_.train(at * gpt_.token_bytes, gpt_.token_bytes);
-  const uint32_t out = gpt_.token_bytes == 1 ? bytes[0] : bytes[0] | uint32_t{bytes[1]} << 8;
+  const uint32_t out = gpt_.token_of(bytes, 0);
   if (out < gpt_.vocabulary) return out;
   reader_.object_to("a token is not in the vocabulary");  // the opened bytes are a stranger's
   return 0;

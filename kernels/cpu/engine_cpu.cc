@@ -105,20 +105,9 @@ void CpuEngine::measure_weights() {
 }
 
 UpdateRates CpuEngine::rates_of(StepKey key) {
-  const Spec& spec = program_.spec();
-  power1_ *= spec.beta1;
-  power2_ *= spec.beta2;
-  return {
-      .lr = program_.learning_rate(key),
-      .beta1 = spec.beta1,
-      .beta2 = spec.beta2,
-      .eps = spec.eps,
-      .wd = spec.wd,
-      .rest1 = 1.0F - spec.beta1,
-      .rest2 = 1.0F - spec.beta2,
-      .unbias1 = 1.0F / (1.0F - power1_),
-      .unbias2 = 1.0F / (1.0F - power2_),
-  };
+  power1_ *= program_.spec().beta1;
+  power2_ *= program_.spec().beta2;
+  return update_rates(program_.spec(), program_.learning_rate(key), power1_, power2_);
 }
 
 Result<StepResult> CpuEngine::run_step(StepKey key, const Digest* step_key) {

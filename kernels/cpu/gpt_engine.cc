@@ -205,30 +205,16 @@ void GptCpuEngine::measure_weights() {
 }
 
 UpdateRates GptCpuEngine::rates_of(StepKey key) {
-  const Spec& spec = program_.spec();
-  power1_ *= spec.beta1;
-  power2_ *= spec.beta2;
-  return {
-      .lr = program_.learning_rate(key),
-      .beta1 = spec.beta1,
-      .beta2 = spec.beta2,
-      .eps = spec.eps,
-      .wd = spec.wd,
-      .rest1 = 1.0F - spec.beta1,
-      .rest2 = 1.0F - spec.beta2,
-      .unbias1 = 1.0F / (1.0F - power1_),
-      .unbias2 = 1.0F / (1.0F - power2_),
-  };
+  power1_ *= program_.spec().beta1;
+  power2_ *= program_.spec().beta2;
+  return update_rates(program_.spec(), program_.learning_rate(key), power1_, power2_);
 }
 
 void GptCpuEngine::take_sequence(ByteView tokens, uint32_t sequence, uint64_t start) {
   const GptShape& gpt = program_.spec().gpt;
-  const auto token = [&](uint64_t at) {
-    return gpt.token_bytes == 1 ? tokens[at] : tokens[2 * at] | uint32_t{tokens[2 * at + 1]} << 8;
-  };
   for (uint32_t p = 0; p < gpt.context; ++p) {
-    inputs_[sequence * size_t{gpt.context} + p] = token(start + p);
-    targets_[sequence * size_t{gpt.context} + p] = token(start + p + 1);
+    inputs_[sequence * size_t{gpt.context} + p] = gpt.token_of(tokens, start + p);
+    targets_[sequence * size_t{gpt.context} + p] = gpt.token_of(tokens, start + p + 1);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/program.h"
 
 namespace gemmine::kernels {
 
@@ -18,6 +19,20 @@ const Passes& passes() {
   }
 #endif
   return kPassesPortable;
+}
+
+UpdateRates update_rates(const Spec& spec, float lr, float power1, float power2) {
+  return {
+      .lr = lr,
+      .beta1 = spec.beta1,
+      .beta2 = spec.beta2,
+      .eps = spec.eps,
+      .wd = spec.wd,
+      .rest1 = 1.0F - spec.beta1,
+      .rest2 = 1.0F - spec.beta2,
+      .unbias1 = 1.0F / (1.0F - power1),
+      .unbias2 = 1.0F / (1.0F - power2),
+  };
 }
 
 void raise(uint32_t& slot, uint32_t value) {

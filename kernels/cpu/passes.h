@@ -31,6 +31,10 @@ struct UpdateRates {
   float unbias2;  // 1 / (1 − p2)
 };
 
+struct Spec;
+// Of one step, from its learning rate and AdamW's p1 and p2; PROTOCOL 3.4.
+UpdateRates update_rates(const Spec& spec, float lr, float power1, float power2);
+
 // Where a parameter and its moments are; v is null for SGD.
 struct Masters {
   float* w;
