@@ -50,7 +50,8 @@ class MinerCrash(base.EndToEnd):
     def test_the_slot_of_a_silent_miner_goes_to_another(self):
         c = self.cluster(self.toy(lease_ms=1500, rounds=8, steps_per_lease=120, width=256))
         c.start_pool(exit_when_finished=False)
-        lazy = c.miner("lazy").start()
+        # Slow, so that it is stopped in the middle of a lease and not between two.
+        lazy = c.miner("lazy", "--throttle", 1).start()
         lazy.wait_for(r" info lease .*lease=")
         lazy.popen.send_signal(signal.SIGSTOP)
         diligent = c.miner("diligent").start()
