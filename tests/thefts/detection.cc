@@ -1,0 +1,112 @@
+#include "tests/thefts/detection.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "verifier/block.h"
+#include "verifier/trace.h"
+
+namespace gemmine::thefts {
+
+using kernels::TensorInfo;
+using verifier::BlockChoice;
+using verifier::Outcome;
+
+namespace {
+
+uint32_t groups_of(const TensorInfo& tensor, const BlockChoice& choice) {
+  if (!tensor.is_int8()) return 1;
+  if (tensor.groups == kernels::Groups::column_runs)
+    return std::min(64U, tensor.cols - choice.tile_col * 64);
+  return std::min(16U, tensor.rows - choice.tile_row * 16) *
+         verifier::segments_in_tile(tensor, choice.tile_col);
+}
+
+bool is_listed(const TensorInfo& tensor) {
+  return tensor.is_int8() || tensor.is_checked_f32();
+}
+
+uint32_t columns_of_tiles(const TensorInfo& tensor) {
+  const uint32_t width = verifier::tile_width(tensor);
+  return (tensor.cols + width - 1) / width;
+}
+
+}  // namespace
+
+StolenShare::StolenShare(const verifier::Job& job, ByteView tokens, const Theft& theft)
+    : job_(job),
+      tokens_(tokens),
+      in_part_(theft.in_part),
+      program_(kernels::Program::make(job.spec).value()) {
+  lease_.job_id = verifier::job_id(verifier::encode_job(job_));
+  lease_.steps = lease_.steps_per_share = job_.spec.steps_per_lease;
+  theta_ = program_->initial_theta();
+  before_ = theta_;
+  before_.resize(program_->state_floats());
+  thief_ = std::make_unique<Thief>(*program_, tokens_, theft);
+  const auto run = [&](kernels::Engine& engine) {
+    return verifier::run_share(engine, *program_, job_, lease_, 0, theta_, before_).value();
+  };
+  run_ = run(*thief_);
+  honest_ = run(*kernels::make_engine("cpu", *program_, tokens_, 1).value());
+}
+
+double StolenShare::checks() const {
+  const auto& tensors = program_->tensors();
+  return static_cast<double>(std::count_if(tensors.begin(), tensors.end(), is_listed)) + 1;
+}
+
+Outcome StolenShare::check(const BlockChoice& choice) const {
+  WholeSource source(thief_->tensors(choice.step), before_, tokens_);
+  verifier::BlockCheck check(*program_, {lease_.round, lease_.slot, choice.step}, source);
+  const auto witness = check.find_witness(choice);
+  return check.check(choice, witness ? witness.value() : 0).outcome;
+}
+
+// Of the groups that the coin may draw for a tile. A theft that is wrong in part may miss some.
+double StolenShare::wrong_part(BlockChoice choice) const {
+  const uint32_t groups = in_part_ ? groups_of(program_->tensors()[choice.position], choice) : 1;
+  double out = 0;
+  for (choice.group = 0; choice.group < groups; ++choice.group)
+    out += check(choice) != Outcome::valid ? 1.0 / groups : 0.0;
+  return out;
+}
+
+double StolenShare::block_rate() const {
+  double out = 0;
+  for (uint32_t p = 0; p < program_->tensors().size(); ++p) {
+    const TensorInfo& tensor = program_->tensors()[p];
+    if (!is_listed(tensor)) continue;
+    const uint32_t steps = verifier::reads_state_before(tensor) ? 1 : lease_.steps;
+    double wrong = 0;
+    for (uint32_t step = 0; step < steps; ++step)
+      for (uint32_t row = 0; row < tensor.tile_rows(); ++row)
+        for (uint32_t col = 0; col < columns_of_tiles(tensor); ++col)
+          wrong += wrong_part({.step = step, .position = p, .tile_row = row, .tile_col = col});
+    out += wrong / steps / tensor.tile_rows() / columns_of_tiles(tensor);
+  }
+  return out / checks();
+}
+
+Outcome StolenShare::open_and_check(const BlockChoice& choice) {
+  thief_->stand_after(choice.delta ? lease_.steps - 1 : choice.step);
+  verifier::ProverView view{job_,    *program_,         lease_,  *run_,   theta_,
+                            before_, run_->state_after, tokens_, nullptr, *thief_};
+  view.check_own = false;
+  const auto opening = verifier::make_opening(view, choice);
+  GEMMINE_CHECK(opening.ok());
+  return verifier::check_opening(job_, *program_, lease_, run_->share, choice, opening.value(),
+                                 theta_)
+      .outcome;
+}
+
+double spot_rate(double block_rate, uint32_t spot_blocks) {
+  return 1 - std::pow(1 - block_rate, spot_blocks);
+}
+
+double share_rate(const verifier::AuditPolicy& policy, double block_rate) {
+  const double replay = policy.replay_ppm / 1e6;
+  return replay + (1 - replay) * policy.spot_ppm / 1e6 * spot_rate(block_rate, policy.spot_blocks);
+}
+
+}  // namespace gemmine::thefts
