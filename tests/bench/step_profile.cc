@@ -6,7 +6,8 @@
 // untied), trained with AdamW and a clip; BATCH counts its sequences. Times are milliseconds: of
 // this thread's CPU with one thread, else of the wall clock. The machine may be shared, so minima
 // and medians. `ops_ms` are means of steps with commitments, in CPU time of the thread that runs
-// the step.
+// the step. `memory_mib`: of the engine that commits, by what it is for (PROTOCOL 10.10 names what
+// is committed); `other` is what a step needs besides, hash trees and packed operands included.
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -104,8 +105,27 @@ uint32_t profiled_steps(uint32_t steps) {
 
 struct Run {
   std::vector<double> alone, proved, ratios;
-  double engine_mib = 0;  // of the engine that commits: state, weights, activations, scratch
+  double engine_mib = 0;  // of the engine that commits, measured
 };
+
+double mib(uint64_t bytes) {
+  return static_cast<double>(bytes) / 1048576.0;
+}
+
+void print_memory(const Program& program, double engine_mib) {
+  double int8 = 0;
+  double f32 = 0;
+  for (const TensorInfo& tensor : program.tensors())
+    (tensor.is_int8() ? int8 : f32) +=
+        mib(uint64_t{tensor.rows} * tensor.cols * (tensor.is_int8() ? 1 : sizeof(float)));
+  const double state = mib(program.state_floats() * sizeof(float));
+  // Without a clip a weight changes while its gradient is in a tile, and nothing is kept.
+  const double gradients = program.spec().clip > 0 ? mib(program.parameters() * sizeof(float)) : 0;
+  std::printf(R"("memory_mib":{"engine":%.1f,"state":%.1f,"gradients":%.1f,"step":%.1f,)",
+              engine_mib, state, gradients, engine_mib - state - gradients);
+  std::printf(R"("committed_int8":%.1f,"committed_f32":%.1f,"other":%.1f},)", int8, f32,
+              engine_mib - state - gradients - int8 - f32);
+}
 
 template <class AnEngine>
 bool measure(const Program& program, const Bytes& records, int threads, uint32_t steps, Run& run,
@@ -153,9 +173,10 @@ void print(const Program& program, const char* model, int threads, const Run& ru
   std::printf(R"("proof_ratio":%.4f,"proof_ratio_median":%.4f,"gmac_s":%.1f,)",
               least(run.proved) / least(run.alone), median(run.ratios),
               macs / least(run.proved) * 1e-6);
-  std::printf(R"("hashed_bytes":%llu,"parameters":%llu,"engine_mib":%.1f,"ops_ms":{)",
-              static_cast<unsigned long long>(hashed),
-              static_cast<unsigned long long>(program.parameters()), run.engine_mib);
+  std::printf(R"("hashed_bytes":%llu,"parameters":%llu,)", static_cast<unsigned long long>(hashed),
+              static_cast<unsigned long long>(program.parameters()));
+  print_memory(program, run.engine_mib);
+  std::printf(R"("ops_ms":{)");
   for (size_t op = 0; op < profile.ns.size(); ++op) {
     std::printf(R"(%s"%s":%.4f)", op == 0 ? "" : ",", kOpNames[op],
                 static_cast<double>(profile.ns[op].load()) * 1e-6 /
