@@ -18,7 +18,7 @@
 #include "pool/server/blobs.h"
 #include "pool/server/book.h"
 #include "pool/server/sessions.h"
-#include "pool/server/share_size.h"
+#include "pool/share_size.h"
 
 namespace gemmine::pool {
 

@@ -1,4 +1,4 @@
-#include "pool/server/share_size.h"
+#include "pool/share_size.h"
 
 #include <gtest/gtest.h>
 
