@@ -1,12 +1,14 @@
 #include "kernels/cuda_plugin.h"
 
 #include <array>
+#include <charconv>
 #include <dlfcn.h>
 #include <unistd.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/engine_cuda.h"
 #include "kernels/cuda/engine_cuda_gpt.h"
+#include "kernels/cuda/product_cuda.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -40,6 +42,31 @@ std::string description_of(const cuda::DeviceInfo& info) {
          std::to_string(info.memory_bytes >> 20) + " MiB";
 }
 
+std::string name_of(uint32_t device) {
+  return "cuda:" + std::to_string(device);
+}
+
+// Errors: unsupported, out_of_memory, closed.
+Result<const cuda::DeviceApi*> usable_device(uint32_t device) {
+  const std::string name = name_of(device);
+  const auto api = find_cuda_plugin();
+  if (!api) return Error{api.error().code, name + ": " + api.error().detail};
+  uint32_t devices = 0;
+  cuda::DeviceStatus status = api.value()->count(&devices);
+  if (status != cuda::DeviceStatus::ok)
+    return cuda::device_error(status, name + ": " + api.value()->reason());
+  if (device >= devices)
+    return Error{Errc::unsupported,
+                 name + ": there are " + std::to_string(devices) + " CUDA devices"};
+  cuda::DeviceInfo info{};
+  status = api.value()->describe(device, &info);
+  if (status != cuda::DeviceStatus::ok)
+    return cuda::device_error(status, name + ": " + api.value()->reason());
+  if (const std::string refusal = refusal_of(info); !refusal.empty())
+    return Error{Errc::unsupported, name + ": " + refusal};
+  return api.value();
+}
+
 }  // namespace
 
 Result<const cuda::DeviceApi*> load_cuda_plugin(const std::string& path) {
@@ -71,27 +98,31 @@ Result<const cuda::DeviceApi*> find_cuda_plugin() {
   return load_cuda_plugin(kPluginFile);  // where the system looks for libraries
 }
 
+std::optional<uint32_t> cuda_number(std::string_view name) {
+  constexpr std::string_view kPrefix = "cuda:";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  const std::string_view digits = name.substr(kPrefix.size());
+  uint32_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
 Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program& program,
                                                  ByteView train_records) {
-  const std::string name = "cuda:" + std::to_string(device);
-  const auto api = find_cuda_plugin();
-  if (!api) return Error{api.error().code, name + ": " + api.error().detail};
-  uint32_t devices = 0;
-  cuda::DeviceStatus status = api.value()->count(&devices);
-  if (status != cuda::DeviceStatus::ok)
-    return cuda::device_error(status, name + ": " + api.value()->reason());
-  if (device >= devices)
-    return Error{Errc::unsupported,
-                 name + ": there are " + std::to_string(devices) + " CUDA devices"};
-  cuda::DeviceInfo info{};
-  status = api.value()->describe(device, &info);
-  if (status != cuda::DeviceStatus::ok)
-    return cuda::device_error(status, name + ": " + api.value()->reason());
-  if (const std::string refusal = refusal_of(info); !refusal.empty())
-    return Error{Errc::unsupported, name + ": " + refusal};
+  const std::string name = name_of(device);
+  const auto api = usable_device(device);
+  if (!api) return api.error();
   if (program.is_gpt())
     return cuda::CudaGptEngine::make(*api.value(), device, name, program, train_records);
   return cuda::CudaEngine::make(*api.value(), device, name, program, train_records);
+}
+
+Result<std::unique_ptr<DeviceProduct>> make_cuda_product(uint32_t device,
+                                                         const StepProduct& product) {
+  const auto api = usable_device(device);
+  if (!api) return api.error();
+  return cuda::make_product(*api.value(), device, name_of(device), product);
 }
 
 std::vector<DeviceReport> list_devices() {
@@ -108,7 +139,7 @@ std::vector<DeviceReport> list_devices() {
   }
   if (devices == 0) out.push_back({"cuda", {}, "the driver knows no CUDA device"});
   for (uint32_t i = 0; i < devices; ++i) {
-    DeviceReport report{"cuda:" + std::to_string(i), {}, {}};
+    DeviceReport report{name_of(i), {}, {}};
     cuda::DeviceInfo info{};
     if (api.value()->describe(i, &info) == cuda::DeviceStatus::ok) {
       report.description = description_of(info);

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/cuda/device_api.h"
 #include "kernels/engine.h"
+#include "kernels/step_products.h"
 
 namespace gemmine::kernels {
 
@@ -17,11 +20,17 @@ Result<const cuda::DeviceApi*> load_cuda_plugin(const std::string& path);
 // The one beside this program, else the system's.
 Result<const cuda::DeviceApi*> find_cuda_plugin();
 
+// N of "cuda:<N>"; nothing for any other name.
+std::optional<uint32_t> cuda_number(std::string_view name);
+
 // An engine on GPU `device` named "cuda:<device>", which has passed its layout probe.
 // Errors: unsupported (no plug-in, no driver, no such device, too old a device), out_of_memory,
 // closed (the device is lost), invalid (it computes other bits).
 Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program& program,
                                                  ByteView train_records);
+// A product there. Errors: the same, but `invalid`: nothing is probed.
+Result<std::unique_ptr<DeviceProduct>> make_cuda_product(uint32_t device,
+                                                         const StepProduct& product);
 
 struct DeviceReport {
   std::string name;         // "cpu", "cuda:0"; "cuda" where there is no device to name

@@ -1,8 +1,6 @@
 #include "kernels/engine.h"
 
-#include <charconv>
 #include <new>
-#include <system_error>
 
 #include "kernels/cpu/engine_cpu.h"
 #include "kernels/cpu/gpt_engine.h"
@@ -15,7 +13,6 @@ namespace gemmine::kernels {
 namespace {
 
 constexpr std::string_view kCheckPrefix = "check:";
-constexpr std::string_view kCudaPrefix = "cuda:";
 
 Status check_tokens(const Program& program, ByteView data) {
   const GptShape& gpt = program.spec().gpt;
@@ -51,13 +48,7 @@ Result<std::unique_ptr<Engine>> build(std::string_view name, const Program& prog
   if (gpt && name == "cpu") return {std::make_unique<GptCpuEngine>(program, records, threads)};
   if (name == "cpu") return {std::make_unique<CpuEngine>(program, records, threads)};
   if (name == "reference") return {std::make_unique<ReferenceEngine>(program, records)};
-  if (name.starts_with(kCudaPrefix)) {
-    const std::string_view number = name.substr(kCudaPrefix.size());
-    uint32_t device = 0;
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), device);
-    if (error == std::errc{} && end == number.data() + number.size())
-      return make_cuda_engine(device, program, records);
-  }
+  if (const auto device = cuda_number(name)) return make_cuda_engine(*device, program, records);
   if (name.starts_with(kCheckPrefix)) {
     auto checked = build(name.substr(kCheckPrefix.size()), program, records, threads);
     if (!checked) return checked.error();
