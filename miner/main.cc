@@ -45,12 +45,9 @@ int main(int argc, char** argv) {
   devices_command->add_flag("--json", devices.json, "as JSON");
 
   gemmine::miner::BenchOptions bench;
-  auto* bench_command = app.add_subcommand("bench", "how fast this machine is, and what it earns");
-  bench_command->add_option("--job", bench.job, "job file (TOML); else a built-in one");
-  bench_command->add_option("--seconds", bench.seconds, "of measuring steps")
-      ->check(CLI::Range(1, 600));
-  bench_command->add_flag("--json", bench.json, "as JSON");
-  gemmine::miner::add_device_options(*bench_command, bench.device);
+  auto* bench_command =
+      app.add_subcommand("bench", "how fast each device here works on a job, and what that earns");
+  gemmine::miner::add_bench_options(*bench_command, bench);
 
   try {  // boundary: CLI11 throws
     app.parse(argc, argv);

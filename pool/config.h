@@ -15,6 +15,7 @@ inline constexpr size_t kAuditThreadsMax = 64;
 inline constexpr size_t kAuditorsMax = 256;
 inline constexpr size_t kJobFilesMax = 64;
 inline constexpr uint32_t kShareSecondsMax = 3600;
+inline constexpr uint32_t kShareSeconds = 20;
 
 struct PoolConfig {
   std::string listen_host = "127.0.0.1";  // numeric
@@ -26,10 +27,10 @@ struct PoolConfig {
   uint32_t idle_ms = 120'000;                        // silence after which a session is closed
   uint32_t connections = 10'000;
   uint32_t connections_per_ip = 256;
-  uint32_t leases_per_key = 2;    // ≤ kOpenLeasesMax
-  uint32_t share_seconds = 20;    // what a share should take its device; 0: the job's size
-  std::vector<Digest> auditors;   // empty: every auditor is listened to
-  std::vector<std::string> jobs;  // job files, relative to the file
+  uint32_t leases_per_key = 2;             // ≤ kOpenLeasesMax
+  uint32_t share_seconds = kShareSeconds;  // what a share should take its device; 0: the job's size
+  std::vector<Digest> auditors;            // empty: every auditor is listened to
+  std::vector<std::string> jobs;           // job files, relative to the file
 };
 // Errors: io, malformed, invalid_argument; the detail is what the operator reads.
 Result<PoolConfig> parse_pool_config(Toml toml);

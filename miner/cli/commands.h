@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/engine.h"
+#include "pool/config.h"
 
 namespace CLI {
 class App;
@@ -77,11 +78,14 @@ struct DevicesOptions {
 int devices(const DevicesOptions& options);
 
 struct BenchOptions {
-  std::string job;  // empty: an MLP of the demo's size on synthetic records
-  DeviceOptions device;
-  uint32_t seconds = 5;
+  std::string job;                     // empty: an MLP of the demo's size on synthetic records
+  DeviceOptions device{.engine = {}};  // no engine: every device
+  uint32_t seconds = 5;                // of steps
+  uint32_t product_ms = 100;           // of each product
+  uint32_t share_seconds = pool::kShareSeconds;
   bool json = false;
 };
 int bench(const BenchOptions& options);
+void add_bench_options(CLI::App& command, BenchOptions& options);
 
 }  // namespace gemmine::miner

@@ -9,8 +9,8 @@ namespace gemmine::miner {
 
 void add_device_options(CLI::App& command, DeviceOptions& options) {
   command.add_option("--engine", options.engine,
-                     "where to compute: cpu, or check:cpu (runs a slow twin beside it and compares "
-                     "every bit)");
+                     "where to compute: cpu, cuda:0 or another GPU of `gemmine devices`, or check: "
+                     "before one of them, which runs a slow twin beside it and compares every bit");
   command.add_option("--threads", options.threads, "threads of the cpu engine (0: one per core)")
       ->check(CLI::Range(0, 1024));
 }
@@ -48,6 +48,38 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   command.add_option("--model", options.model, "write the model here (safetensors)");
   command.add_flag("--json", options.json, "the result as JSON on stdout");
   add_device_options(command, options.device);
+}
+
+void add_bench_options(CLI::App& command, BenchOptions& options) {
+  command.footer(
+      "For each device it prints:\n"
+      "  product   int8 matrix products, C[m][n] = sum over k of A[m][k] * B[n][k], by shape: how\n"
+      "            many a training step has, how fast this device multiplies them (GMAC/s: 10^9\n"
+      "            multiply-accumulates a second), and what they take of a step\n"
+      "  step      the time of a training step, with its proof and without\n"
+      "  share     what is sent to the pool at once, as large as a pool makes it for this device\n"
+      "  per day   what a day of computing earns at the job's price\n"
+      "  digest    of the first steps' proofs; compare it with another machine's\n"
+      "Examples:\n"
+      "  gemmine bench                                      every device, a small built-in job\n"
+      "  gemmine bench --job configs/jobs/austen-gpt.toml --engine cpu --threads 1\n"
+      "  gemmine bench --json                               the same numbers for a program\n"
+      "Other programs on the machine make it look slower: products are the best of some runs,\n"
+      "steps are medians.");
+  command.add_option("--job", options.job, "job file (TOML); else a small network, made-up data");
+  command.add_option("--seconds", options.seconds, "how long to measure steps on each device")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
+  command
+      .add_option("--share-seconds", options.share_seconds,
+                  "what a share should take a device, as the pool's configuration says it (0: the "
+                  "pool leaves shares as the job has them)")
+      ->check(CLI::Range(0U, pool::kShareSecondsMax))
+      ->capture_default_str();
+  command.add_flag("--json", options.json, "as JSON, on one line");
+  add_device_options(command, options.device);
+  command.get_option("--engine")
+      ->description("measure this device alone, cpu or cuda:0; else all of `gemmine devices`");
 }
 
 void add_sample_options(CLI::App& command, SampleOptions& options) {

@@ -1,4 +1,5 @@
 """A device that dies or is too small stops by itself; the job goes on with the others."""
+import json
 import unittest
 
 import base
@@ -30,6 +31,30 @@ class Devices(base.EndToEnd):
         other = c.miner("other").start()
         ledger = self.finish(c, [other])
         self.check_root(c, ledger)
+
+    def test_bench_tells_what_a_device_does_and_earns(self):
+        job = self.toy(steps_per_lease=500)
+        one, other = (self.run_program("gemmine", "bench", "--job", job, "--engine", "cpu",
+                                       "--seconds", 1, *more) for more in (["--json"], []))
+        self.assertEqual((one.returncode, other.returncode), (0, 0), one.stderr + other.stderr)
+        report = json.loads(one.stdout)
+        self.assertEqual(report["share_seconds"], 20)
+        self.assertEqual(report["job"]["price_per_tmac"], 10**9)
+        cpu, = report["devices"]
+        self.assertEqual([p["product"] for p in cpu["products"]],
+                         ["forward", "weight gradient", "forward", "input gradient",
+                          "weight gradient"])
+        self.assertEqual(cpu["share"]["rule"], "whole lease")
+        for number in ("step_ms", "alone_ms", "proof_ratio", "gmac_s"):
+            self.assertGreater(cpu[number], 0)
+        self.assertIn(cpu["digest"], other.stdout)  # it is the same in every run
+        self.assertIn("after the pool's fee of 2 %", other.stdout)
+
+    def test_bench_of_a_device_that_is_not_there_fails(self):
+        done = self.run_program("gemmine", "bench", "--engine", "cuda:77")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cuda:77", done.stderr)
+        self.assertEqual(done.stdout, "")
 
 
 if __name__ == "__main__":
