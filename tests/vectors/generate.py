@@ -186,7 +186,7 @@ def openings(job, runs):
         run = runs[r][slot][i]
         choice = audit.SimpleNamespace(step=step, position=None if place is None else places[place],
                                        row=row, col=col, group=group)
-        data = audit.make_opening(job, run, choice)
+        data, _ = audit.make_opening(job, run, choice)
         position = -1 if place is None else choice.position
         g.put(f"opening {name}", r, slot, i, step, position, row, col, group, data)
         corrupt(g, name, job, run, choice, data)
@@ -205,7 +205,7 @@ def corrupt(g, name, job, run, choice, data):
         bad = bytearray(data)
         bad[offset] ^= flip
         bad = bytes(bad[:n - cut]) + tail
-        outcome = audit.check_opening(job, run.lease, run.share, choice, bad, run.theta)
+        outcome = audit.check_opening(job, run, choice, bad)
         assert (outcome == records.VALID) == (bad == data), (name, k)
         g.put(f"corrupt {name} {k}", name, offset, flip, cut, tail, outcome)
 

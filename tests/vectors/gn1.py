@@ -27,10 +27,6 @@ def f32(value):
     return F(exact)
 
 
-def floats(values):
-    return np.asarray(values, F)
-
-
 def bits(x):
     return np.ascontiguousarray(x, F).view(U32)
 
@@ -180,6 +176,10 @@ def tensors(spec):
             out += [(l, G1, t, n), (l, S1, t, 1)]
         out += [(l, G2, t, n), (l, S2, n, 1)]
     return out
+
+
+def is_int8(tensor):
+    return tensor[1] in INT8
 
 
 def tensor_bytes(array):

@@ -55,6 +55,10 @@ class Job(SimpleNamespace):
     def layers(self):
         return len(self.widths) - 1
 
+    @property
+    def record_bytes(self):
+        return self.widths[0] + gn1.label_bytes(self)
+
     def encode(self):
         j = self
         out = text(j.name) + u16(1) + u16(1) + u8(j.layers)
@@ -85,6 +89,10 @@ class Job(SimpleNamespace):
 
 class GptJob(Job):
     """Fields of 10.12 by name: vocabulary, width, heads, hidden, blocks, context, …"""
+
+    @property
+    def record_bytes(self):
+        return self.token_bytes
 
     def encode(self):
         j = self

@@ -1,0 +1,128 @@
+"""One block of an MLP's step: what it reads and what it must equal (PROTOCOL 3.3, 7.3, 7.4)."""
+import numpy as np
+
+import gn1
+from gn1 import B, G1, G2, S1, S2, SW, SX, W, X, F
+from openings import STATE_BEFORE, TRAIN, is_rounded, tile_shape
+
+SCALE_OF = {X: SX, W: SW, G1: S1, G2: S2}
+
+
+def checks(job):
+    """Positions of the tensors that 7.3 draws from."""
+    return [p for p, t in enumerate(gn1.tensors(job)) if gn1.is_int8(t)]
+
+
+def grid(tensor):
+    """(rows, columns) of tiles."""
+    return tile_shape(*tensor[2:])
+
+
+def groups(tensor, row, col):
+    """How many groups of a tile's scales are real."""
+    _, n, rows, cols = tensor
+    return min(64, cols - 64 * col) if n == G2 else min(16, rows - 16 * row)
+
+
+def of_first_step(tensor):
+    return tensor[1] == W
+
+
+class Block:
+    """Re-derives one block from chunks, whoever holds them."""
+
+    def __init__(self, job, chunks, first_step, lease, choice):
+        self.job, self.chunks, self.choice = job, chunks, choice
+        self.step_id = gn1.step_id(job, lease.round, lease.slot, first_step + choice.step)
+        self.l, self.n, self.rows, self.cols = gn1.tensors(job)[choice.position]
+        self.r = list(range(16 * choice.row, min(16 * choice.row + 16, self.rows)))
+        self.c = list(range(64 * choice.col, min(64 * choice.col + 64, self.cols)))
+        self.by_column = self.n == G2
+        self.group = (self.c if self.by_column else self.r)[choice.group]
+        self.length = self.rows if self.by_column else self.cols
+
+    def matrix(self, l, n, rows, cols):
+        return self.chunks.matrix((l, n), rows, cols)
+
+    def vector(self, l, n, indices):
+        return self.chunks.vector((l, n), indices)
+
+    def outputs(self, l, rows, cols):
+        k = range(self.job.widths[l])
+        return gn1.linear(self.matrix(l, X, rows, k), self.vector(l, SX, rows),
+                          self.matrix(l, W, cols, k), self.vector(l, SW, cols),
+                          self.vector(l, B, cols))
+
+    def records_of(self, rows):
+        return gn1.record_indices(self.job, self.step_id)[rows]
+
+    def gradient(self, l, rows, cols):
+        width = self.job.widths[l + 1]
+        if l == self.job.layers - 1:
+            z = self.outputs(l, rows, range(width))
+            at = self.records_of(rows) * self.job.record_bytes + self.job.widths[0]
+            labels = sum(self.chunks.bytes_at((TRAIN, 0), at + i).astype(np.int64) << 8 * i
+                         for i in range(gn1.label_bytes(self.job)))
+            return gn1.loss_gradient(self.job, z, labels)[:, cols]
+        n = range(self.job.widths[l + 2])
+        g1, w = self.matrix(l + 1, G1, rows, n), self.matrix(l + 1, W, n, cols)
+        dx = gn1.product(g1, w.T) * self.vector(l + 1, S1, rows)[:, None]
+        return np.where(self.outputs(l, rows, cols) > 0, dx, F(0))
+
+    def values(self, rows, cols):
+        """v of 7.4 at rows × cols."""
+        if self.n == X and self.l == 0:
+            starts = self.records_of(rows) * self.job.record_bytes
+            raw = [self.chunks.bytes_at((TRAIN, 0), s + np.array(cols)) for s in starts]
+            return np.array(raw).astype(F) * F(self.job.feature_scale) + F(self.job.feature_shift)
+        if self.n == X:
+            return gn1.relu(self.outputs(self.l - 1, rows, cols))
+        if self.n == W:
+            at = self.parameter(W) + np.array(rows)[:, None] * self.cols + np.array(cols)[None, :]
+            return self.chunks.floats_at((STATE_BEFORE, 0), at)
+        dy = self.gradient(self.l, rows, cols)
+        if self.n == G1:
+            return dy * self.vector(self.l, SW, cols)[None, :]
+        return dy * self.vector(self.l, SX, rows)[:, None]
+
+    def parameter(self, kind):
+        return next(a for l, n, a, _ in gn1.layout(self.job) if (l, n) == (self.l, kind))
+
+    def scale_of_group(self):
+        return self.vector(self.l, SCALE_OF[self.n], [self.group])[0]
+
+    def witness_value(self, index):
+        if self.by_column:
+            return self.values([index], [self.group])[0, 0]
+        return self.values([self.group], [index])[0, 0]
+
+    def lowest_witness(self):
+        """What the prover names."""
+        s = self.scale_of_group()
+        if s == 0:
+            return 0
+        v = self.values(range(self.rows), [self.group]) if self.by_column \
+            else self.values([self.group], range(self.cols))
+        return int(np.flatnonzero((np.abs(v.reshape(-1)) / F(63)) == s)[0])
+
+    def check(self, witness):
+        """True when everything of 7.4 holds. Reads all that 7.4 reads, whatever it finds."""
+        tile = self.chunks.tile(self.choice.position, self.choice.row, self.choice.col)
+        q = tile[:len(self.r), :len(self.c)]
+        good = not tile[len(self.r):].any() and not tile[:, len(self.c):].any()
+        s = self.vector(self.l, SCALE_OF[self.n], self.c if self.by_column else self.r)
+        s = s[None, :] if self.by_column else s[:, None]
+        u = None
+        if self.n not in (X, W):
+            u = gn1.stochastic_bits(self.job.sr_seed, self.r, self.c, self.cols,
+                                    16 * self.l + self.n, self.step_id)
+        good &= is_rounded(q, self.values(self.r, self.c), s, u)
+        if self.n == W:
+            b = self.vector(self.l, B, self.r)
+            before = self.chunks.floats_at((STATE_BEFORE, 0), self.parameter(B) + np.array(self.r))
+            good &= b.tobytes() == before.tobytes()
+        group_scale = self.scale_of_group()
+        if group_scale == 0:
+            return good and witness == 0
+        named = np.abs(self.witness_value(witness)) / F(63)  # read even where `good` is lost
+        return good and bool(named == group_scale)

@@ -1,0 +1,271 @@
+"""Openings of blocks: made and checked (PROTOCOL 6.5, 7.4). What a block reads, and what it must
+equal, is block_mlp.py's and block_gpt.py's to say.
+"""
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+
+import b3
+import gn1
+import records
+from gn1 import F
+from records import INVALID, MALFORMED, VALID, blob, u8, u16, u32, u64
+
+TENSOR, STATE_BEFORE, STATE_AFTER, TRAIN, DELTA = range(5)
+
+
+def tile_shape(rows, cols):
+    return (rows + 15) // 16, (cols + 63) // 64
+
+
+class Malformed(Exception):
+    """The opening lacks what a check reads, or does not decode."""
+
+
+class Chunks:
+    """Byte strings by (source, position), read chunk by chunk; remembers what was read."""
+
+    def __init__(self, job, chunk):
+        self.job, self.chunk = job, chunk  # chunk((source, position), index) -> bytes
+        self.tensors = job.program.tensors(job)
+        self.place = {t[:2]: p for p, t in enumerate(self.tensors)}
+        self.read, self.finite = {}, True
+
+    def get(self, key, index):
+        self.read.setdefault(key, set()).add(int(index))
+        return self.chunk(key, int(index))
+
+    def bytes_at(self, key, offsets):
+        return np.array([self.get(key, o // 1024)[o % 1024] for o in offsets], np.uint8)
+
+    def floats_at(self, key, indices):
+        at = np.asarray(indices, np.int64)
+        out = np.zeros(at.shape, F)
+        for index in np.unique(at // 256):
+            values = np.frombuffer(self.get(key, index), "<f4")
+            here = at // 256 == index
+            out[here] = values[at[here] % 256]
+        self.finite = self.finite and bool(np.isfinite(out).all())
+        return out
+
+    def floats(self, tensor, rows, cols):
+        """rows × cols of a tensor of f32; `tensor` is what the program calls it."""
+        position = self.place[tensor]
+        at = np.asarray(rows)[:, None] * self.tensors[position][3] + np.asarray(cols)[None, :]
+        return self.floats_at((TENSOR, position), at)
+
+    def vector(self, tensor, indices):
+        return self.floats(tensor, indices, [0])[:, 0]
+
+    def tile(self, position, row, col):
+        tile_rows = tile_shape(*self.tensors[position][2:])[0]
+        raw = self.get((TENSOR, position), col * tile_rows + row)
+        return np.frombuffer(raw, np.int8).reshape(16, 64)
+
+    def matrix(self, tensor, rows, cols):
+        """rows × cols of an int8 tensor."""
+        rows, cols = np.asarray(rows), np.asarray(cols)
+        out = np.zeros((len(rows), len(cols)), np.int8)
+        for i in np.unique(rows // 16):
+            for j in np.unique(cols // 64):
+                here = np.ix_(rows // 16 == i, cols // 64 == j)
+                tile = self.tile(self.place[tensor], i, j)
+                out[here] = tile[np.ix_(rows[here[0][:, 0]] % 16, cols[here[1][0]] % 64)]
+        return out
+
+
+def is_rounded(q, v, s, u=None):
+    """Whether q is what v rounds to with the scales s, none of which v exceeds (7.4). u: for SR."""
+    zero = s == 0
+    inv = np.where(zero, F(0), F(1) / np.where(zero, F(1), s))
+    within = np.where(zero, np.abs(v) <= gn1.f32("0x1p-100"), np.abs(v) / F(63) <= s)
+    expected = gn1.round_nearest(v, inv) if u is None else gn1.stochastic_round(v, inv, u)
+    return bool(within.all() and (expected == q).all())
+
+
+def check_delta(job, chunks, theta, index):
+    """A `delta` block is 6.4's of state_after and θ."""
+    count = job.program.parameter_count(job)
+    blocks, first = (count + 127) // 128, 128 * index
+    last = min(first + 128, count)
+    offsets = [index] + list(range(blocks + first, blocks + last))
+    claimed = chunks.bytes_at((DELTA, 0), offsets).tobytes()
+    after = chunks.floats_at((STATE_AFTER, 0), range(first, last))
+    return claimed == records.make_delta(after, theta[first:last])
+
+
+def ranges_of(indices):
+    out = []
+    for i in sorted(indices):
+        if out and out[-1][1] == i:
+            out[-1] = (out[-1][0], i + 1)
+        else:
+            out.append((i, i + 1))
+    return out
+
+
+def mode_of(key, lease_id, step):
+    if key[0] == TENSOR:
+        return b3.keyed(records.step_key(lease_id, step))
+    return b3.keyed(records.STATE_KEY) if key[0] in (STATE_BEFORE, STATE_AFTER) else b3.PLAIN
+
+
+def make_opening(job, run, choice, make_block):
+    """run: lease, share, theta, digests, roots and losses and tensors by step, and the byte strings
+    state_before, state_after, train, delta (see toy.run_share). Returns (bytes, chunks read).
+    """
+    share = run.share
+    strings = {(STATE_BEFORE, 0): run.state_before, (STATE_AFTER, 0): run.state_after,
+               (TRAIN, 0): run.train, (DELTA, 0): run.delta}
+    for position, data in enumerate(run.tensors[choice.step]):
+        strings[TENSOR, position] = data
+
+    def chunks_of_own():
+        return Chunks(job, lambda key, i: strings[key][1024 * i:1024 * i + 1024])
+    chunks, witness = chunks_of_own(), 0
+    if choice.position is None:
+        assert check_delta(job, chunks, run.theta, choice.row)
+    else:
+        first, lease = share.first_step, run.lease
+        witness = make_block(job, chunks_of_own(), first, lease, choice).lowest_witness()
+        assert make_block(job, chunks, first, lease, choice).check(witness)
+    i = share.steps - 1 if choice.position is None else choice.step
+    trace = b3.Tree(b3.keyed(records.share_key(share.lease_id, share.first_step)),
+                    b"".join(run.digests))
+    place = [(i // 32, i // 32 + 1)]
+    siblings = trace.siblings(place)
+    out = u32(witness) + u16(len(siblings)) + b"".join(siblings) + blob(trace.selected(place))
+    out += blob(b"".join(run.roots[i]) + records.f32(run.losses[i])) + u16(len(chunks.read))
+    for key in sorted(chunks.read):
+        tree = b3.Tree(mode_of(key, share.lease_id, share.first_step + i), strings[key])
+        ranges = ranges_of(chunks.read[key])
+        siblings = tree.siblings(ranges)
+        out += u8(key[0]) + u16(key[1]) + u64(len(strings[key])) + u32(len(ranges))
+        out += b"".join(u32(a) + u32(b) for a, b in ranges)
+        out += u32(len(siblings)) + b"".join(siblings) + blob(tree.selected(ranges))
+    return out, chunks.read
+
+
+class Cursor:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        if self.at + n > len(self.data):
+            raise Malformed("short")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def number(self, form):
+        return struct.unpack("<" + form, self.take(struct.calcsize("<" + form)))[0]
+
+    def blob(self, length):
+        if self.number("I") != length:
+            raise Malformed("blob length")
+        return self.take(length)
+
+    def siblings(self, form, total, ranges):
+        count = b3.sibling_count(total, ranges)
+        if self.number(form) != count:
+            raise Malformed("sibling count")
+        return [self.take(32) for _ in range(count)]
+
+
+def total_bytes(job, key):
+    program = job.program
+    tensors = program.tensors(job)
+    if key[0] > DELTA or key[1] >= (len(tensors) if key[0] == TENSOR else 1):
+        raise Malformed("object")
+    if key[0] == TENSOR:
+        tensor = tensors[key[1]]
+        tile_rows, tile_cols = tile_shape(*tensor[2:])
+        is_int8 = program.is_int8(tensor)
+        return 1024 * tile_rows * tile_cols if is_int8 else 4 * tensor[2] * tensor[3]
+    count = program.parameter_count(job)
+    return {TRAIN: job.n_train * job.record_bytes, DELTA: (count + 127) // 128 + count}.get(
+        key[0], 4 * program.state_floats(job))
+
+
+def take_object(job, cursor):
+    key = cursor.number("B"), cursor.number("H")
+    total = total_bytes(job, key)
+    if cursor.number("Q") != total:
+        raise Malformed("total bytes")
+    ranges, end = [], -1
+    for _ in range(cursor.number("I")):
+        first, last = cursor.number("I"), cursor.number("I")
+        if first <= end or last <= first or last > b3.chunk_count(total):
+            raise Malformed("range")
+        end = last
+        ranges.append((first, last))
+    if not ranges:
+        raise Malformed("no range")
+    siblings = cursor.siblings("I", total, ranges)
+    data = cursor.blob(b3.selected_bytes(total, ranges))
+    return SimpleNamespace(key=key, total=total, ranges=ranges, siblings=siblings, data=data)
+
+
+def check_opening(job, lease, share, choice, opening, theta, make_block):
+    """VALID, INVALID or MALFORMED."""
+    try:
+        with np.errstate(all="ignore"):  # hostile numbers may overflow; the checks then fail
+            good = _check(job, lease, share, choice, opening, theta, make_block)
+            return VALID if good else INVALID
+    except Malformed:
+        return MALFORMED
+
+
+def _check(job, lease, share, choice, opening, theta, make_block):
+    cursor = Cursor(opening)
+    witness = cursor.number("I")
+    i = share.steps - 1 if choice.position is None else choice.step
+    place = [(i // 32, i // 32 + 1)]
+    trace_siblings = cursor.siblings("H", 32 * share.steps, place)
+    trace = cursor.blob(b3.selected_bytes(32 * share.steps, place))
+    count = len(job.program.tensors(job))
+    step = cursor.blob(32 * count + 4)
+    objects = [take_object(job, cursor) for _ in range(cursor.number("H"))]
+    if cursor.at != len(opening) or any(a.key >= b.key for a, b in zip(objects, objects[1:])):
+        raise Malformed("order or trailing bytes")
+    opened = {}
+    for o in objects:
+        order = [c for a, b in o.ranges for c in range(a, b)]
+        opened[o.key] = {c: o.data[1024 * k:1024 * k + 1024] for k, c in enumerate(order)}
+
+    def chunk(key, index):
+        if index not in opened.get(key, {}):
+            raise Malformed("a chunk is missing")
+        return opened[key][index]
+    chunks = Chunks(job, chunk)
+    if choice.position is None:
+        if witness != 0:
+            raise Malformed("witness")
+        good = check_delta(job, chunks, theta, choice.row)
+    else:
+        block = make_block(job, chunks, share.first_step, lease, choice)
+        if witness >= block.length:
+            raise Malformed("witness")
+        good = block.check(witness)
+    if chunks.read != {key: set(held) for key, held in opened.items()}:
+        raise Malformed("more chunks than were asked for")
+    if not good or not chunks.finite:
+        return False
+    return _hashes_hold(job, share, i, place, trace_siblings, trace, step, objects)
+
+
+def _hashes_hold(job, share, i, place, trace_siblings, trace, step, objects):
+    key = records.step_key(share.lease_id, share.first_step + i)
+    mode = b3.keyed(records.share_key(share.lease_id, share.first_step))
+    if b3.proof_root(mode, 32 * share.steps, place, trace_siblings, trace) != share.trace_root:
+        return False
+    if b3.b3k(key, step) != trace[32 * (i % 32):32 * (i % 32) + 32]:
+        return False
+    roots = {(STATE_BEFORE, 0): share.state_before, (STATE_AFTER, 0): share.state_after,
+             (TRAIN, 0): job.train_address, (DELTA, 0): share.delta_root}
+    for o in objects:
+        root = roots.get(o.key) or step[32 * o.key[1]:32 * o.key[1] + 32]
+        mode = mode_of(o.key, share.lease_id, share.first_step + i)
+        if b3.proof_root(mode, o.total, o.ranges, o.siblings, o.data) != root:
+            return False
+    return True
