@@ -92,9 +92,9 @@ Result<uint32_t> BlockCheck::find_witness(const BlockChoice& choice) {
 }
 
 Finding BlockCheck::check_witness(const TensorInfo& tensor, const Group& group, uint32_t witness) {
-  if (witness >= group.length() || (group.scale == 0.0F && witness != 0))
+  if (witness >= group.length())
     return {Outcome::malformed, kNoStep, "the witness lies outside its group"};
-  if (group.scale == 0.0F) return valid();
+  if (group.scale == 0.0F) return witness == 0 ? valid() : invalid("a scale of 0 has a witness");
   const Range row = group.row_of(witness);
   const Range col = group.col_of(witness);
   const float v = values(tensor, row, col)[0];

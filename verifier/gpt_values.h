@@ -64,7 +64,7 @@ class GptValues {
   Floats dq_head(const HeadRows& at);
   Floats dk_head(const HeadRows& at);
   Floats dv_head(const HeadRows& at);
-  float score(const Side& queries, const Side& keys, uint32_t i, uint32_t j) const;     // S_ij
+  float score(const Side& queries, const Side& keys, uint32_t i, uint32_t j);           // S_ij
   int32_t weight(float score, float max);                                               // Π_ij
   float score_gradient(const Side& queries, const Side& keys, uint32_t i, uint32_t j);  // dS_ij
   kernels::Scale scale_over(const Floats& values);  // of u1_i or u2_j

@@ -1,5 +1,6 @@
 // The attention of 10.4 and its gradient of 10.6, one head in some rows of one sequence at a time.
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/philox.h"
 #include "kernels/rederive.h"
@@ -37,10 +38,12 @@ GptValues::Side GptValues::side(const HeadRows& at, Range positions,
   return out;
 }
 
-float GptValues::score(const Side& queries, const Side& keys, uint32_t i, uint32_t j) const {
+float GptValues::score(const Side& queries, const Side& keys, uint32_t i, uint32_t j) {
   const auto acc = static_cast<float>(
       kernels::dot(queries.row(TensorKind::q, i), 1, keys.row(TensorKind::k, j), 1, keys.d));
-  return acc * (queries.at(TensorKind::sq, i) * keys.at(TensorKind::sk, j));
+  const float out = acc * (queries.at(TensorKind::sq, i) * keys.at(TensorKind::sk, j));
+  if (!std::isfinite(out)) reader_.object_to("a score of attention is not finite");
+  return out;
 }
 
 int32_t GptValues::weight(float score, float max) {

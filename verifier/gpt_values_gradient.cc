@@ -1,5 +1,6 @@
 // PROTOCOL 10.5 and the linears and norms of 10.6.
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/rederive.h"
 #include "verifier/gpt_values.h"
@@ -29,8 +30,10 @@ Floats GptValues::loss_max(Range rows, Range groups) {
     for (uint32_t r = 0; r < rows.count; ++r) {
       const float* const row = z.data() + size_t{r} * cols.count;
       float most = row[0];
-      for (uint32_t c = 1; c < cols.count; ++c)
+      for (uint32_t c = 0; c < cols.count; ++c) {
+        if (std::isnan(row[c])) reader_.object_to("a logit is not a number");
         most = row[c] > most ? row[c] : most;
+      }
       out[size_t{r} * groups.count + g] = most + 0.0F;
     }
   }
