@@ -2,12 +2,14 @@
 from types import SimpleNamespace
 
 import b3
+import block_gpt
 import block_mlp
 import gn1
+import gpt
 import openings
 from records import NONE, REPLAY, SPOT, u32, u64
 
-BLOCKS = {gn1: block_mlp}  # by a job's program
+BLOCKS = {gn1: block_mlp, gpt: block_gpt}  # by a job's program
 
 
 def lease_secret(master, serial):
@@ -50,7 +52,7 @@ def choose_block(job, seed, j, steps, last_share):
     row, col = pick(seed, 8 * j + 4, tile_rows), pick(seed, 8 * j + 5, tile_cols)
     return SimpleNamespace(step=0 if blocks.of_first_step(tensor) else step, position=position,
                            row=row, col=col,
-                           group=pick(seed, 8 * j + 6, blocks.groups(tensor, row, col)))
+                           group=pick(seed, 8 * j + 6, blocks.groups(job, tensor, row, col)))
 
 
 def make_opening(job, run, choice):

@@ -137,6 +137,16 @@ class Mode:
             cvs = _full_chunk_cvs(self.key, self.flags, data, counters)
         return self._finish_cvs(cvs, data, first)
 
+    def selected_cvs(self, data, indices):
+        """Chaining values of the chunks with these indices, whose bytes follow each other."""
+        full, cvs = len(data) // CHUNK, []
+        if full >= VECTOR_MIN:
+            cvs = _full_chunk_cvs(self.key, self.flags, data, np.array(indices[:full], np.uint64))
+        for i in range(len(cvs), len(indices)):
+            piece = data[CHUNK * i:CHUNK * i + CHUNK]
+            cvs.append(_chunk_cv(self.key, self.flags, piece, indices[i], False))
+        return cvs
+
     def _finish_cvs(self, cvs, data, first):
         for i in range(len(cvs), chunk_count(len(data))):
             piece = data[CHUNK * i:CHUNK * i + CHUNK]
@@ -273,19 +283,16 @@ def proof_root(mode, total, ranges, siblings, selected):
     """The root that the selected chunks and their siblings give; lengths must fit already."""
     assert len(siblings) == sibling_count(total, ranges)
     assert len(selected) == selected_bytes(total, ranges)
-    chunks, queue, offset = chunk_count(total), list(siblings), 0
+    chunks, queue = chunk_count(total), list(siblings)
     if chunks == 1:
         return mode.hash(selected)
+    leaves = iter(mode.selected_cvs(selected, [c for a, b in ranges for c in range(a, b)]))
 
     def walk(first, last):
-        nonlocal offset
         if not _touched(ranges, first, last):
             return unpack(queue.pop(0))
         if last - first == 1:
-            size = min(total, CHUNK * last) - CHUNK * first
-            piece = selected[offset:offset + size]
-            offset += size
-            return _chunk_cv(mode.key, mode.flags, piece, first, False)
+            return next(leaves)
         middle = first + left_chunks(last - first)
         left = walk(first, middle)
         right = walk(middle, last)

@@ -18,7 +18,7 @@ def grid(tensor):
     return tile_shape(*tensor[2:])
 
 
-def groups(tensor, row, col):
+def groups(_, tensor, row, col):
     """How many groups of a tile's scales are real."""
     _, n, rows, cols = tensor
     return min(64, cols - 64 * col) if n == G2 else min(16, rows - 16 * row)

@@ -11,6 +11,7 @@ import audit
 import b3
 import ed25519
 import gn1
+import gpt_openings
 import ledgers
 import records
 import toy
@@ -186,7 +187,7 @@ def openings(job, runs):
         run = runs[r][slot][i]
         choice = audit.SimpleNamespace(step=step, position=None if place is None else places[place],
                                        row=row, col=col, group=group)
-        data, _ = audit.make_opening(job, run, choice)
+        data = audit.make_opening(job, run, choice)
         position = -1 if place is None else choice.position
         g.put(f"opening {name}", r, slot, i, step, position, row, col, group, data)
         corrupt(g, name, job, run, choice, data)
@@ -227,10 +228,15 @@ def everything():
     job = toy.job_of_300_classes()
     files["job_classes"] = Golden("A toy job whose labels have two bytes (PROTOCOL 3.2).")
     write_job(files["job_classes"], job, *toy.run_job(job))
+    models = {}
     for tied, name in ((False, "job_gpt"), (True, "job_gpt_tied")):
         job = toy_gpt.job(tied)
         files[name] = Golden("A whole toy language model, step by step (PROTOCOL 10).")
-        write_job(files[name], job, *toy.run_job(job))
+        thetas, runs = toy.run_job(job)
+        write_job(files[name], job, thetas, runs)
+        models[name] = job, runs
+    files["openings_gpt"] = Golden("Openings of language models (PROTOCOL 10.11).")
+    gpt_openings.put_all(files["openings_gpt"], models)
     return {name + ".txt": g.text() for name, g in files.items()}
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import gn1
 from b3 import keyed
 from gn1 import F
-from gpt_shape import (GELU, LAYERNORM, decays, evaluation_starts, has_bias, initial_theta, layout,
-                       macs_per_step, parameter_count, parameters, sequence_starts, sequences,
-                       split, state_floats, tensors, tokens)
+from gpt_shape import (GELU, LAYERNORM, SCALE_OF, decays, evaluation_starts, has_bias,
+                       initial_theta, layout, macs_per_step, parameter_count, parameters,
+                       sequence_starts, sequences, split, state_floats, tensors, tokens)
 
-__all__ = ["Lease", "evaluate", "initial_theta", "macs_per_step", "parameter_count", "tensor_roots",
-           "tensors"]
+__all__ = ["Lease", "evaluate", "initial_theta", "is_int8", "macs_per_step", "parameter_count",
+           "state_floats", "tensor_roots", "tensors"]
 
 HO_ID, GO_ID, U1_ID, U2_ID = 9, 10, 11, 12
 G1_ID, G2_ID = 5, 7
@@ -344,6 +344,10 @@ class Lease(gn1.Lease):
             moments = [self.state[count * i + a:count * i + b]
                        for i in range(1, len(self.state) // count)]
             update(self.state[a:b], g, lr, decays(name), *moments)
+
+
+def is_int8(tensor):
+    return tensor[0] in SCALE_OF
 
 
 def tensor_roots(spec, key, out):

@@ -30,17 +30,19 @@ class Chunks:
         self.job, self.chunk = job, chunk  # chunk((source, position), index) -> bytes
         self.tensors = job.program.tensors(job)
         self.place = {t[:2]: p for p, t in enumerate(self.tensors)}
-        self.read, self.finite = {}, True
+        self.read, self.used, self.finite = {}, {}, True  # used: places, by key
 
     def get(self, key, index):
         self.read.setdefault(key, set()).add(int(index))
         return self.chunk(key, int(index))
 
     def bytes_at(self, key, offsets):
+        self.used.setdefault(key, []).append(np.ravel(offsets))
         return np.array([self.get(key, o // 1024)[o % 1024] for o in offsets], np.uint8)
 
     def floats_at(self, key, indices):
         at = np.asarray(indices, np.int64)
+        self.used.setdefault(key, []).append(at.reshape(-1))
         out = np.zeros(at.shape, F)
         for index in np.unique(at // 256):
             values = np.frombuffer(self.get(key, index), "<f4")
@@ -113,7 +115,7 @@ def mode_of(key, lease_id, step):
 
 def make_opening(job, run, choice, make_block):
     """run: lease, share, theta, digests, roots and losses and tensors by step, and the byte strings
-    state_before, state_after, train, delta (see toy.run_share). Returns (bytes, chunks read).
+    state_before, state_after, train, delta (see toy.run_share).
     """
     share = run.share
     strings = {(STATE_BEFORE, 0): run.state_before, (STATE_AFTER, 0): run.state_after,
@@ -130,21 +132,32 @@ def make_opening(job, run, choice, make_block):
         first, lease = share.first_step, run.lease
         witness = make_block(job, chunks_of_own(), first, lease, choice).lowest_witness()
         assert make_block(job, chunks, first, lease, choice).check(witness)
-    i = share.steps - 1 if choice.position is None else choice.step
+    i = step_of(share, choice)
     trace = b3.Tree(b3.keyed(records.share_key(share.lease_id, share.first_step)),
                     b"".join(run.digests))
-    place = [(i // 32, i // 32 + 1)]
-    siblings = trace.siblings(place)
-    out = u32(witness) + u16(len(siblings)) + b"".join(siblings) + blob(trace.selected(place))
-    out += blob(b"".join(run.roots[i]) + records.f32(run.losses[i])) + u16(len(chunks.read))
+    place, objects = trace_place(i), []
     for key in sorted(chunks.read):
-        tree = b3.Tree(mode_of(key, share.lease_id, share.first_step + i), strings[key])
+        step = share.first_step + i
+        if (key, step) not in run.trees:
+            run.trees[key, step] = b3.Tree(mode_of(key, share.lease_id, step), strings[key])
+        tree = run.trees[key, step]
         ranges = ranges_of(chunks.read[key])
-        siblings = tree.siblings(ranges)
-        out += u8(key[0]) + u16(key[1]) + u64(len(strings[key])) + u32(len(ranges))
-        out += b"".join(u32(a) + u32(b) for a, b in ranges)
-        out += u32(len(siblings)) + b"".join(siblings) + blob(tree.selected(ranges))
-    return out, chunks.read
+        objects.append(SimpleNamespace(key=key, total=len(strings[key]), ranges=ranges,
+                                       siblings=tree.siblings(ranges), data=tree.selected(ranges)))
+    return encode(SimpleNamespace(
+        witness=witness, trace_siblings=trace.siblings(place), trace=trace.selected(place),
+        step=b"".join(run.roots[i]) + records.f32(run.losses[i]), objects=objects))
+
+
+def encode(opening):
+    siblings = opening.trace_siblings
+    out = u32(opening.witness) + u16(len(siblings)) + b"".join(siblings) + blob(opening.trace)
+    out += blob(opening.step) + u16(len(opening.objects))
+    for o in opening.objects:
+        out += u8(o.key[0]) + u16(o.key[1]) + u64(o.total) + u32(len(o.ranges))
+        out += b"".join(u32(a) + u32(b) for a, b in o.ranges)
+        out += u32(len(o.siblings)) + b"".join(o.siblings) + blob(o.data)
+    return out
 
 
 class Cursor:
@@ -206,30 +219,54 @@ def take_object(job, cursor):
     return SimpleNamespace(key=key, total=total, ranges=ranges, siblings=siblings, data=data)
 
 
-def check_opening(job, lease, share, choice, opening, theta, make_block):
+def check_opening(job, lease, share, choice, data, theta, make_block):
     """VALID, INVALID or MALFORMED."""
     try:
+        opening = decode(job, share, choice, data)
+    except Malformed:
+        return MALFORMED
+    outcome = judge(job, lease, share, choice, opening, theta, make_block)
+    if outcome == VALID and not _hashes_hold(job, share, step_of(share, choice), opening):
+        return INVALID
+    return outcome
+
+
+def judge(job, lease, share, choice, opening, theta, make_block):
+    """The outcome when every hash holds."""
+    try:
         with np.errstate(all="ignore"):  # hostile numbers may overflow; the checks then fail
-            good = _check(job, lease, share, choice, opening, theta, make_block)
+            good = _values_hold(job, lease, share, choice, opening, theta, make_block)
             return VALID if good else INVALID
     except Malformed:
         return MALFORMED
 
 
-def _check(job, lease, share, choice, opening, theta, make_block):
-    cursor = Cursor(opening)
+def step_of(share, choice):
+    """The index in the share of the step whose tensors are opened."""
+    return share.steps - 1 if choice.position is None else choice.step
+
+
+def trace_place(i):
+    """The chunk of the trace that has step i's digest."""
+    return [(i // 32, i // 32 + 1)]
+
+
+def decode(job, share, choice, data):
+    cursor, place = Cursor(data), trace_place(step_of(share, choice))
     witness = cursor.number("I")
-    i = share.steps - 1 if choice.position is None else choice.step
-    place = [(i // 32, i // 32 + 1)]
     trace_siblings = cursor.siblings("H", 32 * share.steps, place)
     trace = cursor.blob(b3.selected_bytes(32 * share.steps, place))
-    count = len(job.program.tensors(job))
-    step = cursor.blob(32 * count + 4)
+    step = cursor.blob(32 * len(job.program.tensors(job)) + 4)
     objects = [take_object(job, cursor) for _ in range(cursor.number("H"))]
-    if cursor.at != len(opening) or any(a.key >= b.key for a, b in zip(objects, objects[1:])):
+    if cursor.at != len(data) or any(a.key >= b.key for a, b in zip(objects, objects[1:])):
         raise Malformed("order or trailing bytes")
+    return SimpleNamespace(witness=witness, trace_siblings=trace_siblings, trace=trace, step=step,
+                           objects=objects)
+
+
+def _values_hold(job, lease, share, choice, opening, theta, make_block):
     opened = {}
-    for o in objects:
+    for o in opening.objects:
         order = [c for a, b in o.ranges for c in range(a, b)]
         opened[o.key] = {c: o.data[1024 * k:1024 * k + 1024] for k, c in enumerate(order)}
 
@@ -237,7 +274,7 @@ def _check(job, lease, share, choice, opening, theta, make_block):
         if index not in opened.get(key, {}):
             raise Malformed("a chunk is missing")
         return opened[key][index]
-    chunks = Chunks(job, chunk)
+    chunks, witness = Chunks(job, chunk), opening.witness
     if choice.position is None:
         if witness != 0:
             raise Malformed("witness")
@@ -249,22 +286,22 @@ def _check(job, lease, share, choice, opening, theta, make_block):
         good = block.check(witness)
     if chunks.read != {key: set(held) for key, held in opened.items()}:
         raise Malformed("more chunks than were asked for")
-    if not good or not chunks.finite:
-        return False
-    return _hashes_hold(job, share, i, place, trace_siblings, trace, step, objects)
+    return good and chunks.finite
 
 
-def _hashes_hold(job, share, i, place, trace_siblings, trace, step, objects):
-    key = records.step_key(share.lease_id, share.first_step + i)
+def _hashes_hold(job, share, i, opening):
+    key, place = records.step_key(share.lease_id, share.first_step + i), trace_place(i)
     mode = b3.keyed(records.share_key(share.lease_id, share.first_step))
-    if b3.proof_root(mode, 32 * share.steps, place, trace_siblings, trace) != share.trace_root:
+    trace = opening.trace
+    if b3.proof_root(mode, 32 * share.steps, place, opening.trace_siblings,
+                     trace) != share.trace_root:
         return False
-    if b3.b3k(key, step) != trace[32 * (i % 32):32 * (i % 32) + 32]:
+    if b3.b3k(key, opening.step) != trace[32 * (i % 32):32 * (i % 32) + 32]:
         return False
     roots = {(STATE_BEFORE, 0): share.state_before, (STATE_AFTER, 0): share.state_after,
              (TRAIN, 0): job.train_address, (DELTA, 0): share.delta_root}
-    for o in objects:
-        root = roots.get(o.key) or step[32 * o.key[1]:32 * o.key[1] + 32]
+    for o in opening.objects:
+        root = roots.get(o.key) or opening.step[32 * o.key[1]:32 * o.key[1] + 32]
         mode = mode_of(o.key, share.lease_id, share.first_step + i)
         if b3.proof_root(mode, o.total, o.ranges, o.siblings, o.data) != root:
             return False

@@ -80,7 +80,7 @@ def run_share(job_, lease, running, index, theta, miner):
     steps = end - first
     run = SimpleNamespace(lease=lease, theta=theta, train=job_.train.tobytes(), delta=b"",
                           state_before=running.state_bytes(), digests=[], roots=[], losses=[],
-                          tensors=[])
+                          tensors=[], trees={})
     before, total, program = records.state_root(running.state), None, job_.program
     order = [tensor[:2] for tensor in program.tensors(job_)]
     for h in range(first, end):

@@ -16,6 +16,18 @@ def text(first, count, vocabulary, token_bytes):
     return ((i * i * 7 + (i >> 4) * 31) % vocabulary).astype(f"<u{token_bytes}").view(np.uint8)
 
 
+def wide_job():
+    """A row of f32 and a head take more than a tile of 64 columns and a chunk of 256 floats. The
+    seed lets a chunk of the data end between the inputs and the target of a last row, and between
+    the input and the targets of a first one.
+    """
+    train, test = text(0, 3000, 40, 1), text(3000, 700, 40, 1)
+    return job(True, name="toy-gpt-wide", vocabulary=40, width=384, heads=3, hidden=16, context=16,
+               batch=2, token_bytes=1, train=train, test=test, outer_momentum=F(0),
+               data_seed=1723407, train_address=b3.b3(train.tobytes()),
+               test_address=b3.b3(test.tobytes()))
+
+
 def job(tied, **changes):
     """What the one has, the other has not. In the first the clip works in two steps of three, and
     the stochastic bits of attention need two groups of columns; in the second no side fills its

@@ -1,0 +1,187 @@
+"""One block of a gpt's step: what it is drawn from, its groups, its verdict (PROTOCOL 10.11)."""
+import numpy as np
+
+import gn1
+import gpt
+import gpt_shape
+from gpt_shape import SCALE_OF
+from gpt_values import Values
+from openings import is_rounded, tile_shape
+
+F32_CHECKS = ("R", "gain", "shift", "m", "l", "mu", "zeta", "N", "D", "delta")
+COLUMNS = ("m", "l", "mu", "zeta", "delta")  # tiles of one column; so is a vector
+STOCHASTIC = {"G1": (16, gpt.G1_ID), "G2": (16, gpt.G2_ID), "HO": (64, gpt.HO_ID),
+              "GO": (64, gpt.GO_ID)}
+
+
+def checks(job):
+    return [p for p, t in enumerate(gpt_shape.tensors(job))
+            if gpt.is_int8(t) or t[0] in F32_CHECKS]
+
+
+def tile_width(tensor):
+    return 1 if tensor[0] in COLUMNS else 64
+
+
+def grid(tensor):
+    _, _, rows, cols = tensor
+    return tile_shape(rows, cols)[0], -(-cols // tile_width(tensor))
+
+
+def groups(job, tensor, row, col):
+    """How many groups of a tile's scales are real."""
+    name, _, rows, cols = tensor
+    real_rows, real_cols = min(16, rows - 16 * row), min(64, cols - 64 * col)
+    if name in ("Q", "K", "HO"):
+        d = job.width // job.heads
+        return real_rows * len(np.unique(np.arange(64 * col, 64 * col + real_cols) // d))
+    return real_cols if name in ("G2", "V", "GO") else real_rows
+
+
+def of_first_step(tensor):
+    name, index = tensor[:2]
+    return name in ("W", "gain", "shift") or (name, index) == ("R", 0)
+
+
+class Block:
+    """Re-derives one block from chunks, whoever holds them."""
+
+    def __init__(self, job, chunks, first_step, lease, choice):
+        self.job, self.chunks, self.choice = job, chunks, choice
+        step_id = gn1.step_id(job, lease.round, lease.slot, first_step + choice.step)
+        self.v = Values(job, chunks, step_id)
+        self.name, self.index, self.rows, self.cols = tensor = gpt_shape.tensors(job)[
+            choice.position]
+        width = tile_width(tensor)
+        self.r = np.arange(16 * choice.row, min(16 * choice.row + 16, self.rows))
+        self.c = np.arange(width * choice.col, min(width * choice.col + width, self.cols))
+        self.is_int8, self.length = gpt.is_int8(tensor), 1
+        if self.is_int8:
+            self._draw_group(choice.group)
+
+    def _draw_group(self, number):
+        """The elements of the drawn group, along one side of the matrix."""
+        job, whole_rows, whole_cols = self.job, np.arange(self.rows), np.arange(self.cols)
+        if self.name in ("Q", "K", "HO"):
+            d = job.width // job.heads
+            heads = np.unique(self.c // d)
+            row, a = self.r[number // len(heads)], heads[number % len(heads)]
+            self.group = np.array([row]), whole_cols[a * d:(a + 1) * d]
+        elif self.name in ("V", "GO"):
+            first = self.r[0] // job.context * job.context
+            self.group = whole_rows[first:first + job.context], self.c[[number]]
+        elif self.name == "G2":
+            self.group = whole_rows, self.c[[number]]
+        else:
+            self.group = self.r[[number]], whole_cols
+        self.length = max(map(len, self.group))
+
+    def along(self, index):
+        """Row and column of the group's element with that index, each as an array of one."""
+        rows, cols = self.group
+        return (rows[[index]], cols) if len(rows) > 1 else (rows, cols[[index]])
+
+    def scales(self, rows, cols):
+        """The committed scales at rows × cols, in a shape that broadcasts there."""
+        name = SCALE_OF[self.name]
+        if self.name in ("Q", "K", "HO"):
+            d = self.job.width // self.job.heads
+            heads, at = np.unique(cols // d, return_inverse=True)
+            return self.v.f32(name, self.index, rows, heads)[:, at]
+        if self.name in ("V", "GO"):
+            return self.v.f32(name, self.index, [rows[0] // self.job.context], cols)
+        if self.name == "G2":
+            return self.v.of_rows(name, self.index, cols).T
+        return self.v.of_rows(name, self.index, rows)
+
+    def values(self, rows, cols):
+        """v at rows × cols."""
+        v, name, index = self.v, self.name, self.index
+        if name in ("Q", "K", "V"):
+            return v.y(4 * index, rows, cols + "QKV".index(name) * self.job.width)
+        if name == "X":
+            return self._inputs(index, rows, cols)
+        if name == "W":
+            tied = self.job.tied and index == 4 * self.job.blocks
+            return v.parameter(*(("E", 0) if tied else ("W", index)), rows, cols)
+        if name == "G1":
+            return v.dy(index, rows, cols) * v.of_rows("sw", index, cols).T
+        if name == "G2":
+            return v.dy(index, rows, cols) * v.of_rows("sx", index, rows)
+        if name == "HO":
+            b = rows[0] // self.job.context
+            return v.dx(4 * index + 1, rows, cols) * v.f32("sv", index, [b], cols)
+        if name == "GO":
+            dx = v.dx(4 * index + 1, rows, cols)
+            return v.by_head(cols, lambda a, own: dx[:, np.isin(cols, own)]
+                             * (gn1.F(1) / v.of_rows("l", index, rows, a)))
+        return self._f32_values(rows, cols)
+
+    def _inputs(self, linear, rows, cols):
+        i, kind = divmod(linear, 4)
+        if kind == 0:
+            return self.v.norm(2 * i, rows, cols)
+        if kind == 1:
+            return self.v.o(i, rows, cols)
+        if kind == 2:
+            return self.v.norm(2 * i + 1, rows, cols)
+        return gpt.activation(self.job, self.v.y(linear - 1, rows, cols))[0]
+
+    def _f32_values(self, rows, cols):
+        v, name, index = self.v, self.name, self.index
+        if name in ("gain", "shift"):
+            return v.parameter(name, index, rows, cols)
+        if name == "R":
+            return v.residual(index, rows, cols)
+        if name == "N":
+            linear = index // 2 * 4 + (2 if index % 2 else 0)
+            return v.dx(linear, rows, cols)
+        if name == "D":
+            return v.d(index, rows, cols)
+        if name in ("mu", "zeta"):
+            return {"mu": v.mu, "zeta": v.zeta}[name](rows, cols[0])
+        return {"m": v.maxima, "l": v.sums, "delta": v.delta}[name](index, rows, cols[0])
+
+    def scale_of_group(self):
+        return self.scales(*self.along(0))[0, 0]
+
+    def lowest_witness(self):
+        """What the prover names."""
+        if not self.is_int8:
+            return 0
+        s = self.scale_of_group()
+        if s == 0:
+            return 0
+        rows, cols = self.group
+        context = self.job.context  # attention is of one sequence at a time
+        parts = [self.values(rows[rows // context == b], cols).reshape(-1)
+                 for b in np.unique(rows // context)]
+        return int(np.flatnonzero(np.abs(np.concatenate(parts)) / gn1.F(63) == s)[0])
+
+    def check(self, witness):
+        """True when everything of 7.4 holds. Reads all that 10.11 reads, whatever it finds."""
+        good = self._check_int8(witness) if self.is_int8 else self._check_f32()
+        return good and self.v.sound
+
+    def _check_f32(self):
+        own = self.v.f32(self.name, self.index, self.r, self.c)
+        return own.tobytes() == np.ascontiguousarray(self.values(self.r, self.c)).tobytes()
+
+    def _check_int8(self, witness):
+        tile = self.chunks.tile(self.choice.position, self.choice.row, self.choice.col)
+        q = tile[:len(self.r), :len(self.c)]
+        good = not tile[len(self.r):].any() and not tile[:, len(self.c):].any()
+        u = None
+        if self.name in STOCHASTIC:
+            stride, n = STOCHASTIC[self.name]
+            u = gn1.stochastic_bits(self.job.sr_seed, self.r, self.c, self.cols,
+                                    stride * self.index + n, self.v.step_id)
+        good &= is_rounded(q, self.values(self.r, self.c), self.scales(self.r, self.c), u)
+        if self.name == "W" and gpt_shape.has_bias(self.job, self.index):
+            b = self.v.of_rows("b", self.index, self.r)
+            good &= b.tobytes() == self.v.parameter("b", self.index, self.r, [0]).tobytes()
+        s = self.scale_of_group()
+        if s == 0:
+            return good and witness == 0
+        named = np.abs(self.values(*self.along(witness))[0, 0]) / gn1.F(63)  # read even if not good
+        return good and bool(named == s)
