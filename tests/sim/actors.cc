@@ -24,7 +24,7 @@ void Client::begin(uint64_t after_ms) {
 
 void Client::open() {
   opening_ = false;
-  if (banned_) return;
+  if (banned_ || gone_) return;
   const ConnId link = world_.connect(*this);
   open_.insert(link);
   pool::Hello hello;
@@ -35,6 +35,7 @@ void Client::open() {
 }
 
 void Client::beat() {
+  if (gone_) return;
   if (ready()) act();
   // Two connections of one key are allowed, and a way to say everything twice.
   const bool second = ready() && open_.size() == 1 && world_.random().chance(20);
@@ -55,6 +56,11 @@ void Client::lose_all() {
     world_.drop(link);
   open_.clear();
   ready_.clear();
+}
+
+void Client::leave() {
+  gone_ = true;
+  lose_all();
 }
 
 void Client::say(MessageType type, const Bytes& payload) {
@@ -92,12 +98,19 @@ void Client::on_message(ConnId link, MessageType type, const Bytes& payload) {
   on_other(link, type, payload);
 }
 
-Miner::Miner(World& world, uint8_t key, Cheat cheat)
-    : Client(world, key, Role::miner, "miner-" + std::to_string(key)), cheat_(cheat) {
+Miner::Miner(World& world, uint8_t key, Cheat cheat, Habits habits)
+    : Client(world, key, Role::miner, "miner-" + std::to_string(key)),
+      cheat_(cheat),
+      habits_(habits) {
   if (cheat != Cheat::none) honest_leases_ = static_cast<uint32_t>(world.random().below(2));
 }
 
 uint64_t Miner::share_ms(const Held& held) {
+  if (habits_.step_ms > 0) {
+    const auto next = std::min<size_t>(held.accepted, held.shares.size() - 1);
+    const uint64_t usual = uint64_t{held.shares[next].steps} * habits_.step_ms;
+    return world_.random().between(usual * 4 / 5, usual * 6 / 5);
+  }
   const bool last = held.lease.round + 1 == world_.training().job().spec.rounds;
   return world_.random().between(100, 1'500) * (last ? 10 : 1);
 }
@@ -130,7 +143,7 @@ void Miner::spoil(Held& held) {
   if (cheat_ == Cheat::loss) last.loss += 1;
   if (cheat_ == Cheat::state) {
     held.shares[0].state_after.bytes[3] ^= 1;
-    held.shares[1].state_before = held.shares[0].state_after;
+    if (held.shares.size() > 1) held.shares[1].state_before = held.shares[0].state_after;
   }
   if (cheat_ == Cheat::delta) {
     held.delta.back() ^= 1;
@@ -207,6 +220,7 @@ bool Miner::is_logged(const Acknowledged& share) const {
 void Miner::act() {
   if (!acknowledged_.empty() && !is_logged(acknowledged_.back()))
     world_.fail("the pool forgot a share that it had acknowledged");
+  if (known_.size() >= habits_.leases_max && (habits_.vanishes || held_.empty())) return leave();
   if (world_.random().chance(10)) {  // a process dies and comes back with nothing
     lose_all();
     held_.clear();

@@ -28,6 +28,7 @@ class Client : public Actor {
   void say(MessageType type, const Bytes& payload);
   bool ready() const { return !ready_.empty(); }
   void lose_all();  // the process dies
+  void leave();     // and does not come back
 
   World& world_;
   const verifier::Identity identity_;
@@ -41,15 +42,24 @@ class Client : public Actor {
   std::set<ConnId> ready_;
   bool banned_ = false;
   bool opening_ = false;
+  bool gone_ = false;
 };
 
 enum class Cheat { none, trace, loss, state, delta, silence, forgery };
 
+// How a device works, and for how long.
+struct Habits {
+  uint32_t step_ms = 0;  // of every step; 0: erratic
+  size_t leases_max = SIZE_MAX;
+  bool vanishes = false;  // in the middle of its last lease; else it leaves when that is done
+};
+
 class Miner : public Client {
  public:
-  Miner(World& world, uint8_t key, Cheat cheat);
+  Miner(World& world, uint8_t key, Cheat cheat, Habits habits = {});
   // Something wrong of this miner's is on its way or at the pool.
   bool cheated() const { return cheated_; }
+  const Habits& habits() const { return habits_; }
   // What has to be true before the job's last delta is handed in.
   std::function<bool()> may_finish = [] { return true; };
   // Every SHARE_OK, for whoever looks at the ledger in the end.
@@ -78,6 +88,7 @@ class Miner : public Client {
   uint64_t share_ms(const Held& held);
 
   const Cheat cheat_;
+  const Habits habits_;
   uint32_t honest_leases_ = 0;  // played straight first
   std::set<Digest> spoiled_;
   std::map<Digest, verifier::Lease> known_;  // for late challenges

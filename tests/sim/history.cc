@@ -30,9 +30,57 @@ void check_acknowledged(const Miner& miner, Outcome& out) {
   }
 }
 
+// Who mines, and when each begins.
+struct Guest {
+  Habits habits;
+  uint64_t begins_ms;
+};
+std::vector<Guest> guests(const Setting& setting, uint64_t seed) {
+  if (!setting.gpt) return std::vector<Guest>(2 + seed % 3, Guest{{}, 1'500});
+  return {{{.step_ms = kFastStepMs}, 1'500},
+          {{.step_ms = kMiddleStepMs}, 1'500},
+          {{.step_ms = kSlowStepMs}, 1'500},
+          // Never in time. It gives up after a while, or the others would wait for ever.
+          {{.step_ms = 60'000, .leases_max = 2}, 1'000},
+          {{.step_ms = 700, .leases_max = 1}, 1'500},
+          {{.step_ms = 900, .leases_max = 2, .vanishes = true}, 1'500},
+          {{.step_ms = 500}, 60'000}};
+}
+
+void look_at_leases(const World& world, const std::vector<std::unique_ptr<Miner>>& miners,
+                    Outcome& out) {
+  std::map<uint64_t, const verifier::LeaseState*> by_serial;
+  for (const auto& [id, state] : world.pool()->ledger().leases())
+    by_serial[state.lease.serial] = &state;
+  std::set<std::pair<uint32_t, uint32_t>> slots;
+  for (const auto& [serial, state] : by_serial) {
+    out.expired += state->closed == verifier::CloseReason::expired ? 1 : 0;
+    out.leased_again += slots.insert({state->lease.round, state->lease.slot}).second ? 0 : 1;
+    if (!verifier::share_size_ok(state->lease.steps, state->lease.steps_per_share))
+      out.failures.emplace_back("a lease's shares are out of their bounds");
+    for (const auto& miner : miners)
+      if (miner->key() == state->lease.miner_key)
+        out.share_sizes[miner->habits().step_ms].push_back(state->lease.steps_per_share);
+  }
+}
+
+// In which order the deltas of merged rounds came.
+void look_at_arrivals(const World& world, Outcome& out) {
+  std::string order;
+  for (const verifier::Record& record : world.disk()) {
+    Reader body(record.body);
+    if (record.kind == verifier::RecordKind::delta)
+      order += std::to_string(world.pool()->ledger().leases().at(body.get_digest()).lease.slot);
+    if (record.kind == verifier::RecordKind::merge) {
+      out.arrivals.insert(order);
+      order.clear();
+    }
+  }
+}
+
 }  // namespace
 
-Outcome simulate(uint64_t seed, Plant plant) {
+Outcome simulate(uint64_t seed, Plant plant, const Setting& setting) {
   Random random(seed);
   constexpr Cheat kCheats[] = {Cheat::trace, Cheat::loss,    Cheat::state,
                                Cheat::delta, Cheat::silence, Cheat::forgery};
@@ -40,22 +88,24 @@ Outcome simulate(uint64_t seed, Plant plant) {
   std::vector<Digest> listed;
   if (random.chance(500))
     listed.push_back(verifier::Identity::from_seed(pool::filled(40)).public_key());
-  World world(seed, plant, listed, random);
+  World world(seed, plant, setting, listed, random);
   Watcher auditor(world, 40, false);
   Watcher slanderer(world, 41, true);
-  Miner cheater(world, 20, cheat);
+  Miner cheater(world, 20, cheat, {.step_ms = setting.gpt ? 500U : 0U});
   std::vector<std::unique_ptr<Miner>> miners;
-  for (uint64_t i = 0; i < 2 + seed % 3; ++i)
-    miners.push_back(std::make_unique<Miner>(world, static_cast<uint8_t>(21 + i), Cheat::none));
+  const std::vector<Guest> crowd = guests(setting, seed);
+  for (size_t i = 0; i < crowd.size(); ++i)
+    miners.push_back(
+        std::make_unique<Miner>(world, static_cast<uint8_t>(21 + i), Cheat::none, crowd[i].habits));
   cheater.begin(1);
   auditor.begin(1);
   slanderer.begin(500);
   // The cheater in every history gets to cheat: before the last round, which a finish seals.
   const auto seen = [&] { return auditor.quiet() && (!cheater.cheated() || cheater.banned()); };
   cheater.may_finish = seen;
-  for (const auto& miner : miners) {
-    miner->may_finish = seen;
-    miner->begin(1'500);
+  for (size_t i = 0; i < crowd.size(); ++i) {
+    miners[i]->may_finish = seen;
+    miners[i]->begin(crowd[i].begins_ms);
   }
 
   const auto banned = [&](const Client& who) {
@@ -72,21 +122,29 @@ Outcome simulate(uint64_t seed, Plant plant) {
   while (world.failures.empty() && world.now() < end && !done())
     world.step();
 
-  Outcome out{world.failures, cheater.cheated(), false, world.crashes()};
+  Outcome out;
+  out.failures = world.failures;
+  out.cheated = cheater.cheated();
+  out.crashes = world.crashes();
   if (!out.failures.empty()) return out;
   if (!done()) {
     out.failures.emplace_back("the job did not come to its end");
     return out;
   }
   const auto& job = world.pool()->ledger().jobs().begin()->second;
+  out.theta_root = job.theta_roots.back();
   if (job.theta_roots.back() != world.training().honest_root())
     out.failures.emplace_back("the job ended with other weights than honest work gives");
   for (const auto& miner : miners) {
-    if (banned(*miner)) out.failures.emplace_back("an honest miner was banned");
+    // Whoever vanishes answers no challenge, and that is what it costs.
+    if (banned(*miner) && !miner->habits().vanishes)
+      out.failures.emplace_back("an honest miner was banned");
     check_acknowledged(*miner, out);
   }
   check_acknowledged(cheater, out);
   check_money(world, out);
+  look_at_leases(world, miners, out);
+  look_at_arrivals(world, out);
   if (auditor.ledger().head() != world.pool()->ledger().head())
     out.failures.emplace_back("the auditor has another ledger than the pool");
   for (const verifier::Record& record : world.disk())

@@ -3,12 +3,32 @@
 #include <cstring>
 
 #include "kernels/blake3.h"
+#include "tests/support/toy_gpt.h"
 #include "verifier/delta.h"
 #include "verifier/trace.h"
 
 namespace gemmine::sim {
 
-Bytes sim_records() {
+namespace {
+
+// As small as a gpt may be, nearly.
+kernels::Spec small_gpt() {
+  kernels::Spec spec = testing::toy_gpt();
+  spec.gpt = {.vocabulary = 16, .width = 64, .heads = 2, .hidden = 16, .blocks = 1, .context = 16};
+  spec.records = 500;
+  spec.outer_lr = 0.7F;
+  spec.outer_momentum = 0.9F;
+  spec.batch = 1;
+  spec.steps_per_lease = 8;
+  spec.slots = 4;
+  spec.rounds = 4;
+  return spec;
+}
+
+}  // namespace
+
+Bytes sim_records(const Setting& setting) {
+  if (setting.gpt) return testing::toy_tokens(small_gpt());
   Bytes out;
   for (int i = 0; i < 20; ++i)
     for (const int value : {i * 7, i * 31, 255 - i, i * i, i % 3})
@@ -16,10 +36,14 @@ Bytes sim_records() {
   return out;
 }
 
-verifier::Job sim_job(const Bytes& records, Random& random) {
-  verifier::Job job = pool::toy_job(records);
+verifier::Job sim_job(const Setting& setting, Random& random) {
+  verifier::Job job = pool::toy_job(sim_records(setting));
   job.spec.slots = 3;
   job.spec.rounds = 3;
+  if (setting.gpt) {
+    job.spec = small_gpt();
+    job.test_records = job.spec.records;
+  }
   job.audit.replay_ppm = random.chance(300) ? 1'000'000 : 200'000;
   job.audit.spot_ppm = random.chance(500) ? 1'000'000 : 500'000;
   job.audit.spot_blocks = 2;
@@ -36,8 +60,9 @@ std::vector<float> floats_of(const Bytes& bytes) {
   return out;
 }
 
-Training::Training(Random& random)
-    : job_(sim_job(records_, random)),
+Training::Training(const Setting& setting, Random& random)
+    : records_(sim_records(setting)),
+      job_(sim_job(setting, random)),
       program_(kernels::Program::make(job_.spec).value()),
       engine_(std::move(kernels::make_engine("cpu", program_, records_, 1).value())) {}
 

@@ -30,9 +30,15 @@ class Random {
   uint64_t state_;
 };
 
-// Three rounds of three slots of two shares; the seed decides how much is audited.
-verifier::Job sim_job(const Bytes& records, Random& random);
-Bytes sim_records();
+// What is trained, and how much of it a share should be.
+struct Setting {
+  bool gpt = false;       // with an outer step that has momentum; else an MLP
+  uint64_t share_ms = 0;  // what a share should take a device; 0: the job's size
+};
+// Three rounds of three slots of two shares, or of a gpt four of four; the seed decides how much is
+// audited.
+verifier::Job sim_job(const Setting& setting, Random& random);
+Bytes sim_records(const Setting& setting);
 
 struct Leased {
   std::vector<verifier::ShareRun> runs;
@@ -42,7 +48,7 @@ struct Leased {
 
 class Training {
  public:
-  explicit Training(Random& random);
+  Training(const Setting& setting, Random& random);
 
   const verifier::Job& job() const { return job_; }
   const kernels::Program& program() const { return program_; }
@@ -56,7 +62,7 @@ class Training {
   Digest honest_root();
 
  private:
-  const Bytes records_ = sim_records();
+  const Bytes records_;
   const verifier::Job job_;
   const kernels::Program program_;
   std::unique_ptr<kernels::Engine> engine_;

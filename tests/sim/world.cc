@@ -26,11 +26,13 @@ bool follows(const Record& record) {
 
 }  // namespace
 
-World::World(uint64_t seed, Plant plant, std::vector<Digest> auditors, Random random)
+World::World(uint64_t seed, Plant plant, const Setting& setting, std::vector<Digest> auditors,
+             Random random)
     : random_(random),
       plant_(plant),
+      setting_(setting),
       auditors_(std::move(auditors)),
-      training_(random_),
+      training_(setting, random_),
       identity_(verifier::Identity::from_seed(filled(7))) {
   const Digest id = verifier::job_id(verifier::encode_job(training_.job()));
   jobs_.emplace(id, pool::JobData{training_.job(), training_.program(), training_.records(),
@@ -79,7 +81,8 @@ void World::start() {
                       .ok());
   pool_ = std::make_unique<pool::Pool>(
       std::move(book), identity_,
-      pool::PoolOptions{.coin_master = filled(9), .auditors = auditors_});
+      pool::PoolOptions{
+          .coin_master = filled(9), .share_ms = setting_.share_ms, .auditors = auditors_});
   const kernels::Program& program = training_.program();
   const auto first = verifier::initial_published(program);
   const ByteView bytes = as_bytes(std::span<const float>(first));
@@ -175,13 +178,16 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
   verifier::Merge sum(training_.program());
   for (const Digest& root : task.delta_roots)
     GEMMINE_CHECK(sum.add(blobs_.at(root)).ok());
-  const auto theta = sum.finish(floats_of(blobs_.at(task.theta_root)),
-                                static_cast<uint32_t>(task.delta_roots.size()))
-                         .value();
+  std::vector<float> published = floats_of(blobs_.at(task.theta_root));
+  if (plant_ == Plant::no_velocity)
+    std::fill(published.begin() + static_cast<ptrdiff_t>(training_.program().parameters()),
+              published.end(), 0.0F);
+  const auto theta = sum.finish(published, static_cast<uint32_t>(task.delta_roots.size())).value();
   const ByteView bytes = as_bytes(std::span<const float>(theta));
   keep(Bytes(bytes.begin(), bytes.end()));
   out.theta_root = kernels::blake3(bytes);
-  out.start_root = verifier::start_root(theta, training_.program().state_floats());
+  out.start_root = verifier::start_root(verifier::theta_of(training_.program(), theta),
+                                        training_.program().state_floats());
   return out;
 }
 

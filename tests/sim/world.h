@@ -27,6 +27,7 @@ enum class Plant {
   none,
   early_words,  // the pool speaks before its records are durable
   lost_tail,    // a crash takes the last record, which was acknowledged, from the disk
+  no_velocity,  // a merge forgets what the outer step's velocity was
 };
 
 class World;
@@ -41,7 +42,8 @@ class Actor {
 
 class World {
  public:
-  World(uint64_t seed, Plant plant, std::vector<Digest> auditors, Random random);
+  World(uint64_t seed, Plant plant, const Setting& setting, std::vector<Digest> auditors,
+        Random random);
 
   // Clock.
   uint64_t now() const { return now_; }
@@ -100,6 +102,7 @@ class World {
 
   Random random_;
   const Plant plant_;
+  const Setting setting_;
   const std::vector<Digest> auditors_;
   Training training_;
   uint64_t now_ = 1'000'000;
