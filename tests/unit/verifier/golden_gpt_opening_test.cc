@@ -147,7 +147,8 @@ class GoldenGptOpening : public testing::TestWithParam<Case> {
   template <class F>
   void for_each_opening(F test) {
     int seen = 0;
-    for (const auto& [key, tokens] : golden_.lines()) {
+    for (const auto& line : golden_.lines()) {
+      const std::string& key = line.first;
       const std::string prefix = "opening " + std::string(GetParam().job) + " ";
       if (!key.starts_with(prefix)) continue;
       const auto at = [&](size_t i) { return static_cast<uint32_t>(golden_.natural(key, i)); };
