@@ -1,5 +1,8 @@
 #include "kernels/blake3_forest.h"
 
+#include <algorithm>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "kernels/cpu/cpu.h"
@@ -27,9 +30,8 @@ struct Sources {
   }
 };
 
-std::vector<Digest> roots_of(Blake3Forest& forest, const Sources& sources, const Blake3Mode& mode,
-                             size_t strip) {
-  forest.begin(mode);
+// The tiles by strips, then all roots.
+std::vector<Digest> finish(Blake3Forest& forest, const Sources& sources, size_t strip) {
   for (size_t tree = 0; tree < sources.list.size(); ++tree) {
     const size_t down = sources.list[tree].tiled() ? sources.list[tree].tiles_down() : 0;
     for (size_t first = 0; first < down; first += strip)
@@ -38,6 +40,12 @@ std::vector<Digest> roots_of(Blake3Forest& forest, const Sources& sources, const
   std::vector<Digest> roots(sources.list.size());
   forest.roots(roots);
   return roots;
+}
+
+std::vector<Digest> roots_of(Blake3Forest& forest, const Sources& sources, const Blake3Mode& mode,
+                             size_t strip) {
+  forest.begin(mode);
+  return finish(forest, sources, strip);
 }
 
 TEST(Blake3Forest, GivesTheHashOfEverySourceOnEveryPath) {
@@ -57,6 +65,48 @@ TEST(Blake3Forest, GivesTheHashOfEverySourceOnEveryPath) {
         source.copy({0, source.chunks()}, copy);
         EXPECT_EQ(roots[tree], Blake3(mode).update(copy).finish())
             << to_text(path) << ", tree " << tree << ", strips of " << strip;
+      }
+    }
+  }
+  set_cpu_path_for_test(cpu_paths().back());
+}
+
+// Strings of whole chunks among others, their chunks in any order and in runs of any length, some
+// of them by another thread.
+TEST(Blake3Forest, HashesStringsInPartsOnEveryPath) {
+  Sources sources;
+  std::vector<bool> in_parts(sources.list.size());
+  for (const size_t chunks : {2, 3, 16, 17, 33, 64, 100}) {
+    sources.list.push_back(
+        ChunkSource::of_bytes(ByteView(sources.bytes).subspan(7 * chunks, chunks * kChunkBytes)));
+    in_parts.push_back(true);
+  }
+  for (const CpuPath path : cpu_paths()) {
+    set_cpu_path_for_test(path);
+    Blake3Forest forest(sources.list, in_parts);
+    for (const uint64_t run : {1, 5, 16, 1000}) {
+      Digest key;
+      key.bytes[1] = static_cast<uint8_t>(run);
+      const Blake3Mode mode = Blake3Mode::keyed(key);
+      const auto hash_runs = [&](uint64_t parity) {
+        for (size_t tree = in_parts.size(); tree-- > 0;) {
+          const uint64_t chunks = in_parts[tree] ? sources.list[tree].chunks() : 0;
+          for (uint64_t i = (chunks + run - 1) / run; i-- > 0;) {
+            if (i % 2 == parity)
+              forest.hash_chunks(tree, {i * run, std::min((i + 1) * run, chunks)});
+          }
+        }
+      };
+      forest.begin(mode);
+      std::jthread(hash_runs, 1).join();
+      hash_runs(0);
+      const std::vector<Digest> roots = finish(forest, sources, 100);
+      for (size_t tree = 0; tree < roots.size(); ++tree) {
+        const ChunkSource& source = sources.list[tree];
+        Bytes copy(source.total_bytes());
+        source.copy({0, source.chunks()}, copy);
+        EXPECT_EQ(roots[tree], Blake3(mode).update(copy).finish())
+            << to_text(path) << ", tree " << tree << ", runs of " << run;
       }
     }
   }
