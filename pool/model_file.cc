@@ -28,8 +28,15 @@ Result<Parts> split(ByteView file, const std::string& name) {
                                       std::to_string(kModelHeaderBytesMax) + " bytes"};
   const ByteView text = in.get_raw(size);
   Parts out;
-  out.header = json::parse(text.begin(), text.end(), nullptr, false);
+  // What nests deeper is never built: to print or copy it would take as much of the stack.
+  bool deep = false;
+  const auto keep = [&](int depth, json::parse_event_t, json&) {
+    deep = deep || depth > kModelHeaderDepthMax;
+    return !deep;
+  };
+  out.header = json::parse(text.begin(), text.end(), keep, false);
   out.data = in.get_raw(in.rest());
+  if (deep) return Error{Errc::malformed, name + ": its header nests too deep"};
   if (!out.header.is_object()) return no_model;
   return out;
 }

@@ -12,6 +12,7 @@
 namespace gemmine::pool {
 
 inline constexpr uint64_t kModelHeaderBytesMax = 1 << 20;
+inline constexpr int kModelHeaderDepthMax = 8;  // of values in values; three are of use
 inline constexpr uint64_t kModelBytesMax = 8 + kModelHeaderBytesMax + 4 * kernels::kParametersMax;
 
 struct Model {

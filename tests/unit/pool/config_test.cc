@@ -31,6 +31,15 @@ std::string job_refusal(const std::string& from, const std::string& to) {
   return job ? "" : job.error().detail;
 }
 
+// In plain sight, and where a text goes on behind the end of a line.
+TEST(PoolConfig, RefusesOrTakesLettersOutsideAscii) {
+  for (const std::string letter : {"é", "Í", "ж", "日", "\u00a0"}) {
+    EXPECT_TRUE(refusal("listen " + letter + " = 1\n").starts_with("pool.toml:1"));
+    EXPECT_TRUE(refusal("# " + letter + "\nlisten = " + letter).starts_with("pool.toml:2"));
+    EXPECT_NE(refusal("x = \"\"\"\\\n" + letter + "\"\"\"\n").find("x"), std::string::npos);
+  }
+}
+
 TEST(PoolConfig, AcceptsTheExampleAndNothingAtAll) {
   EXPECT_EQ(refusal(""), "");
   auto toml = Toml::load(GEMMINE_SOURCE_DIR "/configs/pool.toml");

@@ -106,5 +106,19 @@ TEST(ModelFile, RefusesEveryTruncationOfItsHeaderAndACutTail) {
   EXPECT_NE(refusal(huge, toy_mlp()).find("cut short"), std::string::npos);
 }
 
+// A megabyte of brackets would need more stack than there is, wherever they stand.
+TEST(ModelFile, RefusesAHeaderThatNestsDeep) {
+  for (const size_t depth : {size_t{7}, size_t{9}, size_t{500'000}}) {
+    const std::string text = R"({"__metadata__":{"architecture":"gpt"},"wte.weight":{"dtype":)" +
+                             std::string(depth, '[') + std::string(depth, ']') + "}}";
+    Writer out;
+    out.put(uint64_t{text.size()}).put_raw(as_bytes(text));
+    EXPECT_EQ(refusal(out.bytes(), testing::toy_gpt()).find("nests too deep") != std::string::npos,
+              depth > 7)
+        << depth;
+    EXPECT_FALSE(model_program(out.bytes(), "m"));
+  }
+}
+
 }  // namespace
 }  // namespace gemmine::pool
