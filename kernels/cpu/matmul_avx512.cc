@@ -13,6 +13,7 @@ namespace gemmine::kernels {
 namespace {
 
 constexpr int kRows = 8;
+constexpr size_t kFetchedAhead = 32;  // of k, when the outer index is contiguous
 constexpr uint8_t kUp128 = 0x80;
 
 inline int32_t load_quad(const int8_t* bytes) {
@@ -108,6 +109,12 @@ inline void transpose_quads(__m512i (&rows)[16]) {
   }
 }
 
+// Rows are too short, and too far apart, for the processor to guess what is wanted next. Addresses
+// behind the operand are asked for too, which reads nothing.
+inline void fetch(const int8_t* data, size_t bytes_ahead) {
+  _mm_prefetch(reinterpret_cast<const char*>(data) + bytes_ahead, _MM_HINT_T0);
+}
+
 // One panel of at most 16 outer indices whose k is contiguous.
 void pack_panel_by_k(const PackSource& source, size_t outer0, int8_t* panel, size_t panel_bytes,
                      int32_t* sums) {
@@ -124,6 +131,7 @@ void pack_panel_by_k(const PackSource& source, size_t outer0, int8_t* panel, siz
     if (outer == kPackedLanes && bytes == 64) {
       for (int i = 0; i < 16; ++i) {
         rows[i] = _mm512_loadu_si512(data + i * source.outer_stride + p);
+        fetch(data + i * source.outer_stride + p, kPackedLanes * source.outer_stride);
       }
     } else {
       for (size_t i = 0; i < 16; ++i) {
@@ -157,6 +165,7 @@ void pack_strip_by_outer(const PackSource& source, int8_t* panels, size_t panel_
       rows[b] = p + b < source.k
                     ? _mm512_maskz_loadu_epi8(mask, source.data + (p + b) * source.k_stride)
                     : _mm512_setzero_si512();
+      fetch(source.data + (p + b) * source.k_stride, kFetchedAhead * source.k_stride);
     }
     const __m512i lo01 = _mm512_unpacklo_epi8(rows[0], rows[1]);
     const __m512i hi01 = _mm512_unpackhi_epi8(rows[0], rows[1]);

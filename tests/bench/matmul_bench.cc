@@ -1,11 +1,12 @@
-// matmul_bench [threads] [kernels]: our int8 product next to oneDNN's, one JSON row per shape.
+// matmul_bench [threads] [kernels] [shapes]: our int8 product next to oneDNN's, one JSON row per
+// shape; shapes: the name of some, as in kShapes.
 //
 // Both sides multiply the same row-major operands and pay for their own packing; `packed_gmacs` is
 // ours with both operands packed beforehand. Runs alternate, so a busy machine slows both; `ratio`
 // is of the medians, `best_ratio` of the best runs, which a busy machine disturbs least. One thread
 // is timed by its CPU time, several by the clock on the wall. kernels: portable, avx2, avxvnni,
-// avx512, or else the best of this CPU. oneDNN takes OMP_NUM_THREADS and ONEDNN_MAX_CPU_ISA (AVX2,
-// AVX2_VNNI, ...) from the environment.
+// avx512, or else the best of this CPU. oneDNN gets as many threads, and takes ONEDNN_MAX_CPU_ISA
+// (AVX2, AVX2_VNNI, ...) from the environment.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <random>
 #include <string_view>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "kernels/cpu/cpu.h"
@@ -169,7 +171,21 @@ bool choose_kernels(std::string_view name) {
   }
 #endif
   if (name == "portable") return set_matmul_kernels_for_test(&kMatmulPortable), true;
-  return name.empty();
+  return name.empty() || name == "best";
+}
+
+// OpenMP looks at its number of threads when its library is loaded, before main.
+void begin_again_with_threads([[maybe_unused]] char** argv, [[maybe_unused]] const char* threads) {
+#if defined(GEMMINE_HAVE_DNNL)
+  const char* now = std::getenv("OMP_NUM_THREADS");
+  if (now != nullptr && std::string_view(now) == threads) return;
+  setenv("OMP_NUM_THREADS", threads, 1);
+  execv("/proc/self/exe", argv);
+  std::perror("matmul_bench: cannot begin again with OMP_NUM_THREADS");
+  std::exit(1);
+#else
+  std::fprintf(stderr, "built without oneDNN: no ratio (install libdnnl-dev, configure again)\n");
+#endif
 }
 
 }  // namespace
@@ -177,16 +193,15 @@ bool choose_kernels(std::string_view name) {
 int bench(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
   if (threads < 1 || threads > kPoolThreadsMax || !choose_kernels(argc > 2 ? argv[2] : "")) {
-    std::fprintf(stderr, "usage: matmul_bench [threads] [portable|avx2|avxvnni|avx512]\n");
+    std::fprintf(stderr,
+                 "usage: matmul_bench [threads] [portable|avx2|avxvnni|avx512|best] [shapes]\n");
     return 2;
   }
-#if defined(GEMMINE_HAVE_DNNL)
-  setenv("OMP_NUM_THREADS", argc > 1 ? argv[1] : "1", 0);
-#else
-  std::fprintf(stderr, "built without oneDNN: no ratio (install libdnnl-dev, configure again)\n");
-#endif
+  begin_again_with_threads(argv, argc > 1 ? argv[1] : "1");
+  const std::string_view wanted = argc > 3 ? argv[3] : "";
   ThreadPool pool(threads);
   for (const Shape& shape : kShapes) {
+    if (!wanted.empty() && wanted != shape.what) continue;
     for (const Kind kind : kKinds)
       bench(shape, kind, pool);
   }

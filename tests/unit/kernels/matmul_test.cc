@@ -85,7 +85,7 @@ class Matmul : public testing::TestWithParam<const MatmulKernels*> {
     const Operand a(shape.m, shape.k, la, limit, 1);
     const Operand b(shape.n, shape.k, lb, limit, 2);
     const std::vector<int32_t> want = naive(a, b, shape);
-    for (const int threads : {1, 2}) {
+    for (const int threads : {1, 2, 5}) {
       EXPECT_EQ(product(a, b, shape, threads), want)
           << shape.m << 'x' << shape.n << 'x' << shape.k << " layouts " << static_cast<int>(la)
           << ',' << static_cast<int>(lb) << " limit " << limit << " threads " << threads;
@@ -123,6 +123,33 @@ TEST_P(Matmul, EqualsThePlainLoopsOverSeveralTasksAndPassesOverK) {
   expect_naive({300, 900, 40}, Layout::rows, Layout::columns, 63);
   expect_naive({19, 130, 9000}, Layout::columns, Layout::rows, 63);
   expect_naive({32, 96, 8200}, Layout::rows, Layout::rows, 127);
+}
+
+// Who packs what depends on the threads: each its own columns, each all of b, or all together.
+TEST_P(Matmul, EqualsThePlainLoopsHoweverThePackingIsShared) {
+  for (const Layout a : {Layout::rows, Layout::columns}) {
+    for (const Layout b : {Layout::rows, Layout::columns}) {
+      expect_naive({48, 1600, 36}, a, b, 127);  // by columns, in place
+      expect_naive({41, 1555, 37}, a, b, 127);  // by columns, at odd sizes
+      expect_naive({640, 80, 36}, a, b, 127);   // by rows, b packed by every thread
+      expect_naive({333, 50, 33}, a, b, 127);   // by rows, at odd sizes
+      expect_naive({48, 800, 36}, a, b, 127);   // columns that leave threads idle
+    }
+  }
+}
+
+// What a thread keeps from one task to the next must not outlive the product.
+TEST_P(Matmul, ForgetsTheLastProduct) {
+  ThreadPool pool(2);
+  for (const Shape& shape : {Shape{256, 64, 64}, Shape{32, 1600, 64}}) {
+    for (const uint32_t seed : {1, 2, 3}) {
+      const Operand a(shape.m, shape.k, Layout::rows, 127, seed);
+      const Operand b(shape.n, shape.k, Layout::rows, 127, seed + 10);
+      std::vector<int32_t> c(shape.m * shape.n);
+      matmul(a.view(), b.view(), shape.m, shape.n, shape.k, c.data(), shape.n, pool);
+      EXPECT_EQ(c, naive(a, b, shape)) << seed;
+    }
+  }
 }
 
 TEST_P(Matmul, IsExactForTheGreatestValuesAtTheGreatestK) {
