@@ -24,17 +24,37 @@ inline Row xor_rows(Row a, Row b) {
           _mm256_xor_si256(a.x3, b.x3)};
 }
 
+// The state fills all sixteen registers. What else wants one is kept out of them by hand: left
+// alone the compiler evicts words that the very next operation waits for.
+alignas(32) constexpr uint8_t kTurn16[32] = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13,
+                                             2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13};
+alignas(32) constexpr uint8_t kTurn8[32] = {1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12,
+                                            1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12};
+
+inline V shuffle_from_memory(V x, const uint8_t (&order)[32]) {
+  V result;
+  asm("vpshufb %2, %1, %0" : "=x"(result) : "x"(x), "m"(order));
+  return result;
+}
+
+inline void keep_in_memory(V& word) {
+  asm("" : "+m"(word));
+}
+
+// The compiler would add x to b, which comes last, and not to a, which is there.
+inline V add_first(V a, V x) {
+  V sum = _mm256_add_epi32(a, x);
+  asm("" : "+x"(sum));
+  return sum;
+}
+
 // Whole bytes turn in one shuffle, other counts take two shifts.
 template <int kBits>
 inline V rotate(V x) {
   if constexpr (kBits == 16) {
-    return _mm256_shuffle_epi8(
-        x, _mm256_setr_epi8(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 2, 3, 0, 1, 6, 7,
-                            4, 5, 10, 11, 8, 9, 14, 15, 12, 13));
+    return shuffle_from_memory(x, kTurn16);
   } else if constexpr (kBits == 8) {
-    return _mm256_shuffle_epi8(
-        x, _mm256_setr_epi8(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 1, 2, 3, 0, 5, 6,
-                            7, 4, 9, 10, 11, 8, 13, 14, 15, 12));
+    return shuffle_from_memory(x, kTurn8);
   } else {
     return _mm256_or_si256(_mm256_srli_epi32(x, kBits), _mm256_slli_epi32(x, 32 - kBits));
   }
@@ -46,15 +66,29 @@ inline Row xor_rotate(Row a, Row b) {
   return {rotate<kBits>(x.x0), rotate<kBits>(x.x1), rotate<kBits>(x.x2), rotate<kBits>(x.x3)};
 }
 
+// Of c nobody wants this word for a while.
+template <int kBits>
+inline Row xor_turn(Row b, Row& c) {
+  const Row x = xor_rows(b, c);
+  keep_in_memory(c.x3);
+  return {rotate<kBits>(x.x0), rotate<kBits>(x.x1), rotate<kBits>(x.x2), rotate<kBits>(x.x3)};
+}
+
+inline Row add_message(Row a, Row x, Row b) {
+  const Row sum = {add_first(a.x0, x.x0), add_first(a.x1, x.x1), add_first(a.x2, x.x2),
+                   add_first(a.x3, x.x3)};
+  return add(sum, b);
+}
+
 inline void mix(Row& a, Row& b, Row& c, Row& d, Row x, Row y) {
-  a = add(add(a, x), b);
+  a = add_message(a, x, b);
   d = xor_rotate<16>(d, a);
   c = add(c, d);
-  b = xor_rotate<12>(b, c);
-  a = add(add(a, y), b);
+  b = xor_turn<12>(b, c);
+  a = add_message(a, y, b);
   d = xor_rotate<8>(d, a);
   c = add(c, d);
-  b = xor_rotate<7>(b, c);
+  b = xor_turn<7>(b, c);
 }
 
 template <int kRound>
