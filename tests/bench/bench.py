@@ -1,6 +1,7 @@
-"""Runs the benchmark programs and prints one JSON document; progress goes to stderr.
+"""Runs the benchmark programs; prints one JSON document to stdout, progress and tables to stderr.
 
-Google Benchmark's rows and matmul_bench's become short tables; `machine` says where they hold.
+`machine` says where the numbers hold. `--only` measures one part; width and quality, which take
+minutes, are measured only when named.
 """
 import argparse
 import json
@@ -10,6 +11,17 @@ import platform
 import re
 import subprocess
 import sys
+
+import bench_summary
+
+# As step_profile has them, with a batch and steps enough for a median.
+MLP = ("784,512,512,10", 128, 300)
+MODELS = (MLP, ("gpt:256,128,4,512,4,128", 8, 20), ("gpt:256,768,12,3072,1,1024", 1, 6),
+          ("1024,4096,4096,1000", 4096, 3))
+WIDTHS = (("gpt:256,512,8,2048,1,1024", 1, 20), ("gpt:256,1024,16,4096,1,1024", 1, 12),
+          ("gpt:256,2048,16,8192,1,1024", 1, 8), ("gpt:256,4096,32,16384,1,1024", 1, 4),
+          ("gpt:256,4096,32,16384,1,1024", 2, 4), ("1024,1024,1024,1000", 1024, 20),
+          ("2048,2048,2048,1000", 1024, 12), ("4096,4096,4096,1000", 1024, 6))
 
 
 def say(text):
@@ -100,29 +112,55 @@ def products(program, threads, quick):
         "failed": f"ended with {process.returncode}"}
 
 
-def profile(program, quick):
-    """One step of the demo's model with its proof and without, and where its time goes."""
-    say("bench: a step, pass by pass ...")
+def profile(program, models, quick, threads=1):
+    """One step of each model with its proof and without, and where its time goes."""
     rows = []
-    for threads in sorted({1, min(2, os.cpu_count() or 1)}):
-        done = subprocess.run([program, "784,512,512,10", "256", str(threads),
-                               "60" if quick else "300"],
+    for model, batch, steps in models:
+        say(f"bench: a step of {model}, {threads} thread(s) ...")
+        done = subprocess.run([program, model, str(batch), str(threads),
+                               str(max(2, steps // 5) if quick else steps)],
                               stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
-            return {"failed": f"step_profile ended with {done.returncode}"}
+            return {"failed": f"step_profile {model} ended with {done.returncode}"}
         rows.append(json.loads(done.stdout))
     return rows
 
 
-def pytorch(program, quick):
-    say("bench: the same step in PyTorch ...")
-    peer = pathlib.Path(__file__).with_name("torch_peer.py")
-    done = subprocess.run([sys.executable, peer, "--ours", program, "--steps",
-                           "10" if quick else "40"],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+def profiles(program, quick):
+    rows = profile(program, MODELS[:3] if quick else MODELS, quick)
+    if "failed" in rows or (os.cpu_count() or 1) < 2:
+        return rows
+    more = profile(program, [MLP], quick, threads=2)
+    return more if "failed" in more else rows + more
+
+
+def json_lines(name, *arguments):
+    """Rows of a Python program beside this one."""
+    peer = pathlib.Path(__file__).with_name(name)
+    done = subprocess.run([sys.executable, peer, *map(str, arguments)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode == 77:
         return {"skipped": done.stderr.strip()}
-    return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr[-500:]}
+    if done.returncode != 0:
+        return {"failed": f"{name}: {done.stderr[-500:]}"}
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def memory(program):
+    say("bench: memory of a step beside PyTorch's ...")
+    return json_lines("step_memory.py", "--ours", program)
+
+
+def pytorch(program, quick):
+    rows = []
+    for model, batch, steps in [MLP] if quick else MODELS:
+        say(f"bench: a step of {model} beside PyTorch's ...")
+        done = json_lines("torch_peer.py", "--ours", program, "--model", model, "--batch", batch,
+                          "--steps", max(1, steps // 8), "--turns", 5 if steps > 5 else 2)
+        if isinstance(done, dict):
+            return done
+        rows += done
+    return rows
 
 
 def gpus(program, build, quick):
@@ -164,17 +202,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="shorter and rougher")
-    parser.add_argument("--only", choices=["audit", "step", "profile", "pytorch", "blake3",
-                                           "products", "gpu", "quality"],
-                        help="quality, which takes minutes, runs only when named")
+    parser.add_argument("--only", choices=["audit", "step", "profile", "memory", "pytorch",
+                                           "blake3", "products", "gpu", "width", "quality"],
+                        help="one part; width and quality, minutes each, run only when named")
     options = parser.parse_args()
     build = options.build.resolve()
     if options.only == "quality":
         build_programs(build, ["lm_quality", "gemmine"])
-        document = {"machine": machine(build), "quality": quality(build, options.quick)}
-        print(json.dumps(document, indent=2))
-        return 1 if "failed" in document["quality"] else 0
-    build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench"])
+    else:
+        build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench"])
     folder = build / "tests/bench"
     bench, matmul = folder / "gemmine_bench", folder / "matmul_bench"
     step = folder / "step_profile"
@@ -183,19 +219,27 @@ def main():
     parts = {
         "audit": lambda: google(bench, "bm_(admission|spot_check|replay)", min_time),
         "step": lambda: google(bench, "bm_step", min_time),
-        "profile": lambda: profile(step, options.quick),
+        "profile": lambda: profiles(step, options.quick),
+        "memory": lambda: memory(step),
         "pytorch": lambda: pytorch(step, options.quick),
         "blake3": lambda: google(bench, "bm_(bytes|tiles)", min_time),
         "products": lambda: {f"threads_{n}": products(matmul, n, options.quick)
                              for n in (1, 2) if n <= (os.cpu_count() or 1)},
         "gpu": lambda: gpus(folder / "gpu_bench", build, options.quick),
+        "width": lambda: profile(step, WIDTHS, options.quick),
+        "quality": lambda: quality(build, options.quick),
     }
     document = {"machine": machine(build)}
     for name, part in parts.items():
-        if options.only in (None, name):
+        if options.only == name or options.only is None and name not in ("width", "quality"):
             document[name] = part()
     print(json.dumps(document, indent=2))
-    failed = [name for name, part in document.items() if "failed" in str(part)]
+    say("\n" + bench_summary.summary(document))
+    failed = [name for name, part in document.items() if isinstance(part, dict) and
+              ("failed" in part or any("failed" in rows for rows in part.values()
+                                       if isinstance(rows, dict)))]
+    if failed:
+        say(f"bench: failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 

@@ -173,7 +173,9 @@ void print(const Program& program, const char* model, int threads, const Run& ru
   std::printf(R"("proof_ratio":%.4f,"proof_ratio_median":%.4f,"gmac_s":%.1f,)",
               least(run.proved) / least(run.alone), median(run.ratios),
               macs / least(run.proved) * 1e-6);
-  std::printf(R"("hashed_bytes":%llu,"parameters":%llu,)", static_cast<unsigned long long>(hashed),
+  std::printf(R"("macs":%llu,"hashed_bytes":%llu,"parameters":%llu,)",
+              static_cast<unsigned long long>(program.macs_per_step()),
+              static_cast<unsigned long long>(hashed),
               static_cast<unsigned long long>(program.parameters()));
   print_memory(program, run.engine_mib);
   std::printf(R"("ops_ms":{)");
