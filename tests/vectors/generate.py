@@ -147,9 +147,21 @@ def write_job(g, job, thetas, runs):
                 g.put(f"share {r} {slot} {i}", run.share.encode())
                 g.put(f"share_id {r} {slot} {i}", run.share.id)
             g.put(f"delta {r} {slot}", shares[-1].share.delta_root)
+    write_late_lease(g, job, thetas[0], runs[1][1][0].lease)
     g.put("theta_root final", b3.b3(records.theta_bytes(thetas[-1])))
     before, after = (program.evaluate(job, theta, job.test) for theta in (thetas[0], thetas[-1]))
     g.put("correct", before[0], *after)
+
+
+def write_late_lease(g, job, theta, lease):
+    """The lease's place in the schedule and its data, from the first θ: a step knows no merge."""
+    running = job.program.Lease(job, theta, lease.round, lease.slot)
+    for h in range(job.steps_per_lease):
+        loss, out = running.step(job.train)
+        key = records.step_key(lease.id, h)
+        roots = job.program.tensor_roots(job, key, out)
+        g.put(f"late {lease.round} {lease.slot} {h}", loss,
+              records.step_digest(key, roots, loss), records.state_root(running.state))
 
 
 def coin(job, runs):

@@ -186,19 +186,19 @@ class GoldenJob : public testing::TestWithParam<ToyCase> {
     EXPECT_EQ(blake3_keyed(key, digest.bytes()), golden.digest("step " + name, 1)) << name;
   }
 
-  void expect_state(Engine& engine, const std::string& share) const {
+  void expect_state(Engine& engine, const std::string& name, size_t token) const {
     std::vector<float> state(program.state_floats());
     ASSERT_TRUE(engine.read_state(state).ok());
     const Digest key = blake3_derive_key("gemmine 2026-11-22 state", {});
-    EXPECT_EQ(blake3_keyed(key, as_bytes(std::span(state))), golden.digest("trace " + share, 1))
-        << share;
+    EXPECT_EQ(blake3_keyed(key, as_bytes(std::span(state))), golden.digest(name, token)) << name;
   }
 
   const Golden golden{GetParam().file};
   const Program program = Program::make(GetParam().spec()).value();
 };
 
-// Round 0 alone: later rounds start from a merge, which is the verifier's (its golden_test).
+// Round 0 alone: later rounds start from a merge and an outer step, which are the verifier's (its
+// golden_test runs them). Their place in the schedule is the next test's.
 TEST_P(GoldenJob, RunsToTheSameRootsLossesAndStates) {
   const Bytes train = GetParam().train();
   std::vector<float> theta = program.initial_theta();
@@ -219,7 +219,8 @@ TEST_P(GoldenJob, RunsToTheSameRootsLossesAndStates) {
       ASSERT_TRUE(step.ok()) << lease << step.error().detail;
       expect_step(lease, h, key, step.value());
       if ((h + 1) % kStepsPerShare == 0 || h + 1 == steps)
-        expect_state(*engine.value(), lease + " " + std::to_string(h / kStepsPerShare));
+        expect_state(*engine.value(), "trace " + lease + " " + std::to_string(h / kStepsPerShare),
+                     1);
     }
   }
   const auto before = evaluate(program, theta, GetParam().held_out(), 1);
@@ -228,6 +229,31 @@ TEST_P(GoldenJob, RunsToTheSameRootsLossesAndStates) {
   EXPECT_EQ(before.value().records, golden.natural("correct", 2));
   theta.resize(program.published_floats(), 0.0F);
   EXPECT_EQ(blake3(as_bytes(std::span(theta))), golden.digest("theta_root 0"));
+}
+
+// The last lease of the job, but from the first θ: schedule, data and stochastic bits are its own.
+TEST_P(GoldenJob, ALaterRoundHasItsOwnScheduleDataAndBits) {
+  const Bytes train = GetParam().train();
+  auto engine = make_engine(GetParam().engine, program, train, 1);
+  ASSERT_TRUE(engine.ok()) << engine.error().detail;
+  std::vector<float> state = program.initial_theta();
+  state.resize(program.state_floats());
+  ASSERT_TRUE(engine.value()->load_state(state, 0).ok());
+  for (uint32_t h = 0; h < program.spec().steps_per_lease; ++h) {
+    Writer material;
+    material.put_digest(golden.digest("lease_id 1 1")).put(h);
+    const Digest key = blake3_derive_key("gemmine 2026-11-22 trace step", material.bytes());
+    const auto step = engine.value()->run_step({.round = 1, .slot = 1, .step = h}, &key);
+    ASSERT_TRUE(step.ok()) << step.error().detail;
+    const std::string name = "late 1 1 " + std::to_string(h);
+    EXPECT_EQ(bits_of(step.value().loss), golden.bits(name, 0)) << name;
+    Writer digest;
+    for (const Digest& root : step.value().roots)
+      digest.put_digest(root);
+    digest.put_f32(step.value().loss);
+    EXPECT_EQ(blake3_keyed(key, digest.bytes()), golden.digest(name, 1)) << name;
+    expect_state(*engine.value(), name, 2);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
