@@ -114,8 +114,10 @@ Result<std::unique_ptr<Engine>> make_cuda_engine(uint32_t device, const Program&
   const auto api = usable_device(device);
   if (!api) return api.error();
   if (program.is_gpt())
-    return cuda::CudaGptEngine::make(*api.value(), device, name, program, train_records);
-  return cuda::CudaEngine::make(*api.value(), device, name, program, train_records);
+    return cuda::DeviceEngine::make<cuda::CudaGptEngine>(*api.value(), device, name, program,
+                                                         train_records);
+  return cuda::DeviceEngine::make<cuda::CudaEngine>(*api.value(), device, name, program,
+                                                    train_records);
 }
 
 Result<std::unique_ptr<DeviceProduct>> make_cuda_product(uint32_t device,

@@ -1,4 +1,4 @@
-// Memory, state and the order of a step; engine_cuda_gpt_forward.cc and _backward.cc queue its
+// Memory and the order of a step; engine_cuda_gpt_forward.cc and _backward.cc queue its
 // parts.
 #include "kernels/cuda/engine_cuda_gpt.h"
 
@@ -6,32 +6,12 @@
 
 #include "kernels/cuda/longsum_levels.h"
 #include "kernels/numerics.h"
-#include "kernels/protocol_floats.h"
 
 namespace gemmine::kernels::cuda {
-
-Result<std::unique_ptr<Engine>> CudaGptEngine::make(const DeviceApi& api, uint32_t device,
-                                                    std::string name, const Program& program,
-                                                    ByteView tokens) {
-  auto session = DeviceSession::open(api, device, std::move(name));
-  if (!session) return session.error();
-  if (Status status = probe_layout(*session.value()); !status) return status.error();
-  std::unique_ptr<CudaGptEngine> engine(new CudaGptEngine(std::move(session.value()), program));
-  engine->allocate();
-  engine->tokens_ = engine->session_->allocate<uint8_t>(tokens.size());
-  engine->session_->upload(engine->tokens_, tokens.data(), tokens.size());
-  std::vector<TensorMemory> memory;
-  for (const TensorInfo& tensor : program.tensors())
-    memory.push_back(engine->tensor_memory(tensor));
-  engine->report_.prepare(program.tensors(), memory);
-  if (Status status = engine->session_->status(); !status) return status.error();
-  return std::unique_ptr<Engine>(std::move(engine));
-}
 
 void CudaGptEngine::allocate() {
   const uint64_t activations = uint64_t{program_.rows()} * gpt_.width;
   const auto floats = [&](uint64_t count) { return session_->allocate<float>(count); };
-  state_.allocate();
   linears_.resize(program_.linears().size());
   for (uint32_t i = 0; i < linears_.size(); ++i)
     allocate_linear(i);
@@ -137,31 +117,6 @@ void CudaGptEngine::prepare_clip() {
   clip_factor_ = session_->allocate<float>(1);
 }
 
-TensorMemory CudaGptEngine::linear_memory(const Linear& linear, TensorKind kind) const {
-  switch (kind) {
-    case TensorKind::x:
-      return linear.x.q;
-    case TensorKind::sx:
-      return linear.sx;
-    case TensorKind::w:
-      return linear.w.q;
-    case TensorKind::sw:
-      return linear.sw;
-    case TensorKind::b:
-      return linear.b;
-    case TensorKind::g1:
-      return linear.g1.q;
-    case TensorKind::s1:
-      return linear.s1;
-    case TensorKind::g2:
-      return linear.g2.q;
-    default:
-      break;
-  }
-  GEMMINE_CHECK(kind == TensorKind::s2);
-  return linear.s2;
-}
-
 TensorMemory CudaGptEngine::block_memory(const Block& block, TensorKind kind) const {
   switch (kind) {
     case TensorKind::q:
@@ -214,39 +169,15 @@ TensorMemory CudaGptEngine::tensor_memory(const TensorInfo& tensor) const {
     default:
       break;
   }
-  return tensor.kind <= TensorKind::s2 ? linear_memory(linears_[tensor.layer], tensor.kind)
+  return tensor.kind <= TensorKind::s2 ? linears_[tensor.layer].memory(tensor.kind)
                                        : block_memory(blocks_[tensor.layer], tensor.kind);
 }
 
-Status CudaGptEngine::load_state(std::span<const float> state, uint32_t steps_done) {
-  const ProtocolFloats floats;
-  return state_.load(state, steps_done);
-}
-
-Result<StepResult> CudaGptEngine::run_step(StepKey key, const Digest* step_key) {
-  const ProtocolFloats floats;
-  if (Status status = state_.begin_step(key); !status) return status.error();
-  has_step_ = false;
-  report_.begin();
+void CudaGptEngine::queue_step(StepKey key) {
   queue_forward(key);
   queue_loss();
   queue_backward(key);
   queue_optimiser(key);
-  if (step_key != nullptr) report_.queue_roots(*step_key);
-  auto result = report_.finish();
-  if (!result) return result;
-  state_.finish_step();
-  has_step_ = true;
-  return result;
-}
-
-Status CudaGptEngine::read_state(std::span<float> state) {
-  return state_.read(state);
-}
-
-Result<Bytes> CudaGptEngine::read_tensor(uint32_t position) {
-  if (!has_step_) return Error{Errc::invalid_argument, "no such tensor, or no step yet"};
-  return report_.read_tensor(position);
 }
 
 }  // namespace gemmine::kernels::cuda

@@ -2,36 +2,22 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
-#include "kernels/cuda/device_matrix.h"
-#include "kernels/cuda/device_state.h"
-#include "kernels/cuda/step_report.h"
+#include "kernels/cuda/device_engine.h"
 
 namespace gemmine::kernels::cuda {
 
-class CudaGptEngine final : public Engine {
+class CudaGptEngine final : public DeviceEngine {
  public:
-  // program.is_gpt(); otherwise as CudaEngine::make. Tokens must be below the vocabulary.
-  static Result<std::unique_ptr<Engine>> make(const DeviceApi& api, uint32_t device,
-                                              std::string name, const Program& program,
-                                              ByteView tokens);
-
-  std::string_view name() const override { return session_->name(); }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override;
-  Result<StepResult> run_step(StepKey key, const Digest* step_key) override;
-  Status read_state(std::span<float> state) override;
-  Result<Bytes> read_tensor(uint32_t position) override;
+  // program.is_gpt().
+  CudaGptEngine(std::unique_ptr<DeviceSession> session, const Program& program)
+      : DeviceEngine(std::move(session), program), gpt_(program_.spec().gpt) {}
 
  private:
-  struct Linear {
-    DeviceMatrix x, w, g1, g2;  // committed, as is b
-    float *sx = nullptr, *sw = nullptr, *s1 = nullptr, *s2 = nullptr;
-    float* b =
-        nullptr;  // a copy, because the update comes before b is read; −0 where there is none
-  };
+  // b is a copy, because the update comes before it is read; −0 where there is none.
+  using Linear = DeviceLinear;
   struct NormState {
     float *gain = nullptr, *shift = nullptr;  // copies, for the same reason
     float *mean = nullptr, *rate = nullptr;   // [T]; of R
@@ -51,19 +37,12 @@ class CudaGptEngine final : public Engine {
     float* sums = nullptr;
   };
 
-  CudaGptEngine(std::unique_ptr<DeviceSession> session, const Program& program)
-      : session_(std::move(session)),
-        program_(program),
-        gpt_(program_.spec().gpt),
-        state_(*session_, program_),
-        report_(*session_) {}
-  void allocate();
+  void allocate() override;
   void allocate_linear(uint32_t index);
   void allocate_block();
   void allocate_scratch();
   void prepare_clip();
-  TensorMemory tensor_memory(const TensorInfo& tensor) const;
-  TensorMemory linear_memory(const Linear& linear, TensorKind kind) const;
+  TensorMemory tensor_memory(const TensorInfo& tensor) const override;
   TensorMemory block_memory(const Block& block, TensorKind kind) const;
 
   uint32_t code_for(TensorKind kind, uint32_t layer);            // a tensor
@@ -72,6 +51,7 @@ class CudaGptEngine final : public Engine {
   HeadOperands head_operands(const Block& block) const;
   Grid head_grid() const;
 
+  void queue_step(StepKey key) override;
   void queue_forward(StepKey key);
   void queue_norm(uint32_t index);  // to X of the linear behind it
   void queue_weights(uint32_t index);
@@ -91,19 +71,13 @@ class CudaGptEngine final : public Engine {
   void queue_clip();
   void queue_optimiser(StepKey key);
 
-  std::unique_ptr<DeviceSession> session_;
-  Program program_;
   const GptShape& gpt_;
-  DeviceState state_;
-  StepReport report_;
   std::vector<Linear> linears_;
   std::vector<NormState> norms_;
   std::vector<Block> blocks_;
   std::vector<float*> residuals_;    // R
   std::vector<float*> d_residuals_;  // D
   float *loss_max_ = nullptr, *loss_sum_ = nullptr;
-
-  uint8_t* tokens_ = nullptr;
   uint32_t *inputs_ = nullptr, *targets_ = nullptr;
   float* nll_ = nullptr;
   float* logits_ = nullptr;                       // then dz
@@ -119,7 +93,6 @@ class CudaGptEngine final : public Engine {
   float* unused_sums_ = nullptr;  // what the head's bias gradient would be
   std::vector<SumLevel> clip_levels_;
   float* clip_factor_ = nullptr;
-  bool has_step_ = false;
 };
 
 }  // namespace gemmine::kernels::cuda

@@ -44,7 +44,7 @@ Grid CudaGptEngine::head_grid() const {
 void CudaGptEngine::queue_forward(StepKey key) {
   const Spec& spec = program_.spec();
   const float* const places = state_.theta(uint64_t{gpt_.vocabulary} * gpt_.width);
-  session_->run<Kernel::embed_rows>({program_.rows()}, tokens_, gpt_.token_bytes, spec.records,
+  session_->run<Kernel::embed_rows>({program_.rows()}, records_, gpt_.token_bytes, spec.records,
                                     spec.data_seed, program_.step_id(key), gpt_.context,
                                     state_.theta(0), places, gpt_.width, residuals_[0], inputs_,
                                     targets_, report_.flag(), code_for(TensorKind::residual, 0));
