@@ -8,53 +8,30 @@
 #include <initializer_list>
 #include <string>
 
-#include "kernels/blake3_forest.h"
-#include "kernels/cpu/aligned.h"
 #include "kernels/cpu/matmul.h"
-#include "kernels/cpu/passes.h"
-#include "kernels/cpu/step_profile.h"
-#include "kernels/engine.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/step_engine.h"
 
 namespace gemmine::kernels {
 
-class CpuEngine final : public Engine {
+class CpuEngine final : public StepEngine {
  public:
   // Labels must be below the number of classes (make_engine has looked). threads >= 1.
   CpuEngine(const Program& program, ByteView train_records, int threads);
 
-  std::string_view name() const override { return "cpu"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override;
-  Result<StepResult> run_step(StepKey key, const Digest* step_key) override;
-  Status read_state(std::span<float> state) override;
-  Result<Bytes> read_tensor(uint32_t position) override;
-
   // Forward only; leaves the engine without a state to go on from. Errors: invalid.
   Result<Evaluation> evaluate(std::span<const float> theta, ByteView test_records);
-  // Steps from here on add their times to it; null stops that.
-  void set_profile(StepProfile* profile) { profile_ = profile; }
 
  private:
   // Everything a layer owns in a step. Hidden Y is kept after its ReLU, which is all that later
   // passes ask for: the next real input, and whether Y > 0.
-  struct Layer {
+  struct Layer : CommittedLinear {
     uint32_t inputs = 0;
     uint32_t outputs = 0;
-    AlignedVector<int8_t> x, w, g1, g2;            // committed, row-major
-    AlignedVector<float> sx, sw, b, s1, s2;        // committed
     AlignedVector<float> y, dy;                    // [T, outputs]
     AlignedVector<float> inv2, db;                 // [outputs]
     AlignedVector<uint32_t> x_max, w_max, g2_max;  // bits of each group's absmax
     Packed x_rows, x_columns, w_rows, w_columns, g1_rows, g2_columns;
   };
-  // What an epilogue or a row task needs of the step.
-  struct Step {
-    StepKey key;
-    uint32_t step_id = 0;
-    size_t rows = 0;  // T, or fewer in evaluation's last batch
-    UpdateRates rates{};
-  };
-
   struct TensorPlace {
     TensorKind kind;
     uint32_t layer;
@@ -92,9 +69,12 @@ class CpuEngine final : public Engine {
   }
   size_t strip_rows(size_t rows, std::initializer_list<TensorPlace> tensors) const;
   static void reserve_packed(Layer& layer, size_t batch, bool passes_down);
-  Status check_state();
-  void measure_weights();
-  UpdateRates rates_of(StepKey key);
+  Status check_state() override;
+  void measure_weights() override;
+  Result<float> step(StepKey key) override;
+  const void* tensor_data(const TensorInfo& tensor) const override {
+    return layers_[tensor.layer].data(tensor.kind);
+  }
 
   // Record of batch row i: bytes of its features, then the label.
   const uint8_t* record(size_t row) const { return rows_[row]; }
@@ -107,7 +87,7 @@ class CpuEngine final : public Engine {
   Status quantise_weights(uint32_t layer);
   void pack_forward(Layer& layer);
   Status forward();
-  Status loss(float* mean);
+  Result<float> loss();
 
   Status backward();
   void sum_columns(Layer& layer);
@@ -116,28 +96,12 @@ class CpuEngine final : public Engine {
   void pass_gradient_down(uint32_t layer);
   Status update_biases(uint32_t layer);
 
-  void plant_forest();
-  Masters masters(uint64_t offset);
-  const void* tensor_data(const TensorInfo& tensor) const;
-
-  Program program_;
-  ByteView records_;
-  ThreadPool pool_;
-  const Passes* passes_;
   std::vector<Layer> layers_;
-  AlignedVector<float> state_;
   AlignedVector<float> input_;  // the real X_0, [T, K_0]
   AlignedVector<float> nll_;    // [T]
   std::vector<const uint8_t*> rows_;
-  Step step_;
-  Blake3Forest forest_;  // the trees of Program::tensors(), once a step commits
-  bool commits_ = false;
-  StepProfile* profile_ = nullptr;
-  uint32_t steps_done_ = 0;
-  float power1_ = 1;  // AdamW's p1 and p2
-  float power2_ = 1;
-  bool loaded_ = false;
-  uint32_t worst_ = 0;  // absmax of what is not a group of its own: Y, moments
+  uint32_t step_id_ = 0;
+  size_t batch_rows_ = 0;  // T, or fewer in evaluation's last batch
 };
 
 Error not_finite(std::string_view tensor, uint32_t layer);

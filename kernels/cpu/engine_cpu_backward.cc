@@ -23,7 +23,7 @@ void CpuEngine::sum_columns(Layer& layer) {
   for_each_row((n + kStripColumns - 1) / kStripColumns, [&](size_t strip) {
     const size_t col = strip * kStripColumns;
     const size_t count = std::min(kStripColumns, n - col);
-    passes_->columns(layer.dy.data() + col, n, step_.rows, count, layer.sx.data(),
+    passes_->columns(layer.dy.data() + col, n, batch_rows_, count, layer.sx.data(),
                      layer.db.data() + col, layer.g2_max.data() + col);
   });
 }
@@ -41,8 +41,8 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
     layer.inv2[c] = scale.inv;
   }
   const uint64_t seed = program_.spec().sr_seed;
-  const StochasticKey key1{seed, l * 16 + static_cast<uint32_t>(TensorKind::g1), step_.step_id};
-  const StochasticKey key2{seed, l * 16 + static_cast<uint32_t>(TensorKind::g2), step_.step_id};
+  const StochasticKey key1{seed, l * 16 + static_cast<uint32_t>(TensorKind::g1), step_id_};
+  const StochasticKey key2{seed, l * 16 + static_cast<uint32_t>(TensorKind::g2), step_id_};
   const auto quantise = [&](size_t t) {
     const float* const dy = layer.dy.data() + t * n;
     const uint32_t counter = stochastic_counter(t, n);
@@ -56,9 +56,9 @@ Status CpuEngine::quantise_gradient(uint32_t l) {
     passes_->quantise_g1(dy, layer.sw.data(), scale.inv, key1, counter, n, layer.g1.data() + t * n);
   };
   if (l > 0) {
-    for_each_committed_row(step_.rows, {{TensorKind::g1, l}, {TensorKind::g2, l}}, quantise);
+    for_each_committed_row(batch_rows_, {{TensorKind::g1, l}, {TensorKind::g2, l}}, quantise);
   } else {
-    for_each_committed_row(step_.rows, {{TensorKind::g2, l}}, quantise);
+    for_each_committed_row(batch_rows_, {{TensorKind::g2, l}}, quantise);
   }
   if (worst_ >= kNotFinite) return not_finite("the gradient by row", l);
   return Ok{};
@@ -70,7 +70,7 @@ void CpuEngine::pass_gradient_down(uint32_t l) {
   Layer& below = layers_[l - 1];
   {
     const OpTimer timer(profile_, StepOp::pack_input_gradient);
-    pack(by_rows(layer.g1.data(), layer.outputs), step_.rows, layer.outputs, Side::left,
+    pack(by_rows(layer.g1.data(), layer.outputs), batch_rows_, layer.outputs, Side::left,
          layer.g1_rows, pool_);
     pack(by_columns(layer.w.data(), layer.inputs), layer.inputs, layer.outputs, Side::right,
          layer.w_columns, pool_);
@@ -93,9 +93,9 @@ void CpuEngine::update_weights(uint32_t l) {
   Layer& layer = layers_[l];
   {
     const OpTimer timer(profile_, StepOp::pack_weight_gradient);
-    pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, step_.rows, Side::left,
+    pack(by_columns(layer.g2.data(), layer.outputs), layer.outputs, batch_rows_, Side::left,
          layer.g2_columns, pool_);
-    pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, step_.rows, Side::right,
+    pack(by_columns(layer.x.data(), layer.inputs), layer.inputs, batch_rows_, Side::right,
          layer.x_columns, pool_);
   }
   std::fill(layer.w_max.begin(), layer.w_max.end(), 0);
@@ -107,8 +107,7 @@ void CpuEngine::update_weights(uint32_t l) {
       const size_t n = row0 + r;
       const size_t at = n * layer.inputs + col0;
       const Masters here{all.w + at, all.m + at, all.v == nullptr ? nullptr : all.v + at};
-      const RowMaxima max =
-          passes_->update_weights(tile + r * ld, cols, layer.s2[n], step_.rates, here);
+      const RowMaxima max = passes_->update_weights(tile + r * ld, cols, layer.s2[n], rates_, here);
       raise(layer.w_max[n], max.result);
       worst = std::max(worst, max.all);
     }
@@ -120,7 +119,7 @@ void CpuEngine::update_weights(uint32_t l) {
 
 Status CpuEngine::update_biases(uint32_t l) {
   Layer& layer = layers_[l];
-  const RowMaxima max = passes_->update(layer.db.data(), layer.outputs, 1.0F, false, step_.rates,
+  const RowMaxima max = passes_->update(layer.db.data(), layer.outputs, 1.0F, false, rates_,
                                         masters(program_.bias_offset(l)));
   if (std::max(worst_, max.all) >= kNotFinite) return not_finite("the new state", l);
   return Ok{};

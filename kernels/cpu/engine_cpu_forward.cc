@@ -10,7 +10,7 @@ namespace gemmine::kernels {
 
 void CpuEngine::gather(StepKey key) {
   const OpTimer timer(profile_, StepOp::input);
-  for (uint32_t i = 0; i < step_.rows; ++i)
+  for (uint32_t i = 0; i < batch_rows_; ++i)
     rows_[i] = records_.data() + size_t{program_.record_index(key, i)} * program_.record_bytes();
 }
 
@@ -18,7 +18,7 @@ void CpuEngine::embed() {
   const OpTimer timer(profile_, StepOp::input);
   Layer& first = layers_[0];
   const Spec& spec = program_.spec();
-  for_each_row(step_.rows, [&](size_t t) {
+  for_each_row(batch_rows_, [&](size_t t) {
     first.x_max[t] = passes_->features(record(t), first.inputs, spec.feature_scale,
                                        spec.feature_shift, input_.data() + t * first.inputs);
   });
@@ -28,10 +28,10 @@ Status CpuEngine::quantise_input(uint32_t l) {
   const OpTimer timer(profile_, StepOp::quantise_inputs);
   Layer& layer = layers_[l];
   const float* const real = l == 0 ? input_.data() : layers_[l - 1].y.data();
-  for (size_t t = 0; t < step_.rows; ++t) {
+  for (size_t t = 0; t < batch_rows_; ++t) {
     if (layer.x_max[t] >= kNotFinite) return not_finite("the input", l);
   }
-  for_each_committed_row(step_.rows, {{TensorKind::x, l}}, [&](size_t t) {
+  for_each_committed_row(batch_rows_, {{TensorKind::x, l}}, [&](size_t t) {
     const Scale scale = scale_of(layer.x_max[t]);
     layer.sx[t] = scale.s;
     passes_->quantise_nearest(real + t * layer.inputs, layer.inputs, scale.inv,
@@ -57,7 +57,7 @@ Status CpuEngine::quantise_weights(uint32_t l) {
 
 void CpuEngine::pack_forward(Layer& layer) {
   const OpTimer timer(profile_, StepOp::pack_forward);
-  pack(by_rows(layer.x.data(), layer.inputs), step_.rows, layer.inputs, Side::left, layer.x_rows,
+  pack(by_rows(layer.x.data(), layer.inputs), batch_rows_, layer.inputs, Side::left, layer.x_rows,
        pool_);
   pack(by_rows(layer.w.data(), layer.inputs), layer.outputs, layer.inputs, Side::right,
        layer.w_rows, pool_);
@@ -94,41 +94,33 @@ Status CpuEngine::forward() {
   return Ok{};
 }
 
-Status CpuEngine::loss(float* mean) {
+Result<float> CpuEngine::loss() {
   const OpTimer timer(profile_, StepOp::loss);
   Layer& last = layers_.back();
-  const float inv_t = 1.0F / static_cast<float>(step_.rows);
-  for_each_row(step_.rows, [&](size_t t) {
+  const float inv_t = 1.0F / static_cast<float>(batch_rows_);
+  for_each_row(batch_rows_, [&](size_t t) {
     const size_t at = t * last.outputs;
     passes_->loss(last.y.data() + at, last.outputs, label(t), inv_t, last.dy.data() + at, &nll_[t]);
   });
-  *mean = longsum(nll_.data(), step_.rows) * inv_t;
-  if (magnitude(*mean) >= kNotFinite) return not_finite("the loss", program_.layers() - 1);
-  return Ok{};
+  const float mean = longsum(nll_.data(), batch_rows_) * inv_t;
+  if (magnitude(mean) >= kNotFinite) return not_finite("the loss", program_.layers() - 1);
+  return mean;
 }
 
 Result<Evaluation> CpuEngine::evaluate(std::span<const float> theta, ByteView test_records) {
   const ProtocolFloats floats;
-  if (theta.size() != program_.parameters())
-    return Error{Errc::invalid_argument, "theta: not as many floats as the program has parameters"};
-  loaded_ = false;
-  commits_ = false;
-  worst_ = 0;
-  state_.assign(theta.begin(), theta.end());
-  if (Status status = check_state(); !status) return status.error();
-  measure_weights();
+  if (Status status = take_theta(theta); !status) return status.error();
   const size_t record_bytes = program_.record_bytes();
   Evaluation out;
   out.records = test_records.size() / record_bytes;
-  for (uint64_t first = 0; first < out.records; first += step_.rows) {
-    step_.rows = std::min<uint64_t>(program_.spec().batch, out.records - first);
-    for (size_t i = 0; i < step_.rows; ++i)
+  for (uint64_t first = 0; first < out.records; first += batch_rows_) {
+    batch_rows_ = std::min<uint64_t>(program_.spec().batch, out.records - first);
+    for (size_t i = 0; i < batch_rows_; ++i)
       rows_[i] = test_records.data() + (first + i) * record_bytes;
-    float mean = 0;
     if (Status status = forward(); !status) return status.error();
-    if (Status status = loss(&mean); !status) return status.error();
+    if (auto mean = loss(); !mean) return mean.error();
     const Layer& last = layers_.back();
-    for (size_t t = 0; t < step_.rows; ++t) {
+    for (size_t t = 0; t < batch_rows_; ++t) {
       const float* const y = last.y.data() + t * last.outputs;
       const auto best = std::max_element(y, y + last.outputs) - y;
       out.correct += best == label(t) ? 1 : 0;

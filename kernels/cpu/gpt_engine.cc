@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/blake3.h"
 #include "kernels/numerics.h"
 #include "kernels/protocol_floats.h"
 
@@ -25,12 +24,8 @@ GptCpuEngine::ScratchLease::~ScratchLease() {
   engine_.free_scratches_.push_back(scratch_);
 }
 
-// All memory is asked for here, where running out of it is still an answer.
 GptCpuEngine::GptCpuEngine(const Program& program, ByteView tokens, int threads)
-    : program_(program),
-      tokens_(tokens),
-      pool_(threads),
-      passes_(&passes()),
+    : StepEngine(program, tokens, threads),
       gpt_(&gpt_passes()),
       rows_(program.rows()),
       width_(program.spec().gpt.width),
@@ -71,7 +66,6 @@ GptCpuEngine::GptCpuEngine(const Program& program, ByteView tokens, int threads)
   inv_v_.resize(program.spec().batch * width_);
   inputs_.resize(rows_);
   targets_.resize(rows_);
-  state_.reserve(program.state_floats());
   for (Scratch& scratch : scratches_) {
     scratch.row.resize(3 * width_);
     scratch.maxima.resize(widest);
@@ -170,25 +164,6 @@ Status GptCpuEngine::finite(TensorKind kind, uint32_t layer, std::string_view of
                                   std::to_string(layer)};
 }
 
-Status GptCpuEngine::load_state(std::span<const float> state, uint32_t steps_done) {
-  const ProtocolFloats floats;
-  loaded_ = false;
-  if (state.size() != program_.state_floats() || steps_done > program_.spec().steps_per_lease)
-    return Error{Errc::invalid_argument, "state: wrong number of floats or steps"};
-  state_.assign(state.begin(), state.end());
-  if (Status status = check_state(); !status) return status.error();
-  measure_weights();
-  steps_done_ = steps_done;
-  power1_ = 1;
-  power2_ = 1;
-  for (uint32_t i = 0; i < steps_done; ++i) {
-    power1_ *= program_.spec().beta1;
-    power2_ *= program_.spec().beta2;
-  }
-  loaded_ = true;
-  return Ok{};
-}
-
 Status GptCpuEngine::check_state() {
   if (passes_->absmax(state_.data(), state_.size()) < kNotFinite) return Ok{};
   return Error{Errc::invalid, "NaN or infinity in the state"};
@@ -204,12 +179,6 @@ void GptCpuEngine::measure_weights() {
   }
 }
 
-UpdateRates GptCpuEngine::rates_of(StepKey key) {
-  power1_ *= program_.spec().beta1;
-  power2_ *= program_.spec().beta2;
-  return update_rates(program_.spec(), program_.learning_rate(key), power1_, power2_);
-}
-
 void GptCpuEngine::take_sequence(ByteView tokens, uint32_t sequence, uint64_t start) {
   const GptShape& gpt = program_.spec().gpt;
   for (uint32_t p = 0; p < gpt.context; ++p) {
@@ -218,70 +187,22 @@ void GptCpuEngine::take_sequence(ByteView tokens, uint32_t sequence, uint64_t st
   }
 }
 
-Result<StepResult> GptCpuEngine::run_step(StepKey key, const Digest* step_key) {
-  const ProtocolFloats floats;
-  const Spec& spec = program_.spec();
-  if (!loaded_ || key.step != steps_done_ || key.step >= spec.steps_per_lease ||
-      key.round >= spec.rounds || key.slot >= spec.slots)
-    return Error{Errc::invalid_argument, "no state, or not the next step"};
-  loaded_ = false;
-  worst_ = 0;
-  passes_ = &passes();
+Result<float> GptCpuEngine::step(StepKey key) {
   gpt_ = &gpt_passes();
   step_id_ = program_.step_id(key);
-  rates_ = rates_of(key);
-  commits_ = step_key != nullptr;
-  if (commits_) {
-    if (forest_.empty()) plant_forest();
-    forest_.begin(Blake3Mode::keyed(*step_key));
-  }
-  for (uint32_t b = 0; b < spec.batch; ++b)
-    take_sequence(tokens_, b, program_.sequence_start(key, b));
-  ran_ = true;
+  for (uint32_t b = 0; b < program_.spec().batch; ++b)
+    take_sequence(records_, b, program_.sequence_start(key, b));
   if (Status status = forward(); !status) return status.error();
   const Result<float> mean = loss(true);
-  if (!mean) return mean.error();
+  if (!mean) return mean;
   if (Status status = backward(); !status) return status.error();
   if (Status status = optimise(); !status) return status.error();
-  StepResult result{.loss = mean.value(), .roots = {}};
-  if (commits_) {
-    const OpTimer timer(profile_, StepOp::roots);
-    result.roots.resize(program_.tensors().size());
-    forest_.roots(result.roots);
-  }
-  ++steps_done_;
-  loaded_ = true;
-  return result;
-}
-
-Status GptCpuEngine::read_state(std::span<float> state) {
-  if (!loaded_ || state.size() != state_.size())
-    return Error{Errc::invalid_argument, "no state, or another number of floats"};
-  std::copy(state_.begin(), state_.end(), state.begin());
-  return Ok{};
-}
-
-Result<Bytes> GptCpuEngine::read_tensor(uint32_t position) {
-  if (position >= program_.tensors().size() || !ran_)
-    return Error{Errc::invalid_argument, "no such tensor, or no step yet"};
-  const TensorInfo& tensor = program_.tensors()[position];
-  const void* const data = tensor_data(tensor);
-  if (tensor.is_int8())
-    return to_tile_order(static_cast<const int8_t*>(data), tensor.rows, tensor.cols, tensor.cols);
-  const auto* const bytes = static_cast<const uint8_t*>(data);
-  return Bytes(bytes, bytes + tensor.bytes());
+  return mean;
 }
 
 Result<Evaluation> GptCpuEngine::evaluate(std::span<const float> theta, ByteView tokens) {
   const ProtocolFloats floats;
-  if (theta.size() != program_.parameters())
-    return Error{Errc::invalid_argument, "theta: wrong number of floats"};
-  loaded_ = false;
-  commits_ = false;
-  worst_ = 0;
-  state_.assign(theta.begin(), theta.end());
-  if (Status status = check_state(); !status) return status.error();
-  measure_weights();
+  if (Status status = take_theta(theta); !status) return status.error();
   const GptShape& gpt = program_.spec().gpt;
   const uint64_t count = tokens.size() / gpt.token_bytes;
   const uint64_t windows = count > 0 ? (count - 1) / gpt.context : 0;

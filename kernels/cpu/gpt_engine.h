@@ -11,42 +11,27 @@
 #include <mutex>
 #include <string>
 
-#include "kernels/blake3_forest.h"
-#include "kernels/cpu/aligned.h"
 #include "kernels/cpu/gpt_attention.h"
 #include "kernels/cpu/gpt_passes.h"
 #include "kernels/cpu/matmul.h"
-#include "kernels/cpu/passes.h"
-#include "kernels/cpu/step_profile.h"
-#include "kernels/engine.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/step_engine.h"
 
 namespace gemmine::kernels {
 
-class GptCpuEngine final : public Engine {
+class GptCpuEngine final : public StepEngine {
  public:
   // program.is_gpt(); tokens are below the vocabulary (make_engine has looked). threads >= 1.
   GptCpuEngine(const Program& program, ByteView tokens, int threads);
 
-  std::string_view name() const override { return "cpu"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override;
-  Result<StepResult> run_step(StepKey key, const Digest* step_key) override;
-  Status read_state(std::span<float> state) override;
-  Result<Bytes> read_tensor(uint32_t position) override;
-
   // PROTOCOL 10.9. Leaves the engine without a state to go on from. Errors: invalid.
   Result<Evaluation> evaluate(std::span<const float> theta, ByteView tokens);
-  // Steps from here on add their times to it; null stops that.
-  void set_profile(StepProfile* profile) { profile_ = profile; }
 
  private:
   using Floats = AlignedVector<float>;
   using Ints = AlignedVector<int8_t>;
-  struct Linear {
+  struct Linear : CommittedLinear {
     size_t inputs = 0;
     size_t outputs = 0;
-    Ints x, w, g1, g2;               // committed
-    Floats sx, sw, b, s1, s2;        // committed; b is empty for the head
     Floats inv2;                     // [outputs]
     AlignedVector<uint32_t> maxima;  // of X by row, then of G2 by column; bits
     AlignedVector<uint32_t> w_max;   // by row
@@ -115,16 +100,16 @@ class GptCpuEngine final : public Engine {
     });
   }
   void commit(const Run& run, std::initializer_list<TensorPlace> tensors);
-  void plant_forest();
-  const void* tensor_data(const TensorInfo& tensor) const;
+  const void* tensor_data(const TensorInfo& tensor) const override;
+  bool hashed_in_parts(const TensorInfo& tensor) const override;
   const void* attention_data(const TensorInfo& tensor) const;
   // Errors: invalid if something raised worst_ to what is not finite.
   Status finite(TensorKind kind, uint32_t layer, std::string_view of = {}) const;
 
   void take_sequence(ByteView tokens, uint32_t sequence, uint64_t start);
-  Status check_state();
-  void measure_weights();
-  UpdateRates rates_of(StepKey key);
+  Status check_state() override;
+  void measure_weights() override;
+  Result<float> step(StepKey key) override;
 
   Status forward();
   Status normalise(uint32_t norm, uint32_t linear);
@@ -185,12 +170,7 @@ class GptCpuEngine final : public Engine {
   // Of the gain of a norm, and its shift after it: they are kept always.
   float* gain_gradient(uint32_t norm) { return gradient_of(gain_parameters_[norm]); }
   float* gradient_of(uint32_t parameter) { return gradient_.data() + gradient_at_[parameter]; }
-  Masters masters(uint64_t offset);
 
-  Program program_;
-  ByteView tokens_;
-  ThreadPool pool_;
-  const Passes* passes_;
   const GptPasses* gpt_;
   size_t rows_;                     // T
   size_t width_;                    // D
@@ -211,11 +191,10 @@ class GptCpuEngine final : public Engine {
   Floats norm_sums_;    // [runs of 32, 2·D]
   AlignedVector<uint32_t> v_max_, go_max_;  // [B, D]
   Floats inv_v_;                            // [B, D]
-  Floats state_;
-  Floats gradient_;                        // what is kept of θ's gradient
-  std::vector<size_t> gradient_at_;        // by parameter, where it is kept
-  std::vector<uint32_t> gain_parameters_;  // by norm
-  std::vector<Piece> norm_pieces_;         // longsum's blocks, parameter by parameter
+  Floats gradient_;                         // what is kept of θ's gradient
+  std::vector<size_t> gradient_at_;         // by parameter, where it is kept
+  std::vector<uint32_t> gain_parameters_;   // by norm
+  std::vector<Piece> norm_pieces_;          // longsum's blocks, parameter by parameter
   std::vector<Piece> update_pieces_;
   Floats squares_;   // by norm piece: rowsum of g·g
   Floats d_tokens_;  // tied: dE beside dW_head
@@ -224,17 +203,7 @@ class GptCpuEngine final : public Engine {
   std::mutex scratch_mutex_;
   std::vector<Scratch> scratches_;
   std::vector<Scratch*> free_scratches_;
-  Blake3Forest forest_;
-  bool commits_ = false;
-  bool ran_ = false;
-  StepProfile* profile_ = nullptr;
-  UpdateRates rates_{};
   uint32_t step_id_ = 0;
-  uint32_t steps_done_ = 0;
-  float power1_ = 1;  // AdamW's p1 and p2
-  float power2_ = 1;
-  bool loaded_ = false;
-  uint32_t worst_ = 0;
 };
 
 }  // namespace gemmine::kernels

@@ -2,37 +2,16 @@
 #include "kernels/cpu/gpt_engine.h"
 
 namespace gemmine::kernels {
-namespace {
 
 // f32 matrices of T rows are hashed by whoever writes them; the rest, short, with the roots.
-bool in_parts(const TensorInfo& tensor) {
+bool GptCpuEngine::hashed_in_parts(const TensorInfo& tensor) const {
   return tensor.kind == TensorKind::residual || tensor.kind == TensorKind::d_residual ||
          tensor.kind == TensorKind::d_norm;
 }
 
-}  // namespace
-
 const void* GptCpuEngine::tensor_data(const TensorInfo& tensor) const {
   const uint32_t at = tensor.layer;
   switch (tensor.kind) {
-    case TensorKind::x:
-      return linears_[at].x.data();
-    case TensorKind::sx:
-      return linears_[at].sx.data();
-    case TensorKind::w:
-      return linears_[at].w.data();
-    case TensorKind::sw:
-      return linears_[at].sw.data();
-    case TensorKind::b:
-      return linears_[at].b.data();
-    case TensorKind::g1:
-      return linears_[at].g1.data();
-    case TensorKind::s1:
-      return linears_[at].s1.data();
-    case TensorKind::g2:
-      return linears_[at].g2.data();
-    case TensorKind::s2:
-      return linears_[at].s2.data();
     case TensorKind::residual:
       return residuals_[at].data();
     case TensorKind::d_residual:
@@ -48,8 +27,9 @@ const void* GptCpuEngine::tensor_data(const TensorInfo& tensor) const {
     case TensorKind::loss_sum:
       return loss_sum_.data();
     default:
-      return attention_data(tensor);
+      break;
   }
+  return tensor.kind <= TensorKind::s2 ? linears_[at].data(tensor.kind) : attention_data(tensor);
 }
 
 const void* GptCpuEngine::attention_data(const TensorInfo& tensor) const {
@@ -86,21 +66,6 @@ const void* GptCpuEngine::attention_data(const TensorInfo& tensor) const {
   }
   GEMMINE_CHECK(!"the tensor is of a gpt");
   return nullptr;
-}
-
-void GptCpuEngine::plant_forest() {
-  std::vector<ChunkSource> sources;
-  std::vector<bool> parts;
-  for (const TensorInfo& tensor : program_.tensors()) {
-    const void* const data = tensor_data(tensor);
-    parts.push_back(in_parts(tensor));
-    sources.push_back(
-        tensor.is_int8()
-            ? ChunkSource::of_tiles(static_cast<const int8_t*>(data), tensor.rows, tensor.cols,
-                                    tensor.cols)
-            : ChunkSource::of_bytes({static_cast<const uint8_t*>(data), tensor.bytes()}));
-  }
-  forest_ = Blake3Forest(std::move(sources), std::move(parts));
 }
 
 void GptCpuEngine::commit(const Run& run, std::initializer_list<TensorPlace> tensors) {

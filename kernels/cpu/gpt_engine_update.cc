@@ -57,13 +57,6 @@ float GptCpuEngine::clip_factor() {
   return n > clip ? clip / n : 1.0F;
 }
 
-Masters GptCpuEngine::masters(uint64_t offset) {
-  const size_t parameters = program_.parameters();
-  float* const w = state_.data() + offset;
-  const bool adamw = program_.spec().optimiser == Optimiser::adamw;
-  return {w, w + parameters, adamw ? w + 2 * parameters : nullptr};
-}
-
 // Of the gradients that were kept; the other weights have changed already.
 Status GptCpuEngine::optimise() {
   const OpTimer timer(profile_, StepOp::optimiser);
