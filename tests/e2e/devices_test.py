@@ -1,8 +1,10 @@
-"""A device that dies or is too small stops by itself; the job goes on with the others."""
+"""Devices that die or are too small stop by themselves; shares fit the speed of each."""
 import json
+import statistics
 import unittest
 
 import base
+import toyjob
 
 
 class Devices(base.EndToEnd):
@@ -55,6 +57,41 @@ class Devices(base.EndToEnd):
         self.assertEqual(done.returncode, 1)
         self.assertIn("cuda:77", done.stderr)
         self.assertEqual(done.stdout, "")
+
+    def shares_of(self, ledger, account):
+        """Sizes of the account's leases' shares, in order; seconds of each full share."""
+        leases = sorted((lease for lease in ledger.leases.values()
+                         if ledger.members[lease.miner] == account), key=lambda one: one.serial)
+        seconds = {}
+        for lease in leases:
+            since = lease.issued_ms
+            for share in (s for s in ledger.shares if s.lease_id == lease.id):
+                if share.steps == lease.steps_per_share:
+                    seconds.setdefault(lease.id, []).append((share.time_ms - since) / 1000)
+                since = share.time_ms
+        return ([lease.steps_per_share for lease in leases],
+                [seconds.get(lease.id, []) for lease in leases])
+
+    def test_shares_fit_the_device_and_come_at_the_pool_s_pace(self):
+        steps, target_s = 40, 1
+        job = toyjob.write_lm(self.folder / "job", hidden=4096, steps_per_lease=steps)
+        c = self.cluster(job, share_seconds=target_s)
+        c.start_pool(exit_when_finished=False)
+        quick = c.miner("quick").start()
+        slow = c.miner("slow", "--throttle", 25).start()
+        ledger = self.finish(c, [quick, slow], timeout=120)
+        quick_sizes, _ = self.shares_of(ledger, "quick")
+        slow_sizes, slow_seconds = self.shares_of(ledger, "slow")
+        told = f"quick {quick_sizes}, slow {slow_sizes} in {slow_seconds}"
+        self.assertEqual((quick_sizes[0], slow_sizes[0]), (4, 4), told)  # the job's own
+        self.assertTrue(all(1 <= size <= steps for size in quick_sizes + slow_sizes), told)
+        self.assertGreater(len(slow_sizes), 1, told)
+        self.assertGreater(statistics.median(quick_sizes[1:]), statistics.median(slow_sizes[1:]),
+                           told)
+        later = [s for lease in slow_seconds[1:] for s in lease]
+        self.assertGreater(statistics.median(later), target_s / 4, told)
+        self.assertLess(statistics.median(later), target_s * 4, told)
+        self.check_root(c, ledger)
 
 
 if __name__ == "__main__":
