@@ -154,8 +154,11 @@ void Miner::prepare(const Digest& job_id, JobWork& work) {
                   {{"job", ready.job.name},
                    {"parameters", std::to_string(program.parameters())},
                    {"records", std::to_string(ready.job.spec.records)}});
-    for (auto& [id, lease] : leases_)
-      if (lease.job == &ready) begin(lease);
+    std::vector<Digest> waiting;  // what begins may be abandoned at once
+    for (const auto& [id, lease] : leases_)
+      if (lease.job == &ready) waiting.push_back(id);
+    for (const Digest& id : waiting)
+      if (LeaseWork* const lease = find(id)) begin(*lease);
     want_lease();
   });
 }
@@ -220,13 +223,13 @@ void Miner::begin(LeaseWork& work) {
   fetcher_->fetch(work.lease.theta_root, floats * sizeof(float), [this, id](Result<Bytes> bytes) {
     LeaseWork* ready = find(id);
     if (ready == nullptr || !ready->theta.empty()) return;
-    if (!bytes) return abandon(id, bytes.error().detail);
-    ready->theta.resize(bytes.value().size() / sizeof(float));
-    std::memcpy(ready->theta.data(), bytes.value().data(), bytes.value().size());
+    if (!bytes)
+      return abandon(id, "the weights of round " + std::to_string(ready->lease.round) + ": " +
+                             bytes.error().detail);
     // A lease starts without the outer velocity.
-    const uint64_t parameters = ready->job->workload->program.parameters();
-    if (ready->theta.size() < parameters) return abandon(id, "theta of another length");
-    ready->theta.resize(parameters);
+    ready->theta.resize(ready->job->workload->program.parameters());
+    GEMMINE_CHECK(bytes.value().size() >= ready->theta.size() * sizeof(float));
+    std::memcpy(ready->theta.data(), bytes.value().data(), ready->theta.size() * sizeof(float));
     run_next(*ready);
   });
 }

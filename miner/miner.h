@@ -73,6 +73,7 @@ class Miner : public pool::SessionObserver {
   void on_end(pool::SessionEnd end, const std::string& reason) override;
 
   // Messages (miner_messages.cc).
+  void on_blob(ByteView payload);
   void on_round(ByteView payload);
   void on_lease(ByteView payload);
   void on_no_lease(ByteView payload);

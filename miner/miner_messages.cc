@@ -14,7 +14,7 @@ void Miner::on_message(pool::MessageType type, ByteView payload) {
     case pool::MessageType::no_lease:
       return on_no_lease(payload);
     case pool::MessageType::blob:
-      return fetcher_->on_blob(payload);
+      return on_blob(payload);
     case pool::MessageType::share_ok:
       return on_share_ok(payload);
     case pool::MessageType::challenge:
@@ -34,6 +34,11 @@ void Miner::on_message(pool::MessageType type, ByteView payload) {
 void Miner::broken_message(const char* what, const Error& error) {
   events_.event(Level::error, "pool_message_malformed",
                 {{"message", what}, {"reason", error.detail}});
+}
+
+void Miner::on_blob(ByteView payload) {
+  if (const Status taken = fetcher_->on_blob(payload); !taken)
+    broken_message("BLOB", taken.error());
 }
 
 void Miner::on_error(const pool::ErrorMessage& error) {

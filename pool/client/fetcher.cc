@@ -12,6 +12,12 @@ namespace {
 
 constexpr uint64_t kPartBytes = kGroupBytes * kGroupsPerPart;
 
+// A stranger chooses the address, and it may be that of anything.
+Error other_length(const Digest& address, uint64_t has, uint64_t wanted) {
+  return {Errc::invalid, "blob " + to_hex(address.bytes) + " has " + std::to_string(has) +
+                             " bytes; what the pool names it for has " + std::to_string(wanted)};
+}
+
 }  // namespace
 
 Fetcher::Fetcher(Session& session, std::string folder, OnProgress on_progress)
@@ -28,6 +34,8 @@ uint32_t Fetcher::parts(const Fetch& fetch) const {
 void Fetcher::fetch(const Digest& address, uint64_t bytes, OnDone on_done) {
   if (auto cached = read_file(path(address), bytes);
       cached && kernels::blake3(cached.value()) == address) {
+    const uint64_t has = cached.value().size();
+    if (has != bytes) return on_done(other_length(address, has, bytes));
     return on_done(std::move(cached));
   }
   if (const auto found = fetches_.find(address); found != fetches_.end()) {
@@ -67,16 +75,21 @@ void Fetcher::on_ready() {
   }
 }
 
-void Fetcher::on_blob(ByteView payload) {
+Status Fetcher::on_blob(ByteView payload) {
   const auto decoded = decode_blob(payload);
-  if (!decoded) return;
+  if (!decoded) return decoded.error();
   const BlobPart& blob = decoded.value();
   const auto found = fetches_.find(blob.address);
-  if (found == fetches_.end()) return;
-  Fetch& fetch = found->second;
+  if (found == fetches_.end()) return Ok{};
+  take(blob, found->second);
+  return Ok{};
+}
+
+void Fetcher::take(const BlobPart& blob, Fetch& fetch) {
   const auto part = static_cast<uint32_t>(blob.first_group / kGroupsPerPart);
-  if (blob.total_bytes != fetch.bytes || blob.first_group % kGroupsPerPart != 0 ||
-      part >= parts(fetch)) {
+  if (blob.total_bytes != fetch.bytes)
+    return finish(blob.address, other_length(blob.address, blob.total_bytes, fetch.bytes));
+  if (blob.first_group % kGroupsPerPart != 0 || part >= parts(fetch)) {
     return finish(blob.address, Error{Errc::invalid,
                                       "the pool sent another part of a blob than "
                                       "the one asked for"});

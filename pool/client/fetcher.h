@@ -37,7 +37,7 @@ class Fetcher {
   void fetch(const Digest& address, uint64_t bytes, OnDone on_done);
 
   void on_ready();                           // after a reconnect: asks again for what is missing
-  void on_blob(ByteView payload);            // a BLOB message
+  Status on_blob(ByteView payload);          // a BLOB message. Errors: malformed
   void on_error(const ErrorMessage& error);  // unknown_blob ends the fetches that are under way
 
  private:
@@ -51,6 +51,7 @@ class Fetcher {
   };
 
   uint32_t parts(const Fetch& fetch) const;
+  void take(const BlobPart& blob, Fetch& fetch);
   void ask_more(const Digest& address, Fetch& fetch);
   void finish(const Digest& address, const Result<Bytes>& result);
   std::string path(const Digest& address) const;

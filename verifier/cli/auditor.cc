@@ -69,7 +69,9 @@ void Auditor::on_ready(const pool::AuthOk& /*state*/) {
 
 void Auditor::on_message(pool::MessageType type, ByteView payload) {
   if (type == pool::MessageType::record) return on_record(payload);
-  if (type == pool::MessageType::blob) return fetcher_->on_blob(payload);
+  if (type != pool::MessageType::blob) return;
+  if (const Status taken = fetcher_->on_blob(payload); !taken)
+    events_.line("the pool sent a blob that does not decode: " + taken.error().detail);
 }
 
 void Auditor::on_error(const pool::ErrorMessage& error) {

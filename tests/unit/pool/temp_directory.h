@@ -11,7 +11,7 @@ namespace gemmine::pool {
 class TempDirectory {
  public:
   TempDirectory() {
-    std::string name = testing::TempDir() + "gemmine-XXXXXX";
+    std::string name = ::testing::TempDir() + "gemmine-XXXXXX";
     path_ = ::mkdtemp(name.data());
   }
   ~TempDirectory() { std::filesystem::remove_all(path_); }
