@@ -68,12 +68,13 @@ Status check_delta(ByteView delta, uint64_t parameters) {
   for (size_t i = 0; i < blocks; ++i) {
     const int e = static_cast<int8_t>(delta[i]);
     if (e < kExponentMin || e > kExponentMax)
-      return Error{Errc::malformed,
-                   "delta: exponent " + std::to_string(e) + " of block " + std::to_string(i)};
+      return Error{Errc::malformed, "delta: exponent " + std::to_string(e) + " of block " +
+                                        std::to_string(i) + " is not in -40 to 2"};
   }
   for (size_t i = blocks; i < delta.size(); ++i) {
     if (static_cast<int8_t>(delta[i]) < kQuantumMin)
-      return Error{Errc::malformed, "delta: q of parameter " + std::to_string(i - blocks)};
+      return Error{Errc::malformed,
+                   "delta: q of parameter " + std::to_string(i - blocks) + " is below -127"};
   }
   return Ok{};
 }

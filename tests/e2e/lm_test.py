@@ -132,6 +132,11 @@ class Sample(LanguageModel):
         self.refuse(2, r"--tokens", "sample", "--model", model, "--tokens", "0")
         self.refuse(2, r"--model", "sample")
         self.refuse(3, r"(?i)no such file", "sample", "--model", self.folder / "absent")
+        raw, broken = model.read_bytes(), self.folder / "broken.safetensors"
+        broken.write_bytes(raw[:-4] + struct.pack("<f", float("inf")))
+        self.refuse(3, r"lm_head\.weight: element \d+ is (NaN or )?inf", "sample", "--model", broken)
+        broken.write_bytes(raw[:-4])
+        self.refuse(3, r"lm_head\.weight: .*cut short", "sample", "--model", broken)
         mlp = self.folder / "mlp.safetensors"
         self.gemmine(0, "train", self.toy(), "--rounds", "1", "--model", mlp)
         self.refuse(3, r'says "mlp", and only a gpt writes text', "sample", "--model", mlp)
