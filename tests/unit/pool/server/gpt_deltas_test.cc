@@ -9,7 +9,6 @@ namespace gemmine::pool {
 namespace {
 
 using verifier::CloseReason;
-using verifier::kDeltaBlock;
 
 constexpr ConnId kNext{9};
 
