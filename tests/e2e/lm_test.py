@@ -134,7 +134,8 @@ class Sample(LanguageModel):
         self.refuse(3, r"(?i)no such file", "sample", "--model", self.folder / "absent")
         raw, broken = model.read_bytes(), self.folder / "broken.safetensors"
         broken.write_bytes(raw[:-4] + struct.pack("<f", float("inf")))
-        self.refuse(3, r"lm_head\.weight: element \d+ is (NaN or )?inf", "sample", "--model", broken)
+        self.refuse(3, r"lm_head\.weight: element \d+ is (NaN or )?inf", "sample", "--model",
+                    broken)
         broken.write_bytes(raw[:-4])
         self.refuse(3, r"lm_head\.weight: .*cut short", "sample", "--model", broken)
         mlp = self.folder / "mlp.safetensors"
