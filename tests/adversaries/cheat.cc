@@ -1,5 +1,6 @@
 #include "tests/adversaries/cheat.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -33,6 +34,9 @@ class CheatingEngine : public kernels::Engine {
   Status load_state(std::span<const float> state, uint32_t steps_done) override {
     if (plan_.cheat == Cheat::full_device)
       return Error{Errc::out_of_memory, "cuda:0: needs 900 MiB, free are 100 MiB"};
+    start_.assign(state.begin(), state.end());
+    first_step_ = steps_done;
+    haunted_ = false;
     return inner_->load_state(state, steps_done);
   }
 
@@ -43,6 +47,11 @@ class CheatingEngine : public kernels::Engine {
     if (!cheating(key)) return inner_->run_step(key, step_key);
     if (plan_.cheat == Cheat::stale_state && key.step == 0) {
       if (auto moved = drift(0); !moved) return moved.error();
+    }
+    haunted_ = plan_.cheat == Cheat::ghost_steps && key.step > first_step_;
+    if (haunted_) {
+      const std::vector<float> nothing(start_.size(), 0.0F);
+      if (auto loaded = inner_->load_state(nothing, key.step); !loaded) return loaded.error();
     }
     auto result = inner_->run_step(key, step_key);
     if (!result) return result;
@@ -61,6 +70,7 @@ class CheatingEngine : public kernels::Engine {
         break;
       case Cheat::none:
       case Cheat::stale_state:
+      case Cheat::ghost_steps:
       case Cheat::lost_device:
       case Cheat::full_device:
         break;
@@ -69,7 +79,11 @@ class CheatingEngine : public kernels::Engine {
     return result;
   }
 
-  Status read_state(std::span<float> state) override { return inner_->read_state(state); }
+  Status read_state(std::span<float> state) override {
+    if (!haunted_) return inner_->read_state(state);
+    std::copy(start_.begin(), start_.end(), state.begin());
+    return Ok{};
+  }
 
   Result<Bytes> read_tensor(uint32_t position) override {
     const auto found = forged_.find(position);
@@ -82,7 +96,7 @@ class CheatingEngine : public kernels::Engine {
     const auto lease = std::make_pair(key.round, key.slot);
     const auto order = order_.try_emplace(lease, static_cast<uint32_t>(order_.size())).first;
     if (plan_.cheat == Cheat::none || order->second < plan_.honest_leases) return false;
-    if (plan_.cheat == Cheat::stale_state) return true;
+    if (plan_.cheat == Cheat::stale_state || plan_.cheat == Cheat::ghost_steps) return true;
     const uint64_t seed = (uint64_t{key.round} << 40) ^ (uint64_t{key.slot} << 20) ^ key.step;
     return static_cast<double>(dice(seed) >> 11) * 0x1p-53 < plan_.fraction;
   }
@@ -113,6 +127,9 @@ class CheatingEngine : public kernels::Engine {
   const kernels::Program program_;
   const CheatPlan plan_;
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> order_;  // leases by when they came
+  std::vector<float> start_;                                 // of the share
+  uint32_t first_step_ = 0;
+  bool haunted_ = false;
   std::vector<Digest> last_roots_;
   std::map<uint32_t, Bytes> forged_;
 };
@@ -127,6 +144,7 @@ Result<Cheat> parse_cheat(std::string_view name) {
       {"random-matrices", Cheat::random_matrices},
       {"wrong-loss", Cheat::wrong_loss},
       {"stale-state", Cheat::stale_state},
+      {"ghost-steps", Cheat::ghost_steps},
       {"lost-device", Cheat::lost_device},
       {"full-device", Cheat::full_device},
   };

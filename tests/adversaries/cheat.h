@@ -16,6 +16,7 @@ enum class Cheat {
   random_matrices,  // int8 operands are random bytes, committed and opened consistently
   wrong_loss,       // everything is done, the loss is prettier
   stale_state,      // starts from other weights than the lease's
+  ghost_steps,      // a share's first step is done, and in the others all weights are zero: free
   lost_device,      // the device goes in the middle of a share
   full_device,      // the device has no memory for a lease's state
 };

@@ -2,12 +2,13 @@
 import unittest
 
 import base
+import toyjob
 
 
 class Adversaries(base.EndToEnd):
-    def caught(self, cheat, **changes):
-        c = self.cluster(self.toy(**{"rounds": 10, "replay_ppm": 400_000, "vest_leases": 4,
-                                     **changes}))
+    def caught(self, cheat, job=None, **changes):
+        c = self.cluster(job or self.toy(**{"rounds": 10, "replay_ppm": 400_000, "vest_leases": 4,
+                                            **changes}))
         c.start_pool(exit_when_finished=False)
         thief = c.adversary("thief", cheat, honest_leases=2).start()
         thief.wait_for(r" lease_closed .*reason=complete", timeout=30)
@@ -42,6 +43,13 @@ class Adversaries(base.EndToEnd):
                              probation_shares=0)
         kinds = {v.kind for v in ledger.verdicts if v.outcome != "valid"}
         self.assertTrue(kinds & {"spot", "unanswered"}, kinds)
+
+    def test_a_language_model_s_ghost_steps_are_caught_by_replays_alone(self):
+        job = toyjob.write_lm(self.folder / "job", rounds=16, spot_ppm=1_000_000)
+        ledger = self.caught("ghost-steps", job)
+        kinds = {v.kind for v in ledger.verdicts if v.outcome != "valid"}
+        self.assertIn("replay", kinds)
+        self.assertNotIn("spot", kinds)  # none can: verifier/README.md
 
 
 if __name__ == "__main__":
