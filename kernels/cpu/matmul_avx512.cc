@@ -112,7 +112,7 @@ inline void transpose_quads(__m512i (&rows)[16]) {
 // Rows are too short, and too far apart, for the processor to guess what is wanted next. Addresses
 // behind the operand are asked for too, which reads nothing.
 inline void fetch(const int8_t* data, size_t bytes_ahead) {
-  _mm_prefetch(reinterpret_cast<const char*>(data) + bytes_ahead, _MM_HINT_T0);
+  _mm_prefetch(reinterpret_cast<const char*>(data) + bytes_ahead, _MM_HINT_T1);
 }
 
 // One panel of at most 16 outer indices whose k is contiguous.

@@ -132,8 +132,9 @@ void run_by_rows(const Sides& sides, PackedPair& packed, const Output& output, T
   };
   const auto workers = static_cast<size_t>(pool.threads());
   const size_t step = sides.in_place ? 2 * kPackedLanes : kPackStrip;
+  const size_t rows_max = sides.in_place ? kRowsMax : 2 * kPackStrip;
   const size_t rows =
-      std::min(kRowsMax, round_up(pieces(sides.m, kTasksPerThread * workers), step));
+      std::min(rows_max, round_up(pieces(sides.m, kTasksPerThread * workers), step));
   const bool own_b = sides.m >= kOwnRowsMin * workers;
   const uint64_t number = next_product();
   if (!own_b) pack(sides.b, sides.n, sides.k, Side::right, packed.b, pool);
@@ -158,7 +159,7 @@ void run_by_rows(const Sides& sides, PackedPair& packed, const Output& output, T
 
 void run(const Sides& sides, PackedPair& packed, const Output& output, ThreadPool& pool) {
   if (sides.m == 0 || sides.n == 0) return;
-  if (pool.threads() > 1 && is_narrow(sides)) {
+  if (is_narrow(sides)) {
     run_by_rows(sides, packed, output, pool);
   } else if (const size_t columns = own_columns(sides, pool.threads()); columns > 0) {
     run_by_columns(sides, columns, packed, output, pool);
