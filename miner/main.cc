@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
       "gemmine trains other people's models and is paid for it: the matrix products of each\n"
       "training step are the proof that the step was done.\n\n"
       "Start here:   gemmine devices                     what this machine computes with\n"
+      "              gemmine bench                       how fast, and what that earns\n"
       "              gemmine train configs/jobs/fashion-mnist.toml   try a job without a pool\n"
       "              gemmine train configs/jobs/austen-gpt.toml --model austen.safetensors\n"
       "              gemmine sample --model austen.safetensors --prompt \"It is\"\n"

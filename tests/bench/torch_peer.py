@@ -6,6 +6,7 @@ Times are milliseconds: CPU time with one thread, else wall time. Debian's pytho
 OpenBLAS's AVX-512 kernels where the CPU has them; exit code 77 where it is missing.
 """
 import argparse
+import ctypes
 import json
 import os
 import pathlib
@@ -14,8 +15,7 @@ import subprocess
 import sys
 import time
 
-import lm_fp32
-
+# No numpy here, nor what imports it: it would load OpenBLAS before main() has said which kernels.
 GPT = "gpt:"
 
 
@@ -39,6 +39,7 @@ class Mlp:
 
 class Gpt:
     def __init__(self, torch, numbers, batch):
+        import lm_fp32
         names = ("vocabulary", "width", "heads", "hidden", "blocks", "context")
         shape = dict(zip(names, numbers))
         self.clip = torch.nn.utils.clip_grad_norm_
@@ -79,6 +80,16 @@ def torch_steps(trainer, threads, steps):
     return out
 
 
+def openblas_core():
+    """The kernels that OpenBLAS really uses."""
+    try:
+        library = ctypes.CDLL("libopenblas.so.0")
+    except OSError:
+        return "none"
+    library.openblas_get_corename.restype = ctypes.c_char_p
+    return library.openblas_get_corename().decode()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", required=True, help="the step_profile program")
@@ -100,6 +111,11 @@ def main():
         print(f"torch_peer: skipped: {error} (apt-get install python3-torch)", file=sys.stderr)
         return 77
     torch.set_num_threads(options.threads)
+    core = openblas_core()
+    wanted = os.environ.get("OPENBLAS_CORETYPE", core)
+    if core != "none" and core.lower() != wanted.lower():
+        print(f"torch_peer: OpenBLAS runs its {core} kernels, not {wanted}", file=sys.stderr)
+        return 1
     shape = (options.batch, options.threads, options.steps)
     trainer = make(torch, options.model, options.batch)
     torch_steps(trainer, options.threads, 2)
@@ -111,7 +127,7 @@ def main():
         ours.append(json.loads(done.stdout))
     print(json.dumps({
         "model": options.model, "batch": options.batch, "threads": options.threads,
-        "torch": torch.__version__, "openblas_core": os.environ.get("OPENBLAS_CORETYPE", "its own"),
+        "torch": torch.__version__, "openblas_core": core,
         "ours_ms": round(min(row["ms"] for row in ours), 4),
         "ours_median_ms": round(statistics.median(row["median_ms"] for row in ours), 4),
         "torch_ms": round(min(theirs), 4),
