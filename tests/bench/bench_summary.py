@@ -125,11 +125,20 @@ def gpu(part):
                  ["device", "what", "ms", "TOPS", "ratio"], rows)
 
 
+def hashing(row):
+    """CPU time inside hashing beside the rest of the steps, with one thread."""
+    inside = row["ops_ms"]["tiles_within"] + row["ops_ms"]["roots"]
+    rest = sum(ms for op, ms in row["ops_ms"].items() if op != "tiles_within") - inside
+    return f"{100 * inside / rest:.1f} %"
+
+
 def width(part):
     rows = [[model(row), f"{row['macs'] * 1e-9:.1f}", f"{row['hashed_bytes'] / 1e6:.0f}",
-             f"{row['alone_median_ms']:.0f}", f"{row['proof_ratio_median']:.3f}"] for row in part]
+             f"{row['alone_median_ms']:.0f}", f"{row['proof_ratio_median']:.3f}", hashing(row)]
+            for row in part]
     return table("What a proof costs by the width of a model, one thread, CPU time",
-                 ["model", "GMAC", "hashed MB", "ms without", "with / without"], rows)
+                 ["model", "GMAC", "hashed MB", "ms without", "with / without",
+                  "hashing / the rest"], rows)
 
 
 PARTS = {"audit": audit, "step": step, "profile": profile, "memory": memory, "pytorch": pytorch,
