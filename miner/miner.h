@@ -28,7 +28,7 @@ struct Ending {
   std::string reason;
 };
 
-class Miner : public pool::SessionObserver {
+class Miner final : public pool::SessionObserver {
  public:
   // Errors: io (the data folder).
   static Result<std::unique_ptr<Miner>> make(pool::Loop& loop, const pool::TlsContext& tls,

@@ -8,7 +8,7 @@
 
 namespace gemmine::miner {
 
-class Console : public Events {
+class Console final : public Events {
  public:
   explicit Console(bool verbose);
   ~Console() override;

@@ -53,7 +53,7 @@ class SessionObserver {
   ~SessionObserver() = default;
 };
 
-class Session : private ConnectionObserver {
+class Session final : private ConnectionObserver {
  public:
   Session(Loop& loop, const TlsContext& tls, const verifier::Identity& identity,
           SessionOptions options, SessionObserver& observer);

@@ -48,7 +48,7 @@ class AuditorEvents {
   virtual void line(const std::string& text) = 0;
 };
 
-class Auditor : public pool::SessionObserver {
+class Auditor final : public pool::SessionObserver {
  public:
   Auditor(pool::Loop& loop, const pool::TlsContext& tls, const Identity& identity,
           pool::SessionOptions session, AuditorOptions options, AuditorEvents& events);

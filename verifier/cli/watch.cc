@@ -14,7 +14,7 @@ namespace gemmine::verifier {
 
 namespace {
 
-class Lines : public AuditorEvents {
+class Lines final : public AuditorEvents {
  public:
   void line(const std::string& text) override { std::fprintf(stderr, "audit: %s\n", text.c_str()); }
 };
