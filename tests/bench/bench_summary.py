@@ -118,7 +118,8 @@ def products(part):
 
 
 def gpu(part):
-    rows = [[row.get("device"), row.get("product") or row.get("step") or "BLAKE3",
+    rows = [[row.get("device"), row.get("product") or row.get("step")
+             or row.get("products") or "BLAKE3",
              row.get("step_ms", ""), row.get("tops", ""), row.get("ratio", row.get("gb_s", ""))]
             for row in part]
     return table("GPUs: ms of a step, TOPS, ratio to cuBLASLt (BLAKE3: GB/s)",
