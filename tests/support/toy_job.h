@@ -8,13 +8,9 @@
 
 namespace gemmine::test {
 
-inline verifier::Job toy_job() {
+// What toy jobs have in common: how they are audited and paid.
+inline verifier::Job toy_terms() {
   verifier::Job job;
-  job.name = "toy";
-  job.spec = toy_spec(kernels::Optimiser::sgd);
-  job.train_address = kernels::blake3(toy_train());
-  job.test_address = kernels::blake3(toy_test());
-  job.test_records = 50;
   job.steps_per_share = 2;
   job.audit = {.replay_ppm = 200'000,
                .spot_ppm = 500'000,
@@ -25,6 +21,16 @@ inline verifier::Job toy_job() {
                .answer_ms = 10'000};
   job.price_per_tmac = 1'000'000'000'000;
   job.fee_ppm = 20'000;
+  return job;
+}
+
+inline verifier::Job toy_job() {
+  verifier::Job job = toy_terms();
+  job.name = "toy";
+  job.spec = toy_spec(kernels::Optimiser::sgd);
+  job.train_address = kernels::blake3(toy_train());
+  job.test_address = kernels::blake3(toy_test());
+  job.test_records = 50;
   return job;
 }
 
