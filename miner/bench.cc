@@ -142,8 +142,8 @@ Earnings earnings_of(const verifier::Job& job, uint64_t macs_per_step, double st
   out.share_seconds = out.share_steps * step_ms * 1e-3;
   if (share_seconds == 0) {
     out.rule = ShareRule::job;
-  } else if (out.share_steps == lease) {
-    out.rule = ShareRule::whole_lease;
+  } else if (out.share_steps == pool::largest_share(lease, job.steps_per_share)) {
+    out.rule = ShareRule::largest;
   } else if (out.share_seconds > 1.001 * share_seconds) {
     out.rule = ShareRule::fewest;
   }

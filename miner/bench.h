@@ -39,10 +39,10 @@ Result<DeviceSpeed> measure_device(const std::string& device, const kernels::Pro
 
 // What decides the size of a device's shares.
 enum class ShareRule : uint8_t {
-  target,       // the pool's share_seconds
-  whole_lease,  // no share is longer
-  fewest,       // a lease may not be cut into more
-  job,          // its steps_per_share: the pool does not look at the device
+  target,   // the pool's share_seconds
+  largest,  // no share is longer
+  fewest,   // a lease may not be cut into more
+  job,      // its steps_per_share: the pool does not look at the device
 };
 struct Earnings {
   ShareRule rule = ShareRule::target;

@@ -37,8 +37,8 @@ const char* word(ShareRule rule) {
   switch (rule) {
     case ShareRule::target:
       return "target";
-    case ShareRule::whole_lease:
-      return "whole lease";
+    case ShareRule::largest:
+      return "largest";
     case ShareRule::fewest:
       return "fewest";
     case ShareRule::job:
@@ -129,9 +129,9 @@ std::string share_text(const BenchReport& report, const Earnings& earned) {
     case ShareRule::target:
       out += text("the pool wants a share to take %u s", report.share_seconds);
       break;
-    case ShareRule::whole_lease:
-      out += text("a whole lease, and no share is longer; the pool would like %u s",
-                  report.share_seconds);
+    case ShareRule::largest:
+      out +=
+          text("the largest of this job's leases; the pool would like %u s", report.share_seconds);
       break;
     case ShareRule::fewest:
       out += text("a lease may not be cut smaller; the pool would like %u s", report.share_seconds);

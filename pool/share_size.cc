@@ -16,6 +16,10 @@ void keep_pace(std::deque<Pace>& paces, Pace pace) {
   if (paces.size() > kPacesMax) paces.pop_front();
 }
 
+uint32_t largest_share(uint32_t steps, uint32_t job_size) {
+  return std::min(steps, std::max(job_size, (steps - 1) / kSharesPerLeaseMin + 1));
+}
+
 uint32_t choose_share_size(const std::deque<Pace>& paces, uint64_t target_ms, uint32_t steps,
                            uint64_t macs_per_step, uint32_t job_size) {
   if (target_ms == 0 || paces.empty()) return job_size;
@@ -30,7 +34,8 @@ uint32_t choose_share_size(const std::deque<Pace>& paces, uint64_t target_ms, ui
   const double wanted =
       static_cast<double>(target_ms) / (*middle * static_cast<double>(macs_per_step));
   const uint32_t least = (steps - 1) / verifier::kSharesPerLeaseMax + 1;
-  if (wanted >= static_cast<double>(steps)) return steps;
+  const uint32_t most = largest_share(steps, job_size);
+  if (wanted >= static_cast<double>(most)) return most;
   return std::max(least, static_cast<uint32_t>(wanted));
 }
 

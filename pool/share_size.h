@@ -13,6 +13,10 @@
 namespace gemmine::pool {
 
 inline constexpr size_t kPacesMax = 9;  // of a key; older ones say nothing of what it is today
+// A lease of fewer shares is replayed seldom as a whole: the coin is thrown for each share, and a
+// quick device that cheats in all of them should meet it as often as a slow one. Replays of the
+// same part of all work find a cheat in 12 of 100 leases of one share, and in 40 of four.
+inline constexpr uint32_t kSharesPerLeaseMin = 4;
 
 // One share: the time from the record before it (of its lease) to its own, and its work.
 struct Pace {
@@ -26,7 +30,11 @@ void keep_pace(std::deque<Pace>& paces, Pace pace);
 
 // Steps of each share of a lease of `steps`; keeps share_size_ok. target_ms 0, or no paces: the
 // job's own size. The median pace decides, so that a clock that jumps or a pause changes nothing.
+// However quick the device, no more than largest_share.
 uint32_t choose_share_size(const std::deque<Pace>& paces, uint64_t target_ms, uint32_t steps,
                            uint64_t macs_per_step, uint32_t job_size);
+
+// A lease has kSharesPerLeaseMin shares at least, or as few as the job's own size gives it.
+uint32_t largest_share(uint32_t steps, uint32_t job_size);
 
 }  // namespace gemmine::pool

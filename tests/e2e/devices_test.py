@@ -46,7 +46,7 @@ class Devices(base.EndToEnd):
         self.assertEqual([p["product"] for p in cpu["products"]],
                          ["forward", "weight gradient", "forward", "input gradient",
                           "weight gradient"])
-        self.assertEqual(cpu["share"]["rule"], "whole lease")
+        self.assertEqual(cpu["share"]["rule"], "largest")
         for number in ("step_ms", "alone_ms", "proof_ratio", "gmac_s"):
             self.assertGreater(cpu[number], 0)
         self.assertIn(cpu["digest"], other.stdout)  # it is the same in every run

@@ -40,11 +40,11 @@ TEST(Earnings, AShareTakesWhatThePoolWantsItToTake) {
   EXPECT_DOUBLE_EQ(earned.paid_per_day, 3'386'880.0);
 }
 
-TEST(Earnings, AFastDevicesShareIsAWholeLease) {
+TEST(Earnings, AFastDevicesShareLeavesALeaseSomeShares) {
   const Earnings earned = earnings_of(job_of(20), kMacs, 50.0, 20);
-  EXPECT_EQ(earned.rule, ShareRule::whole_lease);
-  EXPECT_EQ(earned.share_steps, 20U);
-  EXPECT_DOUBLE_EQ(earned.shares_per_day, 86'400.0);
+  EXPECT_EQ(earned.rule, ShareRule::largest);
+  EXPECT_EQ(earned.share_steps, 7U);
+  EXPECT_DOUBLE_EQ(earned.shares_per_day, 3 * 86'400.0);
 }
 
 TEST(Earnings, ASlowDevicesShareIsTheLeastOfALease) {

@@ -38,9 +38,11 @@ TEST(ShareSize, CountsWorkAndNotSteps) {
 }
 
 TEST(ShareSize, StaysWithinALease) {
-  EXPECT_EQ(size(paces({1})), 1000U);        // fast: the whole lease
-  EXPECT_EQ(size(paces({0, 0, 0})), 1000U);  // faster than the clock ticks
-  EXPECT_EQ(size(paces({60'000})), 1U);      // slow: a step
+  EXPECT_EQ(size(paces({1})), 250U);        // fast: as few shares as a lease may have
+  EXPECT_EQ(size(paces({0, 0, 0})), 250U);  // faster than the clock ticks
+  EXPECT_EQ(size(paces({1}), 6), 5U);       // the job's own are larger than a quarter
+  EXPECT_EQ(size(paces({1}), 4), 4U);
+  EXPECT_EQ(size(paces({60'000})), 1U);  // slow: a step
   EXPECT_EQ(size(paces({60'000}), 1), 1U);
   // No more shares than a lease may have.
   EXPECT_EQ(size(paces({60'000}), 4096), 1U);
