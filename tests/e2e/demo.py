@@ -38,6 +38,7 @@ def changed_job(job, folder, changes):
 
 class Progress:
     """Lines for what happened; on a terminal a bar under them, rewritten in place."""
+    WHY_BANNED = "was caught"
 
     def __init__(self):
         self.terminal = sys.stdout.isatty()
@@ -69,7 +70,7 @@ class Progress:
             self.line(status, job, done[self.round])
         banned = [miner for miner in status["miners"] if miner["banned"]]
         for miner in banned[self.bans:]:
-            self.say(f"{self.seconds():6.1f} s  {miner['account']} was caught: "
+            self.say(f"{self.seconds():6.1f} s  {miner['account']} {self.WHY_BANNED}: "
                      f"its key is banned after {miner['shares']} shares")
         self.bans = max(self.bans, len(banned))
         # A rollback repeats rounds: accuracy may be there while shares are computed again.

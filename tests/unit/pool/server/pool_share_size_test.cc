@@ -24,8 +24,12 @@ class PoolShareSize : public testing::Test {
     return lease->steps_per_share;
   }
 
-  // Leases of four steps; the job's shares have two. A second is the target.
-  FakePool fake_{{.change = [](verifier::Job& job) { job.spec.rounds = 8; },
+  // Leases of sixteen steps; the job's shares have two. A second is the target.
+  FakePool fake_{{.change =
+                      [](verifier::Job& job) {
+                        job.spec.rounds = 8;
+                        job.spec.steps_per_lease = 16;
+                      },
                   .auditors = {},
                   .share_ms = 1'000}};
   const verifier::Identity fast_ = verifier::Identity::from_seed(filled(3));
@@ -37,7 +41,7 @@ TEST_F(PoolShareSize, FitsTheKeyAndOutlivesThePool) {
   ASSERT_EQ(fake_.join(kSlow, slow_, Role::miner, "bob"), std::nullopt);
   EXPECT_EQ(lease_size(kFast, fast_, 100), 2U);  // nothing is known of it
   EXPECT_EQ(lease_size(kSlow, slow_, 2'000), 2U);
-  EXPECT_EQ(lease_size(kFast, fast_, 100), 4U);
+  EXPECT_EQ(lease_size(kFast, fast_, 100), 4U);  // a quarter of the lease
   EXPECT_EQ(lease_size(kSlow, slow_, 2'000), 1U);
 
   fake_.start(fake_.durable);
