@@ -6,6 +6,7 @@
 #include "pool/cli/folder.h"
 #include "pool/dataset.h"
 #include "pool/server/status.h"
+#include "pool/theft_odds.h"
 
 namespace gemmine::pool {
 
@@ -30,6 +31,19 @@ static std::string shape_text(const kernels::Spec& spec) {
   return "gpt of " + std::to_string(gpt.blocks) + " blocks, width " + std::to_string(gpt.width) +
          ", " + std::to_string(gpt.heads) + " heads, context " + std::to_string(gpt.context) +
          ", vocabulary " + std::to_string(gpt.vocabulary);
+}
+
+static void print_theft_odds(const verifier::Job& job) {
+  const TheftOdds odds = theft_odds(job);
+  std::printf(
+      "audits      %.4g %% of shares replayed; a lease of %u that cheats is found in %.1f %%\n",
+      job.audit.replay_ppm * 1e-4, odds.shares, 100 * odds.found);
+  std::printf("theft       one who computes nothing is paid %.2f leases before he is found\n",
+              odds.leases_paid);
+  if (odds.leases_paid <= kTheftLeasesMax) return;
+  std::printf(
+      "            WARNING: theft pays. Raise replay_ppm or vest_leases, or cut a lease\n"
+      "            into more shares; spot audits do not stop it\n");
 }
 
 int check_job(const std::string& path) {
@@ -64,6 +78,7 @@ int check_job(const std::string& path) {
   std::printf("cost        %llu a lease, %llu in all\n",
               static_cast<unsigned long long>(lease_gross),
               static_cast<unsigned long long>(lease_gross) * leases);
+  print_theft_odds(job);
   return 0;
 }
 

@@ -83,6 +83,14 @@ class JobFiles(base.EndToEnd):
         self.refuse_job(3, r"job\.toml:\d+:\d+: .*fee_ppm",
                         self.edit("fee_ppm = 20000", "fee_ppm = 2000000"))
 
+    def test_a_job_that_theft_pays_for_is_told(self):
+        for replay_ppm, warns in (300_000, False), (1_000, True), (0, True):
+            with self.subTest(replay_ppm=replay_ppm):
+                done = self.run_program("gemmine-pool", "job", "check",
+                                        self.toy(replay_ppm=replay_ppm))
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual("WARNING: theft pays" in done.stdout, warns, done.stdout)
+
     def data_file(self, job, name, change):
         path = job.parent / f"{name}.gz"
         raw = gzip.decompress(path.read_bytes())

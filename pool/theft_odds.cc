@@ -1,0 +1,20 @@
+#include "pool/theft_odds.h"
+
+#include <cmath>
+
+#include "pool/share_size.h"
+
+namespace gemmine::pool {
+
+TheftOdds theft_odds(const verifier::Job& job) {
+  const uint32_t steps = job.spec.steps_per_lease;
+  TheftOdds odds;
+  odds.shares = (steps - 1) / largest_share(steps, job.steps_per_share) + 1;
+  const double missed = std::pow(1 - job.audit.replay_ppm * 1e-6, odds.shares);
+  odds.found = 1 - missed;
+  // Lease k is paid when lease k + vest_leases has been complete.
+  odds.leases_paid = std::pow(missed, job.audit.vest_leases + 1.0) / odds.found;
+  return odds;
+}
+
+}  // namespace gemmine::pool
