@@ -73,7 +73,7 @@ class Devices(base.EndToEnd):
                 [seconds.get(lease.id, []) for lease in leases])
 
     def test_shares_fit_the_device_and_come_at_the_pool_s_pace(self):
-        steps, target_s = 40, 1
+        steps, target_s = 96, 1  # 24 a share at most, which the slow one should not come near
         job = toyjob.write_lm(self.folder / "job", hidden=4096, steps_per_lease=steps)
         c = self.cluster(job, share_seconds=target_s)
         c.start_pool(exit_when_finished=False)
