@@ -78,8 +78,8 @@ class Devices(base.EndToEnd):
         c = self.cluster(job, share_seconds=target_s)
         c.start_pool(exit_when_finished=False)
         quick = c.miner("quick").start()
-        slow = c.miner("slow", "--throttle", 25).start()
-        ledger = self.finish(c, [quick, slow], timeout=120)
+        slow = c.miner("slow", "--throttle", 10).start()
+        ledger = self.finish(c, [quick, slow], timeout=200)
         quick_sizes, _ = self.shares_of(ledger, "quick")
         slow_sizes, slow_seconds = self.shares_of(ledger, "slow")
         told = f"quick {quick_sizes}, slow {slow_sizes} in {slow_seconds}"
