@@ -53,6 +53,8 @@ class DeviceProduct {
 Result<std::unique_ptr<DeviceProduct>> make_device_product(std::string_view device,
                                                            const StepProduct& product, int threads);
 
+// Of every operand of attention: scores of a few units, as a trained model has them.
+inline constexpr float kProductScale = 0x1p-10F;
 // Operands for both sides and all devices: `count` values in ±63, another stream for another seed.
 std::vector<int8_t> product_operand(size_t count, uint32_t seed);
 // Errors: invalid, unless `row`, row i of the product, is what a plain loop gives. a: m × k by

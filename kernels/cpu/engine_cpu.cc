@@ -74,7 +74,6 @@ void CpuEngine::measure_weights() {
 }
 
 Result<float> CpuEngine::step(StepKey key) {
-  step_id_ = program_.step_id(key);
   batch_rows_ = program_.spec().batch;
   gather(key);
   if (Status status = forward(); !status) return status.error();

@@ -32,10 +32,6 @@ class CpuEngine final : public StepEngine {
     AlignedVector<uint32_t> x_max, w_max, g2_max;  // bits of each group's absmax
     Packed x_rows, x_columns, w_rows, w_columns, g1_rows, g2_columns;
   };
-  struct TensorPlace {
-    TensorKind kind;
-    uint32_t layer;
-  };
 
   // f(i) for i < count, in runs long enough to be worth handing to a thread.
   template <class F>
@@ -100,7 +96,6 @@ class CpuEngine final : public StepEngine {
   AlignedVector<float> input_;  // the real X_0, [T, K_0]
   AlignedVector<float> nll_;    // [T]
   std::vector<const uint8_t*> rows_;
-  uint32_t step_id_ = 0;
   size_t batch_rows_ = 0;  // T, or fewer in evaluation's last batch
 };
 

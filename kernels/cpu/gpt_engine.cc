@@ -189,7 +189,6 @@ void GptCpuEngine::take_sequence(ByteView tokens, uint32_t sequence, uint64_t st
 
 Result<float> GptCpuEngine::step(StepKey key) {
   gpt_ = &gpt_passes();
-  step_id_ = program_.step_id(key);
   for (uint32_t b = 0; b < program_.spec().batch; ++b)
     take_sequence(records_, b, program_.sequence_start(key, b));
   if (Status status = forward(); !status) return status.error();

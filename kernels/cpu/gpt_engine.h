@@ -64,10 +64,6 @@ class GptCpuEngine final : public StepEngine {
     GptCpuEngine& engine_;
     Scratch* scratch_;
   };
-  struct TensorPlace {
-    TensorKind kind;
-    uint32_t layer;
-  };
   // Rows [first, end) of T, within one sequence in sequence_runs_.
   struct Run {
     size_t first;
@@ -203,7 +199,6 @@ class GptCpuEngine final : public StepEngine {
   std::mutex scratch_mutex_;
   std::vector<Scratch> scratches_;
   std::vector<Scratch*> free_scratches_;
-  uint32_t step_id_ = 0;
 };
 
 }  // namespace gemmine::kernels

@@ -75,8 +75,8 @@ class AttentionProduct final : public DeviceProduct {
         v_(operand(3)),
         ho_(operand(4)),
         go_(operand(5)),
-        scales_(rows() * product.heads, kScale),
-        by_column_(shape_.ld, kScale),
+        scales_(rows() * product.heads, kProductScale),
+        by_column_(shape_.ld, kProductScale),
         delta_(rows() * product.heads),
         m_(rows() * product.heads),
         l_(rows() * product.heads),
@@ -106,8 +106,6 @@ class AttentionProduct final : public DeviceProduct {
   }
 
  private:
-  static constexpr float kScale = 0x1p-10F;  // scores of a few units, as a trained model has them
-
   size_t rows() const { return size_t{product_.sequences} * product_.m; }
   std::vector<int8_t> operand(uint32_t seed) const {
     return product_operand(rows() * shape_.ld, seed);

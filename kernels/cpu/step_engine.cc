@@ -91,6 +91,7 @@ Result<StepResult> StepEngine::run_step(StepKey key, const Digest* step_key) {
   loaded_ = false;
   worst_ = 0;
   passes_ = &passes();
+  step_id_ = program_.step_id(key);
   rates_ = rates_of(key);
   commits_ = step_key != nullptr;
   if (commits_) {

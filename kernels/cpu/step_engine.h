@@ -35,6 +35,11 @@ class StepEngine : public Engine {
   void set_profile(StepProfile* profile) { profile_ = profile; }
 
  protected:
+  struct TensorPlace {
+    TensorKind kind;
+    uint32_t layer;
+  };
+
   // threads >= 1. Memory is asked for by constructors, where running out of it is still an answer.
   StepEngine(const Program& program, ByteView records, int threads);
 
@@ -59,7 +64,8 @@ class StepEngine : public Engine {
   ThreadPool pool_;
   const Passes* passes_;
   AlignedVector<float> state_;
-  UpdateRates rates_{};  // of this step
+  uint32_t step_id_ = 0;  // of this step, as are its rates
+  UpdateRates rates_{};
   Blake3Forest forest_;  // the trees of Program::tensors(), once a step commits
   bool commits_ = false;
   StepProfile* profile_ = nullptr;

@@ -105,14 +105,13 @@ class AttentionProduct final : public DeviceProduct {
   }
 
  private:
-  static constexpr float kScale = 0x1p-10F;  // scores of a few units, as a trained model has them
   static constexpr uint32_t kNotFiniteCode = 1;
 
   DeviceMatrix matrix(uint32_t rows, uint32_t cols, uint32_t seed) {
     return upload_matrix(*session_, rows, cols, product_operand(size_t{rows} * cols, seed));
   }
   const float* scales(uint64_t count) {
-    const std::vector<float> values(count, kScale);
+    const std::vector<float> values(count, kProductScale);
     auto* const out = session_->allocate<float>(count);
     session_->upload(out, values.data(), count * sizeof(float));
     return out;
