@@ -148,7 +148,7 @@ Earnings earnings_of(const verifier::Job& job, uint64_t macs_per_step, double st
     out.rule = ShareRule::fewest;
   }
   const double steps = kDayMs / step_ms;
-  const uint32_t shares_per_lease = (lease - 1) / out.share_steps + 1;
+  const uint32_t shares_per_lease = verifier::share_count(lease, out.share_steps);
   out.shares_per_day = steps / lease * shares_per_lease;
   out.tmacs_per_day = steps * static_cast<double>(macs_per_step) * 1e-12;
   out.units_per_day = out.tmacs_per_day * static_cast<double>(job.price_per_tmac);

@@ -168,4 +168,10 @@ Result<LoadedJob> load_job(const JobFile& file) {
   return out;
 }
 
+Result<LoadedJob> load_job(const std::string& path) {
+  const auto file = load_job_file(path);
+  if (!file) return file.error();
+  return load_job(file.value());
+}
+
 }  // namespace gemmine::pool

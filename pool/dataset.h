@@ -65,5 +65,8 @@ struct LoadedJob {
 };
 // Errors: those of load_data and Program::make.
 Result<LoadedJob> load_job(const JobFile& file);
+// Of the job file at `path`. What it says and what it names are one thing to its author. Errors:
+// those of load_job_file, too.
+Result<LoadedJob> load_job(const std::string& path);
 
 }  // namespace gemmine::pool

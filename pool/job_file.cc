@@ -177,4 +177,10 @@ Result<JobFile> parse_job_file(Toml toml) {
   return out;
 }
 
+Result<JobFile> load_job_file(const std::string& path) {
+  auto toml = Toml::load(path);
+  if (!toml) return toml.error();
+  return parse_job_file(std::move(toml.value()));
+}
+
 }  // namespace gemmine::pool

@@ -34,5 +34,7 @@ struct JobFile {
 };
 // Errors: invalid_argument with the place of the first mistake; also shapes that no Program has.
 Result<JobFile> parse_job_file(Toml toml);
+// The same of the file at `path`. Errors: those of Toml::load, too.
+Result<JobFile> load_job_file(const std::string& path);
 
 }  // namespace gemmine::pool

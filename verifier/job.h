@@ -38,6 +38,10 @@ struct Job {
   bool operator==(const Job&) const = default;
 };
 
+// Shares that `steps` make (PROTOCOL 6.2).
+inline uint32_t share_count(uint32_t steps, uint32_t steps_per_share) {
+  return (steps + steps_per_share - 1) / steps_per_share;
+}
 // Whether `steps` in shares of `steps_per_share` keep to PROTOCOL 6.2 and 9.
 inline bool share_size_ok(uint32_t steps, uint32_t steps_per_share) {
   return steps_per_share > 0 && steps_per_share <= steps &&

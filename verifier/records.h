@@ -27,7 +27,7 @@ struct Lease {
   bool operator==(const Lease&) const = default;
 
   // PROTOCOL 6.3. Of an index below shares().
-  uint32_t shares() const { return (steps + steps_per_share - 1) / steps_per_share; }
+  uint32_t shares() const { return share_count(steps, steps_per_share); }
   uint32_t first_step(uint32_t share) const { return share * steps_per_share; }
   uint32_t steps_of(uint32_t share) const {
     return std::min(steps_per_share, steps - first_step(share));

@@ -19,7 +19,7 @@ int fail(int code, const std::string& text) {
 }
 
 // The demo's network on bytes of a fixed generator, so that machines can be compared without data.
-pool::LoadedJob built_in() {
+Result<pool::LoadedJob> built_in() {
   pool::LoadedJob out;
   out.job.name = "built-in";
   kernels::Spec& spec = out.job.spec;
@@ -44,15 +44,6 @@ pool::LoadedJob built_in() {
   for (size_t i = spec.widths[0]; i < out.train_records.size(); i += spec.widths[0] + 1)
     out.train_records[i] = static_cast<uint8_t>(out.train_records[i] % spec.widths.back());
   return out;
-}
-
-Result<pool::LoadedJob> load(const std::string& path) {
-  if (path.empty()) return built_in();
-  auto toml = pool::Toml::load(path);
-  if (!toml) return toml.error();
-  auto file = pool::parse_job_file(std::move(toml.value()));
-  if (!file) return file.error();
-  return pool::load_job(file.value());
 }
 
 // Without --engine: everything that `gemmine devices` lists.
@@ -91,7 +82,7 @@ int measure(const pool::LoadedJob& job, const kernels::Program& program,
 
 int bench(const BenchOptions& options) {
   if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
-  const auto job = load(options.job);
+  const auto job = options.job.empty() ? built_in() : pool::load_job(options.job);
   if (!job) return fail(3, job.error().detail);
   const auto program = kernels::Program::make(job.value().job.spec);
   if (!program) return fail(3, program.error().detail);

@@ -18,9 +18,7 @@ int fail(int code, const std::string& text) {
 }  // namespace
 
 int data(const DataOptions& options) {
-  auto toml = pool::Toml::load(options.job);
-  if (!toml) return fail(3, toml.error().detail);
-  const auto file = pool::parse_job_file(std::move(toml.value()));
+  const auto file = pool::load_job_file(options.job);
   if (!file) return fail(3, file.error().detail);
   const auto loaded = pool::load_data(file.value());
   if (!loaded) return fail(3, loaded.error().detail);

@@ -21,15 +21,6 @@ int fail(int code, const std::string& text) {
   return code;
 }
 
-// What a job file says and what it names are one thing to its author: both are 3.
-Result<pool::LoadedJob> load(const std::string& path) {
-  auto toml = pool::Toml::load(path);
-  if (!toml) return toml.error();
-  auto file = pool::parse_job_file(std::move(toml.value()));
-  if (!file) return file.error();
-  return pool::load_job(file.value());
-}
-
 // Fills in where to begin.
 Status start_from(const std::string& path, const pool::LoadedJob& job,
                   const kernels::Program& program, LocalOptions& local) {
@@ -96,7 +87,7 @@ void print_round(const kernels::Program& program, const RoundReport& round) {
 }  // namespace
 
 int train(const TrainOptions& options) {
-  const auto loaded = load(options.job);
+  const auto loaded = pool::load_job(options.job);
   if (!loaded) return fail(3, loaded.error().detail);
   const pool::LoadedJob& job = loaded.value();
   const auto program = kernels::Program::make(job.job.spec);

@@ -47,11 +47,7 @@ static void print_theft_odds(const verifier::Job& job) {
 }
 
 int check_job(const std::string& path) {
-  auto toml = Toml::load(path);
-  if (!toml) return fail(kExitConfig, toml.error().detail);
-  const auto file = parse_job_file(std::move(toml.value()));
-  if (!file) return fail(kExitConfig, file.error().detail);
-  const auto loaded = load_job(file.value());
+  const auto loaded = load_job(path);
   if (!loaded) return fail(kExitConfig, loaded.error().detail);
   const verifier::Job& job = loaded.value().job;
   const auto program = kernels::Program::make(job.spec);

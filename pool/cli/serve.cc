@@ -47,11 +47,7 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
 // A job of a file: its data and first θ become blobs.
 std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs,
                                  std::map<Digest, Bytes>& job_bytes) {
-  auto toml = Toml::load(path);
-  if (!toml) return Failure{kExitConfig, toml.error().detail};
-  const auto file = parse_job_file(std::move(toml.value()));
-  if (!file) return Failure{kExitConfig, file.error().detail};
-  auto loaded = load_job(file.value());
+  auto loaded = load_job(path);
   if (!loaded) return Failure{kExitConfig, loaded.error().detail};
   LoadedJob& job = loaded.value();
   auto program = kernels::Program::make(job.job.spec);
