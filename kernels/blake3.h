@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine::kernels {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 
 namespace gemmine::kernels::blake3_impl {
 namespace {

@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/cuda/engine_cuda.h"
 #include "kernels/cuda/engine_cuda_gpt.h"
 #include "kernels/cuda/product_cuda.h"

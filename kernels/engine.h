@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "kernels/program.h"
-#include "kernels/result.h"
 
 namespace gemmine::kernels {
 

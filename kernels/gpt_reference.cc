@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/base/protocol_floats.h"
 #include "kernels/blake3.h"
 #include "kernels/gpt_rows.h"
 #include "kernels/philox.h"
-#include "kernels/protocol_floats.h"
 #include "kernels/rederive.h"
 
 namespace gemmine::kernels {

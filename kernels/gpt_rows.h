@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/base/hd.h"
 #include "kernels/gpt_choices.h"
-#include "kernels/hd.h"
 #include "kernels/numerics.h"
 
 namespace gemmine::kernels {

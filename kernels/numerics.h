@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/hd.h"
+#include "kernels/base/hd.h"
 
 #if defined(__FAST_MATH__)
 #error "GN-1 is IEEE-754: build without -ffast-math"

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/hd.h"
+#include "kernels/base/hd.h"
 
 namespace gemmine::kernels {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "kernels/numerics.h"
 #include "kernels/philox.h"
 

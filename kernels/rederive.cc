@@ -1,6 +1,6 @@
 #include "kernels/rederive.h"
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace gemmine::kernels {
 

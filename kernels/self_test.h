@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "kernels/result.h"
+#include "kernels/base/result.h"
 
 namespace gemmine::kernels {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/base/result.h"
 #include "kernels/program.h"
-#include "kernels/result.h"
 
 namespace gemmine::kernels {
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "verifier/delta.h"
 
 namespace gemmine::miner {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "verifier/records.h"
 
 namespace gemmine::miner {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine::miner {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "verifier/delta.h"
 
 namespace gemmine::miner {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <numeric>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "verifier/coin.h"
 #include "verifier/trace.h"
 

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "pool/frame.h"
 #include "pool/loop.h"
 #include "pool/tls.h"

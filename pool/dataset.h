@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "pool/job_file.h"
 
 namespace gemmine::pool {

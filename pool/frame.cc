@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace gemmine::pool {
 namespace {

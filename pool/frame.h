@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 
 namespace gemmine::pool {
 

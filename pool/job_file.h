@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/result.h"
+#include "kernels/base/result.h"
 #include "pool/toml.h"
 #include "verifier/job.h"
 

@@ -4,7 +4,7 @@
 
 #include <uv.h>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace gemmine::pool {
 namespace {

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 
 struct sockaddr_storage;
 struct uv_async_s;

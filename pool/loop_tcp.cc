@@ -8,7 +8,7 @@
 
 #include <uv.h>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "pool/loop.h"
 
 namespace gemmine::pool {

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "verifier/identity.h"
 #include "verifier/ledger.h"
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "kernels/program.h"
-#include "kernels/result.h"
 
 namespace gemmine::pool {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <zlib.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "pool/stream.h"
 
 namespace gemmine::pool {

@@ -10,7 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "pool/tls_openssl.h"
 
 namespace gemmine::pool {

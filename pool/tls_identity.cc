@@ -8,7 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "pool/tls.h"
 #include "pool/tls_openssl.h"
 

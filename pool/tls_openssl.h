@@ -6,7 +6,7 @@
 
 #include <openssl/x509.h>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine::pool {
 

@@ -1,9 +1,9 @@
 // The tokens of a language model's corpus (PROTOCOL 10.2), from text, token files or R packages.
 #pragma once
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "kernels/program.h"
-#include "kernels/result.h"
 #include "pool/job_file.h"
 
 namespace gemmine::pool {

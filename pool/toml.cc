@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <numeric>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 // The packaged library is built with exceptions; this one file compiles its own copy without.
 #undef TOML_HEADER_ONLY

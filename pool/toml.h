@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 
 namespace gemmine::pool {
 

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "kernels/program.h"
-#include "kernels/result.h"
 #include "verifier/block_reader.h"
 #include "verifier/coin.h"
 #include "verifier/replay.h"

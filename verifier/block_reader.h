@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 
 namespace gemmine::verifier {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "verifier/job.h"
 #include "verifier/records.h"
 #include "verifier/replay.h"

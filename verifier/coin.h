@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 #include "verifier/job.h"
 #include "verifier/records.h"

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 
 namespace gemmine::verifier {

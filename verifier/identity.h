@@ -4,7 +4,7 @@
 #include <array>
 #include <string_view>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine::verifier {
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 
 namespace gemmine::verifier {

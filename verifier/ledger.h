@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "verifier/job.h"
 #include "verifier/records.h"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <string>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "verifier/identity.h"
 #include "verifier/job.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 
 namespace gemmine::verifier {

@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine::verifier {
 

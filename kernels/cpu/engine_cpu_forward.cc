@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/base/protocol_floats.h"
 #include "kernels/cpu/engine_cpu.h"
 #include "kernels/numerics.h"
-#include "kernels/protocol_floats.h"
 
 namespace gemmine::kernels {
 

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/aligned.h"
+#include "kernels/base/aligned.h"
 #include "kernels/cpu/gpt_passes.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/passes.h"

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/base/protocol_floats.h"
 #include "kernels/numerics.h"
-#include "kernels/protocol_floats.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -1,6 +1,6 @@
 #include "kernels/cpu/gpt_passes.h"
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 
 namespace gemmine::kernels {
 

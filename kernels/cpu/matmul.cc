@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <new>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "kernels/cpu/matmul_product.h"
 
 namespace gemmine::kernels {

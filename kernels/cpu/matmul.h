@@ -16,8 +16,8 @@
 #include <memory>
 #include <span>
 
+#include "kernels/base/thread_pool.h"
 #include "kernels/cpu/matmul_kernels.h"
-#include "kernels/thread_pool.h"
 
 namespace gemmine::kernels {
 

@@ -1,7 +1,7 @@
 // Which inner loops this CPU gets.
 #include <atomic>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/cpu/matmul_kernels.h"
 
 #if defined(__x86_64__)

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "kernels/cpu/matmul.h"
 
 namespace gemmine::kernels {

@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/program.h"
 
 namespace gemmine::kernels {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/aligned.h"
+#include "kernels/base/aligned.h"
+#include "kernels/base/thread_pool.h"
 #include "kernels/cpu/gpt_attention.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/numerics.h"
-#include "kernels/thread_pool.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "kernels/base/protocol_floats.h"
 #include "kernels/blake3.h"
 #include "kernels/numerics.h"
-#include "kernels/protocol_floats.h"
 
 namespace gemmine::kernels {
 

@@ -4,12 +4,12 @@
 
 #include <span>
 
+#include "kernels/base/aligned.h"
+#include "kernels/base/thread_pool.h"
 #include "kernels/blake3_forest.h"
-#include "kernels/cpu/aligned.h"
 #include "kernels/cpu/passes.h"
 #include "kernels/cpu/step_profile.h"
 #include "kernels/engine.h"
-#include "kernels/thread_pool.h"
 
 namespace gemmine::kernels {
 

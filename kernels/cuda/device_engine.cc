@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "kernels/protocol_floats.h"
+#include "kernels/base/protocol_floats.h"
 
 namespace gemmine::kernels::cuda {
 

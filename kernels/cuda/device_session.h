@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/base/result.h"
 #include "kernels/cuda/device_api.h"
-#include "kernels/result.h"
 
 namespace gemmine::kernels::cuda {
 

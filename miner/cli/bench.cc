@@ -1,7 +1,7 @@
 // gemmine bench: MAC/s of a job's products, its step with and without proof, and what that earns.
 #include <cstdio>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/self_test.h"
 #include "miner/bench_report.h"

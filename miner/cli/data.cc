@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "kernels/base/files.h"
 #include "miner/cli/commands.h"
 #include "pool/dataset.h"
-#include "pool/files.h"
 
 namespace gemmine::miner {
 

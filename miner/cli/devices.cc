@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"

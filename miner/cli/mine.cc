@@ -3,13 +3,13 @@
 #include <cstdio>
 #include <optional>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
+#include "kernels/base/files.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/cli/console.h"
 #include "miner/miner.h"
 #include "miner/throttle.h"
-#include "pool/files.h"
 
 namespace gemmine::miner {
 

@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <unistd.h>
 
+#include "kernels/base/files.h"
 #include "miner/cli/commands.h"
 #include "miner/generate.h"
-#include "pool/files.h"
 #include "pool/model_file.h"
 
 namespace gemmine::miner {

@@ -1,14 +1,14 @@
 #include <cstdio>
 #include <optional>
 
+#include "kernels/base/cpu.h"
+#include "kernels/base/files.h"
 #include "kernels/blake3.h"
-#include "kernels/cpu/cpu.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/cli/console.h"
 #include "miner/local.h"
 #include "pool/dataset.h"
-#include "pool/files.h"
 #include "pool/model_file.h"
 #include "verifier/safetensors.h"
 

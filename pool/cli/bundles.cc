@@ -2,9 +2,9 @@
 #include <map>
 #include <utility>
 
+#include "kernels/base/files.h"
 #include "pool/cli/commands.h"
 #include "pool/cli/folder.h"
-#include "pool/files.h"
 #include "verifier/bundle.h"
 
 namespace gemmine::pool {

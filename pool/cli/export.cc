@@ -1,10 +1,10 @@
 // Writes what others need to believe nobody: the ledger as a stream, and the model.
 #include <cstring>
 
+#include "kernels/base/files.h"
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
-#include "pool/files.h"
 #include "verifier/delta.h"
 #include "verifier/safetensors.h"
 

@@ -6,7 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 namespace gemmine::pool {
 

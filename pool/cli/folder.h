@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "kernels/result.h"
+#include "kernels/base/result.h"
 #include "pool/server/blobs.h"
 #include "pool/server/store.h"
 #include "pool/tls.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/base/files.h"
 #include "kernels/blake3.h"
-#include "pool/files.h"
 
 namespace gemmine::pool {
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <string>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "pool/client/session.h"
 #include "pool/messages.h"
 

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 namespace gemmine::pool {
 

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "pool/messages.h"
 #include "verifier/records.h"
 #include "verifier/replay.h"

@@ -2,8 +2,8 @@
 
 #include <cstring>
 
+#include "kernels/base/files.h"
 #include "kernels/blake3.h"
-#include "pool/files.h"
 #include "pool/server/blobs.h"
 #include "verifier/coin.h"
 #include "verifier/delta.h"

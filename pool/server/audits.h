@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "pool/server/actions.h"
 #include "verifier/records.h"
 

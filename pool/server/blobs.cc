@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <sys/stat.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 namespace gemmine::pool {
 namespace {

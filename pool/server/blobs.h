@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "kernels/blake3.h"
-#include "kernels/bytes.h"
-#include "kernels/result.h"
 #include "pool/messages.h"
 
 namespace gemmine::pool {

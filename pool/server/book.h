@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 #include "verifier/ledger.h"
 
 namespace gemmine::pool {

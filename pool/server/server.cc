@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "pool/server/status.h"
 
 namespace gemmine::pool {

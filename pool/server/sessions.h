@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "pool/messages.h"
 #include "pool/server/actions.h"
 

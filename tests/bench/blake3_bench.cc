@@ -8,10 +8,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include "kernels/base/cpu.h"
+#include "kernels/base/thread_pool.h"
 #include "kernels/blake3.h"
 #include "kernels/blake3_forest.h"
-#include "kernels/cpu/cpu.h"
-#include "kernels/thread_pool.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/cpu/matmul.h"
 
 #if defined(GEMMINE_HAVE_DNNL)

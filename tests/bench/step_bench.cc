@@ -10,7 +10,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/engine.h"
 
 namespace gemmine::kernels {

@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "kernels/cpu/engine_cpu.h"
 #include "kernels/cpu/gpt_engine.h"
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/bytes.h"
-#include "kernels/check.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/check.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "pool/config.h"
 #include "pool/job_file.h"
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/bytes.h"
-#include "kernels/check.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/check.h"
 #include "pool/frame.h"
 
 namespace {

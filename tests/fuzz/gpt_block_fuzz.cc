@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "tests/support/gpt_stage.h"
 
 namespace gv = gemmine::verifier;

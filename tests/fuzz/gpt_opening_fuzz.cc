@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "tests/support/gpt_stage.h"
 
 namespace gv = gemmine::verifier;

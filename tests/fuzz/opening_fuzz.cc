@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "tests/support/toy_job.h"
 #include "verifier/opening.h"
 #include "verifier/opening_codec.h"

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "verifier/bundle.h"
 #include "verifier/ledger.h"
 #include "verifier/records.h"

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <string>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "pool/tokens.h"
 
 namespace gp = gemmine::pool;

@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine::test {
 

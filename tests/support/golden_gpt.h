@@ -2,7 +2,7 @@
 // and their data.
 #pragma once
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 
 namespace gemmine::test {

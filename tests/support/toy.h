@@ -1,7 +1,7 @@
 // The toy jobs of the golden files (tests/vectors/toy.py): their training program and their data.
 #pragma once
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/program.h"
 
 namespace gemmine::test {

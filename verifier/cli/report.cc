@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 namespace gemmine::verifier {
 

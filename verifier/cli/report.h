@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/result.h"
+#include "kernels/base/result.h"
 #include "verifier/records.h"
 
 namespace gemmine::verifier {

@@ -6,8 +6,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "kernels/base/files.h"
 #include "kernels/self_test.h"
-#include "pool/files.h"
 #include "verifier/cli/auditor.h"
 
 namespace gemmine::verifier {

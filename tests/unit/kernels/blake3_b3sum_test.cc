@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/base/cpu.h"
 #include "kernels/blake3.h"
-#include "kernels/cpu/cpu.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 #include <gtest/gtest.h>
 

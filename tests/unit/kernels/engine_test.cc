@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/base/cpu.h"
 #include "kernels/blake3.h"
-#include "kernels/cpu/cpu.h"
 #include "kernels/engine_check.h"
 
 namespace gemmine::kernels {

@@ -3,8 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/base/cpu.h"
 #include "kernels/blake3.h"
-#include "kernels/cpu/cpu.h"
 #include "kernels/engine.h"
 #include "kernels/gpt_reference.h"
 #include "tests/support/toy_gpt.h"

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 #include "kernels/engine.h"
 
 namespace gemmine::kernels {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 #include "miner/bench_report.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"

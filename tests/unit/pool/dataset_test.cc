@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "pool/stream.h"
 #include "tests/unit/pool/temp_directory.h"
 

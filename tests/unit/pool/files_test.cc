@@ -1,4 +1,4 @@
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 #include <filesystem>
 #include <fstream>

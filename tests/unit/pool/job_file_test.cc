@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 
 namespace gemmine::pool {
 namespace {

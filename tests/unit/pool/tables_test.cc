@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
+#include "kernels/base/files.h"
 #include "pool/csv.h"
 #include "pool/dataset.h"
-#include "pool/files.h"
 #include "pool/npy.h"
 #include "tests/unit/pool/temp_directory.h"
 

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pool/files.h"
+#include "kernels/base/files.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

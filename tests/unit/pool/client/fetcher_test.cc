@@ -5,8 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/base/files.h"
 #include "kernels/blake3.h"
-#include "pool/files.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

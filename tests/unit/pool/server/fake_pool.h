@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/base/files.h"
 #include "kernels/blake3.h"
-#include "pool/files.h"
 #include "pool/server/auditor.h"
 #include "pool/server/pool.h"
 #include "pool/server/store.h"

@@ -1,4 +1,4 @@
-#include "kernels/cpu/cpu.h"
+#include "kernels/base/cpu.h"
 
 #include <atomic>
 #include <cstdlib>

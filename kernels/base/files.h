@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/bytes.h"
-#include "kernels/result.h"
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 
 namespace gemmine::pool {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <variant>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace gemmine {
 

@@ -1,4 +1,4 @@
-#include "kernels/bytes.h"
+#include "kernels/base/bytes.h"
 
 namespace gemmine {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/thread_pool.h"
+#include "kernels/base/thread_pool.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -10,8 +10,8 @@
 
 #include <system_error>
 
-#include "kernels/check.h"
-#include "kernels/protocol_floats.h"
+#include "kernels/base/check.h"
+#include "kernels/base/protocol_floats.h"
 
 namespace gemmine::kernels {
 namespace {
