@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/base/protocol_floats.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/numerics.h"
 #include "kernels/philox.h"
 #include "kernels/rederive.h"

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "kernels/base/protocol_floats.h"
-#include "kernels/blake3.h"
 #include "kernels/gpt_rows.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/philox.h"
 #include "kernels/rederive.h"
 

@@ -3,8 +3,8 @@
 #include <array>
 #include <vector>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "pool/share_size.h"
 
 namespace gemmine::miner {

@@ -11,8 +11,8 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "miner/checkpoint.h"
 #include "verifier/opening.h"
 #include "verifier/records.h"

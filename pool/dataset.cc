@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/program.h"
 #include "pool/stream.h"
 #include "pool/tokens.h"

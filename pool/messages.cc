@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "pool/tls.h"
 #include "verifier/job.h"
 #include "verifier/ledger.h"

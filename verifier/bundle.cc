@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/coin.h"
 #include "verifier/opening.h"
 #include "verifier/trace.h"

@@ -1,6 +1,6 @@
 #include "verifier/job.h"
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/identity.h"
 
 namespace gemmine::verifier {

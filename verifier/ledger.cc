@@ -1,6 +1,6 @@
 #include "verifier/ledger.h"
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/coin.h"
 #include "verifier/identity.h"
 #include "verifier/ledger_data.h"

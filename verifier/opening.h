@@ -5,8 +5,8 @@
 #include <functional>
 #include <span>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/coin.h"
 #include "verifier/replay.h"
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/program.h"
 #include "verifier/block.h"
 

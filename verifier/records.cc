@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::verifier {
 

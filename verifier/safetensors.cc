@@ -1,6 +1,6 @@
 #include "verifier/safetensors.h"
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::verifier {
 

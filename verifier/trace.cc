@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/identity.h"
 
 namespace gemmine::verifier {

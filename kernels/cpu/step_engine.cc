@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/base/protocol_floats.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/numerics.h"
 
 namespace gemmine::kernels {

@@ -6,10 +6,10 @@
 
 #include "kernels/base/aligned.h"
 #include "kernels/base/thread_pool.h"
-#include "kernels/blake3_forest.h"
 #include "kernels/cpu/passes.h"
 #include "kernels/cpu/step_profile.h"
 #include "kernels/engine.h"
+#include "kernels/hash/forest.h"
 
 namespace gemmine::kernels {
 

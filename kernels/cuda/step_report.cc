@@ -4,8 +4,8 @@
 #include <bit>
 #include <cstring>
 
-#include "kernels/blake3.h"
 #include "kernels/cuda/device_matrix.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels::cuda {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/cli/console.h"

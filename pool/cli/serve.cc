@@ -3,7 +3,7 @@
 #include <cstring>
 #include <optional>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/base/files.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::pool {
 

@@ -8,7 +8,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "pool/messages.h"
 
 namespace gemmine::pool {

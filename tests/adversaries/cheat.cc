@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::adversaries {
 

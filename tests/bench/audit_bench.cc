@@ -9,8 +9,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/opening.h"
 
 namespace gemmine::verifier {

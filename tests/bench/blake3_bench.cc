@@ -10,8 +10,8 @@
 
 #include "kernels/base/cpu.h"
 #include "kernels/base/thread_pool.h"
-#include "kernels/blake3.h"
-#include "kernels/blake3_forest.h"
+#include "kernels/hash/blake3.h"
+#include "kernels/hash/forest.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <functional>
 
-#include "kernels/blake3.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "tests/cuda/peer_products.h"
 
 namespace gemmine::test {

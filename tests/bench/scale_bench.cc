@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/delta.h"
 #include "verifier/opening.h"
 

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/blake3.h"
 #include "kernels/cuda_plugin.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy.h"

@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <vector>
 
-#include "kernels/blake3.h"
 #include "kernels/cuda_plugin.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "tests/cuda/peer_products.h"
 #include "tests/support/toy.h"

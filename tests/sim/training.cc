@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "verifier/delta.h"
 #include "verifier/trace.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/delta.h"
 #include "verifier/trace.h"
 

@@ -1,7 +1,7 @@
 // A job around the toy language models.
 #pragma once
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "tests/support/toy_job.h"
 #include "verifier/job.h"

@@ -1,7 +1,7 @@
 // The toy job of the golden files with everything around its training program.
 #pragma once
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy.h"
 #include "verifier/job.h"
 #include "verifier/records.h"

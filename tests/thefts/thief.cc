@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/philox.h"
 #include "verifier/gpt_values.h"
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/base/files.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/coin.h"
 #include "verifier/delta.h"
 #include "verifier/trace.h"

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <memory>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
 #include "verifier/delta.h"

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "verifier/bundle.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"

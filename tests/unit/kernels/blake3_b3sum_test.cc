@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {
 namespace {

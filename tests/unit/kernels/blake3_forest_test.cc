@@ -1,11 +1,10 @@
-#include "kernels/blake3_forest.h"
-
 #include <algorithm>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
+#include "kernels/hash/forest.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 #include <fstream>
 #include <random>

@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "kernels/numerics.h"
 #include "kernels/philox.h"
 #include "tests/support/golden_gpt.h"

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
 #include "kernels/gpt_reference.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 
 namespace gemmine::kernels {

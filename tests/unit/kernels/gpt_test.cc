@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/blake3.h"
 #include "kernels/engine.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 
 namespace gemmine::kernels {

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt_job.h"
 #include "verifier/bundle.h"
 

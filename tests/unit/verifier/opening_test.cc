@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "tests/support/toy_job.h"
 #include "verifier/opening_codec.h"
 #include "verifier/trace.h"

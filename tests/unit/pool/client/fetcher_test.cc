@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/base/files.h"
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 #include "pool/server/auditor.h"
 #include "pool/server/pool.h"
 #include "pool/server/store.h"

@@ -1,4 +1,4 @@
-#include "kernels/blake3_lanes.h"
+#include "kernels/hash/lanes.h"
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
-#include "kernels/blake3_forest.h"
+#include "kernels/hash/forest.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "kernels/blake3_lanes.h"
+#include "kernels/hash/lanes.h"
 
 namespace gemmine::kernels {
 

@@ -5,9 +5,9 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/blake3_lanes.h"
-#include "kernels/blake3_node.h"
-#include "kernels/cpu/blake3_impl.h"
+#include "kernels/hash/compress.h"
+#include "kernels/hash/lanes.h"
+#include "kernels/hash/node.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -7,7 +7,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "kernels/cpu/blake3_impl.h"
+#include "kernels/hash/compress.h"
 
 namespace gemmine::kernels::blake3_impl {
 namespace {

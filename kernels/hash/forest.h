@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {
 

@@ -1,10 +1,10 @@
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 #include <algorithm>
 #include <bit>
 
-#include "kernels/blake3_node.h"
-#include "kernels/cpu/blake3_impl.h"
+#include "kernels/hash/compress.h"
+#include "kernels/hash/node.h"
 
 namespace gemmine::kernels {
 

@@ -1,7 +1,7 @@
 // Private to BLAKE3: a node of the tree just before its last compression.
 #pragma once
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels::blake3_impl {
 

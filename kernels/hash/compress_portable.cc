@@ -2,7 +2,7 @@
 #include <bit>
 #include <cstring>
 
-#include "kernels/cpu/blake3_impl.h"
+#include "kernels/hash/compress.h"
 
 namespace gemmine::kernels::blake3_impl {
 namespace {

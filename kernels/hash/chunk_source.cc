@@ -1,7 +1,7 @@
 // Byte strings and matrices as BLAKE3 chunks.
 #include <algorithm>
 
-#include "kernels/blake3.h"
+#include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {
 

@@ -4,8 +4,8 @@
 #include <array>
 #include <span>
 
-#include "kernels/blake3.h"
-#include "kernels/cpu/blake3_impl.h"
+#include "kernels/hash/blake3.h"
+#include "kernels/hash/compress.h"
 
 namespace gemmine::kernels::blake3_impl {
 

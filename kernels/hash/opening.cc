@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "kernels/blake3_node.h"
+#include "kernels/hash/node.h"
 
 namespace gemmine::kernels {
 namespace {
