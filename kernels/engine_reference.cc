@@ -5,9 +5,9 @@
 
 #include "kernels/base/protocol_floats.h"
 #include "kernels/hash/blake3.h"
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
-#include "kernels/rederive.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
+#include "kernels/numbers/rederive.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -4,10 +4,10 @@
 #include <cmath>
 
 #include "kernels/base/protocol_floats.h"
-#include "kernels/gpt_rows.h"
 #include "kernels/hash/blake3.h"
-#include "kernels/philox.h"
-#include "kernels/rederive.h"
+#include "kernels/numbers/philox.h"
+#include "kernels/numbers/rederive.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "kernels/gpt_reference.h"
-#include "kernels/gpt_rows.h"
-#include "kernels/rederive.h"
+#include "kernels/numbers/rederive.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "kernels/base/check.h"
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels {
 namespace {

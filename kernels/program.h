@@ -8,7 +8,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "kernels/gpt_choices.h"
+#include "kernels/numbers/choices.h"
 
 namespace gemmine::kernels {
 

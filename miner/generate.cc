@@ -5,8 +5,8 @@
 #include <limits>
 #include <numeric>
 
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::miner {
 

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "kernels/rederive.h"
+#include "kernels/numbers/rederive.h"
 #include "verifier/block_values.h"
 #include "verifier/delta.h"
 #include "verifier/gpt_values.h"

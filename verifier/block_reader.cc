@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 #include "verifier/delta.h"
 
 namespace gemmine::verifier {

@@ -1,6 +1,6 @@
 #include "verifier/block_values.h"
 
-#include "kernels/rederive.h"
+#include "kernels/numbers/rederive.h"
 
 namespace gemmine::verifier {
 

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 #include "kernels/program.h"
 
 namespace gemmine::verifier {

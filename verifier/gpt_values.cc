@@ -1,6 +1,6 @@
 #include "verifier/gpt_values.h"
 
-#include "kernels/rederive.h"
+#include "kernels/numbers/rederive.h"
 #include "verifier/block_values.h"
 
 namespace gemmine::verifier {

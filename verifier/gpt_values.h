@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <map>
 
-#include "kernels/gpt_rows.h"
+#include "kernels/numbers/rows.h"
 #include "verifier/block_reader.h"
 
 namespace gemmine::verifier {

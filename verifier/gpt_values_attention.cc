@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/philox.h"
-#include "kernels/rederive.h"
+#include "kernels/numbers/philox.h"
+#include "kernels/numbers/rederive.h"
 #include "verifier/gpt_values.h"
 
 namespace gemmine::verifier {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/rederive.h"
+#include "kernels/numbers/rederive.h"
 #include "verifier/gpt_values.h"
 
 namespace gemmine::verifier {

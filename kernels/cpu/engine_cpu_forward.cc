@@ -4,7 +4,7 @@
 
 #include "kernels/base/protocol_floats.h"
 #include "kernels/cpu/engine_cpu.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
 

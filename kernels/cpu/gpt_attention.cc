@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/gpt_rows.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "kernels/cpu/gpt_engine.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "kernels/cpu/gpt_passes.h"
-#include "kernels/gpt_rows.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels::GEMMINE_PASSES {
 

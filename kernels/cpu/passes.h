@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/philox.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels {
 

@@ -1,7 +1,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#include "kernels/philox.h"
+#include "kernels/numbers/philox.h"
 
 #define GEMMINE_PASSES avx512_passes
 #define GEMMINE_STOCHASTIC_GROUP

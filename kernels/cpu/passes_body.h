@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/passes.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::GEMMINE_PASSES {
 

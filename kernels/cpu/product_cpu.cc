@@ -6,7 +6,7 @@
 #include "kernels/base/thread_pool.h"
 #include "kernels/cpu/gpt_attention.h"
 #include "kernels/cpu/matmul.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "kernels/base/protocol_floats.h"
 #include "kernels/hash/blake3.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
 

@@ -11,7 +11,7 @@
 #include "kernels/cuda/gemm.cuh"
 #include "kernels/cuda/gradients.cuh"
 #include "kernels/cuda/launch_gpt.h"
-#include "kernels/gpt_rows.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels::cuda {
 

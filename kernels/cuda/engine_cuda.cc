@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/longsum_levels.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -1,7 +1,7 @@
 // PROTOCOL 10.6 and 10.7, as launches.
 #include "kernels/cuda/engine_cuda_gpt.h"
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels::cuda {
 namespace {

@@ -1,6 +1,6 @@
 // PROTOCOL 10.4 and 10.5, as launches.
 #include "kernels/cuda/engine_cuda_gpt.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -1,7 +1,7 @@
 // The parts of a step, in the order of PROTOCOL 3.3, as launches.
 #include "kernels/cuda/engine_cuda.h"
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels::cuda {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/ptx.cuh"
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -5,7 +5,7 @@
 #include "kernels/cuda/gradients.cuh"
 #include "kernels/cuda/launch_gpt.h"
 #include "kernels/cuda/rows.cuh"
-#include "kernels/gpt_rows.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/launch.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels::cuda {
 

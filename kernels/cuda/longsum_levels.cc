@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -4,8 +4,8 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/ptx.cuh"
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels::cuda {
 

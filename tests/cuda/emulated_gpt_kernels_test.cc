@@ -1,7 +1,7 @@
 // Single kernels of the gpt at sizes that whole emulated steps do not reach.
 #include <algorithm>
 
-#include "kernels/gpt_rows.h"
+#include "kernels/numbers/rows.h"
 #include "tests/cuda/emulated_test.h"
 
 namespace gemmine::test {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::test {
 namespace {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "kernels/gpt_rows.h"
-#include "kernels/philox.h"
-#include "kernels/rederive.h"
+#include "kernels/numbers/philox.h"
+#include "kernels/numbers/rederive.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::thefts {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/hash/blake3.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/philox.h"
 #include "verifier/gpt_values.h"
 
 namespace gemmine::thefts {

@@ -7,8 +7,8 @@
 
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 #include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"
 

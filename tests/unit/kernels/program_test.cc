@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels {
 namespace {

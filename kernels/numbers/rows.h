@@ -8,8 +8,8 @@
 #include <cstdint>
 
 #include "kernels/base/hd.h"
-#include "kernels/gpt_choices.h"
-#include "kernels/numerics.h"
+#include "kernels/numbers/choices.h"
+#include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
 

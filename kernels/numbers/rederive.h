@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/numerics.h"
-#include "kernels/philox.h"
+#include "kernels/numbers/numerics.h"
+#include "kernels/numbers/philox.h"
 
 namespace gemmine::kernels {
 

@@ -1,4 +1,4 @@
-#include "kernels/numerics.h"
+#include "kernels/numbers/numerics.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "kernels/rederive.h"
+#include "kernels/numbers/rederive.h"
 
 #include "kernels/base/check.h"
 
