@@ -9,7 +9,7 @@
 
 #include "kernels/cuda/device_api.h"
 #include "kernels/engine.h"
-#include "kernels/step_products.h"
+#include "kernels/model/step_products.h"
 
 namespace gemmine::kernels {
 

@@ -8,7 +8,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::kernels {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "kernels/step_products.h"
+#include "kernels/model/step_products.h"
 #include "verifier/job.h"
 
 namespace gemmine::miner {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::miner {
 

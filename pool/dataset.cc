@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/hash/blake3.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "pool/stream.h"
 #include "pool/tokens.h"
 

@@ -1,7 +1,7 @@
 // Tables of features and labels from .npy and CSV files.
 #include <algorithm>
 
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "pool/csv.h"
 #include "pool/dataset.h"
 #include "pool/npy.h"

@@ -3,7 +3,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "pool/job_file.h"
 
 namespace gemmine::pool {

@@ -8,7 +8,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "verifier/block_reader.h"
 #include "verifier/coin.h"
 #include "verifier/replay.h"

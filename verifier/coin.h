@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "verifier/job.h"
 #include "verifier/records.h"
 

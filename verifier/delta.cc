@@ -4,8 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "kernels/model/program.h"
 #include "kernels/numbers/numerics.h"
-#include "kernels/program.h"
 
 namespace gemmine::verifier {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::verifier {
 

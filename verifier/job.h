@@ -5,7 +5,7 @@
 #include <string>
 
 #include "kernels/base/bytes.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::verifier {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "kernels/hash/blake3.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "verifier/block.h"
 
 namespace gemmine::verifier {

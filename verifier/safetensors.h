@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "kernels/base/bytes.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::verifier {
 

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::kernels {
 

@@ -3,7 +3,7 @@
 #include <atomic>
 
 #include "kernels/base/cpu.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::kernels {
 

@@ -1,7 +1,7 @@
 // One product of a step alone on the CPU, with the operands' order in memory that the step has.
 #pragma once
 
-#include "kernels/step_products.h"
+#include "kernels/model/step_products.h"
 
 namespace gemmine::kernels {
 

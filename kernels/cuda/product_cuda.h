@@ -4,7 +4,7 @@
 #include <string>
 
 #include "kernels/cuda/device_api.h"
-#include "kernels/step_products.h"
+#include "kernels/model/step_products.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "pool/server/actions.h"
 #include "verifier/job.h"
 

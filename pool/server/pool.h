@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 #include "pool/server/actions.h"
 #include "pool/server/audits.h"
 #include "pool/server/blobs.h"

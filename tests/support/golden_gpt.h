@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/base/bytes.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::test {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::testing {
 

@@ -1,4 +1,4 @@
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 #include <array>
 #include <cmath>

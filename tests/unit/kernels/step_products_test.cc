@@ -1,4 +1,4 @@
-#include "kernels/step_products.h"
+#include "kernels/model/step_products.h"
 
 #include <gtest/gtest.h>
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/base/result.h"
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::kernels {
 

@@ -1,5 +1,5 @@
 // The gpt's parameters and tensors, in the order of PROTOCOL 10.1 and 10.10.
-#include "kernels/program.h"
+#include "kernels/model/program.h"
 
 namespace gemmine::kernels {
 
