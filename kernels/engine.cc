@@ -6,8 +6,8 @@
 #include "kernels/cpu/gpt_engine.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/engine_check.h"
-#include "kernels/engine_reference.h"
-#include "kernels/gpt_reference.h"
+#include "kernels/reference/gpt.h"
+#include "kernels/reference/mlp.h"
 
 namespace gemmine::kernels {
 namespace {

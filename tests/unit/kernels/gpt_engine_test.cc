@@ -5,8 +5,8 @@
 
 #include "kernels/base/cpu.h"
 #include "kernels/engine.h"
-#include "kernels/gpt_reference.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/reference/gpt.h"
 #include "tests/support/toy_gpt.h"
 
 namespace gemmine::kernels {

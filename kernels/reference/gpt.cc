@@ -1,4 +1,4 @@
-#include "kernels/gpt_reference.h"
+#include "kernels/reference/gpt.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "kernels/engine_reference.h"
+#include "kernels/reference/mlp.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,10 +1,10 @@
 // PROTOCOL 10.6.
 #include <algorithm>
 
-#include "kernels/gpt_reference.h"
 #include "kernels/numbers/philox.h"
 #include "kernels/numbers/rederive.h"
 #include "kernels/numbers/rows.h"
+#include "kernels/reference/gpt.h"
 
 namespace gemmine::kernels {
 

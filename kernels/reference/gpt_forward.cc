@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/gpt_reference.h"
 #include "kernels/numbers/rederive.h"
 #include "kernels/numbers/rows.h"
+#include "kernels/reference/gpt.h"
 
 namespace gemmine::kernels {
 
