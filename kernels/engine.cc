@@ -2,8 +2,8 @@
 
 #include <new>
 
-#include "kernels/cpu/engine_cpu.h"
 #include "kernels/cpu/gpt_engine.h"
+#include "kernels/cpu/mlp_engine.h"
 #include "kernels/cuda_plugin.h"
 #include "kernels/engine_check.h"
 #include "kernels/reference/gpt.h"

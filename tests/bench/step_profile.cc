@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "kernels/base/cpu.h"
-#include "kernels/cpu/engine_cpu.h"
 #include "kernels/cpu/gpt_engine.h"
+#include "kernels/cpu/mlp_engine.h"
 
 namespace gemmine::kernels {
 namespace {

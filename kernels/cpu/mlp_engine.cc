@@ -1,4 +1,4 @@
-#include "kernels/cpu/engine_cpu.h"
+#include "kernels/cpu/mlp_engine.h"
 
 #include <algorithm>
 

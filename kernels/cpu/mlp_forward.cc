@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "kernels/base/protocol_floats.h"
-#include "kernels/cpu/engine_cpu.h"
+#include "kernels/cpu/mlp_engine.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {

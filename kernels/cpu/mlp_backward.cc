@@ -1,7 +1,7 @@
 // Backward and optimiser of the CPU engine (PROTOCOL 3.3, 3.4).
 #include <algorithm>
 
-#include "kernels/cpu/engine_cpu.h"
+#include "kernels/cpu/mlp_engine.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
