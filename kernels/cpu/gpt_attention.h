@@ -8,7 +8,7 @@
 
 #include "kernels/base/aligned.h"
 #include "kernels/cpu/gpt_passes.h"
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 #include "kernels/cpu/passes.h"
 
 namespace gemmine::kernels {

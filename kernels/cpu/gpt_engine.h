@@ -13,7 +13,7 @@
 
 #include "kernels/cpu/gpt_attention.h"
 #include "kernels/cpu/gpt_passes.h"
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 #include "kernels/cpu/step_engine.h"
 
 namespace gemmine::kernels {

@@ -8,7 +8,7 @@
 #include <initializer_list>
 #include <string>
 
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 #include "kernels/cpu/step_engine.h"
 
 namespace gemmine::kernels {

@@ -5,7 +5,7 @@
 #include "kernels/base/aligned.h"
 #include "kernels/base/thread_pool.h"
 #include "kernels/cpu/gpt_attention.h"
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "kernels/base/cpu.h"
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 
 #if defined(GEMMINE_HAVE_DNNL)
 #include <oneapi/dnnl/dnnl.h>

@@ -2,7 +2,7 @@
 #include <atomic>
 
 #include "kernels/base/cpu.h"
-#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/matmul/kernels.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

@@ -1,10 +1,10 @@
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 
 #include <algorithm>
 #include <new>
 
 #include "kernels/base/check.h"
-#include "kernels/cpu/matmul_product.h"
+#include "kernels/cpu/matmul/product.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -1,7 +1,7 @@
 // The int8 product in plain C++: what every other set of inner loops must equal.
 #include <algorithm>
 
-#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/matmul/kernels.h"
 
 namespace gemmine::kernels {
 namespace {

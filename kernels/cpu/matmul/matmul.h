@@ -17,7 +17,7 @@
 #include <span>
 
 #include "kernels/base/thread_pool.h"
-#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/matmul/kernels.h"
 
 namespace gemmine::kernels {
 

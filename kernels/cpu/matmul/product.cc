@@ -1,4 +1,4 @@
-#include "kernels/cpu/matmul_product.h"
+#include "kernels/cpu/matmul/product.h"
 
 #include <algorithm>
 #include <cstring>

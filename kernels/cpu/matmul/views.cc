@@ -7,7 +7,7 @@
 #include <atomic>
 #include <vector>
 
-#include "kernels/cpu/matmul_product.h"
+#include "kernels/cpu/matmul/product.h"
 
 namespace gemmine::kernels {
 namespace {

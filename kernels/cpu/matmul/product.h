@@ -1,11 +1,11 @@
-// What the whole products of matmul.cc and matmul_views.cc are made of; nobody else's business.
+// What the whole products of matmul.cc and views.cc are made of; nobody else's business.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul/matmul.h"
 
 namespace gemmine::kernels {
 
