@@ -7,9 +7,9 @@
 #include <cstdint>
 
 #include "kernels/base/aligned.h"
-#include "kernels/cpu/gpt_passes.h"
 #include "kernels/cpu/matmul/matmul.h"
-#include "kernels/cpu/passes.h"
+#include "kernels/cpu/passes/gpt_passes.h"
+#include "kernels/cpu/passes/passes.h"
 
 namespace gemmine::kernels {
 

@@ -12,8 +12,8 @@
 #include <string>
 
 #include "kernels/cpu/gpt_attention.h"
-#include "kernels/cpu/gpt_passes.h"
 #include "kernels/cpu/matmul/matmul.h"
+#include "kernels/cpu/passes/gpt_passes.h"
 #include "kernels/cpu/step_engine.h"
 
 namespace gemmine::kernels {

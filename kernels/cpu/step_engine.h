@@ -6,7 +6,7 @@
 
 #include "kernels/base/aligned.h"
 #include "kernels/base/thread_pool.h"
-#include "kernels/cpu/passes.h"
+#include "kernels/cpu/passes/passes.h"
 #include "kernels/cpu/step_profile.h"
 #include "kernels/engine.h"
 #include "kernels/hash/forest.h"

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cpu/gpt_passes.h"
+#include "kernels/cpu/passes/gpt_passes.h"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/rows.h"
 

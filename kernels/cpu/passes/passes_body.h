@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/cpu/passes.h"
+#include "kernels/cpu/passes/passes.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::GEMMINE_PASSES {

@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 #define GEMMINE_PASSES avx2_passes
-#include "kernels/cpu/passes_body.h"
+#include "kernels/cpu/passes/passes_body.h"
 
 namespace gemmine::kernels {
 

@@ -56,7 +56,7 @@ static void stochastic_group(const StochasticKey& key, uint32_t first_counter,
 
 }  // namespace gemmine::kernels::GEMMINE_PASSES
 
-#include "kernels/cpu/passes_body.h"
+#include "kernels/cpu/passes/passes_body.h"
 
 namespace gemmine::kernels {
 

@@ -1,5 +1,5 @@
 #define GEMMINE_PASSES portable_passes
-#include "kernels/cpu/passes_body.h"
+#include "kernels/cpu/passes/passes_body.h"
 
 namespace gemmine::kernels {
 

@@ -1,4 +1,4 @@
-#include "kernels/cpu/gpt_passes.h"
+#include "kernels/cpu/passes/gpt_passes.h"
 
 #include "kernels/base/cpu.h"
 

@@ -1,5 +1,5 @@
 #define GEMMINE_PASSES portable_gpt_passes
-#include "kernels/cpu/gpt_passes_body.h"
+#include "kernels/cpu/passes/gpt_passes_body.h"
 
 namespace gemmine::kernels {
 

@@ -1,4 +1,4 @@
-#include "kernels/cpu/passes.h"
+#include "kernels/cpu/passes/passes.h"
 
 #include <atomic>
 

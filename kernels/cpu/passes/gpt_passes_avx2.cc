@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 #define GEMMINE_PASSES avx2_gpt_passes
-#include "kernels/cpu/gpt_passes_body.h"
+#include "kernels/cpu/passes/gpt_passes_body.h"
 
 namespace gemmine::kernels {
 
