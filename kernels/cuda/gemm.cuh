@@ -6,8 +6,8 @@
 // memory (48 KiB). kernels/README.md has the arithmetic of these sizes.
 #pragma once
 
+#include "kernels/cuda/arch/sm80.cuh"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ptx.cuh"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {

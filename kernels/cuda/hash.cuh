@@ -2,8 +2,8 @@
 // 4).
 #pragma once
 
+#include "kernels/cuda/arch/sm80.cuh"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ptx.cuh"
 
 namespace gemmine::kernels::cuda {
 

@@ -2,8 +2,8 @@
 // (PROTOCOL 2.4, 3.2, 3.3).
 #pragma once
 
+#include "kernels/cuda/arch/sm80.cuh"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ptx.cuh"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"
 

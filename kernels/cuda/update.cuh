@@ -1,8 +1,8 @@
 // The optimisers, one thread a parameter (PROTOCOL 3.4), and the layout probe of a device's start.
 #pragma once
 
+#include "kernels/cuda/arch/sm80.cuh"
 #include "kernels/cuda/launch.h"
-#include "kernels/cuda/ptx.cuh"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {

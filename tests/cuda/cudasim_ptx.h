@@ -1,4 +1,4 @@
-// The emulated side of kernels/cuda/ptx.cuh: the same names, with the meaning of the PTX ISA.
+// The emulated side of kernels/cuda/arch/sm80.cuh: the same names, with the meaning of the PTX ISA.
 #pragma once
 
 #include <cstddef>
