@@ -5,8 +5,8 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/device/kernel_table.cuh"
 #include "kernels/cuda/device_api.h"
-#include "kernels/cuda/kernel_table.cuh"
 #include "kernels/cuda/peer.h"
 #include "kernels/cuda/plugin_context.h"
 

@@ -1,7 +1,7 @@
 // Runs CUDA C++ kernels as plain C++: every GPU thread is a fiber, and what hardware leaves
 // undefined is reported or poisoned. A correctness oracle; it says nothing about speed.
 //
-// Include this before any kernels/cuda/*.cuh. One OS thread; blocks run one after another.
+// Include this before any kernels/cuda/device/*.cuh. One OS thread; blocks run one after another.
 #pragma once
 
 #include <cstddef>

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "kernels/cuda/kernel_table.cuh"
+#include "kernels/cuda/device/kernel_table.cuh"
 
 namespace gemmine::test {
 namespace {

@@ -2,7 +2,7 @@
 // (PROTOCOL 10.5–10.7).
 #pragma once
 
-#include "kernels/cuda/gpt_rows.cuh"
+#include "kernels/cuda/device/gpt_rows.cuh"
 
 namespace gemmine::kernels::cuda {
 

@@ -1,7 +1,7 @@
 // The gradient of causal attention, once by queries (dq) and once by keys (dk, dv); PROTOCOL 10.6.
 #pragma once
 
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/device/attention.cuh"
 
 namespace gemmine::kernels::cuda {
 

@@ -1,15 +1,15 @@
 // All kernels with their names and types checked against launch.h, for whoever launches them.
 #pragma once
 
-#include "kernels/cuda/attention_gradient.cuh"
-#include "kernels/cuda/gemm.cuh"
-#include "kernels/cuda/gpt_heads.cuh"
-#include "kernels/cuda/gpt_loss.cuh"
-#include "kernels/cuda/gpt_rows.cuh"
-#include "kernels/cuda/gradients.cuh"
-#include "kernels/cuda/hash.cuh"
-#include "kernels/cuda/rows.cuh"
-#include "kernels/cuda/update.cuh"
+#include "kernels/cuda/device/attention_gradient.cuh"
+#include "kernels/cuda/device/gemm.cuh"
+#include "kernels/cuda/device/gpt_heads.cuh"
+#include "kernels/cuda/device/gpt_loss.cuh"
+#include "kernels/cuda/device/gpt_rows.cuh"
+#include "kernels/cuda/device/gradients.cuh"
+#include "kernels/cuda/device/hash.cuh"
+#include "kernels/cuda/device/rows.cuh"
+#include "kernels/cuda/device/update.cuh"
 
 namespace gemmine::kernels::cuda {
 

@@ -2,7 +2,7 @@
 // (PROTOCOL 2.5–2.8, 3.3).
 #pragma once
 
-#include "kernels/cuda/rows.cuh"
+#include "kernels/cuda/device/rows.cuh"
 
 namespace gemmine::kernels::cuda {
 

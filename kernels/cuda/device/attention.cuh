@@ -8,8 +8,8 @@
 // 64 features of output is computed by a block for each 64 of them.
 #pragma once
 
-#include "kernels/cuda/gemm.cuh"
-#include "kernels/cuda/gradients.cuh"
+#include "kernels/cuda/device/gemm.cuh"
+#include "kernels/cuda/device/gradients.cuh"
 #include "kernels/cuda/launch_gpt.h"
 #include "kernels/numbers/rows.h"
 

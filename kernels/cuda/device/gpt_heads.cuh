@@ -2,7 +2,7 @@
 // (PROTOCOL 10.4, 10.6).
 #pragma once
 
-#include "kernels/cuda/gpt_rows.cuh"
+#include "kernels/cuda/device/gpt_rows.cuh"
 
 namespace gemmine::kernels::cuda {
 

@@ -2,9 +2,9 @@
 // their gradients (PROTOCOL 10.3, 10.4, 10.6).
 #pragma once
 
-#include "kernels/cuda/gradients.cuh"
+#include "kernels/cuda/device/gradients.cuh"
+#include "kernels/cuda/device/rows.cuh"
 #include "kernels/cuda/launch_gpt.h"
-#include "kernels/cuda/rows.cuh"
 #include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels::cuda {
