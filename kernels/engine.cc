@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/gpt_engine.h"
 #include "kernels/cpu/mlp_engine.h"
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engine_check.h"
 #include "kernels/reference/gpt.h"
 #include "kernels/reference/mlp.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "kernels/cpu/product_cpu.h"
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "kernels/base/cpu.h"
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
 #include "miner/bench_report.h"
 #include "miner/cli/commands.h"

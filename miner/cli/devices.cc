@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/base/cpu.h"
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/cli/console.h"

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <functional>
 
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
 #include "tests/cuda/peer_products.h"

@@ -1,8 +1,8 @@
 // What a device can refuse or do wrong, played by the emulated one: a clear error, no wrong number.
 #include <algorithm>
 
-#include "kernels/cuda/engine_cuda.h"
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/mlp_engine.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy.h"
 

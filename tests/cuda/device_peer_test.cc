@@ -1,6 +1,6 @@
 // The comparison with cuBLASLt where there is no GPU: against a plain loop in its place, and how
 // the plug-in says that the library is missing.
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/cuda/peer_products.h"
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/hash/blake3.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy_gpt.h"

@@ -1,7 +1,7 @@
 // A gpt on a device that is full, gone or wrong: a clear error at any point, and no wrong number.
 #include <algorithm>
 
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy_gpt.h"
 

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "tests/cuda/peer_products.h"

@@ -1,5 +1,5 @@
 // The levels of launches that add whole vectors, computed here with rowsum, against longsum.
-#include "kernels/cuda/longsum_levels.h"
+#include "kernels/cuda/host/longsum_levels.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/device_session.h"
+#include "kernels/cuda/host/device_session.h"
 
 namespace gemmine::test {
 

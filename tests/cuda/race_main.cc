@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 #include "tests/cuda/emulated_device.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"

@@ -1,4 +1,4 @@
-#include "kernels/cuda/longsum_levels.h"
+#include "kernels/cuda/host/longsum_levels.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // PROTOCOL 10.6 and 10.7, as launches.
-#include "kernels/cuda/engine_cuda_gpt.h"
+#include "kernels/cuda/host/gpt_engine.h"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"
 

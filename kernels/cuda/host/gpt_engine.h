@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/cuda/device_engine.h"
+#include "kernels/cuda/host/device_engine.h"
 
 namespace gemmine::kernels::cuda {
 

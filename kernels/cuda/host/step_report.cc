@@ -1,10 +1,10 @@
-#include "kernels/cuda/step_report.h"
+#include "kernels/cuda/host/step_report.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-#include "kernels/cuda/device_matrix.h"
+#include "kernels/cuda/host/device_matrix.h"
 #include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels::cuda {

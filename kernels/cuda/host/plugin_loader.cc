@@ -1,4 +1,4 @@
-#include "kernels/cuda_plugin.h"
+#include "kernels/cuda/host/plugin_loader.h"
 
 #include <array>
 #include <charconv>
@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "kernels/base/cpu.h"
-#include "kernels/cuda/engine_cuda.h"
-#include "kernels/cuda/engine_cuda_gpt.h"
-#include "kernels/cuda/product_cuda.h"
+#include "kernels/cuda/host/gpt_engine.h"
+#include "kernels/cuda/host/mlp_engine.h"
+#include "kernels/cuda/host/product.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -1,5 +1,5 @@
 // PROTOCOL 10.4 and 10.5, as launches.
-#include "kernels/cuda/engine_cuda_gpt.h"
+#include "kernels/cuda/host/gpt_engine.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {

@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/cuda/device_matrix.h"
-#include "kernels/cuda/device_state.h"
-#include "kernels/cuda/step_report.h"
+#include "kernels/cuda/host/device_matrix.h"
+#include "kernels/cuda/host/device_state.h"
+#include "kernels/cuda/host/step_report.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -1,5 +1,5 @@
-// Memory and the order of a step; engine_cuda_step.cc queues its parts.
-#include "kernels/cuda/engine_cuda.h"
+// Memory and the order of a step; mlp_step.cc queues its parts.
+#include "kernels/cuda/host/mlp_engine.h"
 
 #include <algorithm>
 

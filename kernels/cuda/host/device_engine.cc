@@ -1,4 +1,4 @@
-#include "kernels/cuda/device_engine.h"
+#include "kernels/cuda/host/device_engine.h"
 
 #include <vector>
 

@@ -1,8 +1,8 @@
-#include "kernels/cuda/product_cuda.h"
+#include "kernels/cuda/host/product.h"
 
 #include <algorithm>
 
-#include "kernels/cuda/device_matrix.h"
+#include "kernels/cuda/host/device_matrix.h"
 
 namespace gemmine::kernels::cuda {
 namespace {

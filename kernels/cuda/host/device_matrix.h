@@ -2,7 +2,7 @@
 // hashed.
 #pragma once
 
-#include "kernels/cuda/device_session.h"
+#include "kernels/cuda/host/device_session.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -1,5 +1,5 @@
 // The parts of a step, in the order of PROTOCOL 3.3, as launches.
-#include "kernels/cuda/engine_cuda.h"
+#include "kernels/cuda/host/mlp_engine.h"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"
 

@@ -1,10 +1,10 @@
-// Memory and the order of a step; engine_cuda_gpt_forward.cc and _backward.cc queue its
+// Memory and the order of a step; gpt_forward.cc and _backward.cc queue its
 // parts.
-#include "kernels/cuda/engine_cuda_gpt.h"
+#include "kernels/cuda/host/gpt_engine.h"
 
 #include <algorithm>
 
-#include "kernels/cuda/longsum_levels.h"
+#include "kernels/cuda/host/longsum_levels.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {

@@ -1,4 +1,4 @@
-#include "kernels/cuda/device_session.h"
+#include "kernels/cuda/host/device_session.h"
 
 #include <array>
 #include <cstdio>

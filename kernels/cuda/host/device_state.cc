@@ -1,9 +1,9 @@
-#include "kernels/cuda/device_state.h"
+#include "kernels/cuda/host/device_state.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cuda/device_matrix.h"
+#include "kernels/cuda/host/device_matrix.h"
 
 namespace gemmine::kernels::cuda {
 

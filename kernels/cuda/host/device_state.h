@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "kernels/cuda/device_session.h"
+#include "kernels/cuda/host/device_session.h"
 #include "kernels/engine.h"
 
 namespace gemmine::kernels::cuda {
