@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-SOURCE = ROOT / "kernels" / "cuda" / "kernels.cu"
+SOURCE = ROOT / "kernels" / "cuda" / "plugin" / "kernels.cu"
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 FLAGS = ("-std=c++20", "-O3", "-fmad=false", "-I", str(ROOT))
 JOBS = 2

@@ -7,8 +7,8 @@
 
 #include "kernels/cuda/device/kernel_table.cuh"
 #include "kernels/cuda/device_api.h"
-#include "kernels/cuda/peer.h"
-#include "kernels/cuda/plugin_context.h"
+#include "kernels/cuda/plugin/peer.h"
+#include "kernels/cuda/plugin/plugin_context.h"
 
 namespace gemmine::kernels::cuda {
 namespace {

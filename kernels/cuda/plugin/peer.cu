@@ -7,8 +7,8 @@
 #include <string>
 
 #include "kernels/cuda/device_api.h"
-#include "kernels/cuda/peer.h"
-#include "kernels/cuda/plugin_context.h"
+#include "kernels/cuda/plugin/peer.h"
+#include "kernels/cuda/plugin/plugin_context.h"
 
 #if __has_include(<cublasLt.h>)
 #include <cublasLt.h>
