@@ -8,7 +8,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::miner {
 

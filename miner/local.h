@@ -6,7 +6,7 @@
 
 #include "kernels/engine.h"
 #include "miner/trainer.h"
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::miner {
 

@@ -1,7 +1,7 @@
 // What the pool says, after it was decoded; every value in it is a stranger's.
 #include "miner/miner.h"
-#include "verifier/coin.h"
 #include "verifier/ledger.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::miner {
 

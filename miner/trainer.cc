@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "kernels/base/files.h"
-#include "verifier/coin.h"
-#include "verifier/trace.h"
+#include "verifier/records/coin.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::miner {
 

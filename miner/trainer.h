@@ -15,7 +15,7 @@
 #include "kernels/hash/blake3.h"
 #include "miner/checkpoint.h"
 #include "verifier/opening.h"
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 #include "verifier/replay.h"
 
 namespace gemmine::miner {

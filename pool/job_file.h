@@ -6,7 +6,7 @@
 
 #include "kernels/base/result.h"
 #include "pool/toml.h"
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::pool {
 

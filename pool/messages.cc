@@ -4,9 +4,9 @@
 
 #include "kernels/hash/blake3.h"
 #include "pool/tls.h"
-#include "verifier/job.h"
 #include "verifier/ledger.h"
 #include "verifier/opening.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::pool {
 namespace {

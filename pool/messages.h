@@ -12,8 +12,8 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "verifier/identity.h"
 #include "verifier/ledger.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::pool {
 

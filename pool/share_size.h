@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <deque>
 
-#include "verifier/job.h"
 #include "verifier/ledger.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::pool {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::pool {
 

@@ -10,7 +10,7 @@
 #include "kernels/base/result.h"
 #include "kernels/model/program.h"
 #include "verifier/block_reader.h"
-#include "verifier/coin.h"
+#include "verifier/records/coin.h"
 #include "verifier/replay.h"
 
 namespace gemmine::verifier {

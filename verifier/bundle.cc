@@ -4,9 +4,9 @@
 #include <cstring>
 
 #include "kernels/hash/blake3.h"
-#include "verifier/coin.h"
 #include "verifier/opening.h"
-#include "verifier/trace.h"
+#include "verifier/records/coin.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "verifier/job.h"
-#include "verifier/records.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 #include "verifier/replay.h"
 
 namespace gemmine::verifier {

@@ -1,9 +1,9 @@
 #include "verifier/ledger.h"
 
 #include "kernels/hash/blake3.h"
-#include "verifier/coin.h"
-#include "verifier/identity.h"
 #include "verifier/ledger_data.h"
+#include "verifier/records/coin.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::verifier {
 

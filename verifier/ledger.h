@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "verifier/job.h"
-#include "verifier/records.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::verifier {
 

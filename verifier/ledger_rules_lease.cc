@@ -1,6 +1,6 @@
 // Rules of leases and what happens in them: share, verdict, delta, close (PROTOCOL 8.5).
-#include "verifier/coin.h"
 #include "verifier/ledger_data.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::verifier {
 

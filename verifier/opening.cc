@@ -8,7 +8,7 @@
 
 #include "verifier/block.h"
 #include "verifier/opening_codec.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 

@@ -7,7 +7,7 @@
 
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
-#include "verifier/coin.h"
+#include "verifier/records/coin.h"
 #include "verifier/replay.h"
 
 namespace gemmine::verifier {

@@ -5,7 +5,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "verifier/delta.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "verifier/job.h"
-#include "verifier/records.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::verifier {
 

@@ -8,8 +8,8 @@
 #include "pool/server/blobs.h"
 #include "pool/server/store.h"
 #include "pool/tls.h"
-#include "verifier/identity.h"
 #include "verifier/ledger.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::pool {
 

@@ -11,7 +11,7 @@
 #include "pool/dataset.h"
 #include "pool/server/server.h"
 #include "verifier/delta.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::pool {
 namespace {

@@ -12,7 +12,7 @@
 #include "pool/loop.h"
 #include "pool/messages.h"
 #include "pool/tls.h"
-#include "verifier/identity.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::pool {
 

@@ -9,7 +9,7 @@
 
 #include "kernels/base/bytes.h"
 #include "pool/messages.h"
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 #include "verifier/replay.h"
 
 namespace gemmine::pool {

@@ -5,10 +5,10 @@
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
 #include "pool/server/blobs.h"
-#include "verifier/coin.h"
 #include "verifier/delta.h"
 #include "verifier/opening.h"
-#include "verifier/trace.h"
+#include "verifier/records/coin.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::pool {
 

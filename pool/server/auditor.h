@@ -13,7 +13,7 @@
 #include "kernels/engine.h"
 #include "kernels/model/program.h"
 #include "pool/server/actions.h"
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::pool {
 

@@ -6,7 +6,7 @@
 
 #include "kernels/base/bytes.h"
 #include "pool/server/actions.h"
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::pool {
 

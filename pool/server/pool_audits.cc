@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "pool/server/pool.h"
-#include "verifier/coin.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::pool {
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "pool/server/pool.h"
-#include "verifier/coin.h"
 #include "verifier/delta.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::pool {
 

@@ -4,7 +4,7 @@
 
 #include "pool/backoff.h"
 #include "pool/server/pool.h"
-#include "verifier/coin.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::pool {
 

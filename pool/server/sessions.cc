@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "verifier/identity.h"
 #include "verifier/ledger.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::pool {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const gemmine::ByteView input(data, size);

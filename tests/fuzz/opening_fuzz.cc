@@ -8,7 +8,7 @@
 #include "tests/support/toy_job.h"
 #include "verifier/opening.h"
 #include "verifier/opening_codec.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gv = gemmine::verifier;
 

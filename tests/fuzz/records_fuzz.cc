@@ -6,7 +6,7 @@
 #include "kernels/base/check.h"
 #include "verifier/bundle.h"
 #include "verifier/ledger.h"
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 
 namespace gv = gemmine::verifier;
 

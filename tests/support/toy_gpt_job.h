@@ -4,7 +4,7 @@
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "tests/support/toy_job.h"
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::test {
 

@@ -3,8 +3,8 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy.h"
-#include "verifier/job.h"
-#include "verifier/records.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::test {
 

@@ -10,8 +10,8 @@
 #include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"
 #include "verifier/delta.h"
-#include "verifier/job.h"
-#include "verifier/records.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 #include "verifier/replay.h"
 
 namespace gemmine::test {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "verifier/block.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::thefts {
 

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "tests/thefts/thief.h"
-#include "verifier/job.h"
 #include "verifier/opening.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::thefts {
 

@@ -5,9 +5,9 @@
 
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
-#include "verifier/coin.h"
 #include "verifier/delta.h"
-#include "verifier/trace.h"
+#include "verifier/records/coin.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 

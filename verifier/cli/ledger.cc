@@ -9,7 +9,7 @@
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
 #include "verifier/delta.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/base/result.h"
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::verifier {
 

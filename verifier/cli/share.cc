@@ -7,7 +7,7 @@
 #include "verifier/bundle.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 

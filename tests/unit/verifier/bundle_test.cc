@@ -5,7 +5,7 @@
 
 #include "tests/support/toy_lease.h"
 #include "tests/unit/verifier/ledger_world.h"
-#include "verifier/coin.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::verifier {
 namespace {

@@ -11,7 +11,7 @@
 #include "tests/support/toy_lease.h"
 #include "verifier/opening.h"
 #include "verifier/opening_codec.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 namespace {

@@ -3,9 +3,9 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_lease.h"
-#include "verifier/coin.h"
-#include "verifier/identity.h"
-#include "verifier/trace.h"
+#include "verifier/records/coin.h"
+#include "verifier/records/identity.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 namespace {

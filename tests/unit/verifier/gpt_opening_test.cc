@@ -11,7 +11,7 @@
 #include "tests/support/toy_gpt.h"
 #include "tests/support/toy_job.h"
 #include "verifier/opening.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 namespace {

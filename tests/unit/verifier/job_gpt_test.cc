@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/toy_gpt_job.h"
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::verifier {
 namespace {

@@ -7,8 +7,8 @@
 
 #include <gtest/gtest.h>
 
-#include "verifier/coin.h"
 #include "verifier/ledger.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::verifier::test {
 

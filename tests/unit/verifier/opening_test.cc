@@ -5,7 +5,7 @@
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_job.h"
 #include "verifier/opening_codec.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 namespace {

@@ -1,5 +1,5 @@
 // Refusals of what strangers send: every truncation and every bit flip of a record.
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 
 #include <functional>
 #include <limits>

@@ -17,7 +17,7 @@
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/delta.h"
 #include "verifier/opening.h"
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::pool {
 

@@ -5,8 +5,8 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/model/program.h"
-#include "verifier/job.h"
-#include "verifier/records.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::verifier {
 

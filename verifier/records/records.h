@@ -5,8 +5,8 @@
 #include <string>
 
 #include "kernels/base/bytes.h"
-#include "verifier/identity.h"
-#include "verifier/job.h"
+#include "verifier/records/identity.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::verifier {
 

@@ -1,7 +1,7 @@
-#include "verifier/job.h"
+#include "verifier/records/job.h"
 
 #include "kernels/hash/blake3.h"
-#include "verifier/identity.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::verifier {
 

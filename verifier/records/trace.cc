@@ -1,10 +1,10 @@
-#include "verifier/trace.h"
+#include "verifier/records/trace.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "kernels/hash/blake3.h"
-#include "verifier/identity.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::verifier {
 

@@ -1,4 +1,4 @@
-#include "verifier/identity.h"
+#include "verifier/records/identity.h"
 
 #include <memory>
 #include <utility>

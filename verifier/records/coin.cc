@@ -1,11 +1,11 @@
-#include "verifier/coin.h"
+#include "verifier/records/coin.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/hash/blake3.h"
 #include "verifier/delta.h"
-#include "verifier/identity.h"
+#include "verifier/records/identity.h"
 
 namespace gemmine::verifier {
 

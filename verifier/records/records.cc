@@ -1,4 +1,4 @@
-#include "verifier/records.h"
+#include "verifier/records/records.h"
 
 #include <algorithm>
 #include <cmath>
