@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "kernels/base/files.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 
 namespace gemmine::miner {
 

@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "kernels/hash/blake3.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 
 namespace gemmine::miner {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/base/files.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 
 namespace gemmine::miner {
 

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "verifier/safetensors.h"
+#include "verifier/merge/safetensors.h"
 
 namespace gemmine::pool {
 namespace {

@@ -26,7 +26,7 @@ struct Model {
 // Errors: malformed; invalid (bounds); unsupported (not a gpt of ours).
 Result<kernels::Program> model_program(ByteView file, const std::string& name);
 
-// θ of `program` by the names of verifier/safetensors.h.
+// θ of `program` by the names of verifier/merge/safetensors.h.
 // Errors: malformed; invalid (another architecture, a missing or unknown tensor, another shape or
 // element type, NaN or infinity: with the tensor's name).
 Result<Model> parse_model(ByteView file, const std::string& name, const kernels::Program& program);

@@ -6,8 +6,8 @@
 
 #include "kernels/numbers/rederive.h"
 #include "verifier/block_values.h"
-#include "verifier/delta.h"
 #include "verifier/gpt_values.h"
+#include "verifier/merge/delta.h"
 
 namespace gemmine::verifier {
 

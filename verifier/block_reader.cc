@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/numbers/numerics.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 
 namespace gemmine::verifier {
 

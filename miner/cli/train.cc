@@ -10,7 +10,7 @@
 #include "miner/local.h"
 #include "pool/dataset.h"
 #include "pool/model_file.h"
-#include "verifier/safetensors.h"
+#include "verifier/merge/safetensors.h"
 
 namespace gemmine::miner {
 

@@ -5,8 +5,8 @@
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
-#include "verifier/delta.h"
-#include "verifier/safetensors.h"
+#include "verifier/merge/delta.h"
+#include "verifier/merge/safetensors.h"
 
 namespace gemmine::pool {
 namespace {

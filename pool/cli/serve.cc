@@ -10,7 +10,7 @@
 #include "pool/config.h"
 #include "pool/dataset.h"
 #include "pool/server/server.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::pool {

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "pool/server/pool.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {

@@ -8,7 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "kernels/engine.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 
 namespace gemmine {
 namespace {

@@ -10,7 +10,7 @@
 #include <ctime>
 
 #include "kernels/hash/blake3.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/opening.h"
 
 namespace gemmine::verifier {

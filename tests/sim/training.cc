@@ -4,7 +4,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::sim {

@@ -9,7 +9,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
 #include "verifier/replay.h"

@@ -5,7 +5,7 @@
 
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/trace.h"
 

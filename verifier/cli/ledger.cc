@@ -8,7 +8,7 @@
 #include "kernels/hash/blake3.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::verifier {

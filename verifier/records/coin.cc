@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "kernels/hash/blake3.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/records/identity.h"
 
 namespace gemmine::verifier {

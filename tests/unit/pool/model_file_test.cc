@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/toy_gpt.h"
-#include "verifier/safetensors.h"
+#include "verifier/merge/safetensors.h"
 
 namespace gemmine::pool {
 namespace {

@@ -1,4 +1,4 @@
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 
 #include <algorithm>
 #include <cmath>

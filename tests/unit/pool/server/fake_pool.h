@@ -15,7 +15,7 @@
 #include "pool/server/pool.h"
 #include "pool/server/store.h"
 #include "tests/unit/pool/temp_directory.h"
-#include "verifier/delta.h"
+#include "verifier/merge/delta.h"
 #include "verifier/opening.h"
 #include "verifier/records/trace.h"
 

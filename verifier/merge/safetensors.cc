@@ -1,4 +1,4 @@
-#include "verifier/safetensors.h"
+#include "verifier/merge/safetensors.h"
 
 #include "kernels/hash/blake3.h"
 
