@@ -1,6 +1,6 @@
 // What the pool says, after it was decoded; every value in it is a stranger's.
 #include "miner/miner.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::miner {

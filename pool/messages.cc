@@ -4,7 +4,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "pool/tls.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/opening.h"
 #include "verifier/records/job.h"
 

@@ -12,7 +12,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 
 namespace gemmine::pool {

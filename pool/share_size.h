@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <deque>
 
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/job.h"
 
 namespace gemmine::pool {

@@ -8,7 +8,7 @@
 #include "pool/server/blobs.h"
 #include "pool/server/store.h"
 #include "pool/tls.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 
 namespace gemmine::pool {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 
 namespace gemmine::pool {

@@ -9,7 +9,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 namespace gemmine::pool {
 

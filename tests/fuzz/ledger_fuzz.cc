@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 namespace gv = gemmine::verifier;
 

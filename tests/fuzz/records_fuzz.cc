@@ -5,7 +5,7 @@
 
 #include "kernels/base/check.h"
 #include "verifier/bundle.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/records.h"
 
 namespace gv = gemmine::verifier;

@@ -16,7 +16,7 @@
 #include "pool/client/fetcher.h"
 #include "pool/client/session.h"
 #include "pool/loop.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/replay.h"
 
 namespace gemmine::verifier {

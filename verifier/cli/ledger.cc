@@ -1,5 +1,5 @@
 // `gemmine-verify ledger`: folds an exported ledger, and redoes its merges where the blobs are.
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 #include <cstdio>
 #include <cstring>

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/golden.h"
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 namespace gemmine::verifier {
 namespace {

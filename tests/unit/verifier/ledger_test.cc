@@ -1,5 +1,5 @@
 // Every rule of PROTOCOL 8.5 in a test where it fires.
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 #include <limits>
 

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::verifier::test {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 namespace gemmine::verifier {
 

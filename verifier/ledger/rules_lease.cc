@@ -1,5 +1,5 @@
 // Rules of leases and what happens in them: share, verdict, delta, close (PROTOCOL 8.5).
-#include "verifier/ledger_data.h"
+#include "verifier/ledger/data.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::verifier {

@@ -1,7 +1,7 @@
 // Bodies of ledger records, encoded and decoded (PROTOCOL 8.1, 8.2, 8.4).
 #include <algorithm>
 
-#include "verifier/ledger_data.h"
+#include "verifier/ledger/data.h"
 
 namespace gemmine::verifier {
 

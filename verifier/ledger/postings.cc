@@ -1,5 +1,5 @@
 // Double entry: what each cause moves between accounts (PROTOCOL 8.4).
-#include "verifier/ledger_data.h"
+#include "verifier/ledger/data.h"
 
 namespace gemmine::verifier {
 

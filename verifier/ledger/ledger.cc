@@ -1,7 +1,7 @@
-#include "verifier/ledger.h"
+#include "verifier/ledger/ledger.h"
 
 #include "kernels/hash/blake3.h"
-#include "verifier/ledger_data.h"
+#include "verifier/ledger/data.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/identity.h"
 

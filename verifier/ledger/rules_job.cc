@@ -1,7 +1,7 @@
 // Rules of the pool, its jobs and members, and of rounds (PROTOCOL 8.5).
 #include <algorithm>
 
-#include "verifier/ledger_data.h"
+#include "verifier/ledger/data.h"
 
 namespace gemmine::verifier {
 
