@@ -14,9 +14,9 @@
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
 #include "miner/checkpoint.h"
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
+#include "verifier/audit/replay.h"
 #include "verifier/records/records.h"
-#include "verifier/replay.h"
 
 namespace gemmine::miner {
 

@@ -4,8 +4,8 @@
 
 #include "kernels/hash/blake3.h"
 #include "pool/tls.h"
+#include "verifier/audit/opening.h"
 #include "verifier/ledger/ledger.h"
-#include "verifier/opening.h"
 #include "verifier/records/job.h"
 
 namespace gemmine::pool {

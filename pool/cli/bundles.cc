@@ -5,7 +5,7 @@
 #include "kernels/base/files.h"
 #include "pool/cli/commands.h"
 #include "pool/cli/folder.h"
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 
 namespace gemmine::pool {
 namespace {

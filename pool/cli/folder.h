@@ -44,8 +44,8 @@ Result<Keys> load_keys(const std::string& data);
 // The ledger as it is on disk, read only. Errors: io, invalid (the detail names the seq).
 Result<verifier::LedgerState> read_ledger(const std::string& data);
 
-// Bundles (verifier/bundle.h) `wrong-*` of every share found wrong, and `share-*` of the first
-// share of each lease of a finished job's last round; at most 64 in all. Errors: io.
+// Bundles (verifier/audit/bundle.h) `wrong-*` of every share found wrong, and `share-*` of the
+// first share of each lease of a finished job's last round; at most 64 in all. Errors: io.
 Status export_bundles(Store& store, const verifier::LedgerState& state, const std::string& data,
                       const std::string& folder);
 

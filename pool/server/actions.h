@@ -9,8 +9,8 @@
 
 #include "kernels/base/bytes.h"
 #include "pool/messages.h"
+#include "verifier/audit/replay.h"
 #include "verifier/records/records.h"
-#include "verifier/replay.h"
 
 namespace gemmine::pool {
 

@@ -5,8 +5,8 @@
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
 #include "pool/server/blobs.h"
+#include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
-#include "verifier/opening.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/trace.h"
 

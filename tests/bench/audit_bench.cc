@@ -11,7 +11,7 @@
 
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 
 namespace gemmine::verifier {
 namespace {

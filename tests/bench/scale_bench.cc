@@ -10,8 +10,8 @@
 #include <ctime>
 
 #include "kernels/hash/blake3.h"
+#include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
-#include "verifier/opening.h"
 
 namespace gemmine::verifier {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "kernels/base/check.h"
 #include "tests/support/toy_job.h"
-#include "verifier/opening.h"
-#include "verifier/opening_codec.h"
+#include "verifier/audit/opening.h"
+#include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"
 
 namespace gv = gemmine::verifier;

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/records.h"
 

@@ -7,8 +7,8 @@
 
 #include "kernels/engine.h"
 #include "tests/unit/pool/server/fake_pool.h"
-#include "verifier/opening.h"
-#include "verifier/replay.h"
+#include "verifier/audit/opening.h"
+#include "verifier/audit/replay.h"
 
 namespace gemmine::sim {
 

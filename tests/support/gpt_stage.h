@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "tests/support/toy_gpt_job.h"
-#include "verifier/opening.h"
-#include "verifier/opening_codec.h"
+#include "verifier/audit/opening.h"
+#include "verifier/audit/opening_codec.h"
 
 namespace gemmine::test {
 

@@ -9,10 +9,10 @@
 #include "tests/support/golden.h"
 #include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"
+#include "verifier/audit/replay.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
-#include "verifier/replay.h"
 
 namespace gemmine::test {
 

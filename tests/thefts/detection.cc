@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "verifier/block.h"
+#include "verifier/audit/block.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::thefts {

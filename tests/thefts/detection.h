@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "tests/thefts/thief.h"
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 #include "verifier/records/job.h"
 
 namespace gemmine::thefts {

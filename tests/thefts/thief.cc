@@ -4,7 +4,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "kernels/numbers/philox.h"
-#include "verifier/gpt_values.h"
+#include "verifier/audit/gpt_values.h"
 
 namespace gemmine::thefts {
 

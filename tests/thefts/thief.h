@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "verifier/block_reader.h"
+#include "verifier/audit/block_reader.h"
 
 namespace gemmine::thefts {
 

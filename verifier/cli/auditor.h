@@ -16,8 +16,8 @@
 #include "pool/client/fetcher.h"
 #include "pool/client/session.h"
 #include "pool/loop.h"
+#include "verifier/audit/replay.h"
 #include "verifier/ledger/ledger.h"
-#include "verifier/replay.h"
 
 namespace gemmine::verifier {
 

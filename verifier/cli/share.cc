@@ -4,7 +4,7 @@
 
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
 #include "verifier/records/trace.h"

@@ -1,5 +1,5 @@
 // A share on its own: what can be told from one file, with the toy job of the golden files.
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_lease.h"
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 
 namespace gemmine::verifier {
 namespace {

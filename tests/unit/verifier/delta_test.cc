@@ -9,7 +9,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt_job.h"
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 
 namespace gemmine::verifier {
 namespace {

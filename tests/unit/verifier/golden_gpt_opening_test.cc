@@ -9,8 +9,8 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_lease.h"
-#include "verifier/opening.h"
-#include "verifier/opening_codec.h"
+#include "verifier/audit/opening.h"
+#include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::verifier {

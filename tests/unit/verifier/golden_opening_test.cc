@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/toy_lease.h"
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 
 namespace gemmine::verifier {
 namespace {

@@ -10,7 +10,7 @@
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "tests/support/toy_job.h"
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::verifier {

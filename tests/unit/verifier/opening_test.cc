@@ -1,10 +1,10 @@
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 
 #include <gtest/gtest.h>
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_job.h"
-#include "verifier/opening_codec.h"
+#include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::verifier {

@@ -15,8 +15,8 @@
 #include "pool/server/pool.h"
 #include "pool/server/store.h"
 #include "tests/unit/pool/temp_directory.h"
+#include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
-#include "verifier/opening.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::pool {

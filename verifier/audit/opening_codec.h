@@ -5,7 +5,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "kernels/model/program.h"
-#include "verifier/block.h"
+#include "verifier/audit/block.h"
 
 namespace gemmine::verifier {
 

@@ -2,7 +2,7 @@
 // 7.4).
 #pragma once
 
-#include "verifier/block_reader.h"
+#include "verifier/audit/block_reader.h"
 
 namespace gemmine::verifier {
 

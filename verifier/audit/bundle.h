@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
+#include "verifier/audit/replay.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
-#include "verifier/replay.h"
 
 namespace gemmine::verifier {
 

@@ -1,4 +1,4 @@
-#include "verifier/replay.h"
+#include "verifier/audit/replay.h"
 
 #include <algorithm>
 #include <bit>

@@ -9,9 +9,9 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "kernels/model/program.h"
-#include "verifier/block_reader.h"
+#include "verifier/audit/block_reader.h"
+#include "verifier/audit/replay.h"
 #include "verifier/records/coin.h"
-#include "verifier/replay.h"
 
 namespace gemmine::verifier {
 

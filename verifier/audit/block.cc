@@ -1,12 +1,12 @@
-#include "verifier/block.h"
+#include "verifier/audit/block.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
 #include "kernels/numbers/rederive.h"
-#include "verifier/block_values.h"
-#include "verifier/gpt_values.h"
+#include "verifier/audit/gpt_values.h"
+#include "verifier/audit/mlp_values.h"
 #include "verifier/merge/delta.h"
 
 namespace gemmine::verifier {

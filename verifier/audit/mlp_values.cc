@@ -1,4 +1,4 @@
-#include "verifier/block_values.h"
+#include "verifier/audit/mlp_values.h"
 
 #include "kernels/numbers/rederive.h"
 

@@ -1,4 +1,4 @@
-#include "verifier/opening_codec.h"
+#include "verifier/audit/opening_codec.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "verifier/block_reader.h"
+#include "verifier/audit/block_reader.h"
 
 #include <algorithm>
 #include <cstring>

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "kernels/numbers/rows.h"
-#include "verifier/block_reader.h"
+#include "verifier/audit/block_reader.h"
 
 namespace gemmine::verifier {
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/numbers/rederive.h"
-#include "verifier/gpt_values.h"
+#include "verifier/audit/gpt_values.h"
 
 namespace gemmine::verifier {
 

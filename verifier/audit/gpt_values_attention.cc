@@ -4,7 +4,7 @@
 
 #include "kernels/numbers/philox.h"
 #include "kernels/numbers/rederive.h"
-#include "verifier/gpt_values.h"
+#include "verifier/audit/gpt_values.h"
 
 namespace gemmine::verifier {
 

@@ -1,10 +1,10 @@
-#include "verifier/bundle.h"
+#include "verifier/audit/bundle.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "kernels/hash/blake3.h"
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/trace.h"
 

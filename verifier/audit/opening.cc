@@ -1,4 +1,4 @@
-#include "verifier/opening.h"
+#include "verifier/audit/opening.h"
 
 #include <algorithm>
 #include <cstring>
@@ -6,8 +6,8 @@
 #include <optional>
 #include <set>
 
-#include "verifier/block.h"
-#include "verifier/opening_codec.h"
+#include "verifier/audit/block.h"
+#include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::verifier {

@@ -1,7 +1,7 @@
-#include "verifier/gpt_values.h"
+#include "verifier/audit/gpt_values.h"
 
 #include "kernels/numbers/rederive.h"
-#include "verifier/block_values.h"
+#include "verifier/audit/mlp_values.h"
 
 namespace gemmine::verifier {
 
