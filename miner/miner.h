@@ -7,10 +7,10 @@
 #include <string>
 
 #include "miner/checkpoint.h"
-#include "miner/events.h"
 #include "miner/trainer.h"
 #include "pool/client/fetcher.h"
 #include "pool/client/session.h"
+#include "pool/log/events.h"
 
 namespace gemmine::miner {
 

@@ -28,7 +28,8 @@ BANNED = [
     # Private constructors need `unique_ptr<T>(new T)`; the RAII of libuv's handles is pool/loop*.
     (r"^(?!.*unique_ptr<.*\(\s*new\b).*(?<!operator )\bnew\b\s*[\w(:]", "^pool/loop", "an owner"),
     (r"(?<!operator )(?<!= )\bdelete\b", r"^pool/loop", "ownership by value or unique_ptr"),
-    (r"\bstd::c(out|err|log)\b|\bf?printf\s*\(", r"(^|/)main\w*\.cc$|/cli/|/check\.h$|^tests/",
+    (r"\bstd::c(out|err|log)\b|\bf?printf\s*\(",
+     r"(^|/)main\w*\.cc$|/cli/|/check\.h$|^(pool/log|tests)/",
      "the log, or a returned string"),
     (r"\busing namespace\b(?! \w+_impl;)", r"", "a qualified name"),
     (r"\bshared_ptr\b", r"", "one owner"),

@@ -6,8 +6,8 @@
 #include "kernels/self_test.h"
 #include "miner/bench_report.h"
 #include "miner/cli/commands.h"
-#include "miner/cli/console.h"
 #include "pool/dataset.h"
+#include "pool/log/console.h"
 
 namespace gemmine::miner {
 

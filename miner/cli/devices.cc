@@ -6,7 +6,7 @@
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
-#include "miner/cli/console.h"
+#include "pool/log/console.h"
 
 namespace gemmine::miner {
 

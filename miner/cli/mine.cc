@@ -7,9 +7,9 @@
 #include "kernels/base/files.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
-#include "miner/cli/console.h"
 #include "miner/miner.h"
 #include "miner/throttle.h"
+#include "pool/log/console.h"
 
 namespace gemmine::miner {
 

@@ -6,9 +6,9 @@
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
-#include "miner/cli/console.h"
 #include "miner/local.h"
 #include "pool/dataset.h"
+#include "pool/log/console.h"
 #include "pool/model_file.h"
 #include "verifier/merge/safetensors.h"
 

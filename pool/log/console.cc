@@ -1,4 +1,4 @@
-#include "miner/cli/console.h"
+#include "pool/log/console.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include "miner/events.h"
+#include "pool/log/events.h"
 
 namespace gemmine::miner {
 
