@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "pool/cli/commands.h"
-#include "pool/config.h"
+#include "pool/config/pool_config.h"
 
 int main(int argc, char** argv) {
   CLI::App app{

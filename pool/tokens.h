@@ -4,7 +4,7 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "kernels/model/program.h"
-#include "pool/job_file.h"
+#include "pool/config/job_file.h"
 
 namespace gemmine::pool {
 

@@ -7,7 +7,7 @@
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
-#include "pool/config.h"
+#include "pool/config/pool_config.h"
 #include "pool/dataset.h"
 #include "pool/server/server.h"
 #include "verifier/merge/delta.h"

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "pool/config.h"
+#include "pool/config/pool_config.h"
 #include "pool/connection.h"
 #include "pool/loop.h"
 #include "pool/server/blobs.h"

@@ -4,8 +4,8 @@
 #include <string>
 
 #include "kernels/base/check.h"
-#include "pool/config.h"
-#include "pool/job_file.h"
+#include "pool/config/job_file.h"
+#include "pool/config/pool_config.h"
 
 namespace gp = gemmine::pool;
 

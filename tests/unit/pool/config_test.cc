@@ -1,8 +1,7 @@
-#include "pool/config.h"
-
 #include <gtest/gtest.h>
 
-#include "pool/job_file.h"
+#include "pool/config/job_file.h"
+#include "pool/config/pool_config.h"
 
 namespace gemmine::pool {
 namespace {

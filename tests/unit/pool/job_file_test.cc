@@ -1,4 +1,4 @@
-#include "pool/job_file.h"
+#include "pool/config/job_file.h"
 
 #include <gtest/gtest.h>
 

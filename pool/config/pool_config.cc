@@ -1,4 +1,4 @@
-#include "pool/config.h"
+#include "pool/config/pool_config.h"
 
 #include <charconv>
 

@@ -7,7 +7,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "pool/toml.h"
+#include "pool/config/toml.h"
 
 namespace gemmine::pool {
 

@@ -1,4 +1,4 @@
-#include "pool/toml.h"
+#include "pool/config/toml.h"
 
 #include <algorithm>
 #include <charconv>

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/base/result.h"
-#include "pool/toml.h"
+#include "pool/config/toml.h"
 #include "verifier/records/job.h"
 
 namespace gemmine::pool {
