@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/hash/blake3.h"
-#include "pool/tls.h"
+#include "pool/net/tls.h"
 #include "verifier/audit/opening.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/job.h"

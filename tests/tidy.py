@@ -25,9 +25,10 @@ SKIPPED = re.compile(r"^(\.git|\.cache|build.*|data|node_modules|__pycache__|ven
 
 # Word, where it does not apply (by path), what to write instead. Comments and strings are gone.
 BANNED = [
-    # Private constructors need `unique_ptr<T>(new T)`; the RAII of libuv's handles is pool/loop*.
-    (r"^(?!.*unique_ptr<.*\(\s*new\b).*(?<!operator )\bnew\b\s*[\w(:]", "^pool/loop", "an owner"),
-    (r"(?<!operator )(?<!= )\bdelete\b", r"^pool/loop", "ownership by value or unique_ptr"),
+    # Private constructors need `unique_ptr<T>(new T)`; the RAII of libuv's handles: pool/net/loop*.
+    (r"^(?!.*unique_ptr<.*\(\s*new\b).*(?<!operator )\bnew\b\s*[\w(:]", "^pool/net/loop",
+     "an owner"),
+    (r"(?<!operator )(?<!= )\bdelete\b", r"^pool/net/loop", "ownership by value or unique_ptr"),
     (r"\bstd::c(out|err|log)\b|\bf?printf\s*\(",
      r"(^|/)main\w*\.cc$|/cli/|/check\.h$|^(pool/log|tests)/",
      "the log, or a returned string"),
@@ -75,7 +76,7 @@ def check_text(path, text):
 
 
 # gemmine-verify audits live: its program, not its library, sees the pool's client.
-PROGRAM_EDGE = re.compile(r"verifier/(cli/\S+|main\.cc) pool/(client/\S+|[a-z_]+\.h)$")
+PROGRAM_EDGE = re.compile(r"verifier/(cli/\S+|main\.cc) pool/(client|net)/\S+$")
 
 
 def check_include(path, number, target, quoted):
@@ -88,8 +89,8 @@ def check_include(path, number, target, quoted):
         for user, used in FORBIDDEN_EDGES:
             if path.startswith(user + "/") and target.startswith(used + "/"):
                 breach(path, number, "direction", f"{user} must not see {used}")
-    if target == "uv.h" and not path.startswith(("pool/loop", "tests/")):
-        breach(path, number, "uv", "libuv stays in pool/loop*")
+    if target == "uv.h" and not path.startswith(("pool/net/loop", "tests/")):
+        breach(path, number, "uv", "libuv stays in pool/net/loop*")
     if room == "verifier" and not re.search(r"/main\w*\.cc$|/cli/", path) and IMPURE.match(target):
         breach(path, number, "purity", f"verifier/ takes bytes and a time; <{target}> is neither")
 

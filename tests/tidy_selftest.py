@@ -7,13 +7,13 @@ import tidy
 
 CLEAN = {
     "CMakeLists.txt": "gemmine_library(a FOLDERS kernels kernels/cpu verifier miner)\n"
-                      "gemmine_library(b FOLDERS pool pool/client pool/server)\n"
+                      "gemmine_library(b FOLDERS pool pool/client pool/net pool/server)\n"
                       "gemmine_program(x pool/main.cc)\n",
     "tests/CMakeLists.txt": "gemmine_unit_tests(pool gemmine_pool)\n",
     "kernels/good.h": "// new throw shared_ptr: only words\n#pragma once\nint big = 1'000'000;\n"
                       "struct S { S(S&) = delete; const char* s = \"using namespace x\"; };\n",
     "pool/boundary.cc": "// boundary: SQLite throws\nvoid f() { try { g(); } catch (...) {} }\n",
-    "pool/loop.cc": "#include <uv.h>\n",
+    "pool/net/loop.cc": "#include <uv.h>\n",
     "pool/cli/serve.cc": "int x;\n",
     "pool/main.cc": '#include "pool/server/a.h"\nint main() { std::printf("x"); }\n',
     "pool/messages.h": "#pragma once\nenum class MessageType : uint8_t {\n  hello = 0x01,  // a,\n"

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "kernels/base/result.h"
+#include "pool/net/tls.h"
 #include "pool/server/blobs.h"
 #include "pool/server/store.h"
-#include "pool/tls.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "pool/frame.h"
+#include "pool/net/frame.h"
 
 namespace gemmine::pool {
 

@@ -2,7 +2,7 @@
 // crash (PROTOCOL 8.3, 8.5).
 #include <algorithm>
 
-#include "pool/backoff.h"
+#include "pool/net/backoff.h"
 #include "pool/server/pool.h"
 #include "verifier/records/coin.h"
 

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "pool/config/pool_config.h"
-#include "pool/connection.h"
-#include "pool/loop.h"
+#include "pool/net/connection.h"
+#include "pool/net/loop.h"
 #include "pool/server/blobs.h"
 #include "pool/server/pool.h"
 #include "pool/server/store.h"

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "pool/loop.h"
+#include "pool/net/loop.h"
 #include "pool/server/auditor.h"
 
 namespace gemmine::pool {

@@ -6,7 +6,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/check.h"
-#include "pool/frame.h"
+#include "pool/net/frame.h"
 
 namespace {
 

@@ -15,7 +15,7 @@
 #include "kernels/engine.h"
 #include "pool/client/fetcher.h"
 #include "pool/client/session.h"
-#include "pool/loop.h"
+#include "pool/net/loop.h"
 #include "verifier/audit/replay.h"
 #include "verifier/ledger/ledger.h"
 

@@ -1,4 +1,4 @@
-#include "pool/backoff.h"
+#include "pool/net/backoff.h"
 
 #include <gtest/gtest.h>
 

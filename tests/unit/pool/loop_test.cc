@@ -1,4 +1,4 @@
-#include "pool/loop.h"
+#include "pool/net/loop.h"
 
 #include <csignal>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "pool/tls.h"
+#include "pool/net/tls.h"
 
 #include <fstream>
 #include <random>

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pool/frame.h"
+#include "pool/net/frame.h"
 #include "tests/unit/pool/server/scene.h"
 
 namespace gemmine::pool {

@@ -13,9 +13,9 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "pool/frame.h"
-#include "pool/loop.h"
-#include "pool/tls.h"
+#include "pool/net/frame.h"
+#include "pool/net/loop.h"
+#include "pool/net/tls.h"
 
 namespace gemmine::pool {
 

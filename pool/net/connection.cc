@@ -1,4 +1,4 @@
-#include "pool/connection.h"
+#include "pool/net/connection.h"
 
 #include <algorithm>
 #include <utility>

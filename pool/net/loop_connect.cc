@@ -6,7 +6,7 @@
 #include <uv.h>
 
 #include "kernels/base/check.h"
-#include "pool/loop.h"
+#include "pool/net/loop.h"
 
 namespace gemmine::pool {
 namespace {

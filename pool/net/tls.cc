@@ -1,4 +1,4 @@
-#include "pool/tls.h"
+#include "pool/net/tls.h"
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "kernels/base/check.h"
-#include "pool/tls_openssl.h"
+#include "pool/net/tls_openssl.h"
 
 namespace gemmine::pool {
 namespace {

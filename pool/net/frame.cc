@@ -1,4 +1,4 @@
-#include "pool/frame.h"
+#include "pool/net/frame.h"
 
 #include <algorithm>
 #include <cstring>

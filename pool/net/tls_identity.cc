@@ -9,8 +9,8 @@
 #include <openssl/x509v3.h>
 
 #include "kernels/base/files.h"
-#include "pool/tls.h"
-#include "pool/tls_openssl.h"
+#include "pool/net/tls.h"
+#include "pool/net/tls_openssl.h"
 
 namespace gemmine::pool {
 namespace {
