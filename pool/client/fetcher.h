@@ -10,7 +10,7 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "pool/client/session.h"
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 
 namespace gemmine::pool {
 

@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "pool/messages.h"
 #include "pool/net/backoff.h"
 #include "pool/net/connection.h"
 #include "pool/net/loop.h"
 #include "pool/net/tls.h"
+#include "pool/wire/messages.h"
 #include "verifier/records/identity.h"
 
 namespace gemmine::pool {

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 
 namespace gemmine::pool {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 #include "verifier/audit/replay.h"
 #include "verifier/records/records.h"
 

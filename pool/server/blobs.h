@@ -9,7 +9,7 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "kernels/hash/blake3.h"
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 
 namespace gemmine::pool {
 

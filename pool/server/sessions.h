@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "pool/messages.h"
 #include "pool/server/actions.h"
+#include "pool/wire/messages.h"
 
 namespace gemmine::pool {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 
 namespace {
 

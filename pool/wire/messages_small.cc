@@ -1,7 +1,7 @@
 // The small messages: one fixed record or one blob each; and the names of types and errors.
 #include <utility>
 
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 
 namespace gemmine::pool {
 namespace {

@@ -1,4 +1,4 @@
-#include "pool/messages.h"
+#include "pool/wire/messages.h"
 
 #include <algorithm>
 
