@@ -6,7 +6,7 @@
 #include "kernels/self_test.h"
 #include "miner/bench_report.h"
 #include "miner/cli/commands.h"
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 #include "pool/log/console.h"
 
 namespace gemmine::miner {

@@ -4,7 +4,7 @@
 
 #include "kernels/base/files.h"
 #include "miner/cli/commands.h"
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 
 namespace gemmine::miner {
 

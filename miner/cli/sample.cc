@@ -6,7 +6,7 @@
 #include "kernels/base/files.h"
 #include "miner/cli/commands.h"
 #include "miner/generate.h"
-#include "pool/model_file.h"
+#include "pool/data/model_file.h"
 
 namespace gemmine::miner {
 

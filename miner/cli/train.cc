@@ -7,9 +7,9 @@
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/local.h"
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
+#include "pool/data/model_file.h"
 #include "pool/log/console.h"
-#include "pool/model_file.h"
 #include "verifier/merge/safetensors.h"
 
 namespace gemmine::miner {

@@ -4,7 +4,7 @@
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 #include "pool/server/status.h"
 #include "pool/theft_odds.h"
 

@@ -8,7 +8,7 @@
 #include "pool/cli/console.h"
 #include "pool/cli/folder.h"
 #include "pool/config/pool_config.h"
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 #include "pool/server/server.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/trace.h"

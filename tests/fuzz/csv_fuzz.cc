@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "pool/csv.h"
+#include "pool/data/csv.h"
 
 namespace gp = gemmine::pool;
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 
 namespace gp = gemmine::pool;
 

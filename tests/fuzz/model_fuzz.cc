@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "pool/model_file.h"
+#include "pool/data/model_file.h"
 
 namespace gp = gemmine::pool;
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "pool/npy.h"
+#include "pool/data/npy.h"
 
 namespace gp = gemmine::pool;
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "kernels/base/check.h"
-#include "pool/rds.h"
+#include "pool/data/rds.h"
 
 namespace gp = gemmine::pool;
 

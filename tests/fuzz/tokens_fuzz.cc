@@ -8,7 +8,7 @@
 #include <string>
 
 #include "kernels/base/check.h"
-#include "pool/tokens.h"
+#include "pool/data/tokens.h"
 
 namespace gp = gemmine::pool;
 

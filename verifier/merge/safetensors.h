@@ -1,4 +1,4 @@
-// The trained model in the format people load: safetensors. Pure; pool/model_file.h reads it.
+// The trained model in the format people load: safetensors. Pure; pool/data/model_file.h reads it.
 #pragma once
 
 #include <span>

@@ -1,9 +1,9 @@
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
-#include "pool/stream.h"
+#include "pool/data/byte_stream.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

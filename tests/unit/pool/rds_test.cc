@@ -1,4 +1,4 @@
-#include "pool/rds.h"
+#include "pool/data/rds.h"
 
 #include <zlib.h>
 

@@ -1,9 +1,9 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
-#include "pool/csv.h"
-#include "pool/dataset.h"
-#include "pool/npy.h"
+#include "pool/data/csv.h"
+#include "pool/data/dataset.h"
+#include "pool/data/npy.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

@@ -1,4 +1,4 @@
-#include "pool/tokens.h"
+#include "pool/data/tokens.h"
 
 #include <zlib.h>
 

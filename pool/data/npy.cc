@@ -1,4 +1,4 @@
-#include "pool/npy.h"
+#include "pool/data/npy.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,10 +1,10 @@
-#include "pool/rds.h"
+#include "pool/data/rds.h"
 
 #include <algorithm>
 #include <zlib.h>
 
 #include "kernels/base/files.h"
-#include "pool/stream.h"
+#include "pool/data/byte_stream.h"
 
 namespace gemmine::pool {
 namespace {

@@ -1,11 +1,11 @@
-#include "pool/dataset.h"
+#include "pool/data/dataset.h"
 
 #include <algorithm>
 
 #include "kernels/hash/blake3.h"
 #include "kernels/model/program.h"
-#include "pool/stream.h"
-#include "pool/tokens.h"
+#include "pool/data/byte_stream.h"
+#include "pool/data/tokens.h"
 
 namespace gemmine::pool {
 namespace {

@@ -1,4 +1,4 @@
-#include "pool/model_file.h"
+#include "pool/data/model_file.h"
 
 #include <algorithm>
 #include <charconv>

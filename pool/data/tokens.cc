@@ -1,12 +1,12 @@
-#include "pool/tokens.h"
+#include "pool/data/tokens.h"
 
 #include <algorithm>
 #include <glob.h>
 #include <memory>
 
-#include "pool/npy.h"
-#include "pool/rds.h"
-#include "pool/stream.h"
+#include "pool/data/byte_stream.h"
+#include "pool/data/npy.h"
+#include "pool/data/rds.h"
 
 namespace gemmine::pool {
 namespace {

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "kernels/model/program.h"
-#include "pool/csv.h"
-#include "pool/dataset.h"
-#include "pool/npy.h"
+#include "pool/data/csv.h"
+#include "pool/data/dataset.h"
+#include "pool/data/npy.h"
 
 namespace gemmine::pool {
 namespace {

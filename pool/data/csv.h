@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "pool/stream.h"
+#include "pool/data/byte_stream.h"
 
 namespace gemmine::pool {
 

@@ -1,4 +1,4 @@
-#include "pool/csv.h"
+#include "pool/data/csv.h"
 
 #include <algorithm>
 

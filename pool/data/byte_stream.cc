@@ -1,4 +1,4 @@
-#include "pool/stream.h"
+#include "pool/data/byte_stream.h"
 
 #include <algorithm>
 #include <cerrno>
