@@ -12,8 +12,10 @@ import sys
 LINES_MAX, COLUMNS_MAX = 400, 100
 RANK = {"kernels": 0, "verifier": 1, "pool": 2, "miner": 3, "tests": 4}
 ROOMS = ("kernels/", "verifier/", "pool/", "miner/")
+SERVER = ("pool/server", "pool/store")
 FORBIDDEN_EDGES = [  # Upward edges follow from RANK.
-    ("miner", "pool/server"), ("pool/client", "pool/server"), ("pool/server", "pool/client"),
+    *((user, used) for user in ("miner", "pool/client") for used in SERVER),
+    *((user, "pool/client") for user in SERVER),
     ("kernels/cpu", "kernels/cuda"), ("kernels/cuda", "kernels/cpu")]
 IMPURE = re.compile(
     r"(thread|chrono|fstream|iostream|filesystem|mutex|shared_mutex|condition_variable|future|"

@@ -4,7 +4,7 @@
 
 #include "kernels/base/files.h"
 #include "pool/cli/commands.h"
-#include "pool/cli/folder.h"
+#include "pool/store/folder.h"
 #include "verifier/audit/bundle.h"
 
 namespace gemmine::pool {

@@ -3,9 +3,9 @@
 
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
-#include "pool/cli/folder.h"
 #include "pool/data/dataset.h"
 #include "pool/server/status.h"
+#include "pool/store/folder.h"
 #include "pool/theft_odds.h"
 
 namespace gemmine::pool {

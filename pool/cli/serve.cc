@@ -6,10 +6,10 @@
 #include "kernels/hash/blake3.h"
 #include "pool/cli/commands.h"
 #include "pool/cli/console.h"
-#include "pool/cli/folder.h"
 #include "pool/config/pool_config.h"
 #include "pool/data/dataset.h"
 #include "pool/server/server.h"
+#include "pool/store/folder.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/trace.h"
 

@@ -4,7 +4,7 @@
 
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
-#include "pool/server/blobs.h"
+#include "pool/store/blobs.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"

@@ -15,10 +15,10 @@
 #include "kernels/model/program.h"
 #include "pool/server/actions.h"
 #include "pool/server/audits.h"
-#include "pool/server/blobs.h"
 #include "pool/server/book.h"
 #include "pool/server/sessions.h"
 #include "pool/share_size.h"
+#include "pool/store/blobs.h"
 
 namespace gemmine::pool {
 

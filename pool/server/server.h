@@ -10,10 +10,10 @@
 #include "pool/config/pool_config.h"
 #include "pool/net/connection.h"
 #include "pool/net/loop.h"
-#include "pool/server/blobs.h"
 #include "pool/server/pool.h"
-#include "pool/server/store.h"
 #include "pool/server/workers.h"
+#include "pool/store/blobs.h"
+#include "pool/store/sqlite_store.h"
 
 namespace gemmine::pool {
 

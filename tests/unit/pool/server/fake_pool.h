@@ -13,7 +13,7 @@
 #include "kernels/hash/blake3.h"
 #include "pool/server/auditor.h"
 #include "pool/server/pool.h"
-#include "pool/server/store.h"
+#include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"

@@ -1,5 +1,3 @@
-#include "pool/server/store.h"
-
 #include <csignal>
 #include <sys/resource.h>
 
@@ -7,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/server/book.h"
+#include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

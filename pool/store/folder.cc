@@ -1,4 +1,4 @@
-#include "pool/cli/folder.h"
+#include "pool/store/folder.h"
 
 #include <cerrno>
 #include <cstring>

@@ -1,5 +1,5 @@
 // boundary: SQLiteCpp throws, and nothing of that leaves this file.
-#include "pool/server/store.h"
+#include "pool/store/sqlite_store.h"
 
 #include <utility>
 

@@ -6,8 +6,8 @@
 
 #include "kernels/base/result.h"
 #include "pool/net/tls.h"
-#include "pool/server/blobs.h"
-#include "pool/server/store.h"
+#include "pool/store/blobs.h"
+#include "pool/store/sqlite_store.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 

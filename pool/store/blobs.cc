@@ -1,4 +1,4 @@
-#include "pool/server/blobs.h"
+#include "pool/store/blobs.h"
 
 #include <algorithm>
 #include <sys/stat.h>
