@@ -12,7 +12,7 @@ import sys
 LINES_MAX, COLUMNS_MAX = 400, 100
 RANK = {"kernels": 0, "verifier": 1, "pool": 2, "miner": 3, "tests": 4}
 ROOMS = ("kernels/", "verifier/", "pool/", "miner/")
-SERVER = ("pool/server", "pool/store")
+SERVER = ("pool/core", "pool/server", "pool/store")
 FORBIDDEN_EDGES = [  # Upward edges follow from RANK.
     *((user, used) for user in ("miner", "pool/client") for used in SERVER),
     *((user, "pool/client") for user in SERVER),

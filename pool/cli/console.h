@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "pool/server/actions.h"
+#include "pool/core/actions.h"
 
 namespace gemmine::pool {
 

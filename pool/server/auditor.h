@@ -12,7 +12,7 @@
 
 #include "kernels/engine.h"
 #include "kernels/model/program.h"
-#include "pool/server/actions.h"
+#include "pool/core/actions.h"
 #include "verifier/records/job.h"
 
 namespace gemmine::pool {

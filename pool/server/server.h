@@ -8,9 +8,9 @@
 #include <string>
 
 #include "pool/config/pool_config.h"
+#include "pool/core/pool.h"
 #include "pool/net/connection.h"
 #include "pool/net/loop.h"
-#include "pool/server/pool.h"
 #include "pool/server/workers.h"
 #include "pool/store/blobs.h"
 #include "pool/store/sqlite_store.h"

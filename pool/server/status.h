@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 
 namespace gemmine::pool {
 

@@ -14,7 +14,7 @@
 #include <tuple>
 #include <vector>
 
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 #include "tests/sim/training.h"
 
 namespace gemmine::sim {

@@ -1,4 +1,4 @@
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Rounds that go wrong: a merge that fails, an evaluation that fails, a lease found wrong too late.
 #include <gtest/gtest.h>
 
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 #include "tests/unit/pool/server/fake_pool.h"
 
 namespace gemmine::pool {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 #include "tests/unit/pool/server/fake_pool.h"
 
 namespace gemmine::pool {

@@ -4,7 +4,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
 
-#include "pool/server/book.h"
+#include "pool/core/book.h"
 #include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 

@@ -1,4 +1,4 @@
-#include "pool/server/book.h"
+#include "pool/core/book.h"
 
 #include <algorithm>
 #include <utility>

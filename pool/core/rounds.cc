@@ -2,8 +2,8 @@
 // crash (PROTOCOL 8.3, 8.5).
 #include <algorithm>
 
+#include "pool/core/pool.h"
 #include "pool/net/backoff.h"
-#include "pool/server/pool.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {

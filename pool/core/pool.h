@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "kernels/model/program.h"
-#include "pool/server/actions.h"
-#include "pool/server/audits.h"
-#include "pool/server/book.h"
-#include "pool/server/sessions.h"
+#include "pool/core/actions.h"
+#include "pool/core/audits_owed.h"
+#include "pool/core/book.h"
+#include "pool/core/sessions.h"
 #include "pool/share_size.h"
 #include "pool/store/blobs.h"
 
@@ -91,7 +91,7 @@ class Pool {
   void tell_miner(const Digest& key, MessageType type, const Bytes& payload);
   JobRoom* room(const Digest& job_id);
   const verifier::LeaseState* lease(const Digest& lease_id) const;
-  // pool_leases.cc
+  // leases.cc
   void on_get_lease(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
   bool grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, uint64_t now);
   void on_abandon(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
@@ -102,7 +102,7 @@ class Pool {
   bool close_lease(const Digest& lease_id, verifier::CloseReason reason, uint64_t now);
   void expire(uint64_t now);
   void try_complete(const Digest& lease_id, uint64_t now);
-  // pool_audits.cc
+  // audits.cc
   void begin_audit(const verifier::LeaseState& state, uint32_t index, verifier::AuditKind kind,
                    const Digest& seed, uint64_t now);
   void begin_replay(const verifier::LeaseState& state, uint32_t index, bool required);
@@ -117,7 +117,7 @@ class Pool {
   bool log_verdict(const Digest& lease_id, uint32_t index, verifier::AuditKind kind,
                    const verifier::Finding& finding, uint64_t now);
   void condemn(const Digest& lease_id, uint64_t now);
-  // pool_rounds.cc
+  // rounds.cc
   void second_look(const Digest& lease_id);
   bool looks_again(const Digest& job_id) const;
   void roll_back(const Digest& lease_id, uint64_t now);

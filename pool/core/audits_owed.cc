@@ -1,4 +1,4 @@
-#include "pool/server/audits.h"
+#include "pool/core/audits_owed.h"
 
 #include <algorithm>
 

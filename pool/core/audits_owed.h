@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "pool/server/actions.h"
+#include "pool/core/actions.h"
 #include "verifier/records/records.h"
 
 namespace gemmine::pool {

@@ -2,7 +2,7 @@
 // (PROTOCOL 7, design: forfeit, ban, look at the key's other work again).
 #include <algorithm>
 
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {

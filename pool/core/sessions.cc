@@ -1,4 +1,4 @@
-#include "pool/server/sessions.h"
+#include "pool/core/sessions.h"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
-#include "pool/server/actions.h"
+#include "pool/core/actions.h"
 #include "pool/wire/messages.h"
 
 namespace gemmine::pool {

@@ -1,7 +1,7 @@
 // Leases and shares: handing slots out, admitting work, closing (PROTOCOL 6.2, 6.3, 8.5).
 #include <algorithm>
 
-#include "pool/server/pool.h"
+#include "pool/core/pool.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"
 
