@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "pool/net/loop.h"
-#include "pool/server/auditor.h"
+#include "pool/server/examiner.h"
 
 namespace gemmine::pool {
 

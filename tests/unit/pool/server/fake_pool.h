@@ -12,7 +12,7 @@
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
 #include "pool/core/pool.h"
-#include "pool/server/auditor.h"
+#include "pool/server/examiner.h"
 #include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/audit/opening.h"

@@ -1,4 +1,4 @@
-#include "pool/server/auditor.h"
+#include "pool/server/examiner.h"
 
 #include <cstring>
 
