@@ -78,7 +78,7 @@ def check_text(path, text):
 
 
 # gemmine-verify audits live: its program, not its library, sees the pool's client.
-PROGRAM_EDGE = re.compile(r"verifier/(cli/\S+|main\.cc) pool/(client|net)/\S+$")
+PROGRAM_EDGE = re.compile(r"verifier/(cli/\S+|main\.cc) pool/(auditor|client|net)/\S+$")
 
 
 def check_include(path, number, target, quoted):

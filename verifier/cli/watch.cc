@@ -8,7 +8,7 @@
 
 #include "kernels/base/files.h"
 #include "kernels/self_test.h"
-#include "verifier/cli/auditor.h"
+#include "pool/auditor/auditor.h"
 
 namespace gemmine::verifier {
 

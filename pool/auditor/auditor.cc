@@ -1,4 +1,4 @@
-#include "verifier/cli/auditor.h"
+#include "pool/auditor/auditor.h"
 
 #include <algorithm>
 #include <cstring>
