@@ -4,7 +4,7 @@
 #include "kernels/base/cpu.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
-#include "miner/bench_report.h"
+#include "miner/bench/report.h"
 #include "miner/cli/commands.h"
 #include "pool/data/dataset.h"
 #include "pool/log/console.h"

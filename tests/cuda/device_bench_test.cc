@@ -1,7 +1,7 @@
 // `gemmine bench` of a GPU, where the GPU is emulated: the path through engine and products is the
 // real one, the speeds mean nothing.
 #include "kernels/cuda/host/plugin_loader.h"
-#include "miner/bench.h"
+#include "miner/bench/bench.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"

@@ -1,4 +1,4 @@
-#include "miner/bench.h"
+#include "miner/bench/bench.h"
 
 #include <regex>
 
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/base/cpu.h"
-#include "miner/bench_report.h"
+#include "miner/bench/report.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 

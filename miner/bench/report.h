@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "miner/bench.h"
+#include "miner/bench/bench.h"
 
 namespace gemmine::miner {
 

@@ -1,4 +1,4 @@
-#include "miner/bench.h"
+#include "miner/bench/bench.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // boundary: nlohmann throws on text that is not UTF-8, unless told to replace it.
-#include "miner/bench_report.h"
+#include "miner/bench/report.h"
 
 #include <algorithm>
 #include <cstdarg>
