@@ -1,10 +1,11 @@
+#include "kernels/hash/forest.h"
+
 #include <algorithm>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
-#include "kernels/hash/forest.h"
 
 namespace gemmine::kernels {
 namespace {
