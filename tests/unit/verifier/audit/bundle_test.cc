@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/toy_lease.h"
-#include "tests/unit/verifier/ledger_world.h"
+#include "tests/unit/verifier/ledger/ledger_world.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::verifier {

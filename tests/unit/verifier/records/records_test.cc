@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/verifier/ledger_world.h"
+#include "tests/unit/verifier/ledger/ledger_world.h"
 
 namespace gemmine::verifier {
 namespace {

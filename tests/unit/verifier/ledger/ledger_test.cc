@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "tests/unit/verifier/ledger_world.h"
+#include "tests/unit/verifier/ledger/ledger_world.h"
 
 namespace gemmine::verifier {
 namespace {

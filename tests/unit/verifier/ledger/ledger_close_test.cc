@@ -1,5 +1,5 @@
 // What ends leases, rounds and jobs, and what is posted then (PROTOCOL 8.4, 8.5).
-#include "tests/unit/verifier/ledger_world.h"
+#include "tests/unit/verifier/ledger/ledger_world.h"
 
 namespace gemmine::verifier {
 namespace {
