@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "tests/unit/pool/server/fake_pool.h"
+#include "tests/unit/pool/core/fake_pool.h"
 #include "verifier/audit/opening.h"
 #include "verifier/audit/replay.h"
 

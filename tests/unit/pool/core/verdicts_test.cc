@@ -1,7 +1,7 @@
 // Whose word counts, and what silence costs: auditors' verdicts, challenges, time-outs.
 #include <gtest/gtest.h>
 
-#include "tests/unit/pool/server/scene.h"
+#include "tests/unit/pool/core/scene.h"
 
 namespace gemmine::pool {
 namespace {

@@ -1,7 +1,7 @@
 // A pool gives shares of the size that a key's last ones call for, and a restarted one does too.
 #include <gtest/gtest.h>
 
-#include "tests/unit/pool/server/fake_pool.h"
+#include "tests/unit/pool/core/fake_pool.h"
 
 namespace gemmine::pool {
 namespace {

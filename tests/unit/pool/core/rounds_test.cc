@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/core/pool.h"
-#include "tests/unit/pool/server/fake_pool.h"
+#include "tests/unit/pool/core/fake_pool.h"
 
 namespace gemmine::pool {
 namespace {

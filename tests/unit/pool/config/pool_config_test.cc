@@ -1,7 +1,8 @@
+#include "pool/config/pool_config.h"
+
 #include <gtest/gtest.h>
 
 #include "pool/config/job_file.h"
-#include "pool/config/pool_config.h"
 
 namespace gemmine::pool {
 namespace {

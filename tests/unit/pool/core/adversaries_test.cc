@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/net/frame.h"
-#include "tests/unit/pool/server/scene.h"
+#include "tests/unit/pool/core/scene.h"
 
 namespace gemmine::pool {
 namespace {

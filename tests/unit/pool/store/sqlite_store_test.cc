@@ -1,3 +1,5 @@
+#include "pool/store/sqlite_store.h"
+
 #include <csignal>
 #include <sys/resource.h>
 
@@ -5,7 +7,6 @@
 #include <gtest/gtest.h>
 
 #include "pool/core/book.h"
-#include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/toy_gpt.h"
-#include "tests/unit/pool/server/scene.h"
+#include "tests/unit/pool/core/scene.h"
 
 namespace gemmine::pool {
 namespace {
