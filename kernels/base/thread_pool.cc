@@ -1,7 +1,7 @@
 #include "kernels/base/thread_pool.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include <xmmintrin.h>
 #endif
 
 #if defined(__linux__)

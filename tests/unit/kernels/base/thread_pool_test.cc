@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include <xmmintrin.h>
 #endif
 
 #include <chrono>
