@@ -12,13 +12,14 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/bytes.h"
+#include "tests/support/paths.h"
 
 namespace gemmine::test {
 
 class Golden {
  public:
   explicit Golden(const std::string& name) {
-    std::ifstream file(std::string(GEMMINE_SOURCE_DIR) + "/tests/vectors/golden/" + name + ".txt");
+    std::ifstream file(source_dir() + "/tests/vectors/golden/" + name + ".txt");
     EXPECT_TRUE(file.good()) << name;
     for (std::string line; std::getline(file, line);) {
       const size_t middle = line.find(" = ");

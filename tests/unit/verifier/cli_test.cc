@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/hash/blake3.h"
+#include "tests/support/paths.h"
 #include "tests/support/toy_lease.h"
 #include "verifier/audit/bundle.h"
 
@@ -40,7 +41,7 @@ class Cli : public testing::Test {
     return write(to_hex(kernels::blake3(bytes).view()), bytes);
   }
   static Ran run(const std::string& arguments) {
-    const std::string command = GEMMINE_BINARY_DIR "/gemmine-verify " + arguments + " 2>&1";
+    const std::string command = test::binary_dir() + "/gemmine-verify " + arguments + " 2>&1";
     std::FILE* const pipe = popen(command.c_str(), "r");
     Ran ran;
     char buffer[4096];

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
+#include "tests/support/paths.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -45,7 +46,7 @@ class Blake3Paths : public testing::TestWithParam<CpuPath> {
 };
 
 TEST_P(Blake3Paths, MatchTheOfficialVectors) {
-  std::ifstream file(GEMMINE_SOURCE_DIR "/tests/vectors/blake3.txt");
+  std::ifstream file(test::source_dir() + "/tests/vectors/blake3.txt");
   std::string line;
   std::vector<std::string> lines;
   while (std::getline(file, line)) {

@@ -3,12 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
+#include "tests/support/paths.h"
 
 namespace gemmine::pool {
 namespace {
 
 std::string example(const std::string& name) {
-  const auto bytes = read_file(GEMMINE_SOURCE_DIR "/configs/jobs/" + name, kTomlBytesMax);
+  const auto bytes = read_file(test::source_dir() + "/configs/jobs/" + name, kTomlBytesMax);
   EXPECT_TRUE(bytes);
   return {bytes.value().begin(), bytes.value().end()};
 }

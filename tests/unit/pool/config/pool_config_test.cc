@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/config/job_file.h"
+#include "tests/support/paths.h"
 
 namespace gemmine::pool {
 namespace {
@@ -16,9 +17,10 @@ std::string refusal(const std::string& text) {
 
 // The example job with one line of it replaced.
 std::string job_refusal(const std::string& from, const std::string& to) {
-  auto toml = Toml::load(GEMMINE_SOURCE_DIR "/configs/jobs/fashion-mnist.toml");
+  auto toml = Toml::load(test::source_dir() + "/configs/jobs/fashion-mnist.toml");
   EXPECT_TRUE(toml);
-  const auto file = std::fopen(GEMMINE_SOURCE_DIR "/configs/jobs/fashion-mnist.toml", "r");
+  const auto file =
+      std::fopen((test::source_dir() + "/configs/jobs/fashion-mnist.toml").c_str(), "r");
   std::string text(8192, '\0');
   text.resize(std::fread(text.data(), 1, text.size(), file));
   std::fclose(file);
@@ -42,7 +44,7 @@ TEST(PoolConfig, RefusesOrTakesLettersOutsideAscii) {
 
 TEST(PoolConfig, AcceptsTheExampleAndNothingAtAll) {
   EXPECT_EQ(refusal(""), "");
-  auto toml = Toml::load(GEMMINE_SOURCE_DIR "/configs/pool.toml");
+  auto toml = Toml::load(test::source_dir() + "/configs/pool.toml");
   ASSERT_TRUE(toml);
   const auto config = parse_pool_config(std::move(toml.value()));
   ASSERT_TRUE(config) << config.error().detail;
