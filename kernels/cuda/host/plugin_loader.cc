@@ -3,7 +3,9 @@
 #include <array>
 #include <charconv>
 #include <dlfcn.h>
+#include <string>
 #include <unistd.h>
+#include <vector>
 
 #include "kernels/base/cpu.h"
 #include "kernels/cuda/host/gpt_engine.h"
@@ -17,12 +19,15 @@ constexpr char kPluginFile[] = "libgemmine_cuda.so";
 
 const cuda::DeviceApi* api_for_test = nullptr;
 
-std::string beside_this_program() {
+// Where the plug-in may be: beside the program (a build), where `cmake --install` puts it, then
+// wherever the system looks for libraries.
+std::vector<std::string> plugin_places() {
   std::array<char, 4096> path;
   const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
-  if (length <= 0) return kPluginFile;
+  if (length <= 0) return {kPluginFile};
   const std::string program(path.data(), static_cast<size_t>(length));
-  return program.substr(0, program.rfind('/') + 1) + kPluginFile;
+  const std::string folder = program.substr(0, program.rfind('/') + 1);
+  return {folder + kPluginFile, folder + "../lib/gemmine/" + kPluginFile, kPluginFile};
 }
 
 std::string version_of(uint32_t architecture) {
@@ -93,9 +98,11 @@ Result<const cuda::DeviceApi*> load_cuda_plugin(const std::string& path) {
 
 Result<const cuda::DeviceApi*> find_cuda_plugin() {
   if (api_for_test != nullptr) return api_for_test;
-  auto beside = load_cuda_plugin(beside_this_program());
-  if (beside || access(beside_this_program().c_str(), F_OK) == 0) return beside;
-  return load_cuda_plugin(kPluginFile);  // where the system looks for libraries
+  const std::vector<std::string> places = plugin_places();
+  for (const std::string& place : places) {
+    if (access(place.c_str(), F_OK) == 0) return load_cuda_plugin(place);
+  }
+  return load_cuda_plugin(places.back());
 }
 
 std::optional<uint32_t> cuda_number(std::string_view name) {
