@@ -1,8 +1,9 @@
 """clang-format over every source, clang-tidy over the rooms. 77: the tool is missing.
 
   style.py format [--fix]         sources differ from .clang-format (or are rewritten)
-  style.py lint --build DIR       clang-tidy with .clang-tidy; a file that passed is remembered in
-                                  DIR by its content, its headers' and its command line's
+  style.py lint --build DIR       clang-tidy with .clang-tidy; what passed is remembered in DIR
+                                  by its content, its headers' and its command line's
+           [--commits N]          only what the last N commits changed, or nobody committed
 """
 import argparse
 import concurrent.futures
@@ -59,15 +60,36 @@ def fingerprint(file, command, version):
     return key.hexdigest()
 
 
-def lint(build):
+def changed(commits):
+    """Sources that the last `commits` commits touched (a header stands for its .cc), or None when
+    the history does not say."""
+    def git(*arguments):
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], check=False,
+                              capture_output=True, text=True)
+        return done.stdout.splitlines() if done.returncode == 0 else None
+
+    if git("rev-parse", "--verify", f"HEAD~{commits}") is None:
+        return None
+    # A file that only moved is no other text.
+    rows = git("diff", "--name-status", "-M100%", f"HEAD~{commits}", "--") or []
+    names = {row.split("\t")[-1] for row in rows if not row.startswith(("D", "R100"))}
+    names.update(git("ls-files", "--others", "--exclude-standard") or [])
+    return {name[:-2] + ".cc" if name.endswith(".h") else name for name in names}
+
+
+def lint(build, commits):
     require("clang-tidy")
+    recent = changed(commits) if commits else None
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
     passed = build / "lint-passed"
     passed.mkdir(exist_ok=True)
-    jobs, fresh = [], 0
+    jobs, fresh, older = [], 0, 0
     for entry in json.loads((build / "compile_commands.json").read_text()):
         file = pathlib.Path(entry["file"])
         if not file.is_relative_to(ROOT) or file.relative_to(ROOT).parts[0] not in ROOMS:
+            continue
+        if recent is not None and str(file.relative_to(ROOT)) not in recent:
+            older += 1
             continue
         mark = passed / fingerprint(file, entry["command"], version)
         if mark.exists():
@@ -91,7 +113,9 @@ def lint(build):
             print(f"{file.relative_to(ROOT)}:\n{done.stdout}", flush=True)
             if not done.stdout:
                 print(done.stderr)
-    print(f"clang-tidy: {len(jobs)} checked, {fresh} unchanged since they passed, {failed} failed")
+    rest = f", {older} not changed lately (./run lint looks at them)" if older else ""
+    print(f"clang-tidy: {len(jobs)} checked, {fresh} unchanged since they passed, {failed} failed"
+          + rest)
     return 1 if failed else 0
 
 
@@ -99,9 +123,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("format").add_argument("--fix", action="store_true")
-    verbs.add_parser("lint").add_argument("--build", type=pathlib.Path, required=True)
+    linter = verbs.add_parser("lint")
+    linter.add_argument("--build", type=pathlib.Path, required=True)
+    linter.add_argument("--commits", type=int, default=0, help="0: every source")
     args = parser.parse_args()
-    return layout(args.fix) if args.verb == "format" else lint(args.build.resolve())
+    if args.verb == "format":
+        return layout(args.fix)
+    return lint(args.build.resolve(), args.commits)
 
 
 if __name__ == "__main__":
