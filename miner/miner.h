@@ -14,6 +14,10 @@
 
 namespace gemmine::miner {
 
+using pool::Events;
+using pool::Level;
+using pool::short_hex;
+
 struct MinerOptions {
   std::string data;  // folder of blobs and checkpoints
   bool exit_when_finished = false;

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 namespace gemmine::kernels {
 namespace {
@@ -81,6 +82,11 @@ CpuPath cpu_path() {
 void set_cpu_path_for_test(CpuPath path) {
   GEMMINE_CHECK(cpu_has(path));
   chosen().store(path, std::memory_order_relaxed);
+}
+
+int default_threads() {
+  const unsigned cores = std::thread::hardware_concurrency();
+  return cores == 0 ? 1 : static_cast<int>(cores);
 }
 
 }  // namespace gemmine::kernels

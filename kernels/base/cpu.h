@@ -8,6 +8,9 @@
 
 namespace gemmine::kernels {
 
+// One per core of this machine, at least 1.
+int default_threads();
+
 // Every path computes the same bits; the order is from the one to believe to the fastest.
 enum class CpuPath : unsigned char {
   portable,  // plain C++, any machine

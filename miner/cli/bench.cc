@@ -7,7 +7,6 @@
 #include "miner/bench/report.h"
 #include "miner/cli/commands.h"
 #include "pool/data/dataset.h"
-#include "pool/log/console.h"
 
 namespace gemmine::miner {
 
@@ -86,7 +85,8 @@ int bench(const BenchOptions& options) {
   if (!job) return fail(3, job.error().detail);
   const auto program = kernels::Program::make(job.value().job.spec);
   if (!program) return fail(3, program.error().detail);
-  const int threads = options.device.threads > 0 ? options.device.threads : default_threads();
+  const int threads =
+      options.device.threads > 0 ? options.device.threads : kernels::default_threads();
   BenchReport report{.model = describe_model(job.value().job.spec),
                      .job = job.value().job,
                      .macs_per_step = program.value().macs_per_step(),

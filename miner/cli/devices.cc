@@ -6,7 +6,6 @@
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
-#include "pool/log/console.h"
 
 namespace gemmine::miner {
 
@@ -32,7 +31,7 @@ int devices(const DevicesOptions& options) {
     }
     if (device.name == "cpu") {
       row["path"] = kernels::to_text(path.value());
-      row["threads"] = default_threads();
+      row["threads"] = kernels::default_threads();
     }
     if (!options.json)
       std::printf("%-8s%s%s%s\n", device.name.c_str(), device.description.c_str(),

@@ -68,8 +68,8 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
   if (auto tested = kernels::self_test(options.device.engine); !tested)
     return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
-  Console console(options.verbose);
-  console.event(Level::info, "identity",
+  pool::Console console(options.verbose ? pool::Level::debug : pool::Level::info);
+  console.event(pool::Level::info, "identity",
                 {{"key", to_hex(setup.value().identity->public_key().bytes)},
                  {"account", options.account},
                  {"engine", options.device.engine},
@@ -77,7 +77,8 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
   pool::Loop loop;
   auto tls = pool::TlsContext::client(setup.value().session.pin);
   if (!tls) return fail(2, tls.error().detail);
-  const int threads = options.device.threads > 0 ? options.device.threads : default_threads();
+  const int threads =
+      options.device.threads > 0 ? options.device.threads : kernels::default_threads();
   EngineFactory factory = [&options, &hooks, threads](
                               const kernels::Program& program,
                               ByteView records) -> Result<std::unique_ptr<kernels::Engine>> {
@@ -100,7 +101,7 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
   miner.value()->start();
   loop.run();
   const Ending ending = miner.value()->ending();
-  console.event(ending.exit_code == 0 ? Level::info : Level::error, "end",
+  console.event(ending.exit_code == 0 ? pool::Level::info : pool::Level::error, "end",
                 {{"exit_code", std::to_string(ending.exit_code)},
                  {"reason", ending.reason.empty() ? "stopped by its owner" : ending.reason}});
   return ending.exit_code;

@@ -93,7 +93,8 @@ int train(const TrainOptions& options) {
   const auto program = kernels::Program::make(job.job.spec);
   if (!program) return fail(3, program.error().detail);
   if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
-  const int threads = options.device.threads > 0 ? options.device.threads : default_threads();
+  const int threads =
+      options.device.threads > 0 ? options.device.threads : kernels::default_threads();
   LocalOptions local{.rounds = options.rounds, .threads = threads};
   if (!options.from.empty()) {
     const Status started = start_from(options.from, job, program.value(), local);
@@ -102,7 +103,7 @@ int train(const TrainOptions& options) {
   if (auto tested = kernels::self_test(options.device.engine); !tested)
     return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
-  Console console(false);
+  pool::Console console;
   std::vector<RoundReport> reports;
   const auto theta = train_locally(
       job.job, job.train_records, job.test_records,
@@ -112,6 +113,7 @@ int train(const TrainOptions& options) {
       local, [&](uint64_t done, uint64_t total) { console.progress("training", done, total); },
       [&](const RoundReport& round) {
         reports.push_back(round);
+        console.clear_bar();
         if (!options.json) print_round(program.value(), round);
       });
   if (!theta) return fail(1, theta.error().detail);

@@ -3,7 +3,7 @@
 
 #include "kernels/base/files.h"
 #include "pool/cli/commands.h"
-#include "pool/cli/console.h"
+#include "pool/cli/fail.h"
 #include "pool/store/folder.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/safetensors.h"

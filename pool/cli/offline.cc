@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "pool/cli/commands.h"
-#include "pool/cli/console.h"
+#include "pool/cli/fail.h"
 #include "pool/data/dataset.h"
 #include "pool/server/status.h"
 #include "pool/store/folder.h"

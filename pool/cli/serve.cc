@@ -5,9 +5,10 @@
 
 #include "kernels/hash/blake3.h"
 #include "pool/cli/commands.h"
-#include "pool/cli/console.h"
+#include "pool/cli/fail.h"
 #include "pool/config/pool_config.h"
 #include "pool/data/dataset.h"
+#include "pool/log/console.h"
 #include "pool/server/server.h"
 #include "pool/store/folder.h"
 #include "verifier/merge/delta.h"
@@ -177,6 +178,7 @@ int serve(const ServeCommand& command) {
   if (const auto failure = add_jobs(pool, blobs.value(), jobs, job_bytes, command.fund, start_ms))
     return fail(failure->code, failure->text);
 
+  Console console;
   Loop loop;
   const uint64_t records = pool.ledger().next_seq();
   auto server = Server::start(
@@ -186,14 +188,14 @@ int serve(const ServeCommand& command) {
       {.config = config,
        .status_file = command.status_file,
        .exit_when_finished = command.exit_when_finished},
-      start_ms, print_note);
+      start_ms, [&](const Event& event) { console.write(event); });
   if (!server) return fail(kExitInternal, server.error().detail);
-  print_note({"listening",
-              {{"address", config.listen_host},
-               {"port", std::to_string(server.value()->port())},
-               {"pool_key", to_hex(keys.value().identity.public_key().bytes)},
-               {"pin", pin_text(keys.value().tls.spki_pin())},
-               {"records", std::to_string(records)}}});
+  console.event(Level::info, "listening",
+                {{"address", config.listen_host},
+                 {"port", std::to_string(server.value()->port())},
+                 {"pool_key", to_hex(keys.value().identity.public_key().bytes)},
+                 {"pin", pin_text(keys.value().tls.spki_pin())},
+                 {"records", std::to_string(records)}});
   constexpr int kSignals[] = {SIGINT, SIGTERM};
   const SignalWatch signals(loop, kSignals, [&](int number) {
     server.value()->stop(number == SIGINT ? "interrupted" : "terminated");

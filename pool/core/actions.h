@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
+#include "pool/log/events.h"
 #include "pool/wire/messages.h"
 #include "verifier/audit/replay.h"
 #include "verifier/records/records.h"
@@ -25,12 +26,6 @@ struct Outgoing {
 struct Hangup {
   ConnId to{};
   std::string reason;
-};
-
-// A key=value line for people.
-struct Note {
-  std::string name;
-  std::vector<std::pair<std::string, std::string>> fields;
 };
 
 // Work for the audit threads; results come back as events.
@@ -88,17 +83,15 @@ struct Actions {
   std::vector<Outgoing> sends;
   std::vector<Hangup> hangups;
   std::vector<Task> tasks;
-  std::vector<Note> notes;
+  std::vector<Event> notes;  // lines for people
 
   template <class Message>
   void send(ConnId to, MessageType type, const Message& message) {
     sends.push_back({to, type, encode(message)});
   }
-  void note(std::string name, std::vector<std::pair<std::string, std::string>> fields) {
-    notes.push_back({std::move(name), std::move(fields)});
+  void note(std::string name, Fields fields, Level level = Level::info) {
+    notes.push_back({level, std::move(name), std::move(fields)});
   }
 };
-
-std::string short_hex(const Digest& digest);  // 8 digits, for people
 
 }  // namespace gemmine::pool

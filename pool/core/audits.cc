@@ -159,7 +159,8 @@ void Pool::on_audit_done(const AuditDone& done, uint64_t now) {
     audit->stage = Audit::Stage::waiting_retry;
     audit->due_ms = now + kAuditRetryMs;
     return out_.note("audit_undecided",
-                     {{"lease", short_hex(key.lease_id)}, {"reason", done.finding.detail}});
+                     {{"lease", short_hex(key.lease_id)}, {"reason", done.finding.detail}},
+                     Level::warning);
   }
   const Digest job_id = lease(key.lease_id)->lease.job_id;
   const bool logged = log_verdict(key.lease_id, done.found_index, done.kind, done.finding, now);
@@ -222,8 +223,9 @@ void Pool::condemn(const Digest& lease_id, uint64_t now) {
       if (state.lease.miner_key == key && !state.closed && !state.voided) open.push_back(id);
     }
     const auto banned = book_.append(RecordKind::ban, verifier::ban_body(key, lease_id), now);
-    if (!banned) out_.note("ban_refused", {{"reason", banned.error().detail}});
-    out_.note("banned", {{"miner", short_hex(key)}, {"lease", short_hex(lease_id)}});
+    if (!banned) out_.note("ban_refused", {{"reason", banned.error().detail}}, Level::error);
+    out_.note("banned", {{"miner", short_hex(key)}, {"lease", short_hex(lease_id)}},
+              Level::warning);
     for (const Digest& id : open) {
       audits_.erase_lease(id);
       close_lease(id, CloseReason::cancelled, now);

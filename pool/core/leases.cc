@@ -50,7 +50,8 @@ bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, 
   const Bytes bytes = encode(terms);
   const auto logged = book_.append(RecordKind::lease, signed_body(bytes), now);
   if (!logged) {
-    out_.note("lease_refused", {{"job", job.job.name}, {"reason", logged.error().detail}});
+    out_.note("lease_refused", {{"job", job.job.name}, {"reason", logged.error().detail}},
+              Level::warning);
     out_.send(peer.id, MessageType::no_lease, NoLease{60'000, "the escrow covers no more leases"});
     return true;
   }
@@ -181,7 +182,8 @@ bool Pool::close_lease(const Digest& lease_id, CloseReason reason, uint64_t now)
   const auto logged =
       book_.append(RecordKind::close, verifier::close_body(lease_id, reason, secret), now);
   if (!logged) {
-    out_.note("close_refused", {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}});
+    out_.note("close_refused", {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}},
+              Level::error);
     return false;
   }
   uploads_.forget(lease_id);

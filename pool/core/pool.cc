@@ -8,10 +8,6 @@ namespace gemmine::pool {
 
 using verifier::RecordKind;
 
-std::string short_hex(const Digest& digest) {
-  return to_hex(digest.view().first(4));
-}
-
 Pool::Pool(Book book, const verifier::Identity& identity, PoolOptions options)
     : book_(std::move(book)),
       identity_(identity),
@@ -184,7 +180,8 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
   if (result.round == found->job.spec.rounds) found->evaluated = true;
   if (result.records == 0)
     return out_.note("evaluation_failed",
-                     {{"job", found->job.name}, {"round", std::to_string(result.round)}});
+                     {{"job", found->job.name}, {"round", std::to_string(result.round)}},
+                     Level::warning);
   found->results[result.round] = result;
   const double percent =
       100.0 * static_cast<double>(result.correct) / static_cast<double>(result.records);

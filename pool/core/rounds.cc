@@ -55,11 +55,13 @@ void Pool::roll_back(const Digest& lease_id, uint64_t now) {
       book_.append(RecordKind::rollback, verifier::rollback_body(job_id, round, lease_id), now);
   if (!logged)  // its round is not merged yet: on_merge_done comes back here
     return out_.note("rollback_waits",
-                     {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}});
+                     {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}},
+                     Level::warning);
   const JobState& job = ledger().jobs().at(job_id);
   out_.note(
       "rollback",
-      {{"job", job.job.name}, {"round", std::to_string(round)}, {"lease", short_hex(lease_id)}});
+      {{"job", job.job.name}, {"round", std::to_string(round)}, {"lease", short_hex(lease_id)}},
+      Level::warning);
   if (JobRoom* const place = room(job_id)) {
     place->results.erase(place->results.upper_bound(round), place->results.end());
   }
@@ -103,9 +105,11 @@ void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
     // A full disk or a blob being copied back heals; the ledger alone says what to merge.
     const bool again = place->merge_failures < kMergeRetriesMax;
     if (again) place->merge_due_ms = now + (kMergeRetryMs << place->merge_failures++);
-    return out_.note("merge_failed", {{"job", place->job.name},
-                                      {"reason", done.failed},
-                                      {"again", again ? "yes" : "after a restart"}});
+    return out_.note("merge_failed",
+                     {{"job", place->job.name},
+                      {"reason", done.failed},
+                      {"again", again ? "yes" : "after a restart"}},
+                     Level::error);
   }
   place->merge_failures = 0;
   const JobState& job = ledger().jobs().at(done.job_id);
@@ -116,8 +120,8 @@ void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
       RecordKind::merge,
       verifier::merge_body(done.job_id, done.round, done.theta_root, done.lease_ids), now);
   if (!logged)
-    return out_.note("merge_refused",
-                     {{"job", place->job.name}, {"reason", logged.error().detail}});
+    return out_.note("merge_refused", {{"job", place->job.name}, {"reason", logged.error().detail}},
+                     Level::error);
   place->start_roots[done.theta_root] = done.start_root;
   out_.note("merged", {{"job", place->job.name},
                        {"round", std::to_string(done.round)},
@@ -196,7 +200,8 @@ void Pool::resume(uint64_t now) {
       // Between the last merge and the end.
       const auto finished =
           book_.append(RecordKind::finish, verifier::finish_body(id, job.theta_roots.back()), now);
-      if (!finished) out_.note("finish_refused", {{"reason", finished.error().detail}});
+      if (!finished)
+        out_.note("finish_refused", {{"reason", finished.error().detail}}, Level::error);
     }
     for (uint32_t round = 0; round < job.theta_roots.size(); ++round)
       out_.tasks.emplace_back(EvaluateTask{id, round, job.theta_roots[round]});

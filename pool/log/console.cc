@@ -1,116 +1,72 @@
 #include "pool/log/console.h"
 
-#include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <thread>
-#include <unistd.h>
 
-namespace gemmine::miner {
+#include <spdlog/logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/ansicolor_sink.h>
+
+#include "pool/log/line.h"
+
+namespace gemmine::pool {
 
 namespace {
 
-const char* word(Level level) {
+using Sink = spdlog::sinks::ansicolor_stderr_sink_mt;
+
+spdlog::level::level_enum level_of(Level level) {
   switch (level) {
     case Level::debug:
-      return "debug";
+      return spdlog::level::debug;
     case Level::info:
-      return "info";
+      return spdlog::level::info;
     case Level::warning:
-      return "warn";
+      return spdlog::level::warn;
     case Level::error:
-      return "error";
+      return spdlog::level::err;
   }
-  return "?";
+  return spdlog::level::err;
 }
 
-const char* colour(Level level) {
-  switch (level) {
-    case Level::debug:
-      return "\033[2m";
-    case Level::info:
-      return "\033[32m";
-    case Level::warning:
-      return "\033[33m";
-    case Level::error:
-      return "\033[31m";
-  }
-  return "";
-}
-
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-std::string quoted(const std::string& value) {
-  if (!value.empty() && value.find_first_of(" \"=") == std::string::npos) return value;
-  std::string out = "\"";
-  for (const char c : value) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
+// https://no-color.org: set and not empty.
+bool colours_refused() {
+  const char* const refused = std::getenv("NO_COLOR");
+  return refused != nullptr && refused[0] != '\0';
 }
 
 }  // namespace
 
-Console::Console(bool verbose)
-    : terminal_(isatty(STDERR_FILENO) != 0),
-      colour_(terminal_ && std::getenv("NO_COLOR") == nullptr),
-      verbose_(verbose) {}
+// Synchronous: a line is written when write() returns, also when the next thing is a crash.
+struct Console::Logger {
+  explicit Logger(Level least)
+      : out("gemmine", std::make_shared<Sink>(colours_refused() ? spdlog::color_mode::never
+                                                                : spdlog::color_mode::automatic)) {
+    out.set_formatter(std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%SZ %^%l%$ %v",
+                                                                  spdlog::pattern_time_type::utc));
+    out.set_level(level_of(least));
+  }
 
-Console::~Console() {
-  clear_bar();
-}
+  spdlog::logger out;
+};
 
-void Console::event(Level level, const std::string& name, const Fields& fields) {
-  if (level == Level::debug && !verbose_) return;
-  clear_bar();
-  std::string line = utc_now() + " ";
-  if (colour_) line += colour(level);
-  line += word(level);
-  if (colour_) line += "\033[0m";
-  line += " " + name;
-  for (const auto& [key, value] : fields)
-    line += " " + key + "=" + quoted(value);
-  std::fprintf(stderr, "%s\n", line.c_str());
+Console::Console(Level least) : logger_(std::make_unique<Logger>(least)) {}
+
+Console::~Console() = default;
+
+void Console::write(const Event& event) {
+  if (!logger_->out.should_log(level_of(event.level))) return;
+  bar_.clear();
+  logger_->out.log(level_of(event.level), log_line(event));
 }
 
 void Console::progress(const std::string& what, uint64_t done, uint64_t total) {
+  if (bar_.on_terminal()) return bar_.show(what, done, total);
   const auto now = std::chrono::steady_clock::now();
   const bool last = total != 0 && done >= total;
-  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::seconds(10);
-  if (!last && now - last_progress_ < pause) return;
+  if (!last && now - last_progress_ < std::chrono::seconds(10)) return;
   last_progress_ = now;
-  const int percent = total == 0 ? 0 : static_cast<int>(done * 100 / total);
-  if (!terminal_) {
-    std::fprintf(stderr, "%s info progress what=%s percent=%d\n", utc_now().c_str(),
-                 quoted(what).c_str(), percent);
-    return;
-  }
-  constexpr int kWidth = 30;
-  const int filled = percent * kWidth / 100;
-  std::fprintf(stderr, "\r\033[K%s [%s%s] %d %%", what.c_str(), std::string(filled, '#').c_str(),
-               std::string(kWidth - filled, '.').c_str(), percent);
-  std::fflush(stderr);
-  bar_shown_ = true;
-  if (last) clear_bar();
+  const uint64_t percent = total == 0 ? 0 : done * 100 / total;
+  event(Level::info, "progress", {{"what", what}, {"percent", std::to_string(percent)}});
 }
 
-void Console::clear_bar() {
-  if (!bar_shown_) return;
-  std::fprintf(stderr, "\r\033[K");
-  bar_shown_ = false;
-}
-
-int default_threads() {
-  const unsigned cores = std::thread::hardware_concurrency();
-  return cores == 0 ? 1 : static_cast<int>(cores);
-}
-
-}  // namespace gemmine::miner
+}  // namespace gemmine::pool

@@ -61,8 +61,8 @@ uint64_t Server::now() const {
   return start_ms_ + (loop_.now_ms() - started_at_ms_);
 }
 
-void Server::note(std::string name, std::vector<std::pair<std::string, std::string>> fields) {
-  on_note_({std::move(name), std::move(fields)});
+void Server::note(std::string name, Fields fields, Level level) {
+  on_note_({level, std::move(name), std::move(fields)});
 }
 
 void Server::on_open(Connection& connection) {
@@ -224,13 +224,13 @@ bool Server::make_durable() {
     stalled_ = false;
     return true;
   }
-  if (!stalled_) note("ledger_not_writable", {{"reason", done.error().detail}});
+  if (!stalled_) note("ledger_not_writable", {{"reason", done.error().detail}}, Level::error);
   stalled_ = true;
   return false;
 }
 
 void Server::carry_out(Actions actions) {
-  for (const Note& each : actions.notes)
+  for (const Event& each : actions.notes)
     on_note_(each);
   for (Task& task : actions.tasks)
     workers_->post(std::move(task));
@@ -272,7 +272,7 @@ void Server::write_status() {
                                                .tasks_waiting = workers_->waiting(),
                                                .stalled = stalled_});
   if (const Status written = replace_file(options_.status_file, text); !written)
-    note("status_file", {{"reason", written.error().detail}});
+    note("status_file", {{"reason", written.error().detail}}, Level::warning);
 }
 
 void Server::stop(const std::string& reason) {

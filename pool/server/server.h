@@ -30,7 +30,7 @@ struct ServerOptions {
 
 class Server final : private ConnectionObserver {
  public:
-  using OnNote = std::function<void(const Note&)>;
+  using OnNote = std::function<void(const Event&)>;
   struct Opened {  // what main made before: files, keys, ledger
     Store store;
     Blobs blobs;
@@ -71,7 +71,7 @@ class Server final : private ConnectionObserver {
   bool make_durable();
   void carry_out(Actions actions);
   void hang_up(ConnId id, const std::string& reason);
-  void note(std::string name, std::vector<std::pair<std::string, std::string>> fields);
+  void note(std::string name, Fields fields, Level level = Level::info);
   void on_tick();
   void write_status();
 
