@@ -13,7 +13,7 @@ namespace gemmine::miner {
 namespace fs = std::filesystem;
 
 Result<Checkpoint> Checkpoint::open(const std::string& folder) {
-  if (auto made = pool::make_folder(folder); !made) return made.error();
+  if (auto made = make_folder(folder); !made) return made.error();
   return Checkpoint(folder);
 }
 
@@ -23,33 +23,33 @@ std::string Checkpoint::path(const Digest& lease_id, const std::string& name) co
 
 Status Checkpoint::save_lease(const verifier::Lease& lease) const {
   const Digest id = verifier::lease_id(lease);
-  if (auto made = pool::make_folder(path(id, "")); !made) return made;
-  return pool::write_durable(path(id, "lease"), verifier::encode(lease));
+  if (auto made = make_folder(path(id, "")); !made) return made;
+  return write_durable(path(id, "lease"), verifier::encode(lease));
 }
 
 Status Checkpoint::save_state(const Digest& lease_id, uint32_t share,
                               std::span<const float> state) const {
-  return pool::write_durable(path(lease_id, "state-" + std::to_string(share)), as_bytes(state));
+  return write_durable(path(lease_id, "state-" + std::to_string(share)), as_bytes(state));
 }
 
 Status Checkpoint::save_share(const verifier::Share& share) const {
-  return pool::write_durable(path(share.lease_id, "share-" + std::to_string(share.index)),
-                             verifier::encode(share));
+  return write_durable(path(share.lease_id, "share-" + std::to_string(share.index)),
+                       verifier::encode(share));
 }
 
 Status Checkpoint::save_delta(const Digest& lease_id, ByteView delta) const {
-  return pool::write_durable(path(lease_id, "delta"), delta);
+  return write_durable(path(lease_id, "delta"), delta);
 }
 
 Result<verifier::Lease> Checkpoint::load_lease(const Digest& lease_id) const {
-  const auto bytes = pool::read_file(path(lease_id, "lease"), verifier::kLeaseBytes);
+  const auto bytes = read_file(path(lease_id, "lease"), verifier::kLeaseBytes);
   if (!bytes) return bytes.error();
   return verifier::decode_lease(bytes.value());
 }
 
 Result<verifier::Share> Checkpoint::load_share(const Digest& lease_id, uint32_t index) const {
   const auto bytes =
-      pool::read_file(path(lease_id, "share-" + std::to_string(index)), verifier::kShareBytes);
+      read_file(path(lease_id, "share-" + std::to_string(index)), verifier::kShareBytes);
   if (!bytes) return bytes.error();
   return verifier::decode_share(bytes.value());
 }
@@ -57,7 +57,7 @@ Result<verifier::Share> Checkpoint::load_share(const Digest& lease_id, uint32_t 
 Result<std::vector<float>> Checkpoint::load_state(const Digest& lease_id, uint32_t share,
                                                   uint64_t floats) const {
   const std::string file = path(lease_id, "state-" + std::to_string(share));
-  const auto bytes = pool::read_file(file, floats * sizeof(float));
+  const auto bytes = read_file(file, floats * sizeof(float));
   if (!bytes) return bytes.error();
   if (bytes.value().size() != floats * sizeof(float)) {
     return Error{Errc::malformed, file + " is not a state of this job"};
@@ -68,7 +68,7 @@ Result<std::vector<float>> Checkpoint::load_state(const Digest& lease_id, uint32
 }
 
 Result<Bytes> Checkpoint::load_delta(const Digest& lease_id) const {
-  return pool::read_file(path(lease_id, "delta"), verifier::delta_bytes(kernels::kParametersMax));
+  return read_file(path(lease_id, "delta"), verifier::delta_bytes(kernels::kParametersMax));
 }
 
 std::vector<Digest> Checkpoint::leases() const {

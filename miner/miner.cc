@@ -18,7 +18,7 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const pool::TlsCont
                                            const verifier::Identity& identity,
                                            pool::SessionOptions session, EngineFactory factory,
                                            MinerOptions options, Events& events) {
-  if (auto made = pool::make_folder(options.data + "/blobs"); !made) return made.error();
+  if (auto made = make_folder(options.data + "/blobs"); !made) return made.error();
   auto checkpoint = Checkpoint::open(options.data + "/leases");
   if (!checkpoint) return checkpoint.error();
   std::unique_ptr<Miner> miner(

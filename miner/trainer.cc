@@ -4,7 +4,7 @@
 #include <chrono>
 #include <numeric>
 
-#include "kernels/base/files.h"
+#include "kernels/base/random.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/trace.h"
 
@@ -151,8 +151,8 @@ Status Trainer::check_own(const RunShare& task, const ShareRun& run,
   verifier::AuditPolicy policy = workload.job.audit;
   policy.spot_blocks = verifier::kSpotBlocksMax;
   const bool last = !run.delta.empty();
-  for (const BlockChoice& choice : verifier::choose_blocks(
-           workload.program, policy, pool::random_digest(), run.share.steps, last)) {
+  for (const BlockChoice& choice :
+       verifier::choose_blocks(workload.program, policy, random_digest(), run.share.steps, last)) {
     const auto& tensors = workload.program.tensors();
     const bool here = choice.delta || !verifier::reads_state_before(tensors[choice.position]);
     if (!here) continue;

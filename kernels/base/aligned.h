@@ -5,7 +5,7 @@
 #include <new>
 #include <vector>
 
-namespace gemmine::kernels {
+namespace gemmine {
 
 inline constexpr std::align_val_t kCacheLine{64};
 
@@ -26,4 +26,4 @@ struct CacheLineAllocator {
 template <class T>
 using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
 
-}  // namespace gemmine::kernels
+}  // namespace gemmine

@@ -3,9 +3,8 @@
 #include <atomic>
 #include <cstdlib>
 #include <string>
-#include <thread>
 
-namespace gemmine::kernels {
+namespace gemmine {
 namespace {
 
 CpuPath best_path() {
@@ -84,9 +83,4 @@ void set_cpu_path_for_test(CpuPath path) {
   chosen().store(path, std::memory_order_relaxed);
 }
 
-int default_threads() {
-  const unsigned cores = std::thread::hardware_concurrency();
-  return cores == 0 ? 1 : static_cast<int>(cores);
-}
-
-}  // namespace gemmine::kernels
+}  // namespace gemmine

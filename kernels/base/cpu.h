@@ -6,10 +6,7 @@
 
 #include "kernels/base/result.h"
 
-namespace gemmine::kernels {
-
-// One per core of this machine, at least 1.
-int default_threads();
+namespace gemmine {
 
 // Every path computes the same bits; the order is from the one to believe to the fastest.
 enum class CpuPath : unsigned char {
@@ -37,4 +34,4 @@ CpuPath cpu_path();
 // Changes cpu_path() for the whole process, so one test compares paths. The CPU must have the path.
 void set_cpu_path_for_test(CpuPath path);
 
-}  // namespace gemmine::kernels
+}  // namespace gemmine

@@ -4,11 +4,12 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace gemmine::pool {
+#include "kernels/base/random.h"
+
+namespace gemmine {
 
 namespace {
 
@@ -116,11 +117,4 @@ Result<Digest> load_or_make_secret(const std::string& path) {
   return secret;
 }
 
-Digest random_digest() {
-  Digest out;
-  GEMMINE_CHECK(::getrandom(out.bytes.data(), out.bytes.size(), 0) ==
-                static_cast<ssize_t>(out.bytes.size()));
-  return out;
-}
-
-}  // namespace gemmine::pool
+}  // namespace gemmine

@@ -7,7 +7,7 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 
-namespace gemmine::pool {
+namespace gemmine {
 
 // Writes PATH.tmp, syncs it, renames it to PATH and syncs the folder. A crash leaves the old file
 // or the new one. Errors: io, naming the path and the reason (disk full, permission).
@@ -22,7 +22,4 @@ Status make_folder(const std::string& path);
 // The 32-byte secret in PATH; made from the system's randomness, mode 0600, when there is none.
 Result<Digest> load_or_make_secret(const std::string& path);
 
-// Fresh randomness from the system. Stops the process when there is none.
-Digest random_digest();
-
-}  // namespace gemmine::pool
+}  // namespace gemmine

@@ -5,7 +5,7 @@
 #include <xmmintrin.h>
 #endif
 
-namespace gemmine::kernels {
+namespace gemmine {
 
 // Round to nearest, all exceptions masked, denormals kept: the power-on value of MXCSR. A host
 // program or a library linked with -ffast-math may have left something else.
@@ -31,4 +31,4 @@ class ProtocolFloats {
 #endif
 };
 
-}  // namespace gemmine::kernels
+}  // namespace gemmine

@@ -13,7 +13,7 @@
 #include "kernels/base/check.h"
 #include "kernels/base/protocol_floats.h"
 
-namespace gemmine::kernels {
+namespace gemmine {
 namespace {
 
 // Some hundreds of microseconds: longer than the last task of a product, or the gap between two
@@ -158,4 +158,4 @@ void ThreadPool::wait_for_end(size_t tasks) {
   if (cpu == waker_cpu_.load(std::memory_order_relaxed)) leave_cpu(cpu);
 }
 
-}  // namespace gemmine::kernels
+}  // namespace gemmine

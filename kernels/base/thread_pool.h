@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace gemmine::kernels {
+namespace gemmine {
 
 inline constexpr int kPoolThreadsMax = 1024;
 
@@ -74,4 +74,4 @@ class ThreadPool {
   std::vector<std::thread> workers_;
 };
 
-}  // namespace gemmine::kernels
+}  // namespace gemmine

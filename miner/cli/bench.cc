@@ -86,7 +86,7 @@ int bench(const BenchOptions& options) {
   const auto program = kernels::Program::make(job.value().job.spec);
   if (!program) return fail(3, program.error().detail);
   const int threads =
-      options.device.threads > 0 ? options.device.threads : kernels::default_threads();
+      options.device.threads > 0 ? options.device.threads : usable_cores();
   BenchReport report{.model = describe_model(job.value().job.spec),
                      .job = job.value().job,
                      .macs_per_step = program.value().macs_per_step(),

@@ -31,7 +31,7 @@ int devices(const DevicesOptions& options) {
     }
     if (device.name == "cpu") {
       row["path"] = kernels::to_text(path.value());
-      row["threads"] = kernels::default_threads();
+      row["threads"] = usable_cores();
     }
     if (!options.json)
       std::printf("%-8s%s%s%s\n", device.name.c_str(), device.description.c_str(),

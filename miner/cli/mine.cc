@@ -78,7 +78,7 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
   auto tls = pool::TlsContext::client(setup.value().session.pin);
   if (!tls) return fail(2, tls.error().detail);
   const int threads =
-      options.device.threads > 0 ? options.device.threads : kernels::default_threads();
+      options.device.threads > 0 ? options.device.threads : usable_cores();
   EngineFactory factory = [&options, &hooks, threads](
                               const kernels::Program& program,
                               ByteView records) -> Result<std::unique_ptr<kernels::Engine>> {

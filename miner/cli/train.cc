@@ -94,7 +94,7 @@ int train(const TrainOptions& options) {
   if (!program) return fail(3, program.error().detail);
   if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
   const int threads =
-      options.device.threads > 0 ? options.device.threads : kernels::default_threads();
+      options.device.threads > 0 ? options.device.threads : usable_cores();
   LocalOptions local{.rounds = options.rounds, .threads = threads};
   if (!options.from.empty()) {
     const Status started = start_from(options.from, job, program.value(), local);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/base/files.h"
+#include "kernels/base/random.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"
@@ -33,7 +33,7 @@ Auditor::Auditor(pool::Loop& loop, const pool::TlsContext& tls, const Identity& 
       identity_(identity),
       options_(std::move(options)),
       events_(events),
-      coin_(pool::random_digest()) {
+      coin_(random_digest()) {
   session_ = std::make_unique<pool::Session>(loop, tls, identity, std::move(session), *this);
   fetcher_ = std::make_unique<pool::Fetcher>(*session_, options_.data + "/blobs",
                                              [](const Digest&, pool::Fetcher::Progress) {});

@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "kernels/base/files.h"
+#include "kernels/base/random.h"
 
 namespace gemmine::pool {
 

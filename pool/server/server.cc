@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "kernels/base/files.h"
+#include "kernels/base/random.h"
 #include "pool/server/status.h"
 
 namespace gemmine::pool {

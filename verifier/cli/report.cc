@@ -76,7 +76,7 @@ void show_progress(const std::string& what, uint64_t done, uint64_t total) {
 }
 
 Result<Bytes> load(const std::string& path, uint64_t bytes_max) {
-  auto bytes = pool::read_file(path, bytes_max);
+  auto bytes = read_file(path, bytes_max);
   if (bytes) return bytes;
   const bool too_long = bytes.error().code == Errc::invalid;
   return Error{too_long ? Errc::malformed : Errc::undecided, bytes.error().detail};

@@ -78,9 +78,8 @@ int watch(const WatchOptions& options) {
     if (!pin) return fail(2, "--pin: " + pin.error().detail);
     session.pin = pin.value();
   }
-  if (auto made = pool::make_folder(options.data + "/blobs"); !made)
-    return fail(12, made.error().detail);
-  const auto seed = pool::load_or_make_secret(options.data + "/identity.key");
+  if (auto made = make_folder(options.data + "/blobs"); !made) return fail(12, made.error().detail);
+  const auto seed = load_or_make_secret(options.data + "/identity.key");
   if (!seed) return fail(12, seed.error().detail);
   if (auto tested = kernels::self_test(options.engine); !tested)
     return fail(7, "self-test: " + tested.error().detail);

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace gemmine::kernels {
+namespace gemmine {
 namespace {
 
 TEST(CpuPath, EveryPathOfThisCpuParsesToItself) {
@@ -55,4 +55,4 @@ TEST(CpuPath, TestsMayChangeThePath) {
 }
 
 }  // namespace
-}  // namespace gemmine::kernels
+}  // namespace gemmine

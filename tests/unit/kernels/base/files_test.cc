@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace gemmine::pool {
+namespace gemmine {
 namespace {
 
 std::string scratch(const std::string& name) {
@@ -56,4 +56,4 @@ TEST(Files, SecretsAreMadeOnceAndKeptPrivate) {
 }
 
 }  // namespace
-}  // namespace gemmine::pool
+}  // namespace gemmine

@@ -8,7 +8,7 @@
 #include <chrono>
 #include <vector>
 
-namespace gemmine::kernels {
+namespace gemmine {
 namespace {
 
 TEST(ThreadPool, RunsEveryTaskOnceAtAnyCount) {
@@ -83,4 +83,4 @@ TEST(ThreadPoolDeathTest, RefusesAJobInsideAJob) {
 }
 
 }  // namespace
-}  // namespace gemmine::kernels
+}  // namespace gemmine
