@@ -1,6 +1,7 @@
 // gemmine bench: MAC/s of a job's products, its step with and without proof, and what that earns.
 #include <cstdio>
 
+#include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
@@ -80,13 +81,12 @@ int measure(const pool::LoadedJob& job, const kernels::Program& program,
 }  // namespace
 
 int bench(const BenchOptions& options) {
-  if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
+  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
   const auto job = options.job.empty() ? built_in() : pool::load_job(options.job);
   if (!job) return fail(3, job.error().detail);
   const auto program = kernels::Program::make(job.value().job.spec);
   if (!program) return fail(3, program.error().detail);
-  const int threads =
-      options.device.threads > 0 ? options.device.threads : usable_cores();
+  const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   BenchReport report{.model = describe_model(job.value().job.spec),
                      .job = job.value().job,
                      .macs_per_step = program.value().macs_per_step(),

@@ -35,7 +35,7 @@ int data(const DataOptions& options) {
   for (const auto& [name, bytes] : {std::pair{"train.bin", &data.train},
                                     std::pair{gpt ? "validation.bin" : "test.bin", &data.test}}) {
     const std::string path = folder / name;
-    if (auto written = pool::write_durable(path, *bytes); !written)
+    if (auto written = write_durable(path, *bytes); !written)
       return fail(1, written.error().detail);
     std::printf("wrote       %s\n", path.c_str());
   }

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
@@ -10,7 +11,7 @@
 namespace gemmine::miner {
 
 int devices(const DevicesOptions& options) {
-  const auto path = kernels::cpu_path_checked();
+  const auto path = cpu_path_checked();
   if (!path) {
     std::fprintf(stderr, "gemmine devices: %s\n", path.error().detail.c_str());
     return 2;
@@ -30,7 +31,7 @@ int devices(const DevicesOptions& options) {
       row["reason"] = device.refusal;
     }
     if (device.name == "cpu") {
-      row["path"] = kernels::to_text(path.value());
+      row["path"] = to_text(path.value());
       row["threads"] = usable_cores();
     }
     if (!options.json)

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
 #include "kernels/self_test.h"
@@ -52,8 +53,8 @@ Result<Setup> prepare(const MineOptions& options) {
   }
   setup.session.account = options.account;
   setup.session.agent = "gemmine/" GEMMINE_VERSION;
-  if (auto made = pool::make_folder(options.data); !made) return made.error();
-  const auto seed = pool::load_or_make_secret(options.data + "/identity.key");
+  if (auto made = make_folder(options.data); !made) return made.error();
+  const auto seed = load_or_make_secret(options.data + "/identity.key");
   if (!seed) return seed.error();
   setup.identity = verifier::Identity::from_seed(seed.value());
   return setup;
@@ -64,7 +65,7 @@ Result<Setup> prepare(const MineOptions& options) {
 int mine(const MineOptions& options, const MineHooks& hooks) {
   auto setup = prepare(options);
   if (!setup) return fail(setup.error().code == Errc::io ? 1 : 2, setup.error().detail);
-  if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
+  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
   if (auto tested = kernels::self_test(options.device.engine); !tested)
     return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
@@ -77,8 +78,7 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
   pool::Loop loop;
   auto tls = pool::TlsContext::client(setup.value().session.pin);
   if (!tls) return fail(2, tls.error().detail);
-  const int threads =
-      options.device.threads > 0 ? options.device.threads : usable_cores();
+  const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   EngineFactory factory = [&options, &hooks, threads](
                               const kernels::Program& program,
                               ByteView records) -> Result<std::unique_ptr<kernels::Engine>> {

@@ -58,7 +58,7 @@ void print_token(uint32_t token, bool bytes, bool terminal) {
 }  // namespace
 
 int sample(const SampleOptions& options) {
-  const auto file = pool::read_file(options.model, pool::kModelBytesMax);
+  const auto file = read_file(options.model, pool::kModelBytesMax);
   if (!file) return fail(3, file.error().detail);
   const auto program = pool::model_program(file.value(), options.model);
   if (!program) return fail(3, program.error().detail);

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
@@ -24,7 +25,7 @@ int fail(int code, const std::string& text) {
 // Fills in where to begin.
 Status start_from(const std::string& path, const pool::LoadedJob& job,
                   const kernels::Program& program, LocalOptions& local) {
-  const auto file = pool::read_file(path, pool::kModelBytesMax);
+  const auto file = read_file(path, pool::kModelBytesMax);
   if (!file) return file.error();
   auto model = pool::parse_model(file.value(), path, program);
   if (!model) return model.error();
@@ -92,9 +93,8 @@ int train(const TrainOptions& options) {
   const pool::LoadedJob& job = loaded.value();
   const auto program = kernels::Program::make(job.job.spec);
   if (!program) return fail(3, program.error().detail);
-  if (auto path = kernels::cpu_path_checked(); !path) return fail(2, path.error().detail);
-  const int threads =
-      options.device.threads > 0 ? options.device.threads : usable_cores();
+  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
+  const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   LocalOptions local{.rounds = options.rounds, .threads = threads};
   if (!options.from.empty()) {
     const Status started = start_from(options.from, job, program.value(), local);
@@ -123,7 +123,7 @@ int train(const TrainOptions& options) {
     std::printf("state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
   }
   if (options.model.empty()) return 0;
-  const auto written = pool::write_durable(
+  const auto written = write_durable(
       options.model,
       verifier::encode_safetensors(
           program.value(), theta.value(),

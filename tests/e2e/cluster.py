@@ -155,10 +155,12 @@ class Cluster:
             return str(self.build / "tests" / name)
         return str(self.build / name)
 
-    def run(self, program, *arguments, timeout=120, check=True, env=None):
-        """A program to its end. Returns the finished process, its output as text."""
+    def run(self, program, *arguments, timeout=120, check=True, **options):
+        """A program to its end. Returns the finished process, its output as text; `options` are
+        those of subprocess.run."""
         done = subprocess.run([self.program(program), *map(str, arguments)], timeout=timeout,
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, env=env)
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              **options)
         if check and done.returncode != 0:
             raise Failure(f"{program} {' '.join(map(str, arguments))} ended with "
                           f"{done.returncode}\n{done.stdout}{done.stderr}")
