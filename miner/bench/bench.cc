@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "kernels/hash/blake3.h"
-#include "pool/share_size.h"
+#include "pool/core/share_size.h"
 
 namespace gemmine::miner {
 

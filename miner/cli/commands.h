@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "pool/config/pool_config.h"
+#include "pool/core/share_size.h"
 
 namespace CLI {
 class App;

@@ -3,10 +3,10 @@
 
 #include "pool/cli/commands.h"
 #include "pool/cli/fail.h"
+#include "pool/core/theft_odds.h"
 #include "pool/data/dataset.h"
 #include "pool/server/status.h"
 #include "pool/store/folder.h"
-#include "pool/theft_odds.h"
 
 namespace gemmine::pool {
 

@@ -8,14 +8,13 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "pool/config/toml.h"
+#include "pool/core/share_size.h"
 
 namespace gemmine::pool {
 
 inline constexpr size_t kAuditThreadsMax = 64;
 inline constexpr size_t kAuditorsMax = 256;
 inline constexpr size_t kJobFilesMax = 64;
-inline constexpr uint32_t kShareSecondsMax = 3600;
-inline constexpr uint32_t kShareSeconds = 20;
 
 struct PoolConfig {
   std::string listen_host = "127.0.0.1";  // numeric

@@ -17,7 +17,7 @@
 #include "pool/core/audits_owed.h"
 #include "pool/core/book.h"
 #include "pool/core/sessions.h"
-#include "pool/share_size.h"
+#include "pool/core/share_size.h"
 #include "pool/store/blobs.h"
 
 namespace gemmine::pool {

@@ -1,4 +1,4 @@
-#include "pool/theft_odds.h"
+#include "pool/core/theft_odds.h"
 
 #include <cmath>
 #include <random>

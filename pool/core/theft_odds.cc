@@ -1,8 +1,8 @@
-#include "pool/theft_odds.h"
+#include "pool/core/theft_odds.h"
 
 #include <cmath>
 
-#include "pool/share_size.h"
+#include "pool/core/share_size.h"
 
 namespace gemmine::pool {
 

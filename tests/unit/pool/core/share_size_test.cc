@@ -1,4 +1,4 @@
-#include "pool/share_size.h"
+#include "pool/core/share_size.h"
 
 #include <gtest/gtest.h>
 

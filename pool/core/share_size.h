@@ -12,6 +12,10 @@
 
 namespace gemmine::pool {
 
+// What a share should take its device, unless the pool says otherwise.
+inline constexpr uint32_t kShareSeconds = 20;
+inline constexpr uint32_t kShareSecondsMax = 3600;
+
 inline constexpr size_t kPacesMax = 9;  // of a key; older ones say nothing of what it is today
 // A lease of fewer shares is replayed seldom as a whole: the coin is thrown for each share, and a
 // quick device that cheats in all of them should meet it as often as a slow one. Replays of the
