@@ -11,7 +11,7 @@
 namespace gemmine::pool {
 
 int init(const std::string& data) {
-  const auto lock = FolderLock::take(data);
+  const auto lock = lock_folder(data);
   if (!lock) return fail(kExitInternal, lock.error().detail);
   const auto keys = load_keys(data);
   if (!keys) return fail(kExitInternal, keys.error().detail);

@@ -142,7 +142,7 @@ Result<Book> open_book(Store& store, const verifier::Identity& identity, const P
 int serve(const ServeCommand& command) {
   PoolConfig config;
   if (const auto failure = read_config(command, config)) return fail(failure->code, failure->text);
-  const auto lock = FolderLock::take(command.data);
+  const auto lock = lock_folder(command.data);
   if (!lock) return fail(kExitInternal, lock.error().detail);
   auto keys = load_keys(command.data);
   if (!keys) return fail(kExitInternal, keys.error().detail);

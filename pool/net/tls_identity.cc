@@ -129,7 +129,7 @@ Result<TlsIdentity> TlsIdentity::make(const std::string& path) {
   char* text = nullptr;
   const long size = BIO_get_mem_data(pem.get(), &text);
   const Status written =
-      write_durable(path, as_bytes(std::string_view(text, static_cast<size_t>(size))));
+      write_secret(path, as_bytes(std::string_view(text, static_cast<size_t>(size))));
   if (!written) return written.error();
   return load(path);  // what later starts will find, including whether they can read it
 }

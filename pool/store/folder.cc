@@ -1,28 +1,12 @@
 #include "pool/store/folder.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include "kernels/base/files.h"
 
 namespace gemmine::pool {
 
-Result<FolderLock> FolderLock::take(const std::string& data) {
+Result<FolderLock> lock_folder(const std::string& data) {
   if (const Status made = make_folder(data); !made) return made.error();
-  const std::string path = data + "/lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return Error{Errc::io, path + ": " + std::strerror(errno)};
-  FolderLock out(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
-    return Error{Errc::busy, data + " is in use by another gemmine-pool"};
-  return out;
-}
-
-FolderLock::~FolderLock() {
-  if (fd_ >= 0) ::close(fd_);
+  return FolderLock::take(data, "gemmine-pool");
 }
 
 Result<Keys> load_keys(const std::string& data) {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <string>
-#include <utility>
 
+#include "kernels/base/folder_lock.h"
 #include "kernels/base/result.h"
 #include "pool/net/tls.h"
 #include "pool/store/blobs.h"
@@ -20,18 +20,9 @@ inline std::string blobs_path(const std::string& data) {
   return data + "/blobs";
 }
 
-// Held until the process ends, also when it is killed. Errors: io, busy (another pool has it).
-class FolderLock {
- public:
-  static Result<FolderLock> take(const std::string& data);
-  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  FolderLock& operator=(FolderLock&&) = delete;
-  ~FolderLock();
-
- private:
-  explicit FolderLock(int fd) : fd_(fd) {}
-  int fd_;
-};
+// The folder, made when it is not there, and this process alone in it.
+// Errors: io, busy (another pool has it).
+Result<FolderLock> lock_folder(const std::string& data);
 
 struct Keys {
   verifier::Identity identity;  // pool.key
