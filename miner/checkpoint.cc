@@ -1,8 +1,11 @@
 #include "miner/checkpoint.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
+#include <unistd.h>
 #include <utility>
 
 #include "kernels/base/files.h"
@@ -41,12 +44,6 @@ Status Checkpoint::save_delta(const Digest& lease_id, ByteView delta) const {
   return write_durable(path(lease_id, "delta"), delta);
 }
 
-Result<verifier::Lease> Checkpoint::load_lease(const Digest& lease_id) const {
-  const auto bytes = read_file(path(lease_id, "lease"), verifier::kLeaseBytes);
-  if (!bytes) return bytes.error();
-  return verifier::decode_lease(bytes.value());
-}
-
 Result<verifier::Share> Checkpoint::load_share(const Digest& lease_id, uint32_t index) const {
   const auto bytes =
       read_file(path(lease_id, "share-" + std::to_string(index)), verifier::kShareBytes);
@@ -71,23 +68,70 @@ Result<Bytes> Checkpoint::load_delta(const Digest& lease_id) const {
   return read_file(path(lease_id, "delta"), verifier::delta_bytes(kernels::kParametersMax));
 }
 
-std::vector<Digest> Checkpoint::leases() const {
-  std::vector<std::pair<fs::file_time_type, Digest>> found;
+uint32_t Checkpoint::shares(const Digest& lease_id) const {
+  uint32_t count = 0;
+  while (load_share(lease_id, count))
+    ++count;
+  return count;
+}
+
+std::vector<verifier::Lease> Checkpoint::all() const {
+  std::vector<std::pair<fs::file_time_type, verifier::Lease>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
     const auto id = digest_from_hex(entry.path().filename().string());
-    if (id) found.emplace_back(fs::last_write_time(entry.path(), error), id.value());
+    if (!id) continue;
+    const auto bytes = read_file(path(id.value(), "lease"), verifier::kLeaseBytes);
+    const auto lease = bytes ? verifier::decode_lease(bytes.value()) : bytes.error();
+    if (lease && verifier::lease_id(lease.value()) == id.value()) {
+      found.emplace_back(fs::last_write_time(entry.path(), error), lease.value());
+    } else {
+      forget(id.value());
+    }
   }
-  std::sort(found.begin(), found.end());
-  std::vector<Digest> out;
-  out.reserve(found.size());
-  for (const auto& [time, id] : found)
-    out.push_back(id);
-  while (out.size() > kLeasesKeptMax) {
-    forget(out.front());
-    out.erase(out.begin());
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<verifier::Lease> out;
+  for (const auto& [time, lease] : found) {
+    if (out.size() < kLeasesKeptMax) {
+      out.push_back(lease);
+    } else {
+      forget(verifier::lease_id(lease));
+    }
   }
   return out;
+}
+
+std::vector<Digest> Checkpoint::leases(const Digest& pool_key) const {
+  std::vector<Digest> out;
+  for (const verifier::Lease& lease : all())
+    if (lease.pool_key == pool_key) out.push_back(verifier::lease_id(lease));
+  return out;
+}
+
+std::vector<Digest> Checkpoint::thetas() const {
+  std::vector<Digest> out;
+  for (const verifier::Lease& lease : all())
+    out.push_back(lease.theta_root);
+  return out;
+}
+
+// A file of that size, made and removed: also a quota is asked.
+Status Checkpoint::room(uint64_t bytes) const {
+  const std::string path = folder_ + "/room.tmp";
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return Error{Errc::io, "cannot create " + path + ": " + std::strerror(errno)};
+  const int code = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  ::close(fd);
+  ::unlink(path.c_str());
+  if (code == 0) return Ok{};
+  return Error{Errc::io, "no room for " + std::to_string(bytes) + " bytes in " + folder_ + ": " +
+                             std::strerror(code)};
+}
+
+void Checkpoint::drop_state(const Digest& lease_id, uint32_t share) const {
+  std::error_code error;  // what stays is removed with the lease
+  fs::remove(path(lease_id, "state-" + std::to_string(share)), error);
 }
 
 void Checkpoint::forget(const Digest& lease_id) const {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,13 +11,14 @@
 
 namespace gemmine::miner {
 
-inline constexpr uint32_t kLeasesKeptMax = 64;
+inline constexpr uint32_t kLeasesKeptMax = 64;  // of all pools; the oldest go first
 
 // One folder per lease: `lease`, `share-<i>` (signed, written before it is sent), `state-<i>` (θ
-// and moments that share i starts from) and `delta`. Every file is written whole or not at all.
+// and moments that share i starts from, i > 0) and `delta`. Every file is written whole or not at
+// all. A lease names its pool, so leases of several pools lie side by side.
 class Checkpoint {
  public:
-  // Errors: io.
+  // Makes the folder when there is none. Errors: io.
   static Result<Checkpoint> open(const std::string& folder);
 
   Status save_lease(const verifier::Lease& lease) const;
@@ -27,18 +27,27 @@ class Checkpoint {
   Status save_delta(const Digest& lease_id, ByteView delta) const;
 
   // Errors: io when there is none, malformed.
-  Result<verifier::Lease> load_lease(const Digest& lease_id) const;
   Result<verifier::Share> load_share(const Digest& lease_id, uint32_t index) const;
   Result<std::vector<float>> load_state(const Digest& lease_id, uint32_t share,
                                         uint64_t floats) const;
   Result<Bytes> load_delta(const Digest& lease_id) const;
 
-  std::vector<Digest> leases() const;  // at most kLeasesKeptMax, oldest first
+  uint32_t shares(const Digest& lease_id) const;  // how many of its first shares are here
+  void drop_state(const Digest& lease_id, uint32_t share) const;
   void forget(const Digest& lease_id) const;
+
+  // Leases of one pool. Removes what was never written to its end.
+  std::vector<Digest> leases(const Digest& pool_key) const;
+  std::vector<Digest> thetas() const;  // addresses of the weights that leases here start from
+
+  // Do so many bytes fit on the disk now? Errors: io, with the reason.
+  Status room(uint64_t bytes) const;
 
  private:
   explicit Checkpoint(std::string folder) : folder_(std::move(folder)) {}
   std::string path(const Digest& lease_id, const std::string& name) const;
+  std::vector<verifier::Lease> all() const;
+
   std::string folder_;
 };
 

@@ -13,14 +13,28 @@ namespace gemmine::miner {
 using verifier::BlockChoice;
 using verifier::ShareRun;
 
+namespace {
+
+bool is_share(const Task& task) {
+  return std::holds_alternative<RunShare>(task);
+}
+
+// Engines and replays say so when a NaN or infinity appears (PROTOCOL 2.1).
+bool is_divergence(const Error& error) {
+  return error.code == Errc::invalid;
+}
+
+}  // namespace
+
 Trainer::Trainer(EngineFactory factory, const verifier::Identity& identity,
-                 const Checkpoint& checkpoint, bool check_own,
+                 const Checkpoint& checkpoint, TrainerOptions options,
                  std::function<void(Report)> on_report)
     : factory_(std::move(factory)),
       identity_(identity),
       checkpoint_(checkpoint),
-      check_own_(check_own),
+      options_(options),
       on_report_(std::move(on_report)),
+      pace_(options.throttle),
       thread_([this] { work(); }) {}
 
 Trainer::~Trainer() {
@@ -28,6 +42,7 @@ Trainer::~Trainer() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
+  pace_.end_all();
   wake_.notify_one();
   thread_.join();
 }
@@ -36,13 +51,30 @@ bool Trainer::post(Task task) {
   {
     const std::lock_guard lock(mutex_);
     if (tasks_.size() >= kTasksMax) return false;
-    const auto is_share = [](const Task& t) { return std::holds_alternative<RunShare>(t); };
+    if (const auto* challenge = std::get_if<AnswerChallenge>(&task))
+      pace_.challenge_waits(Pace::Clock::now() + std::chrono::milliseconds(challenge->answer_ms));
     const auto at =
         is_share(task) ? tasks_.end() : std::find_if(tasks_.begin(), tasks_.end(), is_share);
     tasks_.insert(at, std::move(task));
   }
   wake_.notify_one();
   return true;
+}
+
+void Trainer::end_shares() {
+  std::vector<Task> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    for (Task& task : tasks_)
+      if (is_share(task)) dropped.push_back(std::move(task));
+    std::erase_if(tasks_, is_share);
+    pace_.end_share();
+  }
+  for (const Task& task : dropped) {
+    const auto& share = std::get<RunShare>(task);
+    on_report_(TaskFailed{verifier::lease_id(share.lease), share.index, false, Trouble::interrupted,
+                          Error{Errc::busy, "not begun"}});
+  }
 }
 
 void Trainer::work() {
@@ -52,11 +84,14 @@ void Trainer::work() {
     if (stopping_) return;
     const Task task = std::move(tasks_.front());
     tasks_.pop_front();
+    if (tasks_.empty() || is_share(tasks_.front())) pace_.no_challenge_waits();
     lock.unlock();
     trouble_ = Trouble::lease;
     if (const auto* share = std::get_if<RunShare>(&task)) {
-      on_report_(run(*share));
+      pace_.begin_share(share->lease.steps_of(share->index));
+      run(*share);
     } else {
+      pace_.begin_answer();
       on_report_(answer(std::get<AnswerChallenge>(task)));
     }
   }
@@ -65,15 +100,26 @@ void Trainer::work() {
 TaskFailed Trainer::failure(const Digest& lease_id, uint32_t index, bool challenge,
                             const Error& error) {
   TaskFailed failed{lease_id, index, challenge, trouble_, error};
+  if (trouble_ == Trouble::lease && is_divergence(error)) failed.trouble = Trouble::diverged;
   if (error.code == Errc::out_of_memory) failed.trouble = Trouble::job;
   if (error.code == Errc::closed) failed.trouble = Trouble::lost;
+  if (pace_.interrupted()) failed.trouble = Trouble::interrupted;
   return failed;
 }
 
-Report Trainer::run(const RunShare& task) {
+// A share that gave way to a challenge waits for its next turn.
+void Trainer::run(const RunShare& task) {
   auto done = run_share(task);
-  if (done) return std::move(done.value());
-  return failure(verifier::lease_id(task.lease), task.index, false, done.error());
+  if (done) return on_report_(std::move(done.value()));
+  {
+    const std::lock_guard lock(mutex_);
+    const bool gave_way = pace_.interrupted() && !tasks_.empty() && !is_share(tasks_.front());
+    if (gave_way && !stopping_) {
+      tasks_.emplace_back(task);
+      return;
+    }
+  }
+  on_report_(failure(verifier::lease_id(task.lease), task.index, false, done.error()));
 }
 
 Report Trainer::answer(const AnswerChallenge& task) {
@@ -84,36 +130,54 @@ Report Trainer::answer(const AnswerChallenge& task) {
 }
 
 Result<kernels::Engine*> Trainer::engine(const Workload& workload) {
-  if (loaded_ != &workload) {
+  if (loaded_ != workload.id) {
+    loaded_.reset();
+    engine_.reset();  // two at once may not fit
     auto made = factory_(workload.program, workload.train_records);
     if (!made) {
       // Made again it would fail again.
       trouble_ = made.error().code == Errc::invalid ? Trouble::wrong_numbers : Trouble::job;
       return made.error();
     }
-    engine_ = std::move(made.value());
-    loaded_ = &workload;
+    engine_ = paced(std::move(made.value()), pace_);
+    loaded_ = workload.id;
   }
   return engine_.get();
 }
 
-Result<std::vector<float>> Trainer::state_before(const Workload& workload, const Digest& lease_id,
-                                                 uint32_t index, std::span<const float> theta) {
-  if (index > 0) {
-    return checkpoint_.load_state(lease_id, index, workload.program.state_floats());
+Result<std::vector<float>> Trainer::state_before(const Workload& workload,
+                                                 const verifier::Lease& lease, uint32_t index,
+                                                 std::span<const float> theta) {
+  const Digest lease_id = verifier::lease_id(lease);
+  const uint64_t floats = workload.program.state_floats();
+  std::vector<float> state;
+  uint32_t from = index;
+  for (; from > 0; --from) {
+    auto loaded = checkpoint_.load_state(lease_id, from, floats);
+    if (!loaded) continue;
+    state = std::move(loaded.value());
+    break;
   }
-  std::vector<float> state(workload.program.state_floats(), 0.0F);
-  std::copy(theta.begin(), theta.end(), state.begin());
+  if (from == 0) {
+    state.assign(floats, 0.0F);
+    std::copy(theta.begin(), theta.end(), state.begin());
+  }
+  if (from == index) return state;
+  if (auto begun = engine_->load_state(state, lease.first_step(from)); !begun) return begun.error();
+  for (uint32_t step = lease.first_step(from); step < lease.first_step(index); ++step) {
+    const auto result = engine_->run_step({lease.round, lease.slot, step}, nullptr);
+    if (!result) return result.error();
+  }
+  if (auto read = engine_->read_state(state); !read) return read.error();
   return state;
 }
 
 Result<ShareDone> Trainer::run_share(const RunShare& task) {
   const auto start = std::chrono::steady_clock::now();
   const Workload& workload = *task.workload;
-  const Digest lease_id = verifier::lease_id(task.lease);
   auto engine = this->engine(workload);
   if (!engine) return engine.error();
-  const auto state = state_before(workload, lease_id, task.index, task.theta);
+  const auto state = state_before(workload, task.lease, task.index, task.theta);
   if (!state) return state.error();
   auto run = verifier::run_share(*engine.value(), workload.program, workload.job, task.lease,
                                  task.index, task.theta, state.value());
@@ -130,23 +194,36 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
   verifier::sign(done.share, identity_);
   done.macs = done.share.macs;
   done.seconds = seconds;
-  done.delta = std::move(run.value().delta);
-  // State first, share second: a share on disk always has the state it ended with beside it.
-  if (done.delta.empty()) {
-    auto saved = checkpoint_.save_state(lease_id, task.index + 1, run.value().state_after);
-    if (!saved) return saved.error();
-  } else if (auto saved = checkpoint_.save_delta(lease_id, done.delta); !saved) {
-    return saved.error();
+  const bool last = task.index + 1 == task.lease.shares();
+  auto kept = keep(std::move(run.value()), last);
+  if (kept) kept = checkpoint_.save_share(done.share);
+  if (!kept) {
+    trouble_ = Trouble::disk;
+    return kept.error();
   }
-  if (auto saved = checkpoint_.save_share(done.share); !saved) return saved.error();
   return done;
+}
+
+// State first, share second: a share on disk always has the state it ended with beside it.
+Status Trainer::keep(ShareRun run, bool last) {
+  const Digest lease_id = run.share.lease_id;
+  const Status state = checkpoint_.save_state(lease_id, run.share.index + 1, run.state_after);
+  if (!state) return state;
+  if (last) {
+    if (Status delta = checkpoint_.save_delta(lease_id, run.delta); !delta) return delta;
+  }
+  run.state_after = {};
+  run.delta = {};
+  kept_.push_back(std::move(run));
+  if (kept_.size() > kRunsKeptMax) kept_.pop_front();
+  return Ok{};
 }
 
 // The canary: a share leaves this machine only if a random block of its last step, where the engine
 // still stands, checks from its opened bytes. Costs one block, not a step.
 Status Trainer::check_own(const RunShare& task, const ShareRun& run,
                           std::span<const float> state_before) {
-  if (!check_own_) return Ok{};
+  if (!options_.check_own) return Ok{};
   const Workload& workload = *task.workload;
   verifier::AuditPolicy policy = workload.job.audit;
   policy.spot_blocks = verifier::kSpotBlocksMax;
@@ -179,46 +256,66 @@ Result<Bytes> Trainer::open_block(const Workload& workload, const verifier::Leas
       choice);
 }
 
+// The share as it was run: of what is kept, else all of it once more.
+Result<ShareRun> Trainer::run_again(const AnswerChallenge& task,
+                                    std::span<const float> state_before) {
+  const Workload& workload = *task.workload;
+  const Digest lease_id = verifier::lease_id(task.lease);
+  const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const ShareRun& run) {
+    return run.share.lease_id == lease_id && run.share.index == task.index;
+  });
+  const bool last = task.index + 1 == task.lease.shares();
+  if (kept != kept_.end()) {
+    auto after = checkpoint_.load_state(lease_id, task.index + 1, workload.program.state_floats());
+    auto delta = last ? checkpoint_.load_delta(lease_id) : Bytes{};
+    if (after && delta) {
+      ShareRun run = *kept;
+      run.state_after = std::move(after.value());
+      run.delta = std::move(delta.value());
+      return run;
+    }
+  }
+  return verifier::run_share(*engine_, workload.program, workload.job, task.lease, task.index,
+                             task.theta, state_before);
+}
+
 Result<std::vector<Bytes>> Trainer::make_openings(const AnswerChallenge& task) {
   const Workload& workload = *task.workload;
   auto engine = this->engine(workload);
   if (!engine) return engine.error();
-  const auto state = state_before(workload, verifier::lease_id(task.lease), task.index, task.theta);
+  const auto state = state_before(workload, task.lease, task.index, task.theta);
   if (!state) return state.error();
-  const auto run = verifier::run_share(*engine.value(), workload.program, workload.job, task.lease,
-                                       task.index, task.theta, state.value());
+  const auto run = run_again(task, state.value());
   if (!run) return run.error();
-  const bool last = task.index + 1 == task.lease.shares();
-  const auto choices = verifier::choose_blocks(workload.program, workload.job.audit, task.seed,
-                                               run.value().share.steps, last);
-  return open_blocks(workload, task.lease, run.value(), task.theta, state.value(), choices);
+  return open_blocks(task, run.value(), state.value());
 }
 
 // Walks the steps once, in order, and opens each block when the engine stands right after its step.
-Result<std::vector<Bytes>> Trainer::open_blocks(const Workload& workload,
-                                                const verifier::Lease& lease, const ShareRun& run,
-                                                std::span<const float> theta,
-                                                std::span<const float> state_before,
-                                                std::span<const BlockChoice> choices) {
-  const Digest lease_id = verifier::lease_id(lease);
+Result<std::vector<Bytes>> Trainer::open_blocks(const AnswerChallenge& task, const ShareRun& run,
+                                                std::span<const float> state_before) {
+  const Workload& workload = *task.workload;
+  const verifier::Lease& lease = task.lease;
+  const bool last = task.index + 1 == lease.shares();
+  const std::vector<BlockChoice> choices = verifier::choose_blocks(
+      workload.program, workload.job.audit, task.seed, run.share.steps, last);
   std::vector<size_t> order(choices.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(),
             [&](size_t a, size_t b) { return choices[a].step < choices[b].step; });
 
-  kernels::Engine& engine = *engine_;
-  auto loaded = engine.load_state(state_before, run.share.first_step);
+  auto loaded = engine_->load_state(state_before, run.share.first_step);
   if (!loaded) return loaded.error();
+  const Digest lease_id = run.share.lease_id;
   uint32_t steps_done = 0;
   std::vector<Bytes> out(choices.size());
   for (const size_t at : order) {
     while (steps_done <= choices[at].step) {
       const uint32_t step = run.share.first_step + steps_done++;
       const Digest key = verifier::step_key(lease_id, step);
-      const auto result = engine.run_step({lease.round, lease.slot, step}, &key);
+      const auto result = engine_->run_step({lease.round, lease.slot, step}, &key);
       if (!result) return result.error();
     }
-    auto opening = open_block(workload, lease, run, theta, state_before, choices[at]);
+    auto opening = open_block(workload, lease, run, task.theta, state_before, choices[at]);
     if (!opening) return opening.error();
     out[at] = std::move(opening.value());
   }

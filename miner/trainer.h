@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -14,6 +15,7 @@
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
 #include "miner/checkpoint.h"
+#include "miner/pace.h"
 #include "verifier/audit/opening.h"
 #include "verifier/audit/replay.h"
 #include "verifier/records/records.h"
@@ -22,6 +24,7 @@ namespace gemmine::miner {
 
 // A job this device can work on. Read-only once made; shared by loop and device thread.
 struct Workload {
+  Digest id;  // of the job
   verifier::Job job;
   kernels::Program program;
   Bytes train_records;
@@ -38,16 +41,16 @@ struct RunShare {
 struct AnswerChallenge {
   const Workload* workload;
   verifier::Lease lease;
-  uint32_t index;
+  uint32_t index;  // of a share that was run
   Digest seed;
+  uint64_t answer_ms;  // left for it
   std::vector<float> theta;
 };
 
 using Task = std::variant<RunShare, AnswerChallenge>;
 
 struct ShareDone {
-  verifier::Share share;  // signed, and checked by ourselves
-  Bytes delta;            // of the lease's last share
+  verifier::Share share;  // signed, checked by ourselves, and on disk, as the lease's delta is
   uint64_t macs = 0;
   double seconds = 0;
 };
@@ -61,6 +64,9 @@ struct ChallengeAnswered {
 // What a failure says about the work to come.
 enum class Trouble : uint8_t {
   lease,          // this lease cannot go on
+  diverged,       // nor would it anywhere else: NaN or infinity
+  disk,           // what was computed could not be kept
+  interrupted,    // the program ends, or was asked to do something else
   job,            // no lease of this job can: it does not fit the device
   lost,           // the device is gone
   wrong_numbers,  // the device computed something that does not check
@@ -79,25 +85,40 @@ using Report = std::variant<ShareDone, ChallengeAnswered, TaskFailed>;
 using EngineFactory = std::function<Result<std::unique_ptr<kernels::Engine>>(
     const kernels::Program&, ByteView train_records)>;
 
-// Tasks in, reports out. Challenges go before shares, since they have the shorter deadline.
+struct TrainerOptions {
+  bool check_own = true;        // a block of each own share, before it is reported
+  int throttle = kThrottleMax;  // percent of the device's time that shares may take
+};
+
+// Tasks in, one report each out. Challenges go before shares, and a share in hand gives way where
+// the answer would be late otherwise; it is run again from its start then.
 class Trainer {
  public:
   // on_report is called on the device thread.
   Trainer(EngineFactory factory, const verifier::Identity& identity, const Checkpoint& checkpoint,
-          bool check_own, std::function<void(Report)> on_report);
-  ~Trainer();  // Finishes the task in hand, drops the rest.
+          TrainerOptions options, std::function<void(Report)> on_report);
+  ~Trainer();  // Ends the task in hand between two steps, drops the rest.
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
   static constexpr size_t kTasksMax = 64;
   [[nodiscard]] bool post(Task task);  // Any thread. False when full.
+  void end_shares();  // Any thread. Shares are reported as interrupted, the one in hand too.
 
  private:
+  // What an answer needs of a share that was run lately, besides what is on disk: else it has to
+  // run all of it once more. The state after it and the delta are not in here.
+  using Kept = std::deque<verifier::ShareRun>;
+  static constexpr size_t kRunsKeptMax = 8;
+
   void work();
   TaskFailed failure(const Digest& lease_id, uint32_t index, bool challenge, const Error& error);
-  Report run(const RunShare& task);
+  void run(const RunShare& task);
   Report answer(const AnswerChallenge& task);
   Result<ShareDone> run_share(const RunShare& task);
+  Result<verifier::ShareRun> run_again(const AnswerChallenge& task,
+                                       std::span<const float> state_before);
+  Status keep(verifier::ShareRun run, bool last);
   Result<std::vector<Bytes>> make_openings(const AnswerChallenge& task);
   Status check_own(const RunShare& task, const verifier::ShareRun& run,
                    std::span<const float> state_before);
@@ -105,24 +126,24 @@ class Trainer {
                            const verifier::ShareRun& run, std::span<const float> theta,
                            std::span<const float> state_before,
                            const verifier::BlockChoice& choice);
-  Result<std::vector<Bytes>> open_blocks(const Workload& workload, const verifier::Lease& lease,
-                                         const verifier::ShareRun& run,
-                                         std::span<const float> theta,
-                                         std::span<const float> state_before,
-                                         std::span<const verifier::BlockChoice> choices);
+  Result<std::vector<Bytes>> open_blocks(const AnswerChallenge& task, const verifier::ShareRun& run,
+                                         std::span<const float> state_before);
   Result<kernels::Engine*> engine(const Workload& workload);
-  Result<std::vector<float>> state_before(const Workload& workload, const Digest& lease_id,
+  // The state that share `index` starts from: from disk, or walked to from the nearest one there.
+  Result<std::vector<float>> state_before(const Workload& workload, const verifier::Lease& lease,
                                           uint32_t index, std::span<const float> theta);
 
   const EngineFactory factory_;
   const verifier::Identity& identity_;
   const Checkpoint& checkpoint_;
-  const bool check_own_;
+  const TrainerOptions options_;
   const std::function<void(Report)> on_report_;
+  Pace pace_;
 
-  const Workload* loaded_ = nullptr;  // what engine_ was made for
+  std::optional<Digest> loaded_;  // the job that engine_ was made for
   std::unique_ptr<kernels::Engine> engine_;
   Trouble trouble_ = Trouble::lease;  // of the task in hand, where its error does not say
+  Kept kept_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -9,7 +9,6 @@
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/miner.h"
-#include "miner/throttle.h"
 #include "pool/log/console.h"
 
 namespace gemmine::miner {
@@ -85,17 +84,18 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
     auto engine = kernels::make_engine(options.device.engine, program, records, threads);
     if (!engine) return engine;
     if (hooks.wrap) engine = hooks.wrap(std::move(engine.value()), program);
-    return throttle(std::move(engine.value()), options.throttle);
+    return engine;
   };
   MinerOptions miner_options;
   miner_options.data = options.data;
   miner_options.exit_when_finished = options.exit_when_finished;
   miner_options.dry_run = options.dry_run;
   miner_options.check_own = hooks.check_own;
+  miner_options.throttle = options.throttle;
   auto miner = Miner::make(loop, tls.value(), *setup.value().identity, setup.value().session,
                            std::move(factory), miner_options, console);
   if (!miner) return fail(1, miner.error().detail);
-  constexpr int kSignals[] = {SIGINT, SIGTERM};
+  constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
   pool::SignalWatch watch(loop, kSignals,
                           [&](int) { miner.value()->stop("stopped by its owner"); });
   miner.value()->start();

@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "miner/cli/commands.h"
-#include "miner/throttle.h"
+#include "miner/pace.h"
 
 namespace gemmine::miner {
 

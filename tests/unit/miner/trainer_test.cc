@@ -44,7 +44,7 @@ class Device {
  public:
   explicit Device(EngineFactory factory)
       : checkpoint_(Checkpoint::open(folder_.path()).value()),
-        trainer_(std::move(factory), identity_, checkpoint_, true,
+        trainer_(std::move(factory), identity_, checkpoint_, {},
                  [this](Report report) { take(std::move(report)); }) {}
 
   Report run(const Workload& workload, const test::Toy& toy, uint32_t index) {
@@ -79,7 +79,7 @@ class Devices : public ::testing::Test {
  protected:
   Devices()
       : toy_("job_sgd"),
-        workload_{toy_.job, toy_.program, toy_.train,
+        workload_{verifier::job_id(toy_.golden.bytes("job")), toy_.job, toy_.program, toy_.train,
                   kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
                                             kernels::ChunkSource::of_bytes(toy_.train))} {}
 
@@ -125,7 +125,7 @@ TEST_F(Devices, AFailureSaysWhatEnds) {
   EXPECT_EQ(first_failure(Errc::closed, true).trouble, Trouble::lost);
   EXPECT_EQ(first_failure(Errc::out_of_memory, false).trouble, Trouble::job);
   EXPECT_EQ(first_failure(Errc::closed, false).trouble, Trouble::lost);
-  EXPECT_EQ(first_failure(Errc::invalid, false).trouble, Trouble::lease);
+  EXPECT_EQ(first_failure(Errc::invalid, false).trouble, Trouble::diverged);
   EXPECT_EQ(first_failure(Errc::closed, false).error.detail, "planted");
 }
 

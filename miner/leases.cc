@@ -1,0 +1,350 @@
+#include "miner/leases.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "verifier/merge/delta.h"
+
+namespace gemmine::miner {
+
+namespace {
+
+// Why a lease cannot be worked on; null when it can.
+const char* objection(const State& state, const verifier::Lease& lease) {
+  const bool ours = lease.miner_key == state.key && lease.pool_key == state.pool_key &&
+                    verifier::signed_by_pool(lease);
+  if (!ours) return "its signature or keys are wrong";
+  const auto job = state.jobs.find(lease.job_id);
+  if (job == state.jobs.end() || !job->second.offered || job->second.refused)
+    return "its job is not for us";
+  const kernels::Spec& spec = job->second.job.spec;
+  const bool fits =
+      lease.steps == spec.steps_per_lease && lease.round < spec.rounds && lease.slot < spec.slots;
+  return fits ? nullptr : "it does not fit its job";
+}
+
+void abandon(State& state, const Digest& lease_id, const std::string& reason) {
+  state.note(Level::warning, "lease_abandoned",
+             {{"lease", short_hex(lease_id)}, {"reason", reason}});
+  state.send(pool::Abandon{lease_id});
+  close(state, lease_id);
+}
+
+// What the state before and after a share, and the delta, take on disk.
+uint64_t bytes_of_lease(const kernels::Program& program) {
+  return 3 * program.state_floats() * sizeof(float) + verifier::delta_bytes(program.parameters());
+}
+
+// On disk before anything of it is run. Null when that failed.
+LeaseWork* hold(State& state, const verifier::Lease& lease, uint64_t now_ms) {
+  if (auto saved = state.checkpoint.save_lease(lease); !saved) {
+    disk_trouble(state, saved.error().detail, now_ms);
+    return nullptr;
+  }
+  const Digest id = verifier::lease_id(lease);
+  LeaseWork& work = state.leases[id];
+  work.id = id;
+  work.lease = lease;
+  work.job = &state.jobs.at(lease.job_id);
+  work.quiet_since_ms = now_ms;
+  return &work;
+}
+
+void send_shares(State& state, LeaseWork& lease) {
+  for (uint32_t i = lease.accepted; i < lease.run; ++i) {
+    if (const auto share = state.checkpoint.load_share(lease.id, i))
+      state.send(pool::ShareMessage{verifier::encode(share.value())});
+  }
+  lease.sent = lease.run;
+  if (lease.run == lease.lease.shares() && !lease.delta_stored)
+    state.out.emplace_back(SendDelta{lease.id});
+}
+
+void need_data(State& state, JobWork& job, uint64_t now_ms) {
+  if (job.workload || job.fetching || job.refused || !job.pause.over(now_ms)) return;
+  job.fetching = true;
+  const kernels::Program program = kernels::Program::make(job.job.spec).value();
+  state.out.emplace_back(Fetch{Fetch::What::data, job.id, job.job.train_address,
+                               program.data_bytes(job.job.spec.records)});
+}
+
+bool post(State& state, Task task) {
+  if (state.tasks >= Trainer::kTasksMax) return false;
+  ++state.tasks;
+  state.out.emplace_back(std::move(task));
+  return true;
+}
+
+void answer_challenges(State& state, LeaseWork& lease, uint64_t now_ms) {
+  for (auto& [index, challenge] : lease.challenges) {
+    const bool wanted =
+        challenge.stage == ChallengeWork::Stage::asked && challenge.pause.over(now_ms);
+    if (!wanted || index >= lease.run) continue;  // a lost share is computed again first
+    const uint64_t left = challenge.due_ms > now_ms ? challenge.due_ms - now_ms : 0;
+    if (post(state, AnswerChallenge{lease.job->workload.get(), lease.lease, index, challenge.seed,
+                                    left, lease.theta}))
+      challenge.stage = ChallengeWork::Stage::posted;
+  }
+}
+
+// One lease's next step, whatever it is.
+void drive(State& state, LeaseWork& lease, uint64_t now_ms) {
+  const bool owes = is_checked(lease);
+  if (!lease.give_back.empty() && !owes) {
+    const bool untouched = lease.sent == 0 && lease.challenges.empty();
+    if (untouched || now_ms >= lease.quiet_since_ms + kQuietMs)
+      abandon(state, lease.id, lease.give_back);
+    return;
+  }
+  if (!lease.job->workload) return need_data(state, *lease.job, now_ms);
+  if (lease.theta.empty()) {
+    if (lease.fetching || !lease.pause.over(now_ms)) return;
+    lease.fetching = true;
+    state.out.emplace_back(Fetch{Fetch::What::weights, lease.id, lease.lease.theta_root,
+                                 lease.job->workload->program.published_floats() * sizeof(float)});
+    return;
+  }
+  answer_challenges(state, lease, now_ms);
+  const bool works = lease.give_back.empty() && !state.stop_by_ms && !state.disk.full;
+  if (works && !lease.busy && lease.run < lease.lease.shares())
+    lease.busy =
+        post(state, RunShare{lease.job->workload.get(), lease.lease, lease.run, lease.theta});
+}
+
+void look_at_disk(State& state, uint64_t now_ms) {
+  if (!state.disk.full || !state.disk.pause.over(now_ms)) return;
+  uint64_t bytes = 1 << 16;
+  for (const auto& [id, job] : state.jobs) {
+    if (job.offered && job.workload && !job.finished)
+      bytes = std::max(bytes, bytes_of_lease(job.workload->program));
+  }
+  if (const Status room = state.checkpoint.room(bytes); !room) {
+    state.disk.pause.trouble(now_ms);
+    return state.note(Level::debug, "disk_still_full", {{"reason", room.error().detail}});
+  }
+  state.disk.full = false;  // the pause is healed by a share that could be kept
+  state.note(Level::info, "disk_has_room", {{"bytes", std::to_string(bytes)}});
+}
+
+void resend(State& state, uint64_t now_ms) {
+  if (state.resend_at_ms == 0 || now_ms < state.resend_at_ms || !state.connected) return;
+  state.resend_at_ms = 0;
+  for (auto& [id, lease] : state.leases) {
+    if (lease.sent > lease.accepted) send_shares(state, lease);
+  }
+}
+
+// One lease in work at a time: the next one when the last share of this one is computed.
+void want_lease(State& state, uint64_t now_ms) {
+  const bool may = state.connected && !state.asked && !state.disk.full && !state.stop_by_ms &&
+                   now_ms >= state.ask_at_ms && !state.options.dry_run;
+  if (!may) return;
+  for (const auto& [id, work] : state.leases) {
+    if (work.run < work.lease.shares()) return;
+  }
+  for (auto& [id, job] : state.jobs) {
+    if (!job.offered || job.finished || job.refused || !job.pause.over(now_ms)) continue;
+    if (!job.workload) {
+      need_data(state, job, now_ms);
+      continue;
+    }
+    state.asked = true;
+    return state.send(pool::GetLease{id});
+  }
+}
+
+// Everything that can be done here is done: a job is finished, or not for us.
+void look_at_end(State& state) {
+  if (!state.options.exit_when_finished || !state.connected) return;
+  bool any = false;
+  bool left = false;
+  for (const auto& [id, job] : state.jobs) {
+    if (!job.offered) continue;
+    any = true;
+    if (!job.finished && !job.refused) return;
+    left = left || !job.finished;
+  }
+  const bool owes = std::any_of(state.leases.begin(), state.leases.end(),
+                                [](const auto& entry) { return is_checked(entry.second); });
+  if (!any || owes) return;
+  if (left) {
+    state.leave(4, "the pool's jobs that are left cannot be worked on here");
+  } else {
+    state.leave(0, "every job of the pool is finished");
+  }
+}
+
+// Ends when nothing is owed: leases with work left are given back by then, and what is computed is
+// with the pool.
+void look_at_stop(State& state, uint64_t now_ms) {
+  if (!state.stop_by_ms) return;
+  const bool left = std::any_of(state.leases.begin(), state.leases.end(), [](const auto& entry) {
+    const LeaseWork& lease = entry.second;
+    return is_checked(lease) || !lease.give_back.empty() ||
+           (lease.run == lease.lease.shares() && !lease.delta_stored);
+  });
+  if (left && state.connected && now_ms < *state.stop_by_ms) return;
+  state.leave(state.ending.exit_code, state.ending.reason);
+}
+
+void on_data(State& state, JobWork& job, Result<Bytes> data, uint64_t now_ms) {
+  job.fetching = false;
+  if (!data) {
+    const Error& error = data.error();
+    if (error.code == Errc::io) disk_trouble(state, error.detail, now_ms);
+    if (error.code == Errc::io || error.code == Errc::busy) return job.pause.trouble(now_ms);
+    job.refused = true;
+    return state.note(Level::error, "job_data_missing",
+                      {{"job", job.job.name}, {"reason", error.detail}});
+  }
+  const kernels::Program program = kernels::Program::make(job.job.spec).value();
+  auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
+                                        kernels::ChunkSource::of_bytes(data.value()));
+  job.workload = std::make_unique<Workload>(
+      Workload{job.id, job.job, program, std::move(data.value()), std::move(tree)});
+  state.note(Level::info, "job_ready",
+             {{"job", job.job.name},
+              {"parameters", std::to_string(program.parameters())},
+              {"records", std::to_string(job.job.spec.records)}});
+}
+
+void on_weights(State& state, LeaseWork& lease, const Result<Bytes>& bytes, uint64_t now_ms) {
+  lease.fetching = false;
+  if (!bytes) {
+    const Error& error = bytes.error();
+    if (error.code == Errc::io) disk_trouble(state, error.detail, now_ms);
+    lease.pause.trouble(now_ms);
+    lease.job->pause.trouble(now_ms);
+    return give_back(
+        lease, "the weights of round " + std::to_string(lease.lease.round) + ": " + error.detail);
+  }
+  // A lease starts without the outer velocity.
+  const uint64_t parameters = lease.job->workload->program.parameters();
+  GEMMINE_CHECK(bytes.value().size() >= parameters * sizeof(float));
+  lease.theta.resize(parameters);
+  std::memcpy(lease.theta.data(), bytes.value().data(), parameters * sizeof(float));
+}
+
+}  // namespace
+
+bool is_checked(const LeaseWork& lease) {
+  if (lease.sent > lease.accepted) return true;
+  return std::any_of(lease.challenges.begin(), lease.challenges.end(),
+                     [](const auto& entry) { return entry.second.open(); });
+}
+
+void give_back(LeaseWork& lease, const std::string& reason) {
+  GEMMINE_CHECK(!reason.empty());
+  if (lease.give_back.empty()) lease.give_back = reason;
+}
+
+void disk_trouble(State& state, const std::string& reason, uint64_t now_ms) {
+  const bool told = state.disk.full || state.disk.pause.failures() > 0;
+  state.disk.full = true;
+  state.disk.pause.trouble(now_ms);
+  state.note(told ? Level::debug : Level::error, "disk",
+             {{"reason", reason},
+              {"effect", "no lease is asked for until it takes files again; looked at regularly"}});
+}
+
+LeaseWork* take(State& state, const verifier::Lease& lease, uint64_t now_ms) {
+  const Digest id = verifier::lease_id(lease);
+  if (const char* wrong = objection(state, lease)) {
+    state.note(Level::error, "lease_refused", {{"lease", short_hex(id)}, {"reason", wrong}});
+    return nullptr;
+  }
+  LeaseWork* const work = hold(state, lease, now_ms);
+  if (work == nullptr) abandon(state, id, "it cannot be written to disk");
+  return work;
+}
+
+void resume(State& state, const verifier::Lease& lease, uint32_t accepted, bool delta_stored,
+            uint64_t now_ms) {
+  const Digest id = verifier::lease_id(lease);
+  LeaseWork* known = state.find(id);
+  if (known == nullptr) {
+    const char* const wrong = objection(state, lease);
+    // Of a lease with shares the pool may want to know something: it ends by its deadline.
+    if (wrong != nullptr && accepted > 0)
+      return state.note(Level::error, "lease_left", {{"lease", short_hex(id)}, {"reason", wrong}});
+    if (wrong != nullptr) return abandon(state, id, wrong);
+    const uint32_t run = state.checkpoint.shares(id);
+    known = hold(state, lease, now_ms);
+    if (known == nullptr && accepted == 0)
+      return abandon(state, id, "it cannot be written to disk");
+    if (known == nullptr) return;  // comes again with the next connection
+    known->run = std::min(run, lease.shares());
+    state.note(Level::info, "lease_resumed",
+               {{"lease", short_hex(id)}, {"shares", std::to_string(known->run)}});
+    if (run < accepted)
+      state.note(Level::warning, "lease_computed_again",
+                 {{"lease", short_hex(id)},
+                  {"reason", "the pool has " + std::to_string(accepted) +
+                                 " shares of it, and this machine has lost some of them"}});
+  }
+  known->accepted = std::min(accepted, lease.shares());
+  known->delta_stored = delta_stored;
+  known->quiet_since_ms = now_ms;
+  send_shares(state, *known);
+}
+
+void close(State& state, const Digest& lease_id) {
+  const auto node = state.leases.extract(lease_id);
+  state.checkpoint.forget(lease_id);
+  if (!node.empty()) state.out.emplace_back(Prune{{node.mapped().lease.theta_root}});
+}
+
+void on_fetched(State& state, const Fetch& fetch, Result<Bytes> bytes, uint64_t now_ms) {
+  if (fetch.what == Fetch::What::data)
+    return on_data(state, state.jobs.at(fetch.id), std::move(bytes), now_ms);
+  LeaseWork* const lease = state.find(fetch.id);
+  if (lease != nullptr && lease->theta.empty()) on_weights(state, *lease, bytes, now_ms);
+}
+
+void ask_to_stop(State& state, const std::string& reason, uint64_t now_ms) {
+  if (state.ended) return;
+  if (state.stop_by_ms) return state.leave(state.ending.exit_code, state.ending.reason);
+  state.ending.reason = reason;
+  bool owes = false;
+  for (auto& [id, lease] : state.leases) {
+    owes = owes || is_checked(lease);
+    if (lease.run < lease.lease.shares()) give_back(lease, reason);
+  }
+  state.stop_by_ms = now_ms + (owes ? kStopAnswerMs : kStopMs);
+  if (owes)
+    state.note(Level::info, "stopping",
+               {{"reason", "the pool is checking a share: its answer goes first (at most " +
+                               std::to_string(kStopAnswerMs / 1000) +
+                               " s; a second signal ends at once)"}});
+}
+
+void advance(State& state, uint64_t now_ms) {
+  if (state.ended) return;
+  look_at_disk(state, now_ms);
+  if (state.connected) {
+    std::vector<Digest> ids;
+    for (const auto& [id, lease] : state.leases)
+      ids.push_back(id);
+    for (const Digest& id : ids)
+      drive(state, state.leases.at(id), now_ms);
+    for (auto& [id, job] : state.jobs) {
+      if (job.offered && !job.finished && !state.options.dry_run) need_data(state, job, now_ms);
+    }
+  }
+  resend(state, now_ms);
+  want_lease(state, now_ms);
+  look_at_stop(state, now_ms);
+  if (!state.ended) look_at_end(state);
+}
+
+std::vector<Digest> needed_blobs(const State& state) {
+  std::vector<Digest> out = state.checkpoint.thetas();  // of leases, also of other pools
+  for (const auto& [id, job] : state.jobs) {
+    if (job.finished || job.refused) continue;
+    out.push_back(job.job.train_address);
+    if (job.offered) out.push_back(job.theta_root);
+  }
+  return out;
+}
+
+}  // namespace gemmine::miner

@@ -1,0 +1,280 @@
+#include "miner/messages.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "miner/leases.h"
+#include "verifier/ledger/ledger.h"
+#include "verifier/records/coin.h"
+
+namespace gemmine::miner {
+
+namespace {
+
+constexpr uint64_t kAskMinMs = 50;
+constexpr uint64_t kAskMaxMs = 60'000;
+
+void list_jobs(State& state, const pool::AuthOk& said) {
+  for (const auto& job : said.jobs) {
+    const auto decoded = verifier::decode_job(job.job);
+    state.note(Level::info, "job",
+               {{"id", short_hex(verifier::job_id(job.job))},
+                {"name", decoded ? decoded.value().name : decoded.error().detail},
+                {"round", std::to_string(job.round)},
+                {"price_per_tmac", decoded ? std::to_string(decoded.value().price_per_tmac) : "?"},
+                {"finished", job.finished ? "yes" : "no"}});
+  }
+  state.leave(0, "dry run: the pool took the account and the key");
+}
+
+void add_job(State& state, const pool::AuthOk::Job& said) {
+  const Digest id = verifier::job_id(said.job);
+  const auto [at, fresh] = state.jobs.try_emplace(id);
+  JobWork& work = at->second;
+  work.id = id;
+  work.round = said.round;
+  work.finished = said.finished;
+  work.theta_root = said.theta_root;
+  work.offered = true;
+  if (!fresh) return;
+  auto job = verifier::decode_job(said.job);
+  const auto program = job ? kernels::Program::make(job.value().spec) : job.error();
+  if (program && program.value().parameters() <= state.options.parameters_max) {
+    work.job = std::move(job.value());
+    return;
+  }
+  work.refused = true;
+  state.note(Level::warning, "job_refused",
+             {{"job", short_hex(id)},
+              {"reason", program ? "too large for this miner" : program.error().detail}});
+}
+
+void on_round(State& state, ByteView payload) {
+  const auto round = pool::decode_round(payload);
+  if (!round) return broken_message(state, "ROUND", round.error());
+  const auto job = state.jobs.find(round.value().job_id);
+  if (job == state.jobs.end()) return;
+  job->second.round = round.value().round;
+  job->second.finished = round.value().finished;
+  const Digest before = std::exchange(job->second.theta_root, round.value().theta_root);
+  state.ask_at_ms = 0;  // slots are free
+  state.note(Level::info, "round",
+             {{"job", job->second.job.name},
+              {"round", std::to_string(round.value().round)},
+              {"theta", short_hex(round.value().theta_root)},
+              {"finished", round.value().finished ? "yes" : "no"}});
+  state.out.emplace_back(Prune{{before}});
+}
+
+void on_lease(State& state, ByteView payload, uint64_t now_ms) {
+  state.asked = false;
+  const auto message = pool::decode_lease_message(payload);
+  if (!message) return broken_message(state, "LEASE", message.error());
+  const auto decoded = verifier::decode_lease(message.value().lease);
+  if (!decoded) return broken_message(state, "LEASE", decoded.error());
+  const verifier::Lease& lease = decoded.value();
+  if (state.find(verifier::lease_id(lease)) != nullptr) return;
+  const LeaseWork* const work = take(state, lease, now_ms);
+  if (work == nullptr) return;
+  state.waiting = false;
+  state.note(Level::info, "lease",
+             {{"lease", short_hex(work->id)},
+              {"job", work->job->job.name},
+              {"round", std::to_string(lease.round)},
+              {"slot", std::to_string(lease.slot)},
+              {"steps", std::to_string(lease.steps)},
+              {"steps_per_share", std::to_string(lease.steps_per_share)}});
+}
+
+void on_no_lease(State& state, ByteView payload, uint64_t now_ms) {
+  state.asked = false;
+  const auto message = pool::decode_no_lease(payload);
+  if (!message) return broken_message(state, "NO_LEASE", message.error());
+  const pool::NoLease& none = message.value();
+  state.ask_at_ms = now_ms + std::clamp<uint64_t>(none.retry_after_ms, kAskMinMs, kAskMaxMs);
+  state.note(state.waiting ? Level::debug : Level::info, "waiting", {{"reason", none.reason}});
+  state.waiting = true;
+}
+
+void on_share_ok(State& state, ByteView payload, uint64_t now_ms) {
+  const auto ok = pool::decode_share_ok(payload);
+  if (!ok) return broken_message(state, "SHARE_OK", ok.error());
+  LeaseWork* const work = state.find(ok.value().lease_id);
+  if (work == nullptr || ok.value().index >= work->run) return;
+  work->accepted = std::max(work->accepted, ok.value().index + 1);
+  work->quiet_since_ms = now_ms;
+  // A challenge on a share before would have come by now; an answer needs the states around it.
+  const uint32_t index = ok.value().index;
+  const bool owes = std::any_of(work->challenges.begin(), work->challenges.end(),
+                                [](const auto& entry) { return entry.second.open(); });
+  while (!owes && work->states_from < index)
+    state.checkpoint.drop_state(work->id, work->states_from++);
+  state.note(Level::info, "share_accepted",
+             {{"lease", short_hex(ok.value().lease_id)},
+              {"index", std::to_string(index)},
+              {"ledger_seq", std::to_string(ok.value().ledger_seq)}});
+}
+
+void on_challenge(State& state, ByteView payload, uint64_t now_ms) {
+  const auto message = pool::decode_challenge(payload);
+  if (!message) return broken_message(state, "CHALLENGE", message.error());
+  const pool::Challenge& said = message.value();
+  LeaseWork* const work = state.find(said.lease_id);
+  if (work == nullptr || said.index >= std::max(work->run, work->accepted)) {
+    return state.note(Level::warning, "challenge_unknown", {{"lease", short_hex(said.lease_id)}});
+  }
+  work->quiet_since_ms = now_ms;
+  // Asked again, after a reconnect, means that the answer did not arrive.
+  ChallengeWork& challenge = work->challenges[said.index];
+  challenge.seed = said.seed;
+  challenge.due_ms = now_ms + said.answer_ms;
+  if (challenge.stage != ChallengeWork::Stage::posted)
+    challenge.stage = ChallengeWork::Stage::asked;
+  state.note(Level::info, "challenged",
+             {{"lease", short_hex(said.lease_id)},
+              {"index", std::to_string(said.index)},
+              {"answer_ms", std::to_string(said.answer_ms)}});
+}
+
+void on_verdict(State& state, ByteView payload) {
+  const auto message = pool::decode_verdict_message(payload);
+  const auto verdict =
+      message ? verifier::decode_verdict(message.value().verdict) : message.error();
+  if (!verdict) return broken_message(state, "VERDICT", verdict.error());
+  const verifier::Verdict& said = verdict.value();
+  if (LeaseWork* const work = state.find(said.lease_id)) {
+    const auto challenge = work->challenges.find(said.index);
+    if (challenge != work->challenges.end())
+      challenge->second.stage = ChallengeWork::Stage::answered;
+  }
+  const bool good = said.outcome == verifier::Outcome::valid;
+  state.note(good ? Level::info : Level::error, "verdict",
+             {{"lease", short_hex(said.lease_id)},
+              {"index", std::to_string(said.index)},
+              {"kind", std::string(verifier::to_string(said.kind))},
+              {"outcome", std::string(verifier::to_string(said.outcome))},
+              {"signed", verifier::signed_by_auditor(said) ? "yes" : "no"},
+              {"detail", said.detail}});
+}
+
+void on_delta_ok(State& state, ByteView payload) {
+  const auto ok = pool::decode_delta_ok(payload);
+  if (!ok) return broken_message(state, "DELTA_OK", ok.error());
+  if (LeaseWork* const work = state.find(ok.value().lease_id)) work->delta_stored = true;
+}
+
+// PROTOCOL 7.7: the pool has to have drawn every challenge before it saw the share.
+void check_fairness(State& state, const LeaseWork& work, const Digest& secret) {
+  bool fair = verifier::coin_commit(secret) == work.lease.coin_commit;
+  for (const auto& [index, challenge] : work.challenges) {
+    const auto share = state.checkpoint.load_share(work.id, index);
+    // What we lost ourselves is nobody's fault.
+    fair = fair && (!share || verifier::challenge_seed(secret, verifier::share_id(share.value())) ==
+                                  challenge.seed);
+  }
+  if (fair) return;
+  state.note(Level::error, "pool_unfair",
+             {{"lease", short_hex(work.id)},
+              {"reason",
+               "the revealed secret does not explain the pool's challenges; keep the log and "
+               "consider another pool"}});
+}
+
+void on_lease_closed(State& state, ByteView payload) {
+  const auto closed = pool::decode_lease_closed(payload);
+  if (!closed) return broken_message(state, "LEASE_CLOSED", closed.error());
+  const Digest& id = closed.value().lease_id;
+  if (const LeaseWork* const work = state.find(id))
+    check_fairness(state, *work, closed.value().secret);
+  const auto reason = static_cast<verifier::CloseReason>(closed.value().reason);
+  state.note(reason == verifier::CloseReason::complete ? Level::info : Level::warning,
+             "lease_closed",
+             {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});
+  state.ask_at_ms = 0;  // a slot may be free; pauses of our own go on
+  close(state, id);
+}
+
+}  // namespace
+
+void broken_message(State& state, const char* what, const Error& error) {
+  state.note(Level::error, "pool_message_malformed", {{"message", what}, {"reason", error.detail}});
+}
+
+void on_ready(State& state, const Digest& pool_key, const pool::AuthOk& said, uint64_t now_ms) {
+  const bool other_pool = state.pool_key != pool_key;
+  state.connected = true;
+  state.pool_key = pool_key;
+  state.asked = state.waiting = false;
+  state.ask_at_ms = 0;
+  if (state.options.dry_run) return list_jobs(state, said);
+  if (other_pool) state.leases.clear();
+  std::vector<Digest> outdated = state.checkpoint.thetas();
+  for (auto& [id, job] : state.jobs) {
+    job.offered = false;
+    outdated.push_back(job.theta_root);
+  }
+  for (const auto& job : said.jobs)
+    add_job(state, job);
+
+  std::vector<Digest> open;
+  for (const auto& held : said.leases) {
+    const auto lease = verifier::decode_lease(held.lease);
+    if (!lease) return broken_message(state, "AUTH_OK", lease.error());
+    open.push_back(verifier::lease_id(lease.value()));
+    resume(state, lease.value(), held.shares_accepted, held.delta_stored, now_ms);
+  }
+  const auto is_open = [&](const Digest& id) {
+    return std::find(open.begin(), open.end(), id) != open.end();
+  };
+  std::erase_if(state.leases, [&](const auto& entry) { return !is_open(entry.first); });
+  for (const Digest& kept : state.checkpoint.leases(pool_key))
+    if (!is_open(kept)) state.checkpoint.forget(kept);
+  state.out.emplace_back(Prune{std::move(outdated)});
+}
+
+void on_down(State& state) {
+  state.connected = false;
+  state.asked = false;
+}
+
+void on_message(State& state, pool::MessageType type, ByteView payload, uint64_t now_ms) {
+  switch (type) {
+    case pool::MessageType::round:
+      return on_round(state, payload);
+    case pool::MessageType::lease:
+      return on_lease(state, payload, now_ms);
+    case pool::MessageType::no_lease:
+      return on_no_lease(state, payload, now_ms);
+    case pool::MessageType::share_ok:
+      return on_share_ok(state, payload, now_ms);
+    case pool::MessageType::challenge:
+      return on_challenge(state, payload, now_ms);
+    case pool::MessageType::verdict:
+      return on_verdict(state, payload);
+    case pool::MessageType::delta_ok:
+      return on_delta_ok(state, payload);
+    case pool::MessageType::lease_closed:
+      return on_lease_closed(state, payload);
+    default:
+      state.note(Level::debug, "message_ignored",
+                 {{"type", std::to_string(static_cast<int>(type))}});
+  }
+}
+
+void on_error(State& state, const pool::ErrorMessage& error, uint64_t now_ms) {
+  using pool::WireError;
+  state.note(Level::warning, "pool_error",
+             {{"code", std::to_string(static_cast<int>(error.code))},
+              {"name", std::string(pool::to_string(error.code))},
+              {"text", error.text}});
+  const uint64_t retry_ms = std::clamp<uint64_t>(error.retry_after_ms, 200, kAskMaxMs);
+  const bool later = error.code == WireError::busy || error.code == WireError::internal;
+  if (later) state.resend_at_ms = now_ms + retry_ms;
+  if (state.asked &&
+      (later || error.code == WireError::too_many || error.code == WireError::unknown_job)) {
+    state.asked = false;
+    state.ask_at_ms = now_ms + retry_ms;
+  }
+}
+
+}  // namespace gemmine::miner

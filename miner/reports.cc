@@ -1,0 +1,164 @@
+#include "miner/reports.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <type_traits>
+
+#include "miner/leases.h"
+
+namespace gemmine::miner {
+
+namespace {
+
+// Exit codes, of one table for all programs.
+constexpr int kNoDevice = 4;
+constexpr int kWrongNumbers = 7;
+
+std::string two_decimals(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f", value);
+  return text;
+}
+
+void on_share_done(State& state, const ShareDone& done, uint64_t now_ms) {
+  const verifier::Share& share = done.share;
+  LeaseWork* const work = state.find(share.lease_id);
+  if (work == nullptr) return;  // closed meanwhile
+  work->busy = false;
+  work->run = std::max(work->run, share.index + 1);
+  work->job->pause.heal();
+  work->job->diverges = false;
+  state.disk.pause.heal();
+  const double giga_macs = static_cast<double>(done.macs) * 1e-9;
+  state.note(Level::info, "share",
+             {{"lease", short_hex(share.lease_id)},
+              {"index", std::to_string(share.index)},
+              {"loss", two_decimals(share.loss)},
+              {"gmacs", two_decimals(giga_macs)},
+              {"gmac_per_s", two_decimals(giga_macs / done.seconds)}});
+  if (share.index >= work->accepted) {  // else one that was lost and computed again
+    state.send(pool::ShareMessage{verifier::encode(share)});
+    work->sent = std::max(work->sent, share.index + 1);
+    work->quiet_since_ms = now_ms;
+  }
+  if (work->run == work->lease.shares() && !work->delta_stored)
+    state.out.emplace_back(SendDelta{work->id});
+}
+
+void on_challenge_answered(State& state, ChallengeAnswered answered) {
+  LeaseWork* const work = state.find(answered.lease_id);
+  if (work == nullptr) return;
+  const auto challenge = work->challenges.find(answered.index);
+  if (challenge == work->challenges.end()) return;  // the pool has forgotten it meanwhile
+  challenge->second.stage = ChallengeWork::Stage::made;
+  size_t bytes = 0;
+  for (const Bytes& opening : answered.openings)
+    bytes += opening.size();
+  state.note(Level::info, "answered",
+             {{"lease", short_hex(answered.lease_id)},
+              {"index", std::to_string(answered.index)},
+              {"blocks", std::to_string(answered.openings.size())},
+              {"bytes", std::to_string(bytes)}});
+  state.out.emplace_back(
+      SendOpenings{answered.lease_id, answered.index, std::move(answered.openings)});
+}
+
+// Training that went off its rails does so again, here and elsewhere: the job's owner has to mend
+// it. Told once; the job is left alone longer each time.
+void on_divergence(State& state, JobWork& job, const TaskFailed& failed) {
+  if (!job.diverges)
+    state.note(Level::error, "job_diverges",
+               {{"job", job.job.name},
+                {"round", std::to_string(job.round)},
+                {"reason", failed.error.detail},
+                {"hint",
+                 "its owner should lower lr or set clip; this miner asks for its leases less and "
+                 "less often"}});
+  job.diverges = true;
+}
+
+void on_share_failed(State& state, LeaseWork& work, const TaskFailed& failed, uint64_t now_ms) {
+  const std::string& reason = failed.error.detail;
+  switch (failed.trouble) {
+    case Trouble::interrupted:
+      return;  // run again, unless the program ends
+    case Trouble::disk:
+      disk_trouble(state, reason, now_ms);
+      break;
+    case Trouble::diverged:
+      on_divergence(state, *work.job, failed);
+      work.job->pause.trouble(now_ms);
+      break;
+    case Trouble::job:
+      // What ran before may run again, when other programs leave it the memory.
+      work.job->refused = work.run == 0;
+      work.job->pause.trouble(now_ms);
+      if (work.job->refused)
+        state.note(Level::error, "job_refused", {{"job", work.job->job.name}, {"reason", reason}});
+      break;
+    case Trouble::lease:
+    case Trouble::lost:
+    case Trouble::wrong_numbers:
+      work.job->pause.trouble(now_ms);
+      break;
+  }
+  give_back(work, reason);
+}
+
+// A device that cannot run a share gives the lease back: another one will do it. One that is gone
+// or has wrong numbers must not go on: it would only lose its owner's money.
+void on_task_failed(State& state, const TaskFailed& failed, uint64_t now_ms) {
+  LeaseWork* const work = state.find(failed.lease_id);
+  const bool known = failed.trouble == Trouble::interrupted || failed.trouble == Trouble::diverged;
+  state.note(known ? Level::debug : Level::error,
+             failed.challenge ? "challenge_failed" : "share_failed",
+             {{"lease", short_hex(failed.lease_id)},
+              {"index", std::to_string(failed.index)},
+              {"reason", failed.error.detail}});
+  if (work != nullptr && failed.challenge) {
+    const auto challenge = work->challenges.find(failed.index);
+    if (challenge != work->challenges.end()) {
+      challenge->second.stage = ChallengeWork::Stage::asked;  // owed until the lease is closed
+      challenge->second.pause.trouble(now_ms);
+    }
+  } else if (work != nullptr) {
+    work->busy = false;
+    on_share_failed(state, *work, failed, now_ms);
+  }
+  if (failed.trouble != Trouble::lost && failed.trouble != Trouble::wrong_numbers) return;
+  const int code = failed.trouble == Trouble::lost ? kNoDevice : kWrongNumbers;
+  state.ending.exit_code = code;
+  if (work != nullptr && !is_checked(*work)) {
+    give_back(*work, failed.error.detail);
+    advance(state, now_ms);  // what can be given back is
+  }
+  if (!state.ended) state.leave(code, failed.error.detail);
+}
+
+}  // namespace
+
+void on_report(State& state, Report report, uint64_t now_ms) {
+  GEMMINE_CHECK(state.tasks > 0);
+  --state.tasks;
+  std::visit(
+      [&](auto& said) {
+        using T = std::decay_t<decltype(said)>;
+        if constexpr (std::is_same_v<T, ShareDone>) {
+          on_share_done(state, said, now_ms);
+        } else if constexpr (std::is_same_v<T, ChallengeAnswered>) {
+          on_challenge_answered(state, std::move(said));
+        } else {
+          on_task_failed(state, said, now_ms);
+        }
+      },
+      report);
+}
+
+void on_answer_sent(State& state, const Digest& lease_id, uint32_t index) {
+  LeaseWork* const work = state.find(lease_id);
+  if (work == nullptr) return;
+  const auto challenge = work->challenges.find(index);
+  if (challenge != work->challenges.end()) challenge->second.stage = ChallengeWork::Stage::answered;
+}
+
+}  // namespace gemmine::miner

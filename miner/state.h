@@ -1,0 +1,159 @@
+// What a miner knows, and what it wants done: data only. messages.h, reports.h and leases.h decide;
+// miner.h carries the actions out.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "miner/checkpoint.h"
+#include "miner/pause.h"
+#include "miner/trainer.h"
+#include "pool/log/events.h"
+#include "pool/wire/messages.h"
+
+namespace gemmine::miner {
+
+using pool::Level;
+using pool::short_hex;
+
+struct MinerOptions {
+  std::string data;  // folder of blobs and checkpoints
+  bool exit_when_finished = false;
+  bool dry_run = false;   // log in, list the jobs, end
+  bool check_own = true;  // a block of each own share, before it is sent
+  int throttle = 100;     // percent of the device's time
+  uint64_t parameters_max = kernels::kParametersMax;  // jobs larger than that are left to others
+};
+
+// How a run ended, and the exit code that says so (0 when jobs are finished or on a signal).
+struct Ending {
+  int exit_code = 0;
+  std::string reason;
+};
+
+// A job that some pool has offered. Stays for good: tasks look at its workload.
+struct JobWork {
+  Digest id;
+  verifier::Job job;
+  std::unique_ptr<Workload> workload;  // when the data is here
+  Digest theta_root;                   // of the current round
+  uint32_t round = 0;
+  bool offered = false;  // by the pool we are connected to
+  bool finished = false;
+  bool fetching = false;
+  bool refused = false;   // too large for us or our device, or its data could not be had
+  bool diverges = false;  // and its owner was told
+  Pause pause;            // after trouble with a lease of it; a share that succeeds heals it
+};
+
+struct ChallengeWork {
+  // asked → with the device → made, on its way → sent; a verdict ends it too.
+  enum class Stage : uint8_t { asked, posted, made, answered } stage = Stage::asked;
+  Digest seed;
+  uint64_t due_ms = 0;
+  Pause pause;  // after an answer that could not be made
+  bool open() const { return stage != Stage::answered; }
+};
+
+// A lease that the pool counts as ours. Shares 0 … run-1 are on disk, signed.
+struct LeaseWork {
+  Digest id;
+  verifier::Lease lease;
+  JobWork* job = nullptr;
+  std::vector<float> theta;  // empty until it is here
+  bool fetching = false;
+  bool busy = false;         // a share of it is with the device
+  uint32_t run = 0;          // shares computed
+  uint32_t sent = 0;         // shares sent on any connection
+  uint32_t accepted = 0;     // shares the pool has acknowledged
+  uint32_t states_from = 1;  // states of earlier shares are gone from disk
+  bool delta_stored = false;
+  std::string give_back;        // why it is to be given back; empty: it is not
+  uint64_t quiet_since_ms = 0;  // when the pool last said something from which a challenge follows
+  std::map<uint32_t, ChallengeWork> challenges;  // by share
+  Pause pause;                                   // after trouble to fetch its weights
+};
+
+// The disk takes no more: no lease is asked for and no share begun until it does.
+struct Disk {
+  bool full = false;
+  Pause pause;
+};
+
+struct Send {
+  std::variant<pool::GetLease, pool::ShareMessage, pool::Abandon> message;
+};
+struct SendDelta {
+  Digest lease_id;
+};
+struct SendOpenings {
+  Digest lease_id;
+  uint32_t index = 0;
+  std::vector<Bytes> openings;  // by block
+};
+// Training data of a job, or the weights of a lease.
+struct Fetch {
+  enum class What : uint8_t { data, weights } what = What::data;
+  Digest id;  // of the job or lease
+  Digest address;
+  uint64_t bytes = 0;
+};
+// Blobs that nobody needs any more go from the cache: these, unless something still needs them, and
+// old ones.
+struct Prune {
+  std::vector<Digest> outdated;
+};
+// The program ends with state.ending.
+struct Leave {};
+using Action = std::variant<Send, SendDelta, SendOpenings, Task, Fetch, pool::Event, Prune, Leave>;
+
+struct State {
+  State(const Digest& miner_key, MinerOptions wishes, Checkpoint folder)
+      : key(miner_key), options(std::move(wishes)), checkpoint(std::move(folder)) {}
+
+  const Digest key;
+  const MinerOptions options;
+  const Checkpoint checkpoint;
+  std::deque<Action> out;  // in the order of carrying out
+
+  bool connected = false;
+  Digest pool_key;  // of the connection, or of the last one
+  std::map<Digest, JobWork> jobs;
+  std::map<Digest, LeaseWork> leases;  // of pool_key
+  size_t tasks = 0;                    // with the device
+  Disk disk;
+
+  bool asked = false;         // GET_LEASE is under way
+  bool waiting = false;       // the pool had no lease for us, and our owner was told
+  uint64_t ask_at_ms = 0;     // not before: the pool's wish
+  uint64_t resend_at_ms = 0;  // shares that the pool was too busy for; 0: none
+
+  std::optional<uint64_t> stop_by_ms;  // the owner wants it to end; then without waiting
+  bool ended = false;
+  Ending ending;
+
+  LeaseWork* find(const Digest& lease_id) {
+    const auto found = leases.find(lease_id);
+    return found == leases.end() ? nullptr : &found->second;
+  }
+  void note(Level level, std::string name, pool::Fields fields) {
+    out.emplace_back(pool::Event{level, std::move(name), std::move(fields)});
+  }
+  template <class Message>
+  void send(Message message) {
+    out.emplace_back(Send{std::move(message)});
+  }
+  void leave(int exit_code, std::string reason) {
+    ended = true;
+    ending = {exit_code, std::move(reason)};
+    out.emplace_back(Leave{});
+  }
+};
+
+}  // namespace gemmine::miner

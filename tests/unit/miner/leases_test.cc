@@ -1,0 +1,254 @@
+// What a miner does next: work, answers, giving back, asking, ending. Bug reports F02, A2, A16.
+#include "miner/leases.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/unit/miner/scene.h"
+
+namespace gemmine::miner {
+namespace {
+
+TEST_F(Scene, AsksForALeaseRunsItAndSendsItsShares) {
+  join();
+  EXPECT_EQ(sent<pool::GetLease>(), 1U);
+  const verifier::Lease one = lease();
+  grant(one);
+  ASSERT_EQ(posted<RunShare>(), 1U);
+  for (uint32_t index = 0; index < one.shares(); ++index) {
+    device(computed(one, index));
+    EXPECT_EQ(sent<pool::ShareMessage>(), index + 1);
+    accept(one, index);
+  }
+  EXPECT_EQ(posted<RunShare>(), one.shares());
+  EXPECT_EQ(all<SendDelta>().size(), 1U);
+  EXPECT_EQ(sent<pool::GetLease>(), 2U) << "the next one, while the pool looks at this one";
+}
+
+TEST_F(Scene, GivesBackAtOnceWhatNobodyCanAskAbout) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device_fails(one, 0, Trouble::lease, false);
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+}
+
+TEST_F(Scene, NeverGivesBackALeaseWhoseSharesAreBeingChecked) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  device_fails(one, 1, Trouble::disk, false);
+  wait(60'000);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U) << "its share is not acknowledged: a challenge may follow";
+  accept(one, 0);
+  challenge(one, 0);
+  wait(60'000);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U) << "it is challenged";
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
+  device(ChallengeAnswered{verifier::lease_id(one), 0, {Bytes(1)}});
+  EXPECT_EQ(all<SendOpenings>().size(), 1U);
+  wait(kQuietMs);
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U) << "once";
+  EXPECT_EQ(sent<pool::Abandon>(), 1U) << "answered: another miner may have it";
+}
+
+TEST_F(Scene, WaitsForAChallengeThatFollowsAnAcknowledgement) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  device_fails(one, 1, Trouble::lease, false);
+  accept(one, 0);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  challenge(one, 0);
+  wait(kQuietMs);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+}
+
+TEST_F(Scene, TriesAnAnswerAgainUntilItIsMade) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  accept(one, 0);
+  challenge(one, 0);
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
+  for (uint32_t failures = 1; failures < 4; ++failures) {
+    device_fails(one, 0, Trouble::job, true, "no memory");
+    EXPECT_EQ(posted<AnswerChallenge>(), failures) << "not before its pause";
+    wait(Pause::kFirstMs << failures);
+    EXPECT_EQ(posted<AnswerChallenge>(), failures + 1);
+  }
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+}
+
+TEST_F(Scene, AsksForNoLeaseWhileTheDiskIsFull) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  // A file where the folder was: nothing can be written, as on a full disk.
+  const std::string leases = folder_.path() + "/leases";
+  std::filesystem::rename(leases, leases + ".away");
+  std::ofstream(leases) << "x";
+  device_fails(one, 0, Trouble::disk, false, "No space left on device");
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  close_lease(one);
+  forget();
+  for (int second = 0; second < 100; ++second)
+    wait(1'000);
+  EXPECT_EQ(sent<pool::GetLease>(), 0U) << "not even when a lease is closed";
+  EXPECT_EQ(told("disk", Level::error), 0U) << "said once";
+  EXPECT_LE(told("disk_still_full", Level::debug), 7U) << "pauses grow";
+  std::filesystem::remove(leases);
+  std::filesystem::rename(leases + ".away", leases);
+  wait(Pause::kCeilingMs);
+  EXPECT_EQ(sent<pool::GetLease>(), 1U);
+}
+
+TEST_F(Scene, NothingEndsAPauseAfterTrouble) {
+  join();
+  uint64_t asked = 1;
+  uint64_t pause = Pause::kFirstMs;
+  for (int turn = 0; turn < 4; ++turn, pause *= 2) {
+    const verifier::Lease one = lease();
+    grant(one);
+    device_fails(one, 0, Trouble::diverged, false, "NaN or infinity");
+    EXPECT_EQ(sent<pool::Abandon>(), asked);
+    close_lease(one);
+    pool_says(pool::MessageType::round, pool::Round{job_id_, 0, theta_address(), false});
+    pool_says(pool::MessageType::no_lease, pool::NoLease{50, "none"});
+    wait(pause - 1);
+    EXPECT_EQ(sent<pool::GetLease>(), asked);
+    wait(1);
+    EXPECT_EQ(sent<pool::GetLease>(), ++asked);
+  }
+  EXPECT_EQ(told("job_diverges", Level::error), 1U) << "once, not lease after lease";
+  const verifier::Lease good = lease();
+  grant(good);
+  device(computed(good, 0));
+  EXPECT_TRUE(state_.jobs.at(job_id_).pause.over(now_)) << "a success heals";
+}
+
+TEST_F(Scene, WeightsThatCannotBeHadGiveTheLeaseBackAndMakeAPause) {
+  join();
+  no_weights_ = Error{Errc::invalid, "the pool has no such blob"};
+  grant(lease());
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_EQ(sent<pool::GetLease>(), 1U);
+  wait(Pause::kFirstMs);
+  EXPECT_EQ(sent<pool::GetLease>(), 2U);
+}
+
+TEST_F(Scene, AChallengeWaitsForWeightsThatAreNotHereYet) {
+  no_weights_ = Error{Errc::busy, "too many downloads at once"};
+  const verifier::Lease one = lease();
+  ASSERT_TRUE(state_.checkpoint.save_lease(one).ok());
+  computed(one, 0);
+  join({{verifier::encode(one), 1, false}});
+  challenge(one, 0);
+  wait(10'000);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
+  no_weights_.reset();
+  wait(60'000);
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
+}
+
+// As after a restored backup: the pool knows of shares that this disk has never seen.
+TEST_F(Scene, ComputesALostLeaseAgainInsteadOfGivingItBack) {
+  const verifier::Lease one = lease();
+  join({{verifier::encode(one), 2, false}});
+  challenge(one, 1);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(posted<RunShare>(), 1U);
+  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
+  device(computed(one, 0));
+  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
+  device(computed(one, 1));
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
+  EXPECT_EQ(sent<pool::ShareMessage>(), 0U) << "the pool has them";
+}
+
+TEST_F(Scene, ALeaseWithSharesThatIsNotForUsEndsByItsDeadline) {
+  verifier::Lease other = lease();
+  other.steps += 1;
+  verifier::sign(other, pool_);
+  join({{verifier::encode(other), 1, false}});
+  wait(60'000);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(told("lease_left", Level::error), 1U);
+}
+
+TEST_F(Scene, ACleanStopGivesTheLeaseBack) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  accept(one, 0);
+  ask_to_stop(state_, "stopped by its owner", now_);
+  go_on();
+  EXPECT_FALSE(state_.ended);
+  wait(kQuietMs);
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_TRUE(state_.ended);
+  EXPECT_EQ(state_.ending.exit_code, 0);
+}
+
+TEST_F(Scene, ACleanStopAnswersFirstAndASecondOneDoesNot) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  accept(one, 0);
+  challenge(one, 0);
+  ask_to_stop(state_, "stopped by its owner", now_);
+  wait(kStopMs);
+  EXPECT_FALSE(state_.ended);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(posted<RunShare>(), 2U) << "none after the stop";
+  State again = State(state_.key, state_.options, state_.checkpoint);
+  ask_to_stop(again, "", now_);
+  ask_to_stop(again, "", now_);
+  EXPECT_TRUE(again.ended);
+  device(ChallengeAnswered{verifier::lease_id(one), 0, {Bytes(1)}});
+  wait(kQuietMs);
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_TRUE(state_.ended);
+}
+
+TEST_F(Scene, AStopDoesNotWaitForEver) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  ask_to_stop(state_, "stopped by its owner", now_);
+  wait(kStopAnswerMs - 1);
+  EXPECT_FALSE(state_.ended);
+  wait(1);
+  EXPECT_TRUE(state_.ended);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+}
+
+TEST_F(Scene, KeepsOnlyBlobsThatSomethingNeeds) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  const auto needs = [&](const Digest& address) {
+    const std::vector<Digest> all = needed_blobs(state_);
+    return std::find(all.begin(), all.end(), address) != all.end();
+  };
+  EXPECT_TRUE(needs(toy_.job.train_address));
+  EXPECT_TRUE(needs(theta_address()));
+  Digest next = theta_address();
+  next.bytes[0] ^= 1;
+  pool_says(pool::MessageType::round, pool::Round{job_id_, 1, next, false});
+  EXPECT_TRUE(needs(theta_address())) << "a lease is still open";
+  close_lease(one);
+  EXPECT_FALSE(needs(theta_address()));
+  EXPECT_TRUE(needs(next));
+  EXPECT_EQ(all<Prune>().back().outdated, std::vector<Digest>{theta_address()});
+}
+
+}  // namespace
+}  // namespace gemmine::miner
