@@ -31,7 +31,7 @@ def free_port():
 
 def parse_event(line):
     """`time level name key=value key="two words"` as (name, {key: value}); None for other text."""
-    match = re.match(r"\S+ (?:debug|info|warn|error) (\w+)(.*)", line)
+    match = re.match(r"\S+ (?:debug|info|warn(?:ing)?|error) (\w+)(.*)", line)
     if not match:
         return None
     fields = {}
