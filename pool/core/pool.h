@@ -64,7 +64,7 @@ class Pool {
 
   void on_open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);
   void on_close(ConnId id);
-  // GET_BLOB and WATCH of ready peers are not for us: see reads(). Everything else is answered.
+  // Whoever drives the pool answers GET_BLOB and WATCH of ready peers; everything else comes here.
   void on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteView payload,
                 uint64_t now);
   void on_task_done(const TaskDone& done, uint64_t now);

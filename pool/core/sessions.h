@@ -27,7 +27,6 @@ struct Peer {
   std::string agent;
   uint64_t opened_ms = 0;
   uint64_t heard_ms = 0;
-  std::optional<uint64_t> watch_from;  // WATCH: the next record to send
 };
 
 // A refusal of a greeting: the ERROR to send; the connection closes after it.

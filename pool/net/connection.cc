@@ -48,12 +48,15 @@ Result<Digest> Connection::exporter(std::string_view label) const {
   return tls_->exporter(label);
 }
 
-bool Connection::send(uint8_t type, uint8_t flags, ByteView payload) {
+bool Connection::may_send(size_t frames) {
   if (state_ != State::open) return false;
-  if (sent_seq_ == UINT32_MAX) {
-    close("frame numbers are used up; connect again");
-    return false;
-  }
+  if (frames <= UINT32_MAX - sent_seq_) return true;
+  close("frame numbers are used up; connect again");
+  return false;
+}
+
+bool Connection::send(uint8_t type, uint8_t flags, ByteView payload) {
+  if (!may_send(1)) return false;
   const auto header = encode_frame_header(type, flags, ++sent_seq_, payload.size());
   uint8_t first[kFirstRecordBytes];
   const size_t joined = std::min(payload.size(), sizeof first - header.size());
@@ -62,6 +65,21 @@ bool Connection::send(uint8_t type, uint8_t flags, ByteView payload) {
   Status written = tls_->write({first, header.size() + joined});
   if (written && joined < payload.size()) written = tls_->write(payload.subspan(joined));
   if (!written) {
+    abort(written.error().detail);
+    return false;
+  }
+  return flush();
+}
+
+bool Connection::send_all(uint8_t type, std::span<const Bytes> payloads) {
+  if (!may_send(payloads.size())) return false;
+  Bytes joined;
+  for (const Bytes& payload : payloads) {
+    const auto header = encode_frame_header(type, 0, ++sent_seq_, payload.size());
+    joined.insert(joined.end(), header.begin(), header.end());
+    joined.insert(joined.end(), payload.begin(), payload.end());
+  }
+  if (const Status written = tls_->write(joined); !written) {
     abort(written.error().detail);
     return false;
   }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -56,6 +57,8 @@ class Connection final : private StreamObserver {
   // Numbers the frame and sends it. payload.size() <= kFramePayloadMax. False when the connection
   // is not open, or this frame took the queue over write_queue_max, which closes it.
   bool send(uint8_t type, uint8_t flags, ByteView payload);
+  // The same for each payload in order, as one write: for many small frames.
+  bool send_all(uint8_t type, std::span<const Bytes> payloads);
   // Sends what is queued, says farewell, and ends with on_close(reason) within linger_ms. No frame
   // is delivered any more. Does nothing when closing already.
   void close(const std::string& reason);
@@ -81,6 +84,7 @@ class Connection final : private StreamObserver {
   void on_end(const std::string& error) override;
   void on_drained() override;
   void attach(std::unique_ptr<TcpStream> stream);
+  bool may_send(size_t frames);
   bool deliver(ByteView plaintext);
   void refuse_plaintext();
   bool flush();

@@ -11,9 +11,12 @@ namespace gemmine::pool {
 Result<std::unique_ptr<Server>> Server::start(Loop& loop, Opened opened, Pool pool,
                                               ServerOptions options, uint64_t start_ms,
                                               OnNote on_note) {
+  const auto durable = opened.store.size();
+  if (!durable) return durable.error();
   // Private constructor: make_unique cannot see it.
   std::unique_ptr<Server> out(new Server(loop, std::move(opened), std::move(pool),
-                                         std::move(options), start_ms, std::move(on_note)));
+                                         std::move(options), start_ms, durable.value(),
+                                         std::move(on_note)));
   Server& server = *out;
   const PoolConfig& config = server.options_.config;
   const ListenOptions listen{.address = config.listen_host,
@@ -43,7 +46,7 @@ Result<std::unique_ptr<Server>> Server::start(Loop& loop, Opened opened, Pool po
 }
 
 Server::Server(Loop& loop, Opened opened, Pool pool, ServerOptions options, uint64_t start_ms,
-               OnNote on_note)
+               uint64_t durable, OnNote on_note)
     : loop_(loop),
       opened_(std::move(opened)),
       pool_(std::move(pool)),
@@ -51,6 +54,8 @@ Server::Server(Loop& loop, Opened opened, Pool pool, ServerOptions options, uint
       start_ms_(start_ms),
       started_at_ms_(loop.now_ms()),
       on_note_(std::move(on_note)),
+      watchers_(watcher_port(), durable),
+      watch_(loop, [this] { watch_on(); }),
       flush_(loop, [this] { flush(); }),
       tick_(loop, [this] { on_tick(); }) {}
 
@@ -102,6 +107,7 @@ void Server::on_close(Connection& connection, const std::string& reason) {
       peer != nullptr && peer->stage == Peer::Stage::ready)
     note("left", {{"key", short_hex(peer->key)}, {"reason", reason}});
   pool_.on_close(id);
+  watchers_.forget(id);
   const auto client = clients_.find(id);
   closed_.push_back(std::move(client->second.connection));
   clients_.erase(client);
@@ -113,7 +119,7 @@ void Server::on_drained(Connection& connection) {
   const auto found = ids_.find(&connection);
   if (found == ids_.end()) return;
   serve_blobs(clients_.at(found->second));
-  serve_watchers();
+  watch_.start(0);
 }
 
 void Server::refuse(Client& client, uint32_t seq, WireError code, const std::string& text,
@@ -154,28 +160,27 @@ void Server::on_watch(ConnId id, Client& client, const Frame& frame) {
     refuse(client, frame.seq, WireError::malformed, watch.error().detail, 0);
     return hang_up(id, watch.error().detail);
   }
-  pool_.sessions().find(id)->watch_from = watch.value().first_seq;
-  serve_watchers();
+  watchers_.watch(id, watch.value().first_seq);
+  watch_.start(0);
 }
 
-// Records go out only from disk, so that nobody sees one that a crash could take back.
-void Server::serve_watchers() {
-  constexpr size_t kRecordsAtOnce = 64;
-  for (auto& [id, peer] : pool_.sessions().peers()) {
-    const auto client = clients_.find(id);
-    if (!peer.watch_from || client == clients_.end()) continue;
-    Connection& connection = *client->second.connection;
-    while (*peer.watch_from < durable_ && connection.queued_bytes() < kSendAheadMax) {
-      const auto records = opened_.store.read(*peer.watch_from, kRecordsAtOnce);
-      if (!records || records.value().empty()) break;
-      for (const verifier::Record& record : records.value()) {
-        connection.send(static_cast<uint8_t>(MessageType::record), 0,
-                        encode(RecordMessage{record.seq, record.time_ms,
-                                             static_cast<uint8_t>(record.kind), record.body}));
-        ++*peer.watch_from;
-      }
-    }
-  }
+Watchers::Port Server::watcher_port() {
+  return {.queued_bytes = [this](ConnId id) { return clients_.at(id).connection->queued_bytes(); },
+          .send =
+              [this](ConnId id, std::span<const Bytes> payloads) {
+                clients_.at(id).connection->send_all(static_cast<uint8_t>(MessageType::record),
+                                                     payloads);
+              },
+          .read =
+              [this](ConnId id, uint64_t first) {
+                const auto records = opened_.store.read(first, kWatchRecordsMax, kWatchBytesMax);
+                watchers_.on_read(id, first,
+                                  records ? records.value() : std::vector<verifier::Record>{});
+              }};
+}
+
+void Server::watch_on() {
+  if (watchers_.turn()) watch_.start(0);
 }
 
 // Everything that comes in during one turn of the loop shares one transaction.
@@ -203,7 +208,6 @@ void Server::flush() {
     return;
   }
   carry_out(std::exchange(actions_, {}));
-  serve_watchers();
 }
 
 bool Server::make_durable() {
@@ -218,8 +222,8 @@ bool Server::make_durable() {
   }
   if (done) done = opened_.store.append(records_);
   if (done) {
-    if (!records_.empty()) durable_ = records_.back().seq + 1;
-    records_.clear();
+    watchers_.on_durable(std::exchange(records_, {}));
+    watch_.start(0);
     if (stalled_) note("ledger_writable", {});
     stalled_ = false;
     return true;
@@ -255,6 +259,8 @@ void Server::on_tick() {
     return;
   }
   if (!stalled_) pool_.on_tick(time);
+  watchers_.retry();
+  watch_.start(0);
   schedule();
   write_status();
   if (options_.exit_when_finished && pool_.all_finished() && workers_->idle() && records_.empty() &&

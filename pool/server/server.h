@@ -11,6 +11,7 @@
 #include "pool/core/pool.h"
 #include "pool/net/connection.h"
 #include "pool/net/loop.h"
+#include "pool/server/watchers.h"
 #include "pool/server/workers.h"
 #include "pool/store/blobs.h"
 #include "pool/store/sqlite_store.h"
@@ -53,7 +54,7 @@ class Server final : private ConnectionObserver {
   };
 
   Server(Loop& loop, Opened opened, Pool pool, ServerOptions options, uint64_t start_ms,
-         OnNote on_note);
+         uint64_t durable, OnNote on_note);
   void on_open(Connection& connection) override;
   void on_frame(Connection& connection, const Frame& frame) override;
   void on_close(Connection& connection, const std::string& reason) override;
@@ -63,7 +64,8 @@ class Server final : private ConnectionObserver {
   void on_get_blob(ConnId id, Client& client, const Frame& frame);
   void on_watch(ConnId id, Client& client, const Frame& frame);
   void serve_blobs(Client& client);
-  void serve_watchers();
+  Watchers::Port watcher_port();
+  void watch_on();
   void refuse(Client& client, uint32_t seq, WireError code, const std::string& text,
               uint32_t retry_after_ms);
   void schedule();
@@ -90,12 +92,13 @@ class Server final : private ConnectionObserver {
   std::vector<Bytes> blobs_;
   std::vector<verifier::Record> records_;
   Actions actions_;
-  uint64_t durable_ = 0;  // records on disk
   bool stalled_ = false;
   bool scheduled_ = false;
   bool stopping_ = false;
   uint64_t stop_at_ms_ = 0;
   uint64_t status_at_ms_ = 0;
+  Watchers watchers_;
+  Timer watch_;
   Timer flush_;
   Timer tick_;
   std::unique_ptr<Listener> listener_;

@@ -103,7 +103,18 @@ Status Store::append(std::span<const verifier::Record> records) {
   }
 }
 
-Result<std::vector<verifier::Record>> Store::read(uint64_t first, size_t count_max) {
+Result<uint64_t> Store::size() {
+  try {
+    SQLite::Statement query(data_->database, "SELECT coalesce(max(seq) + 1, 0) FROM records");
+    query.executeStep();
+    return static_cast<uint64_t>(query.getColumn(0).getInt64());
+  } catch (const std::exception& problem) {
+    return io_error("read", problem);
+  }
+}
+
+Result<std::vector<verifier::Record>> Store::read(uint64_t first, size_t count_max,
+                                                  size_t bytes_max) {
   try {
     SQLite::Statement query(
         data_->database,
@@ -111,8 +122,10 @@ Result<std::vector<verifier::Record>> Store::read(uint64_t first, size_t count_m
     query.bind(1, static_cast<int64_t>(first));
     query.bind(2, static_cast<int64_t>(count_max));
     std::vector<verifier::Record> out;
-    while (query.executeStep())
+    for (size_t bytes = 0; bytes < bytes_max && query.executeStep();) {
       out.push_back(record_of(query));
+      bytes += out.back().body.size();
+    }
     return out;
   } catch (const std::exception& problem) {
     return io_error("read", problem);

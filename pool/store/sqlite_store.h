@@ -22,8 +22,11 @@ class Store {
   // All of them durable, or none. Errors: io (disk full, read-only, locked): try again later.
   Status append(std::span<const verifier::Record> records);
 
-  // Records first, first + 1, … as far as they are durable, at most count_max. Errors: io.
-  Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max);
+  // Records first, first + 1, … as far as they are durable: at most count_max, and none after those
+  // that have bytes_max bytes together. Errors: io.
+  Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max, size_t bytes_max);
+  // How many records there are. Errors: io.
+  Result<uint64_t> size();
 
   // Reads every record in order and gives it to `take`, checking seq and the chained heads. Stops
   // at the first error of `take`. Errors: io; invalid naming the seq of a record that is missing,

@@ -13,7 +13,6 @@
 
 namespace gemmine::pool {
 namespace {
-
 using testing::HasSubstr;
 
 // Remembers what happened to the connections that it watches.
@@ -131,6 +130,20 @@ TEST_F(Loopback, EchoesFramesOfEverySizeForManyClients) {
   EXPECT_EQ(at_client_.reasons, std::vector<std::string>(kClients, "done"));
   EXPECT_EQ(at_server_.reasons, std::vector<std::string>(kClients, "the peer closed"));
   EXPECT_EQ(listener_->connections(), 0u);
+}
+
+TEST_F(Loopback, SendsManySmallFramesAsOneWrite) {
+  listen();
+  at_client_.opens = [&](Connection& connection) {
+    connection.send_all(7, std::vector<Bytes>(300, Bytes(100, 5)));
+    connection.send(8, 0, {});  // numbered after them
+  };
+  at_server_.receives = [](Connection& connection, const Frame& frame) {
+    if (frame.type == 8) connection.close("done");
+  };
+  dial();
+  run();
+  EXPECT_EQ(at_server_.bytes, 300u * 100u);
 }
 
 TEST_F(Loopback, BindsBothEndsToTheSameExporter) {
