@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <stdio_ext.h>
 
 #include <nlohmann/json.hpp>
 
@@ -38,10 +39,11 @@ void print_json(const nlohmann::ordered_json& value, bool indented) {
 
 Status finish_output() {
   const bool lost = std::ferror(stdout) != 0;
+  const bool waiting = __fpending(stdout) > 0;
   errno = 0;
   const bool closed = std::fclose(stdout) == 0;
   // A stdout that was never there and that nobody printed to is no loss.
-  if (!lost && (closed || errno == EBADF)) return Ok{};
+  if (!lost && (closed || (errno == EBADF && !waiting))) return Ok{};
   const std::string why = errno == 0 ? "" : std::string(": ") + std::strerror(errno);
   return Error{Errc::io, "cannot write to standard output" + why};
 }
