@@ -13,7 +13,7 @@ namespace gemmine {
 class FolderLock {
  public:
   // Locks FOLDER/lock, which it makes; the folder must be there. `program` names who else could
-  // have it, for the message. Errors: io, busy (another process has it).
+  // have it, for the message. Errors: io, busy (another process has it; the message has its id).
   static Result<FolderLock> take(const std::string& folder, std::string_view program);
 
  private:

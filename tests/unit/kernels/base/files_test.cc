@@ -177,7 +177,8 @@ TEST(FolderLock, OneAtATimeAndFreeAfterwards) {
     const auto second = FolderLock::take(folder, "gemmine");
     ASSERT_FALSE(second);
     EXPECT_EQ(second.error().code, Errc::busy);
-    EXPECT_EQ(second.error().detail, folder + " is in use by another gemmine");
+    EXPECT_EQ(second.error().detail,
+              folder + " is in use by process " + std::to_string(::getpid()) + ", another gemmine");
   }
   EXPECT_TRUE(FolderLock::take(folder, "gemmine"));
   EXPECT_EQ(FolderLock::take(folder + "/none", "gemmine").error().code, Errc::io);
