@@ -21,8 +21,7 @@ std::string blobs_path(const std::string& data) {
 
 }  // namespace
 
-Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const pool::TlsContext& tls,
-                                           const verifier::Identity& identity,
+Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Identity& identity,
                                            pool::SessionOptions session, EngineFactory factory,
                                            MinerOptions options, pool::Events& events) {
   const std::string blobs = blobs_path(options.data);
@@ -33,7 +32,7 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const pool::TlsCont
   State state(identity.public_key(), std::move(options), std::move(checkpoint.value()));
   std::unique_ptr<Miner> miner(new Miner(loop, std::move(state), events));
   Miner& self = *miner;
-  self.session_ = std::make_unique<pool::Session>(loop, tls, identity, std::move(session), self);
+  self.session_ = std::make_unique<pool::Session>(loop, identity, std::move(session), self);
   self.fetcher_ = std::make_unique<pool::Fetcher>(
       *self.session_, blobs, [&self](const Digest& address, pool::Fetcher::Progress progress) {
         self.events_.progress("download " + short_hex(address), progress.done, progress.total);
@@ -190,16 +189,16 @@ void Miner::on_end(pool::SessionEnd end, const std::string& reason) {
   gemmine::miner::on_down(state_);
   switch (end) {
     case pool::SessionEnd::refused_account:
-      state_.leave(ExitCode::refused, "the pool refuses this account: " + reason);
+      state_.leave(5, "the pool refuses this account: " + reason);
       break;
     case pool::SessionEnd::refused_version:
-      state_.leave(ExitCode::too_old, "the pool speaks another version: " + reason);
+      state_.leave(8, "the pool speaks another version: " + reason);
       break;
     case pool::SessionEnd::banned:
-      state_.leave(ExitCode::refused, "the pool has banned this key: " + reason);
+      state_.leave(5, "the pool has banned this key: " + reason);
       break;
     case pool::SessionEnd::bad_identity:
-      state_.leave(ExitCode::other_pool, reason);
+      state_.leave(6, reason);
       break;
   }
   go_on();

@@ -11,7 +11,6 @@
 #include <variant>
 #include <vector>
 
-#include "kernels/base/exit_code.h"
 #include "miner/checkpoint.h"
 #include "miner/pause.h"
 #include "miner/trainer.h"
@@ -32,9 +31,9 @@ struct MinerOptions {
   uint64_t parameters_max = kernels::kParametersMax;  // jobs larger than that are left to others
 };
 
-// How a run ended, and the exit code that says so (ok when jobs are finished or on a signal).
+// How a run ended, and the exit code that says so (0 when jobs are finished or on a signal).
 struct Ending {
-  ExitCode code = ExitCode::ok;
+  int exit_code = 0;
   std::string reason;
 };
 
@@ -150,9 +149,9 @@ struct State {
   void send(Message message) {
     out.emplace_back(Send{std::move(message)});
   }
-  void leave(ExitCode code, std::string reason) {
+  void leave(int exit_code, std::string reason) {
     ended = true;
-    ending = {code, std::move(reason)};
+    ending = {exit_code, std::move(reason)};
     out.emplace_back(Leave{});
   }
 };

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "kernels/base/exit_code.h"
 #include "kernels/engine.h"
 #include "pool/core/share_size.h"
 
@@ -24,7 +23,7 @@ struct DeviceOptions {
 
 struct MineOptions {
   std::vector<std::string> pools;
-  std::string pin;
+  std::vector<std::string> pins;  // none, or one for each pool
   std::string account;
   std::string data;
   DeviceOptions device;
@@ -40,7 +39,7 @@ struct MineHooks {
       wrap;
   bool check_own = true;
 };
-ExitCode mine(const MineOptions& options, const MineHooks& hooks = {});
+int mine(const MineOptions& options, const MineHooks& hooks = {});
 // The options that `mine` and the adversaries share.
 void add_mine_options(CLI::App& command, MineOptions& options);
 void add_device_options(CLI::App& command, DeviceOptions& options);
@@ -53,7 +52,7 @@ struct TrainOptions {
   std::string model;  // safetensors file to write
   bool json = false;
 };
-ExitCode train(const TrainOptions& options);
+int train(const TrainOptions& options);
 
 struct SampleOptions {
   std::string model;
@@ -63,7 +62,7 @@ struct SampleOptions {
   uint32_t top_k = 0;
   uint64_t seed = 1;
 };
-ExitCode sample(const SampleOptions& options);
+int sample(const SampleOptions& options);
 void add_sample_options(CLI::App& command, SampleOptions& options);
 void add_train_options(CLI::App& command, TrainOptions& options);
 
@@ -71,12 +70,12 @@ struct DataOptions {
   std::string job;
   std::string out;  // folder; empty: only say what is there
 };
-ExitCode data(const DataOptions& options);
+int data(const DataOptions& options);
 
 struct DevicesOptions {
   bool json = false;
 };
-ExitCode devices(const DevicesOptions& options);
+int devices(const DevicesOptions& options);
 
 struct BenchOptions {
   std::string job;                     // empty: an MLP of the demo's size on synthetic records
@@ -86,7 +85,7 @@ struct BenchOptions {
   uint32_t share_seconds = pool::kShareSeconds;
   bool json = false;
 };
-ExitCode bench(const BenchOptions& options);
+int bench(const BenchOptions& options);
 void add_bench_options(CLI::App& command, BenchOptions& options);
 
 }  // namespace gemmine::miner

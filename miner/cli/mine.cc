@@ -1,12 +1,12 @@
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
-#include "kernels/cli/output.h"
-#include "kernels/cli/program.h"
+#include "kernels/base/folder_lock.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/miner.h"
@@ -14,19 +14,15 @@
 
 namespace gemmine::miner {
 
-using cli::fail;
-
 namespace {
 
-bool good_account(const std::string& account) {
-  return !account.empty() && account.size() <= 64 &&
-         std::all_of(account.begin(), account.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
+int fail(int code, const std::string& text) {
+  std::fprintf(stderr, "gemmine mine: %s\n", text.c_str());
+  return code;
 }
 
 struct Setup {
+  std::optional<FolderLock> lock;
   pool::SessionOptions session;
   std::optional<verifier::Identity> identity;
 };
@@ -34,23 +30,19 @@ struct Setup {
 // Options to values; every error says which option and what it expects.
 Result<Setup> prepare(const MineOptions& options) {
   Setup setup;
-  for (const std::string& text : options.pools) {
-    auto endpoint = pool::parse_endpoint(text);
-    if (!endpoint) return endpoint.error();
-    setup.session.pools.push_back(endpoint.value());
-  }
-  if (!options.pin.empty()) {
-    const auto pin = pool::parse_pin(options.pin);
-    if (!pin) return Error{Errc::invalid_argument, "--pin: " + pin.error().detail};
-    setup.session.pin = pin.value();
-  }
-  if (!good_account(options.account)) {
+  auto pools = pool::parse_pools(options.pools, options.pins);
+  if (!pools) return pools.error();
+  setup.session.pools = std::move(pools.value());
+  if (!verifier::account_ok(options.account)) {
     return Error{Errc::invalid_argument,
                  "--account: expected 1 to 64 of A-Z a-z 0-9 . _ - (it names who is paid)"};
   }
   setup.session.account = options.account;
   setup.session.agent = "gemmine/" GEMMINE_VERSION;
   if (auto made = make_folder(options.data); !made) return made.error();
+  auto lock = FolderLock::take(options.data, "gemmine");
+  if (!lock) return lock.error();
+  setup.lock.emplace(std::move(lock.value()));
   const auto seed = load_or_make_secret(options.data + "/identity.key");
   if (!seed) return seed.error();
   setup.identity = verifier::Identity::from_seed(seed.value());
@@ -59,16 +51,13 @@ Result<Setup> prepare(const MineOptions& options) {
 
 }  // namespace
 
-ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
+int mine(const MineOptions& options, const MineHooks& hooks) {
   auto setup = prepare(options);
   if (!setup)
-    return fail(setup.error().code == Errc::io ? ExitCode::failed : ExitCode::command_line,
-                setup.error().detail);
-  if (auto path = cpu_path_checked(); !path)
-    return fail(ExitCode::command_line, path.error().detail);
+    return fail(setup.error().code == Errc::invalid_argument ? 2 : 1, setup.error().detail);
+  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
   if (auto tested = kernels::self_test(options.device.engine); !tested)
-    return fail(ExitCode::wrong_numbers,
-                "self-test of '" + options.device.engine + "': " + tested.error().detail);
+    return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   pool::Console console(options.verbose ? pool::Level::debug : pool::Level::info);
   console.event(pool::Level::info, "identity",
@@ -77,8 +66,6 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
                  {"engine", options.device.engine},
                  {"self_test", "ok"}});
   pool::Loop loop;
-  auto tls = pool::TlsContext::client(setup.value().session.pin);
-  if (!tls) return fail(ExitCode::command_line, tls.error().detail);
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   EngineFactory factory = [&options, &hooks, threads](
                               const kernels::Program& program,
@@ -94,18 +81,19 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   miner_options.dry_run = options.dry_run;
   miner_options.check_own = hooks.check_own;
   miner_options.throttle = options.throttle;
-  auto miner = Miner::make(loop, tls.value(), *setup.value().identity, setup.value().session,
-                           std::move(factory), miner_options, console);
-  if (!miner) return fail(ExitCode::failed, miner.error().detail);
-  pool::SignalWatch watch(loop, cli::stop_signals(),
+  auto miner = Miner::make(loop, *setup.value().identity, setup.value().session, std::move(factory),
+                           miner_options, console);
+  if (!miner) return fail(1, miner.error().detail);
+  constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
+  pool::SignalWatch watch(loop, kSignals,
                           [&](int) { miner.value()->stop("stopped by its owner"); });
   miner.value()->start();
   loop.run();
   const Ending ending = miner.value()->ending();
-  console.event(ending.code == ExitCode::ok ? pool::Level::info : pool::Level::error, "end",
-                {{"exit_code", std::to_string(static_cast<int>(ending.code))},
+  console.event(ending.exit_code == 0 ? pool::Level::info : pool::Level::error, "end",
+                {{"exit_code", std::to_string(ending.exit_code)},
                  {"reason", ending.reason.empty() ? "stopped by its owner" : ending.reason}});
-  return ending.code;
+  return ending.exit_code;
 }
 
 }  // namespace gemmine::miner

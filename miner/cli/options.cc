@@ -1,41 +1,53 @@
-#include <cstdlib>
-
 #include <CLI/CLI.hpp>
 
-#include "kernels/cli/number.h"
+#include "kernels/base/user_folder.h"
 #include "miner/cli/commands.h"
 #include "miner/pace.h"
 
 namespace gemmine::miner {
 
-namespace {
-
-constexpr int kThreadsMax = 1024;
-
-}  // namespace
-
 void add_device_options(CLI::App& command, DeviceOptions& options) {
   command.add_option("--engine", options.engine,
                      "where to compute: cpu, cuda:0 or another GPU of `gemmine devices`, or check: "
                      "before one of them, which runs a slow twin beside it and compares every bit");
-  cli::add_number(command, "--threads", options.threads, {0, kThreadsMax},
-                  "threads of the cpu engine (0: one per core)");
+  command.add_option("--threads", options.threads, "threads of the cpu engine (0: one per core)")
+      ->check(CLI::Range(0, 1024));
 }
 
 void add_mine_options(CLI::App& command, MineOptions& options) {
-  const char* home = std::getenv("HOME");
-  options.data = std::string(home == nullptr ? "." : home) + "/.local/share/gemmine";
-  command.add_option("--pool", options.pools, "host:port; repeat for a fallback list")->required();
-  command.add_option("--pin", options.pin,
-                     "sha256:<hex> of the pool's TLS key; without it the certificate must be one "
-                     "the system trusts");
+  options.data = user_data_folder("gemmine");
+  command.footer(
+      "Several pools, each with a pin of its own: the first that can be reached is worked for, "
+      "and\n"
+      "after a loss the list is tried from its beginning.\n"
+      "  gemmine mine --account me --pool a.example:4400 --pin sha256:... \\\n"
+      "                            --pool b.example:4400 --pin sha256:...\n"
+      "A pool that is not the pinned one is told once and tried again after 5 minutes, then less\n"
+      "and less often.");
+  // One value each time: else CLI11 reads [::1] as a list.
+  command.add_option("--pool", options.pools, "host:port; repeat it for pools to fall back on")
+      ->required()
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      .add_option("--pin", options.pins,
+                  "sha256:<hex> of the TLS key of the pool before it; without any, and where it is "
+                  "the word `system`, the certificate must be one that the system trusts")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--account", options.account, "who is paid, 1-64 of A-Z a-z 0-9 . _ -")
       ->required();
-  command.add_option("--data", options.data, "keys, downloads and checkpoints")
+  command
+      .add_option("--data", options.data,
+                  "folder for keys, downloads (what the pool's jobs need now, and for a "
+                  "day what they needed) and checkpoints; for one process at a time")
       ->capture_default_str();
   add_device_options(command, options.device);
-  cli::add_number(command, "--throttle", options.throttle, {kThrottleMin, kThrottleMax},
-                  "use at most this percentage of the device's time; it rests after every step");
+  command
+      .add_option("--throttle", options.throttle,
+                  "use at most this percentage of the device's time; it rests after every step")
+      ->check(CLI::Range(kThrottleMin, kThrottleMax))
+      ->capture_default_str();
   command.add_flag("--exit-when-finished", options.exit_when_finished,
                    "end with code 0 when the pool has no unfinished job");
   command.add_flag("--dry-run", options.dry_run,
@@ -45,7 +57,7 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
 
 void add_train_options(CLI::App& command, TrainOptions& options) {
   command.add_option("job", options.job, "job file (TOML)")->required();
-  cli::add_number(command, "--rounds", options.rounds, {}, "stop after this many rounds (0: all)");
+  command.add_option("--rounds", options.rounds, "stop after this many rounds (0: all)");
   command.add_option("--from", options.from,
                      "start from this model (safetensors): one of this job goes on where it "
                      "stopped, any other of the same shape begins at round 0");
@@ -71,11 +83,15 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
       "Other programs on the machine make it look slower: products are the best of some runs,\n"
       "steps are medians.");
   command.add_option("--job", options.job, "job file (TOML); else a small network, made-up data");
-  cli::add_number(command, "--seconds", options.seconds, {1, 600},
-                  "how long to measure steps on each device");
-  cli::add_number(command, "--share-seconds", options.share_seconds, {0, pool::kShareSecondsMax},
+  command.add_option("--seconds", options.seconds, "how long to measure steps on each device")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
+  command
+      .add_option("--share-seconds", options.share_seconds,
                   "what a share should take a device, as the pool's configuration says it (0: the "
-                  "pool leaves shares as the job has them)");
+                  "pool leaves shares as the job has them)")
+      ->check(CLI::Range(0U, pool::kShareSecondsMax))
+      ->capture_default_str();
   command.add_flag("--json", options.json, "as JSON, on one line");
   add_device_options(command, options.device);
   command.get_option("--engine")
@@ -92,12 +108,18 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   command.add_option("--model", options.model, "a gpt, as `gemmine train --model` writes it")
       ->required();
   command.add_option("--prompt", options.prompt, "the beginning of the text");
-  cli::add_number(command, "--tokens", options.tokens, {1, 1'000'000}, "how many to write");
-  cli::add_number(command, "--temperature", options.temperature, {0, 100},
-                  "below 1 surer, above 1 wilder; 0: always the likeliest");
-  cli::add_number(command, "--top-k", options.top_k, {0, 1'000'000},
-                  "choose among the k likeliest (0: among all)");
-  cli::add_number(command, "--seed", options.seed, {}, "another seed, another text");
+  command.add_option("--tokens", options.tokens, "how many to write")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--temperature", options.temperature,
+                  "below 1 surer, above 1 wilder; 0: always the likeliest")
+      ->check(CLI::Range(0.0F, 100.0F))
+      ->capture_default_str();
+  command.add_option("--top-k", options.top_k, "choose among the k likeliest (0: among all)")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "another seed, another text")->capture_default_str();
 }
 
 }  // namespace gemmine::miner

@@ -27,14 +27,14 @@ std::vector<float> to_floats(ByteView bytes) {
 
 }  // namespace
 
-Auditor::Auditor(pool::Loop& loop, const pool::TlsContext& tls, const Identity& identity,
-                 pool::SessionOptions session, AuditorOptions options, AuditorEvents& events)
+Auditor::Auditor(pool::Loop& loop, const Identity& identity, pool::SessionOptions session,
+                 AuditorOptions options, AuditorEvents& events)
     : loop_(loop),
       identity_(identity),
       options_(std::move(options)),
       events_(events),
       coin_(random_digest()) {
-  session_ = std::make_unique<pool::Session>(loop, tls, identity, std::move(session), *this);
+  session_ = std::make_unique<pool::Session>(loop, identity, std::move(session), *this);
   fetcher_ = std::make_unique<pool::Fetcher>(*session_, options_.data + "/blobs",
                                              [](const Digest&, pool::Fetcher::Progress) {});
   mailbox_ = std::make_unique<pool::Mailbox<ReplayDone>>(

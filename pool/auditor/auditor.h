@@ -50,8 +50,8 @@ class AuditorEvents {
 
 class Auditor final : public pool::SessionObserver {
  public:
-  Auditor(pool::Loop& loop, const pool::TlsContext& tls, const Identity& identity,
-          pool::SessionOptions session, AuditorOptions options, AuditorEvents& events);
+  Auditor(pool::Loop& loop, const Identity& identity, pool::SessionOptions session,
+          AuditorOptions options, AuditorEvents& events);
   ~Auditor();
 
   void start();

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "kernels/base/printable.h"
 #include "kernels/base/random.h"
 
 namespace gemmine::pool {
@@ -11,6 +12,7 @@ namespace gemmine::pool {
 namespace {
 
 constexpr uint64_t kTickMs = 1'000;
+constexpr std::string_view kSystemPin = "system";
 constexpr uint64_t kHandshakeMs = 15'000;  // HELLO to AUTH_OK
 
 uint64_t random_u64() {
@@ -30,16 +32,20 @@ std::string Endpoint::text() const {
 Result<Endpoint> parse_endpoint(std::string_view text) {
   const auto wrong = [&](const std::string& why) {
     return Error{Errc::invalid_argument,
-                 "pool address '" + std::string(text) + "': " + why +
-                     " (expected host:port, for example pool.example:4400)"};
+                 "pool address '" + printable(text) + "': " + why +
+                     " (expected host:port, for example pool.example:4400 or [2001:db8::1]:4400)"};
   };
+  if (const size_t scheme = text.find("://"); scheme != std::string_view::npos)
+    return wrong("no scheme is wanted: leave out '" + printable(text.substr(0, scheme + 3)) + "'");
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+    return wrong("the port is missing after the brackets");
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return wrong("the port is missing");
   std::string_view host = text.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string_view::npos) {
-    return wrong("an IPv6 address needs [brackets]");
+    return wrong("an IPv6 address needs [brackets] and a port after them");
   }
   if (host.empty() || host.size() > 253) return wrong("the host is missing");
   const std::string_view digits = text.substr(colon + 1);
@@ -50,17 +56,41 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   return Endpoint{std::string(host), port};
 }
 
-Session::Session(Loop& loop, const TlsContext& tls, const verifier::Identity& identity,
-                 SessionOptions options, SessionObserver& observer)
+Result<std::vector<Endpoint>> parse_pools(std::span<const std::string> pools,
+                                          std::span<const std::string> pins) {
+  std::vector<Endpoint> out;
+  for (const std::string& text : pools) {
+    auto endpoint = parse_endpoint(text);
+    if (!endpoint) return Error{endpoint.error().code, "--pool: " + endpoint.error().detail};
+    out.push_back(std::move(endpoint.value()));
+  }
+  if (out.empty()) return Error{Errc::invalid_argument, "--pool: there is none"};
+  if (pins.empty()) return out;
+  if (pins.size() != pools.size())
+    return Error{Errc::invalid_argument,
+                 "--pin: " + std::to_string(pools.size()) + " pools and " +
+                     std::to_string(pins.size()) +
+                     " pins; give one after each --pool (`--pin system` where the pool's "
+                     "certificate is one that the system trusts), or none at all"};
+  for (size_t i = 0; i < pins.size(); ++i) {
+    if (pins[i] == kSystemPin) continue;
+    const auto pin = parse_pin(pins[i]);
+    if (!pin)
+      return Error{Errc::invalid_argument, "--pin of " + out[i].text() + ": " + pin.error().detail};
+    out[i].pin = pin.value();
+  }
+  return out;
+}
+
+Session::Session(Loop& loop, const verifier::Identity& identity, SessionOptions options,
+                 SessionObserver& observer)
     : loop_(loop),
-      tls_(tls),
       identity_(identity),
       options_(std::move(options)),
       observer_(observer),
+      upstreams_(options_.pools.size()),
       retry_(loop, [this] { connect_now(); }),
-      tick_(loop, [this] { on_tick(); }) {
-  GEMMINE_CHECK(!options_.pools.empty());
-}
+      tick_(loop, [this] { on_tick(); }) {}
 
 Session::~Session() = default;
 
@@ -84,8 +114,14 @@ void Session::stop(const std::string& reason) {
 }
 
 void Session::connect_now() {
+  connection_.reset();
   state_ = State::connecting;
-  auto made = connect(loop_, tls_, endpoint().host, endpoint().port, this);
+  fault_ = Fault::none;
+  at_ = upstreams_.next(loop_.now_ms()).value().index;
+  auto tls = TlsContext::client(endpoint().pin);
+  if (!tls) return drop(tls.error().detail);
+  tls_ = std::move(tls.value());
+  auto made = connect(loop_, *tls_, endpoint().host, endpoint().port, this);
   if (!made) {
     drop(made.error().detail);
     return;
@@ -148,11 +184,15 @@ void Session::on_hello_ok(ByteView payload) {
   const auto hello = decode_hello_ok(payload);
   if (!hello) return connection_->close("HELLO_OK: " + hello.error().detail);
   // One pool, one key: a pool that changes it between connections is another pool.
-  if (known_pool_key_ && *known_pool_key_ != hello.value().pool_key)
-    return end(SessionEnd::bad_identity,
-               "the pool's key changed from " + to_hex(known_pool_key_->bytes) + " to " +
-                   to_hex(hello.value().pool_key.bytes) + " while we were connected");
-  known_pool_key_ = pool_key_ = hello.value().pool_key;
+  pool_key_ = hello.value().pool_key;
+  if (!upstreams_.knows_key(options_.one_pool ? 0 : at_, pool_key_)) {
+    const std::string reason = "the key of the pool at " + endpoint().text() + " changed to " +
+                               to_hex(pool_key_.bytes) + " while we were connected";
+    if (options_.one_pool || options_.pools.size() == 1)
+      return end(SessionEnd::bad_identity, reason);
+    fault_ = Fault::other_key;
+    return connection_->close(reason);
+  }
   const auto binding = connection_->exporter(kAuthExporterLabel);
   if (!binding) return connection_->close(binding.error().detail);
   const Digest message = auth_message({.server_random = hello.value().server_random,
@@ -214,21 +254,38 @@ void Session::on_drained(Connection& /*connection*/) {
   if (ready()) observer_.on_drained();
 }
 
-// Schedules the next try, at the next pool of the list.
 void Session::drop(const std::string& reason) {
   if (state_ == State::ended) return;
+  const uint64_t now = loop_.now_ms();
   const bool opened = state_ != State::connecting && state_ != State::down;
-  if (opened) backoff_.on_connection_ended(loop_.now_ms() - ready_since_ms_);
   state_ = State::down;
-  const uint64_t wait =
-      std::max(backoff_.next_ms(random_u64()), std::min(retry_hint_ms_, Backoff::kCeilingMs));
-  retry_hint_ms_ = 0;
-  at_ = (at_ + 1) % options_.pools.size();
-  observer_.on_down(reason, wait);
-  retry_.start(wait);
+  if (fault_ == Fault::given_up) return retry(endpoint().text() + ": " + reason, true);
+  if (fault_ == Fault::other_key || (connection_ && connection_->untrusted())) {
+    const bool first = upstreams_.refused(at_, now);
+    return retry(reason +
+                     "; waiting does not help: compare the pin with the one that the pool's "
+                     "operator publishes, and this address with the pool's",
+                 first);
+  }
+  upstreams_.lost(at_, opened ? now - ready_since_ms_ : 0, retry_hint_ms_, now, random_u64());
+  retry(reason, true);
 }
 
+void Session::retry(const std::string& reason, bool tell) {
+  retry_hint_ms_ = 0;
+  const uint64_t wait = upstreams_.next(loop_.now_ms()).value().wait_ms;
+  if (tell) observer_.on_down(reason, wait);
+  if (state_ == State::down) retry_.start(wait);
+}
+
+// This pool is out of the question; the session ends when it was the last one.
 void Session::end(SessionEnd end, const std::string& reason) {
+  upstreams_.give_up(at_);
+  if (upstreams_.next(loop_.now_ms())) {
+    state_ = State::down;
+    fault_ = Fault::given_up;
+    return connection_->close(reason);
+  }
   stop(reason);
   observer_.on_end(end, reason);
 }

@@ -64,6 +64,7 @@ class Connection final : private StreamObserver {
   void close(const std::string& reason);
 
   bool open() const { return state_ == State::open; }
+  bool untrusted() const { return tls_->untrusted(); }  // the peer is not who it should be
   size_t queued_bytes() const;
   // For frames whose header has not come yet; starts at kFramePayloadMaxBeforeAuth.
   void set_payload_max(size_t payload_max) { splitter_.set_payload_max(payload_max); }

@@ -113,6 +113,7 @@ struct TlsCallbacks {
     const std::string presented_text = presented ? pin_text(*presented) : "unreadable";
     if (!self->pin_) {
       if (X509_verify_cert(store) == 1) return 1;
+      self->untrusted_ = true;
       const int code = X509_STORE_CTX_get_error(store);
       self->refusal_ = "the certificate of " + self->host_ + " is not trusted (" +
                        X509_verify_cert_error_string(code) + ") and no pin is set; its pin is " +
@@ -123,6 +124,7 @@ struct TlsCallbacks {
                                    self->pin_->bytes.size()) == 0) {
       return 1;
     }
+    self->untrusted_ = true;
     self->refusal_ = "the key of " + self->host_ + " is not the pinned one: expected " +
                      pin_text(*self->pin_) + ", presented " + presented_text;
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_UNTRUSTED);

@@ -96,6 +96,7 @@ class TlsStream {
 
   bool open() const { return state_ == State::open; }  // handshake done, identity accepted
   bool ended() const { return ended_; }                // the peer said that it is done
+  bool untrusted() const { return untrusted_; }        // the peer's key or certificate was refused
   // 32 bytes that both ends, and nobody else, can derive from this very connection. Only when the
   // handshake is done. Signing it binds a signature to the connection. RFC 8446 7.5.
   Result<Digest> exporter(std::string_view label) const;
@@ -113,6 +114,7 @@ class TlsStream {
   bool ended_ = false;
   std::string host_;
   std::optional<Digest> pin_;
+  bool untrusted_ = false;
   std::string refusal_;  // why the identity was refused, when it was
   size_t handshake_bytes_ = 0;
   ByteView in_;  // only during read()

@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include "kernels/base/exit_code.h"
-
 namespace gemmine::verifier {
 
 struct FileOptions {
@@ -13,9 +11,9 @@ struct FileOptions {
 };
 
 // `<hex>  FILE` as b3sum prints it.
-ExitCode run_digest(const FileOptions& options);
+int run_digest(const FileOptions& options);
 
-ExitCode run_share(const FileOptions& options);
+int run_share(const FileOptions& options);
 
 struct ReplayOptions {
   std::string bundle;
@@ -24,13 +22,13 @@ struct ReplayOptions {
   int threads = 1;
   bool json = false;
 };
-ExitCode run_replay(const ReplayOptions& options);
+int run_replay(const ReplayOptions& options);
 
 struct LedgerOptions {
   std::string file;
   std::string blobs;
   bool json = false;
 };
-ExitCode run_ledger(const LedgerOptions& options);
+int run_ledger(const LedgerOptions& options);
 
 }  // namespace gemmine::verifier

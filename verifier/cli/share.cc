@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "kernels/cli/output.h"
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/bundle.h"
@@ -70,21 +69,28 @@ Result<ShareRun> rerun(const Bundle& bundle, const Job& job, ByteView records,
 
 }  // namespace
 
-ExitCode run_digest(const FileOptions& options) {
-  const auto file = open_file(options.file);
-  if (!file) return cli::fail(ExitCode::undecided, file.error().detail);
+int run_digest(const FileOptions& options) {
+  std::FILE* const file = std::fopen(options.file.c_str(), "rb");
+  if (file == nullptr) {
+    std::fprintf(stderr, "gemmine-verify: cannot open %s\n", options.file.c_str());
+    return kExitUndecided;
+  }
   kernels::Blake3 hasher;
   Bytes buffer(size_t{1} << 20);
   size_t count = 0;
-  while ((count = std::fread(buffer.data(), 1, buffer.size(), file.value().get())) > 0)
+  while ((count = std::fread(buffer.data(), 1, buffer.size(), file)) > 0)
     hasher.update(ByteView(buffer).first(count));
-  if (std::ferror(file.value().get()) != 0)
-    return cli::fail(ExitCode::undecided, "cannot read " + options.file);
+  const bool failed = std::ferror(file) != 0;
+  std::fclose(file);
+  if (failed) {
+    std::fprintf(stderr, "gemmine-verify: cannot read %s\n", options.file.c_str());
+    return kExitUndecided;
+  }
   std::printf("%s  %s\n", to_hex(hasher.finish().view()).c_str(), options.file.c_str());
-  return ExitCode::ok;
+  return kExitValid;
 }
 
-ExitCode run_share(const FileOptions& options) {
+int run_share(const FileOptions& options) {
   Report report(options.json);
   const auto bundle = load_bundle(options.file);
   if (!bundle) {
@@ -97,7 +103,7 @@ ExitCode run_share(const FileOptions& options) {
   return report.finish();
 }
 
-ExitCode run_replay(const ReplayOptions& options) {
+int run_replay(const ReplayOptions& options) {
   Report report(options.json);
   const auto bundle = load_bundle(options.bundle);
   if (!bundle) {

@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include "kernels/base/files.h"
+#include "kernels/base/user_folder.h"
 #include "kernels/self_test.h"
 #include "pool/auditor/auditor.h"
 
@@ -46,8 +47,7 @@ void print(const AuditorReport& report, bool json) {
 }  // namespace
 
 void add_watch_options(CLI::App& command, WatchOptions& options) {
-  const char* home = std::getenv("HOME");
-  options.data = std::string(home == nullptr ? "." : home) + "/.local/share/gemmine-verify";
+  options.data = user_data_folder("gemmine-verify");
   command.add_option("--pool", options.pools, "host:port of the pool to audit")->required();
   command.add_option("--pin", options.pin, "sha256:<hex> of the pool's TLS key");
   command.add_option("--name", options.name, "how the pool shall call us")->capture_default_str();
@@ -68,16 +68,12 @@ int watch(const WatchOptions& options) {
   session.role = pool::Role::auditor;
   session.agent = "gemmine-verify/" GEMMINE_VERSION;
   session.account = options.name;
-  for (const std::string& text : options.pools) {
-    auto endpoint = pool::parse_endpoint(text);
-    if (!endpoint) return fail(2, endpoint.error().detail);
-    session.pools.push_back(endpoint.value());
-  }
-  if (!options.pin.empty()) {
-    const auto pin = pool::parse_pin(options.pin);
-    if (!pin) return fail(2, "--pin: " + pin.error().detail);
-    session.pin = pin.value();
-  }
+  session.one_pool = true;
+  std::vector<std::string> pins;
+  if (!options.pin.empty()) pins.assign(options.pools.size(), options.pin);
+  auto pools = pool::parse_pools(options.pools, pins);
+  if (!pools) return fail(2, pools.error().detail);
+  session.pools = std::move(pools.value());
   if (auto made = make_folder(options.data + "/blobs"); !made) return fail(12, made.error().detail);
   const auto seed = load_or_make_secret(options.data + "/identity.key");
   if (!seed) return fail(12, seed.error().detail);
@@ -86,12 +82,10 @@ int watch(const WatchOptions& options) {
 
   const Identity identity = Identity::from_seed(seed.value());
   pool::Loop loop;
-  auto tls = pool::TlsContext::client(session.pin);
-  if (!tls) return fail(2, tls.error().detail);
   Lines lines;
   AuditorOptions auditor_options{options.data, options.rate, options.engine, options.threads,
                                  options.exit_when_finished};
-  Auditor auditor(loop, tls.value(), identity, session, auditor_options, lines);
+  Auditor auditor(loop, identity, session, auditor_options, lines);
   constexpr int kSignals[] = {SIGINT, SIGTERM};
   pool::SignalWatch signals(loop, kSignals, [&](int) { auditor.stop("stopped by its owner"); });
   auditor.start();

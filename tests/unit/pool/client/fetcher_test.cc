@@ -25,10 +25,9 @@ struct Nobody final : SessionObserver {
 class BlobFetcher : public testing::Test {
  protected:
   BlobFetcher()
-      : tls_(TlsContext::client(Digest{})),
-        identity_(verifier::Identity::from_seed(Digest{})),
-        session_(loop_, tls_.value(), identity_,
-                 {.pools = {{"127.0.0.1", 1}}, .pin = {}, .account = {}, .agent = {}}, nobody_),
+      : identity_(verifier::Identity::from_seed(Digest{})),
+        session_(loop_, identity_, {.pools = {{"127.0.0.1", 1}}, .account = {}, .agent = {}},
+                 nobody_),
         fetcher_(session_, folder_.path(), [](const Digest&, Fetcher::Progress) {}) {}
 
   std::optional<Result<Bytes>> fetch(const Digest& address, uint64_t bytes) {
@@ -47,7 +46,6 @@ class BlobFetcher : public testing::Test {
   TempDirectory folder_;
   Nobody nobody_;
   Loop loop_;
-  Result<TlsContext> tls_;
   verifier::Identity identity_;
   Session session_;
   Fetcher fetcher_;
