@@ -6,9 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "kernels/base/exit_code.h"
-
 namespace gemmine::pool {
+
+// One table for all our programs; a number never changes its meaning.
+inline constexpr int kExitInternal = 1;
+inline constexpr int kExitCommandLine = 2;
+inline constexpr int kExitConfig = 3;
 
 struct ServeCommand {
   std::string config;
@@ -20,11 +23,11 @@ struct ServeCommand {
   std::string status_file;
   bool exit_when_finished = false;
 };
-ExitCode serve(const ServeCommand& command);
+int serve(const ServeCommand& command);
 
-ExitCode init(const std::string& data);
-ExitCode check_job(const std::string& path);
-ExitCode report(const std::string& data, bool as_json);
+int init(const std::string& data);
+int check_job(const std::string& path);
+int report(const std::string& data, bool as_json);
 
 struct ExportCommand {
   std::string data;
@@ -33,6 +36,6 @@ struct ExportCommand {
   std::string job;      // id in hex of the model; empty: the only one
   std::string bundles;  // folder of share bundles
 };
-ExitCode export_data(const ExportCommand& command);
+int export_data(const ExportCommand& command);
 
 }  // namespace gemmine::pool

@@ -1,4 +1,8 @@
 """What miners' owners met: local trouble, signals, folders, several pools."""
+import os
+import pathlib
+import pwd
+import re
 import signal
 import subprocess
 import time
@@ -93,3 +97,107 @@ class Stops(case.Case):
         miner = c.miner("miner", "--throttle", 5).start()
         self.finish(c, [miner], 100)
         self.assertEqual(len(miner.events("answered")), 2, miner.tail())
+
+
+class Folders(case.Case):
+    def test_F15_one_process_at_a_time_has_a_data_folder(self):
+        c = self.cluster(self.toy(rounds=200, slots=1))
+        c.start_pool(exit_when_finished=False)
+        first = c.miner("miner").start()
+        first.wait_for(" connected ")
+        second = c.run("gemmine", "mine", *c.client_options("miner"), "--account", "miner",
+                       check=False)
+        self.assertEqual(second.returncode, 1, second.stderr)
+        self.assertRegex(second.stderr, rf"{c.data('miner')} is in use by process "
+                                        rf"{first.popen.pid}\b")
+        other = c.miner("other").start()
+        other.wait_for(" connected ")
+        self.assertTrue(first.running(), first.tail())
+
+    def test_R12_the_default_folder_is_the_users(self):
+        def default(**changes):
+            env = {**os.environ, **changes}
+            env = {key: value for key, value in env.items() if value is not None}
+            text = self.run_program("gemmine", "mine", "--help", env=env).stdout
+            return re.search(r"--data TEXT\s*[=\[]+(/\S*gemmine)\b", text).group(1)
+
+        self.assertEqual(default(XDG_DATA_HOME="/data", HOME="/people/a"), "/data/gemmine")
+        for xdg in (None, ""):
+            self.assertEqual(default(XDG_DATA_HOME=xdg, HOME="/people/a"),
+                             "/people/a/.local/share/gemmine")
+            home = pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir)
+            for empty in (None, ""):
+                self.assertEqual(default(XDG_DATA_HOME=xdg, HOME=empty),
+                                 str(home / ".local/share/gemmine"))
+
+    def test_A20_weights_of_earlier_rounds_go(self):
+        c = self.cluster(self.toy(rounds=10))
+        c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner").start()
+        ledger = self.finish(c, [miner])
+        self.check_root(c, ledger)
+        blobs = [path.name for path in (c.data("miner") / "blobs").iterdir()]
+        self.assertLessEqual(len(blobs), 3, blobs)  # data, weights, and perhaps the last round's
+        self.assertFalse(list((c.data("miner") / "leases").iterdir()))
+
+
+class Pools(case.Case):
+    def mine(self, *arguments):
+        return ["mine", "--account", "a", "--data", self.folder / "d", *arguments]
+
+    def test_R05_an_address_says_what_is_wrong_with_it(self):
+        for address, pattern in (("stratum+tcp://127.0.0.1:4400", r"scheme.*'stratum\+tcp://'"),
+                                 ("tls://pool.example:1", "scheme.*'tls://'"),
+                                 ("https://pool.example", "scheme.*'https://'"),
+                                 ("[::1]", r"\[::1\].*port is missing"),
+                                 ("::1", "brackets.*port"), ("pool.example", "port is missing")):
+            self.refuse(2, f"--pool: .*{pattern}", "gemmine", *self.mine("--pool", address))
+
+    def test_F16_pins_go_with_pools(self):
+        pin = "sha256:" + 64 * "a"
+        pools = ("--pool", "a.example:1", "--pool", "b.example:1")
+        self.refuse(2, "2 pools and 1 pins", "gemmine", *self.mine(*pools, "--pin", pin))
+        self.refuse(2, "1 pools and 2 pins", "gemmine",
+                    *self.mine("--pool", "a.example:1", "--pin", pin, "--pin", pin))
+        self.refuse(2, "--pin of b.example:1: ", "gemmine",
+                    *self.mine(*pools, "--pin", pin, "--pin", "sha256:1"))
+
+    def test_F16_the_next_pool_has_its_own_pin_and_key(self):
+        first = self.cluster(self.toy(rounds=1000, slots=1))
+        first.start_pool(exit_when_finished=False)
+        second = self.cluster(self.folder / "job" / "job.toml")
+        second.start_pool(exit_when_finished=False)
+        pools = []
+        for c in (first, second):
+            pools += ["--pool", f"127.0.0.1:{c.port}", "--pin", c.pin]
+        miner = first.add("miner", [first.program("gemmine"), "mine", "--account", "m", "--data",
+                                    first.data("miner"), "--threads", 1, *pools]).start()
+        miner.wait_for(" share_accepted ", 30 * base.SLOW)
+        first.processes["pool"].kill()
+        start = len(miner.text())
+        miner.wait_for(rf" connected pool=127.0.0.1:{second.port} ", 10 * base.SLOW, start)
+        miner.wait_for(" share_accepted ", 30 * base.SLOW, start)
+        second.processes["pool"].kill()
+        first.processes["pool"].start()
+        first.wait_listening()
+        start = len(miner.text())
+        miner.wait_for(rf" connected pool=127.0.0.1:{first.port} ", 30 * base.SLOW, start)
+        miner.wait_for(" share_accepted ", 30 * base.SLOW, start)
+        self.assertEqual(miner.stop(20), 0, miner.tail())
+        self.assertNotIn("banned", miner.text())
+
+    def test_R16_a_wrong_pin_is_told_once_and_left_alone(self):
+        c = self.cluster(self.toy(rounds=2))
+        c.start_pool(exit_when_finished=False)
+        wrong = "sha256:" + 64 * "a"
+        one = ["--pool", f"127.0.0.1:{c.port}", "--pin"]
+        alone = c.add("alone", [c.program("gemmine"), "mine", "--account", "m", "--data",
+                                c.data("alone"), *one, wrong]).start()
+        alone.wait_for(f"expected {wrong}, presented {c.pin}; waiting does not help")
+        self.assertGreaterEqual(int(alone.events("disconnected")[0]["retry_ms"]), 299_000)
+        both = c.add("both", [c.program("gemmine"), "mine", "--account", "m", "--data",
+                              c.data("both"), *one, wrong, *one, c.pin,
+                              "--exit-when-finished"]).start()
+        self.finish(c, [both])
+        self.assertEqual(len(alone.events("disconnected")), 1, alone.tail())
+        self.assertEqual(alone.stop(), 0, alone.tail())
