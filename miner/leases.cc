@@ -168,9 +168,9 @@ void look_at_end(State& state) {
                                 [](const auto& entry) { return is_checked(entry.second); });
   if (!any || owes) return;
   if (left) {
-    state.leave(4, "the pool's jobs that are left cannot be worked on here");
+    state.leave(ExitCode::no_device, "the pool's jobs that are left cannot be worked on here");
   } else {
-    state.leave(0, "every job of the pool is finished");
+    state.leave(ExitCode::ok, "every job of the pool is finished");
   }
 }
 
@@ -184,7 +184,7 @@ void look_at_stop(State& state, uint64_t now_ms) {
            (lease.run == lease.lease.shares() && !lease.delta_stored);
   });
   if (left && state.connected && now_ms < *state.stop_by_ms) return;
-  state.leave(state.ending.exit_code, state.ending.reason);
+  state.leave(state.ending.code, state.ending.reason);
 }
 
 void on_data(State& state, JobWork& job, Result<Bytes> data, uint64_t now_ms) {
@@ -303,7 +303,7 @@ void on_fetched(State& state, const Fetch& fetch, Result<Bytes> bytes, uint64_t 
 
 void ask_to_stop(State& state, const std::string& reason, uint64_t now_ms) {
   if (state.ended) return;
-  if (state.stop_by_ms) return state.leave(state.ending.exit_code, state.ending.reason);
+  if (state.stop_by_ms) return state.leave(state.ending.code, state.ending.reason);
   state.ending.reason = reason;
   bool owes = false;
   for (auto& [id, lease] : state.leases) {

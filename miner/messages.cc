@@ -24,7 +24,7 @@ void list_jobs(State& state, const pool::AuthOk& said) {
                 {"price_per_tmac", decoded ? std::to_string(decoded.value().price_per_tmac) : "?"},
                 {"finished", job.finished ? "yes" : "no"}});
   }
-  state.leave(0, "dry run: the pool took the account and the key");
+  state.leave(ExitCode::ok, "dry run: the pool took the account and the key");
 }
 
 void add_job(State& state, const pool::AuthOk::Job& said) {

@@ -189,16 +189,16 @@ void Miner::on_end(pool::SessionEnd end, const std::string& reason) {
   gemmine::miner::on_down(state_);
   switch (end) {
     case pool::SessionEnd::refused_account:
-      state_.leave(5, "the pool refuses this account: " + reason);
+      state_.leave(ExitCode::refused, "the pool refuses this account: " + reason);
       break;
     case pool::SessionEnd::refused_version:
-      state_.leave(8, "the pool speaks another version: " + reason);
+      state_.leave(ExitCode::too_old, "the pool speaks another version: " + reason);
       break;
     case pool::SessionEnd::banned:
-      state_.leave(5, "the pool has banned this key: " + reason);
+      state_.leave(ExitCode::refused, "the pool has banned this key: " + reason);
       break;
     case pool::SessionEnd::bad_identity:
-      state_.leave(6, reason);
+      state_.leave(ExitCode::other_pool, reason);
       break;
   }
   go_on();

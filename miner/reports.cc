@@ -10,10 +10,6 @@ namespace gemmine::miner {
 
 namespace {
 
-// Exit codes, of one table for all programs.
-constexpr int kNoDevice = 4;
-constexpr int kWrongNumbers = 7;
-
 std::string two_decimals(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", value);
@@ -126,8 +122,9 @@ void on_task_failed(State& state, const TaskFailed& failed, uint64_t now_ms) {
     on_share_failed(state, *work, failed, now_ms);
   }
   if (failed.trouble != Trouble::lost && failed.trouble != Trouble::wrong_numbers) return;
-  const int code = failed.trouble == Trouble::lost ? kNoDevice : kWrongNumbers;
-  state.ending.exit_code = code;
+  const ExitCode code =
+      failed.trouble == Trouble::lost ? ExitCode::no_device : ExitCode::wrong_numbers;
+  state.ending.code = code;
   if (work != nullptr && !is_checked(*work)) {
     give_back(*work, failed.error.detail);
     advance(state, now_ms);  // what can be given back is

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/base/exit_code.h"
 #include "miner/checkpoint.h"
 #include "miner/pause.h"
 #include "miner/trainer.h"
@@ -31,9 +32,9 @@ struct MinerOptions {
   uint64_t parameters_max = kernels::kParametersMax;  // jobs larger than that are left to others
 };
 
-// How a run ended, and the exit code that says so (0 when jobs are finished or on a signal).
+// How a run ended, and the exit code that says so (ok when jobs are finished or on a signal).
 struct Ending {
-  int exit_code = 0;
+  ExitCode code = ExitCode::ok;
   std::string reason;
 };
 
@@ -149,9 +150,9 @@ struct State {
   void send(Message message) {
     out.emplace_back(Send{std::move(message)});
   }
-  void leave(int exit_code, std::string reason) {
+  void leave(ExitCode code, std::string reason) {
     ended = true;
-    ending = {exit_code, std::move(reason)};
+    ending = {code, std::move(reason)};
     out.emplace_back(Leave{});
   }
 };

@@ -126,7 +126,8 @@ def check_orphans(paths, cmake, build):
             known = name.endswith("_test.cc") and f"gemmine_unit_tests({folder[11:]} " in cmake
         else:
             word = folder.removeprefix("tests/")
-            if name.startswith("main") or folder.endswith("/cli"):  # Parts of a program.
+            program = folder.endswith("/cli") and folder != "kernels/cli"
+            if name.startswith("main") or program:  # Parts of a program.
                 word = path.replace("/cli/" + name, "/main.cc")
             known = re.search(rf"(?<![\w/]){re.escape(word)}(?!\w)", cmake)
         if not known:

@@ -10,4 +10,7 @@ namespace gemmine {
 // are no UTF-8 become \n, \r, \t or \xNN, so the result is one line and steers nothing.
 std::string printable(std::string_view text);
 
+// The same for a text of several lines: line breaks and tabs stay.
+std::string printable_lines(std::string_view text);
+
 }  // namespace gemmine

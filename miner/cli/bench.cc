@@ -3,6 +3,7 @@
 
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
+#include "kernels/cli/output.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
 #include "miner/bench/report.h"
@@ -11,12 +12,9 @@
 
 namespace gemmine::miner {
 
-namespace {
+using cli::fail;
 
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "gemmine bench: %s\n", text.c_str());
-  return code;
-}
+namespace {
 
 // The demo's network on bytes of a fixed generator, so that machines can be compared without data.
 Result<pool::LoadedJob> built_in() {
@@ -59,48 +57,49 @@ std::vector<DeviceResult> asked_for(const BenchOptions& options, int threads) {
   return out;
 }
 
-// 0, or the exit code; the reason is then in the result.
-int measure(const pool::LoadedJob& job, const kernels::Program& program,
-            const BenchOptions& options, int threads, DeviceResult& result) {
+// Not ok: the reason is in the result.
+ExitCode measure(const pool::LoadedJob& job, const kernels::Program& program,
+                 const BenchOptions& options, int threads, DeviceResult& result) {
   if (Status tested = kernels::self_test(result.device); !tested) {
     result.refusal = "self-test: " + tested.error().detail;
-    return tested.error().code == Errc::invalid ? 7 : 1;
+    return tested.error().code == Errc::invalid ? ExitCode::wrong_numbers : ExitCode::failed;
   }
   const BenchTimes times{.steps_ms = options.seconds * 1000, .product_ms = options.product_ms};
   auto speed = measure_device(result.device, program, job.train_records, threads, times);
   if (!speed) {
     result.refusal = speed.error().detail;
-    return 1;
+    return ExitCode::failed;
   }
   result.speed = std::move(speed.value());
   result.earnings =
       earnings_of(job.job, program.macs_per_step(), result.speed.step_ms, options.share_seconds);
-  return 0;
+  return ExitCode::ok;
 }
 
 }  // namespace
 
-int bench(const BenchOptions& options) {
-  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
+ExitCode bench(const BenchOptions& options) {
+  if (auto path = cpu_path_checked(); !path)
+    return fail(ExitCode::command_line, path.error().detail);
   const auto job = options.job.empty() ? built_in() : pool::load_job(options.job);
-  if (!job) return fail(3, job.error().detail);
+  if (!job) return fail(ExitCode::bad_input, job.error().detail);
   const auto program = kernels::Program::make(job.value().job.spec);
-  if (!program) return fail(3, program.error().detail);
+  if (!program) return fail(ExitCode::bad_input, program.error().detail);
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   BenchReport report{.model = describe_model(job.value().job.spec),
                      .job = job.value().job,
                      .macs_per_step = program.value().macs_per_step(),
                      .share_seconds = options.share_seconds,
                      .devices = asked_for(options, threads)};
-  int code = 0;
+  ExitCode code = ExitCode::ok;
   for (DeviceResult& result : report.devices) {
     if (!result.refusal.empty()) continue;  // It was listed as unusable, which is no failure.
-    const int failed = measure(job.value(), program.value(), options, threads, result);
-    if (failed != 0) code = fail(failed, result.device + ": " + result.refusal);
+    const ExitCode failed = measure(job.value(), program.value(), options, threads, result);
+    if (failed != ExitCode::ok) code = fail(failed, result.device + ": " + result.refusal);
   }
-  if (!options.device.engine.empty() && code == 0 && !report.devices[0].refusal.empty())
-    return fail(1, options.device.engine + ": " + report.devices[0].refusal);
-  if (code != 0 && report.devices.size() == 1) return code;
+  if (!options.device.engine.empty() && code == ExitCode::ok && !report.devices[0].refusal.empty())
+    return fail(ExitCode::failed, options.device.engine + ": " + report.devices[0].refusal);
+  if (code != ExitCode::ok && report.devices.size() == 1) return code;
   std::fputs((options.json ? bench_json(report) + "\n" : bench_text(report)).c_str(), stdout);
   return code;
 }

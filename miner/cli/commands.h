@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/base/exit_code.h"
 #include "kernels/engine.h"
 #include "pool/core/share_size.h"
 
@@ -39,7 +40,7 @@ struct MineHooks {
       wrap;
   bool check_own = true;
 };
-int mine(const MineOptions& options, const MineHooks& hooks = {});
+ExitCode mine(const MineOptions& options, const MineHooks& hooks = {});
 // The options that `mine` and the adversaries share.
 void add_mine_options(CLI::App& command, MineOptions& options);
 void add_device_options(CLI::App& command, DeviceOptions& options);
@@ -52,7 +53,7 @@ struct TrainOptions {
   std::string model;  // safetensors file to write
   bool json = false;
 };
-int train(const TrainOptions& options);
+ExitCode train(const TrainOptions& options);
 
 struct SampleOptions {
   std::string model;
@@ -62,7 +63,7 @@ struct SampleOptions {
   uint32_t top_k = 0;
   uint64_t seed = 1;
 };
-int sample(const SampleOptions& options);
+ExitCode sample(const SampleOptions& options);
 void add_sample_options(CLI::App& command, SampleOptions& options);
 void add_train_options(CLI::App& command, TrainOptions& options);
 
@@ -70,12 +71,12 @@ struct DataOptions {
   std::string job;
   std::string out;  // folder; empty: only say what is there
 };
-int data(const DataOptions& options);
+ExitCode data(const DataOptions& options);
 
 struct DevicesOptions {
   bool json = false;
 };
-int devices(const DevicesOptions& options);
+ExitCode devices(const DevicesOptions& options);
 
 struct BenchOptions {
   std::string job;                     // empty: an MLP of the demo's size on synthetic records
@@ -85,7 +86,7 @@ struct BenchOptions {
   uint32_t share_seconds = pool::kShareSeconds;
   bool json = false;
 };
-int bench(const BenchOptions& options);
+ExitCode bench(const BenchOptions& options);
 void add_bench_options(CLI::App& command, BenchOptions& options);
 
 }  // namespace gemmine::miner

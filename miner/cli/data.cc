@@ -3,32 +3,26 @@
 #include <filesystem>
 
 #include "kernels/base/files.h"
+#include "kernels/cli/output.h"
 #include "miner/cli/commands.h"
 #include "pool/data/dataset.h"
 
 namespace gemmine::miner {
 
-namespace {
+using cli::fail;
 
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "gemmine data: %s\n", text.c_str());
-  return code;
-}
-
-}  // namespace
-
-int data(const DataOptions& options) {
+ExitCode data(const DataOptions& options) {
   const auto file = pool::load_job_file(options.job);
-  if (!file) return fail(3, file.error().detail);
+  if (!file) return fail(ExitCode::bad_input, file.error().detail);
   const auto loaded = pool::load_data(file.value());
-  if (!loaded) return fail(3, loaded.error().detail);
+  if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const pool::LoadedData& data = loaded.value();
   const kernels::Spec& spec = file.value().job.spec;
   const bool gpt = spec.architecture == kernels::Architecture::gpt;
   const std::string unit = gpt ? std::to_string(spec.gpt.token_bytes) + "-byte tokens" : "records";
   std::printf("train       %u %s\n%s  %u %s\n", data.train_records, unit.c_str(),
               gpt ? "validation" : "test      ", data.test_records, unit.c_str());
-  if (options.out.empty()) return 0;
+  if (options.out.empty()) return ExitCode::ok;
   const std::filesystem::path folder(options.out);
   std::error_code ignored;  // writing says why
   std::filesystem::create_directories(folder, ignored);
@@ -36,10 +30,10 @@ int data(const DataOptions& options) {
                                     std::pair{gpt ? "validation.bin" : "test.bin", &data.test}}) {
     const std::string path = folder / name;
     if (auto written = write_durable(path, *bytes); !written)
-      return fail(1, written.error().detail);
+      return fail(ExitCode::failed, written.error().detail);
     std::printf("wrote       %s\n", path.c_str());
   }
-  return 0;
+  return ExitCode::ok;
 }
 
 }  // namespace gemmine::miner

@@ -4,22 +4,24 @@
 
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
+#include "kernels/cli/output.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 
 namespace gemmine::miner {
 
-int devices(const DevicesOptions& options) {
+using cli::fail;
+
+ExitCode devices(const DevicesOptions& options) {
   const auto path = cpu_path_checked();
   if (!path) {
-    std::fprintf(stderr, "gemmine devices: %s\n", path.error().detail.c_str());
-    return 2;
+    return fail(ExitCode::command_line, path.error().detail);
   }
-  nlohmann::json rows = nlohmann::json::array();
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   bool all_passed = true;
   for (const kernels::DeviceReport& device : kernels::list_devices()) {
-    nlohmann::json row = {{"name", device.name}, {"description", device.description}};
+    nlohmann::ordered_json row = {{"name", device.name}, {"description", device.description}};
     std::string verdict = "not used: " + device.refusal;
     if (device.refusal.empty()) {
       const auto tested = kernels::self_test(device.name);
@@ -39,8 +41,8 @@ int devices(const DevicesOptions& options) {
                   device.description.empty() ? "" : ", ", verdict.c_str());
     rows.push_back(std::move(row));
   }
-  if (options.json) std::printf("%s\n", rows.dump().c_str());
-  return all_passed ? 0 : 7;
+  if (options.json) cli::print_json(rows);
+  return all_passed ? ExitCode::ok : ExitCode::wrong_numbers;
 }
 
 }  // namespace gemmine::miner

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <optional>
 
@@ -7,6 +6,8 @@
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
 #include "kernels/base/folder_lock.h"
+#include "kernels/cli/output.h"
+#include "kernels/cli/program.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/miner.h"
@@ -14,12 +15,9 @@
 
 namespace gemmine::miner {
 
-namespace {
+using cli::fail;
 
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "gemmine mine: %s\n", text.c_str());
-  return code;
-}
+namespace {
 
 struct Setup {
   std::optional<FolderLock> lock;
@@ -51,13 +49,17 @@ Result<Setup> prepare(const MineOptions& options) {
 
 }  // namespace
 
-int mine(const MineOptions& options, const MineHooks& hooks) {
+ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   auto setup = prepare(options);
   if (!setup)
-    return fail(setup.error().code == Errc::invalid_argument ? 2 : 1, setup.error().detail);
-  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
+    return fail(
+        setup.error().code == Errc::invalid_argument ? ExitCode::command_line : ExitCode::failed,
+        setup.error().detail);
+  if (auto path = cpu_path_checked(); !path)
+    return fail(ExitCode::command_line, path.error().detail);
   if (auto tested = kernels::self_test(options.device.engine); !tested)
-    return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
+    return fail(ExitCode::wrong_numbers,
+                "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   pool::Console console(options.verbose ? pool::Level::debug : pool::Level::info);
   console.event(pool::Level::info, "identity",
@@ -83,17 +85,16 @@ int mine(const MineOptions& options, const MineHooks& hooks) {
   miner_options.throttle = options.throttle;
   auto miner = Miner::make(loop, *setup.value().identity, setup.value().session, std::move(factory),
                            miner_options, console);
-  if (!miner) return fail(1, miner.error().detail);
-  constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-  pool::SignalWatch watch(loop, kSignals,
+  if (!miner) return fail(ExitCode::failed, miner.error().detail);
+  pool::SignalWatch watch(loop, cli::stop_signals(),
                           [&](int) { miner.value()->stop("stopped by its owner"); });
   miner.value()->start();
   loop.run();
   const Ending ending = miner.value()->ending();
-  console.event(ending.exit_code == 0 ? pool::Level::info : pool::Level::error, "end",
-                {{"exit_code", std::to_string(ending.exit_code)},
+  console.event(ending.code == ExitCode::ok ? pool::Level::info : pool::Level::error, "end",
+                {{"exit_code", std::to_string(static_cast<int>(ending.code))},
                  {"reason", ending.reason.empty() ? "stopped by its owner" : ending.reason}});
-  return ending.exit_code;
+  return ending.code;
 }
 
 }  // namespace gemmine::miner

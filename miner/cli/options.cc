@@ -1,17 +1,24 @@
 #include <CLI/CLI.hpp>
 
 #include "kernels/base/user_folder.h"
+#include "kernels/cli/number.h"
 #include "miner/cli/commands.h"
 #include "miner/pace.h"
 
 namespace gemmine::miner {
 
+namespace {
+
+constexpr int kThreadsMax = 1024;
+
+}  // namespace
+
 void add_device_options(CLI::App& command, DeviceOptions& options) {
   command.add_option("--engine", options.engine,
                      "where to compute: cpu, cuda:0 or another GPU of `gemmine devices`, or check: "
                      "before one of them, which runs a slow twin beside it and compares every bit");
-  command.add_option("--threads", options.threads, "threads of the cpu engine (0: one per core)")
-      ->check(CLI::Range(0, 1024));
+  cli::add_number(command, "--threads", options.threads, {0, kThreadsMax},
+                  "threads of the cpu engine (0: one per core)");
 }
 
 void add_mine_options(CLI::App& command, MineOptions& options) {
@@ -43,11 +50,8 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
                   "day what they needed) and checkpoints; for one process at a time")
       ->capture_default_str();
   add_device_options(command, options.device);
-  command
-      .add_option("--throttle", options.throttle,
-                  "use at most this percentage of the device's time; it rests after every step")
-      ->check(CLI::Range(kThrottleMin, kThrottleMax))
-      ->capture_default_str();
+  cli::add_number(command, "--throttle", options.throttle, {kThrottleMin, kThrottleMax},
+                  "use at most this percentage of the device's time; it rests after every step");
   command.add_flag("--exit-when-finished", options.exit_when_finished,
                    "end with code 0 when the pool has no unfinished job");
   command.add_flag("--dry-run", options.dry_run,
@@ -57,7 +61,7 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
 
 void add_train_options(CLI::App& command, TrainOptions& options) {
   command.add_option("job", options.job, "job file (TOML)")->required();
-  command.add_option("--rounds", options.rounds, "stop after this many rounds (0: all)");
+  cli::add_number(command, "--rounds", options.rounds, {}, "stop after this many rounds (0: all)");
   command.add_option("--from", options.from,
                      "start from this model (safetensors): one of this job goes on where it "
                      "stopped, any other of the same shape begins at round 0");
@@ -83,15 +87,11 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
       "Other programs on the machine make it look slower: products are the best of some runs,\n"
       "steps are medians.");
   command.add_option("--job", options.job, "job file (TOML); else a small network, made-up data");
-  command.add_option("--seconds", options.seconds, "how long to measure steps on each device")
-      ->check(CLI::Range(1, 600))
-      ->capture_default_str();
-  command
-      .add_option("--share-seconds", options.share_seconds,
+  cli::add_number(command, "--seconds", options.seconds, {1, 600},
+                  "how long to measure steps on each device");
+  cli::add_number(command, "--share-seconds", options.share_seconds, {0, pool::kShareSecondsMax},
                   "what a share should take a device, as the pool's configuration says it (0: the "
-                  "pool leaves shares as the job has them)")
-      ->check(CLI::Range(0U, pool::kShareSecondsMax))
-      ->capture_default_str();
+                  "pool leaves shares as the job has them)");
   command.add_flag("--json", options.json, "as JSON, on one line");
   add_device_options(command, options.device);
   command.get_option("--engine")
@@ -108,18 +108,12 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
   command.add_option("--model", options.model, "a gpt, as `gemmine train --model` writes it")
       ->required();
   command.add_option("--prompt", options.prompt, "the beginning of the text");
-  command.add_option("--tokens", options.tokens, "how many to write")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command
-      .add_option("--temperature", options.temperature,
-                  "below 1 surer, above 1 wilder; 0: always the likeliest")
-      ->check(CLI::Range(0.0F, 100.0F))
-      ->capture_default_str();
-  command.add_option("--top-k", options.top_k, "choose among the k likeliest (0: among all)")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
-  command.add_option("--seed", options.seed, "another seed, another text")->capture_default_str();
+  cli::add_number(command, "--tokens", options.tokens, {1, 1'000'000}, "how many to write");
+  cli::add_number(command, "--temperature", options.temperature, {0, 100},
+                  "below 1 surer, above 1 wilder; 0: always the likeliest");
+  cli::add_number(command, "--top-k", options.top_k, {0, 1'000'000},
+                  "choose among the k likeliest (0: among all)");
+  cli::add_number(command, "--seed", options.seed, {}, "another seed, another text");
 }
 
 }  // namespace gemmine::miner

@@ -4,18 +4,16 @@
 #include <unistd.h>
 
 #include "kernels/base/files.h"
+#include "kernels/cli/output.h"
 #include "miner/cli/commands.h"
 #include "miner/generate.h"
 #include "pool/data/model_file.h"
 
 namespace gemmine::miner {
 
-namespace {
+using cli::fail;
 
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "gemmine sample: %s\n", text.c_str());
-  return code;
-}
+namespace {
 
 // Bytes of the text; of a larger vocabulary, numbers with spaces between them.
 Result<std::vector<uint32_t>> prompt_tokens(const std::string& text, const kernels::GptShape& gpt) {
@@ -57,16 +55,16 @@ void print_token(uint32_t token, bool bytes, bool terminal) {
 
 }  // namespace
 
-int sample(const SampleOptions& options) {
+ExitCode sample(const SampleOptions& options) {
   const auto file = read_file(options.model, pool::kModelBytesMax);
-  if (!file) return fail(3, file.error().detail);
+  if (!file) return fail(ExitCode::bad_input, file.error().detail);
   const auto program = pool::model_program(file.value(), options.model);
-  if (!program) return fail(3, program.error().detail);
+  if (!program) return fail(ExitCode::bad_input, program.error().detail);
   auto model = pool::parse_model(file.value(), options.model, program.value());
-  if (!model) return fail(3, model.error().detail);
+  if (!model) return fail(ExitCode::bad_input, model.error().detail);
   const kernels::GptShape& gpt = program.value().spec().gpt;
   auto prompt = prompt_tokens(options.prompt, gpt);
-  if (!prompt) return fail(2, prompt.error().detail);
+  if (!prompt) return fail(ExitCode::command_line, prompt.error().detail);
 
   const bool bytes = gpt.token_bytes == 1;
   const bool terminal = ::isatty(STDOUT_FILENO) != 0;
@@ -82,11 +80,11 @@ int sample(const SampleOptions& options) {
     const uint32_t token =
         choose_token(logits, {options.temperature, options.top_k, options.seed}, i);
     print_token(token, bytes, terminal);
-    if (std::ferror(stdout) != 0) return fail(1, "cannot write the text");
+    if (std::ferror(stdout) != 0) return ExitCode::failed;  // Program::main says so
     if (i + 1 < options.tokens) logits = forward.next(token);
   }
   std::printf("\n");
-  return 0;
+  return ExitCode::ok;
 }
 
 }  // namespace gemmine::miner

@@ -1,9 +1,12 @@
 #include <cstdio>
 #include <optional>
 
+#include <nlohmann/json.hpp>
+
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
+#include "kernels/cli/output.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
@@ -15,12 +18,9 @@
 
 namespace gemmine::miner {
 
-namespace {
+using cli::fail;
 
-int fail(int code, const std::string& text) {
-  std::fprintf(stderr, "gemmine train: %s\n", text.c_str());
-  return code;
-}
+namespace {
 
 // Fills in where to begin.
 Status start_from(const std::string& path, const pool::LoadedJob& job,
@@ -51,23 +51,24 @@ double rows_a_second(const kernels::Program& program, const RoundReport& round) 
   return round.seconds > 0 ? static_cast<double>(rows) / round.seconds : 0;
 }
 
-void print_json(const pool::LoadedJob& job, const kernels::Program& program,
-                const std::vector<RoundReport>& rounds) {
-  std::printf("{\"job\":\"%s\",\"job_id\":\"%s\",\"rounds\":[", job.job.name.c_str(),
-              to_hex(job.id.bytes).c_str());
-  const char* comma = "";
-  for (const RoundReport& round : rounds) {
-    std::printf(
-        "%s{\"round\":%u,\"loss\":%.6f,\"%s\":%.6f,\"correct\":%llu,\"records\":%llu,"
-        "\"theta_root\":\"%s\",\"seconds\":%.3f,\"rows_per_second\":%.1f}",
-        comma, round.round, static_cast<double>(round.loss),
-        program.is_gpt() ? "validation_loss" : "test_loss", round.evaluation.loss,
-        static_cast<unsigned long long>(round.evaluation.correct),
-        static_cast<unsigned long long>(round.evaluation.records),
-        to_hex(round.theta_root.bytes).c_str(), round.seconds, rows_a_second(program, round));
-    comma = ",";
-  }
-  std::printf("],\"state_root\":\"%s\"}\n", to_hex(rounds.back().theta_root.bytes).c_str());
+nlohmann::ordered_json to_json(const pool::LoadedJob& job, const kernels::Program& program,
+                               const std::vector<RoundReport>& rounds) {
+  nlohmann::ordered_json out;
+  out["job"] = job.job.name;
+  out["job_id"] = to_hex(job.id.bytes);
+  out["rounds"] = nlohmann::ordered_json::array();
+  for (const RoundReport& round : rounds)
+    out["rounds"].push_back(
+        {{"round", round.round},
+         {"loss", round.loss},
+         {program.is_gpt() ? "validation_loss" : "test_loss", round.evaluation.loss},
+         {"correct", round.evaluation.correct},
+         {"records", round.evaluation.records},
+         {"theta_root", to_hex(round.theta_root.bytes)},
+         {"seconds", round.seconds},
+         {"rows_per_second", rows_a_second(program, round)}});
+  out["state_root"] = to_hex(rounds.back().theta_root.bytes);
+  return out;
 }
 
 void print_round(const kernels::Program& program, const RoundReport& round) {
@@ -87,21 +88,23 @@ void print_round(const kernels::Program& program, const RoundReport& round) {
 
 }  // namespace
 
-int train(const TrainOptions& options) {
+ExitCode train(const TrainOptions& options) {
   const auto loaded = pool::load_job(options.job);
-  if (!loaded) return fail(3, loaded.error().detail);
+  if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const pool::LoadedJob& job = loaded.value();
   const auto program = kernels::Program::make(job.job.spec);
-  if (!program) return fail(3, program.error().detail);
-  if (auto path = cpu_path_checked(); !path) return fail(2, path.error().detail);
+  if (!program) return fail(ExitCode::bad_input, program.error().detail);
+  if (auto path = cpu_path_checked(); !path)
+    return fail(ExitCode::command_line, path.error().detail);
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   LocalOptions local{.rounds = options.rounds, .threads = threads};
   if (!options.from.empty()) {
     const Status started = start_from(options.from, job, program.value(), local);
-    if (!started) return fail(3, started.error().detail);
+    if (!started) return fail(ExitCode::bad_input, started.error().detail);
   }
   if (auto tested = kernels::self_test(options.device.engine); !tested)
-    return fail(7, "self-test of '" + options.device.engine + "': " + tested.error().detail);
+    return fail(ExitCode::wrong_numbers,
+                "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   pool::Console console;
   std::vector<RoundReport> reports;
@@ -116,19 +119,19 @@ int train(const TrainOptions& options) {
         console.clear_bar();
         if (!options.json) print_round(program.value(), round);
       });
-  if (!theta) return fail(1, theta.error().detail);
+  if (!theta) return fail(ExitCode::failed, theta.error().detail);
   if (options.json) {
-    print_json(job, program.value(), reports);
+    cli::print_json(to_json(job, program.value(), reports));
   } else {
     std::printf("state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
   }
-  if (options.model.empty()) return 0;
+  if (options.model.empty()) return ExitCode::ok;
   const auto written = write_durable(
       options.model,
       verifier::encode_safetensors(
           program.value(), theta.value(),
           {.job_name = job.job.name, .job_id = job.id, .round = reports.back().round}));
-  return written ? 0 : fail(1, written.error().detail);
+  return written ? ExitCode::ok : fail(ExitCode::failed, written.error().detail);
 }
 
 }  // namespace gemmine::miner

@@ -6,12 +6,9 @@
 #include <string>
 #include <vector>
 
-namespace gemmine::pool {
+#include "kernels/base/exit_code.h"
 
-// One table for all our programs; a number never changes its meaning.
-inline constexpr int kExitInternal = 1;
-inline constexpr int kExitCommandLine = 2;
-inline constexpr int kExitConfig = 3;
+namespace gemmine::pool {
 
 struct ServeCommand {
   std::string config;
@@ -23,11 +20,11 @@ struct ServeCommand {
   std::string status_file;
   bool exit_when_finished = false;
 };
-int serve(const ServeCommand& command);
+ExitCode serve(const ServeCommand& command);
 
-int init(const std::string& data);
-int check_job(const std::string& path);
-int report(const std::string& data, bool as_json);
+ExitCode init(const std::string& data);
+ExitCode check_job(const std::string& path);
+ExitCode report(const std::string& data, bool as_json);
 
 struct ExportCommand {
   std::string data;
@@ -36,6 +33,6 @@ struct ExportCommand {
   std::string job;      // id in hex of the model; empty: the only one
   std::string bundles;  // folder of share bundles
 };
-int export_data(const ExportCommand& command);
+ExitCode export_data(const ExportCommand& command);
 
 }  // namespace gemmine::pool

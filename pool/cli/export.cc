@@ -2,13 +2,16 @@
 #include <cstring>
 
 #include "kernels/base/files.h"
+#include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
-#include "pool/cli/fail.h"
 #include "pool/store/folder.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/safetensors.h"
 
 namespace gemmine::pool {
+
+using cli::fail;
+
 namespace {
 
 // u32 length and the record's bytes (PROTOCOL 8.1), record after record.
@@ -55,22 +58,23 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
 
 }  // namespace
 
-int export_data(const ExportCommand& command) {
+ExitCode export_data(const ExportCommand& command) {
   if (command.ledger.empty() && command.model.empty() && command.bundles.empty())
-    return fail(kExitCommandLine, "say what to write: --ledger FILE, --model FILE, --bundles DIR");
+    return fail(ExitCode::command_line,
+                "say what to write: --ledger FILE, --model FILE, --bundles DIR");
   auto store = Store::open(ledger_path(command.data), Store::Mode::read_only);
-  if (!store) return fail(kExitInternal, store.error().detail);
+  if (!store) return fail(ExitCode::failed, store.error().detail);
   if (!command.ledger.empty()) {
     const Status done = export_ledger(store.value(), command.ledger);
-    if (!done) return fail(kExitInternal, done.error().detail);
+    if (!done) return fail(ExitCode::failed, done.error().detail);
   }
-  if (command.model.empty() && command.bundles.empty()) return 0;
+  if (command.model.empty() && command.bundles.empty()) return ExitCode::ok;
   verifier::LedgerState state;
   Status done = fold(store.value(), state);
   if (done && !command.model.empty()) done = export_model(state, command);
   if (done && !command.bundles.empty())
     done = export_bundles(store.value(), state, command.data, command.bundles);
-  return done ? 0 : fail(kExitInternal, done.error().detail);
+  return done ? ExitCode::ok : fail(ExitCode::failed, done.error().detail);
 }
 
 }  // namespace gemmine::pool

@@ -1,8 +1,8 @@
 // Commands that need no network: init, job check, report.
 #include <cstdio>
 
+#include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
-#include "pool/cli/fail.h"
 #include "pool/core/theft_odds.h"
 #include "pool/data/dataset.h"
 #include "pool/server/status.h"
@@ -10,16 +10,18 @@
 
 namespace gemmine::pool {
 
-int init(const std::string& data) {
+using cli::fail;
+
+ExitCode init(const std::string& data) {
   const auto lock = lock_folder(data);
-  if (!lock) return fail(kExitInternal, lock.error().detail);
+  if (!lock) return fail(ExitCode::failed, lock.error().detail);
   const auto keys = load_keys(data);
-  if (!keys) return fail(kExitInternal, keys.error().detail);
+  if (!keys) return fail(ExitCode::failed, keys.error().detail);
   std::printf("pool key  %s\n", to_hex(keys.value().identity.public_key().bytes).c_str());
   std::printf("pin       %s\n", pin_text(keys.value().tls.spki_pin()).c_str());
   std::printf("miners:   gemmine mine --pool HOST:PORT --pin %s --account NAME\n",
               pin_text(keys.value().tls.spki_pin()).c_str());
-  return 0;
+  return ExitCode::ok;
 }
 
 static std::string shape_text(const kernels::Spec& spec) {
@@ -46,12 +48,12 @@ static void print_theft_odds(const verifier::Job& job) {
       "            into more shares; spot audits do not stop it\n");
 }
 
-int check_job(const std::string& path) {
+ExitCode check_job(const std::string& path) {
   const auto loaded = load_job(path);
-  if (!loaded) return fail(kExitConfig, loaded.error().detail);
+  if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const verifier::Job& job = loaded.value().job;
   const auto program = kernels::Program::make(job.spec);
-  if (!program) return fail(kExitConfig, program.error().detail);
+  if (!program) return fail(ExitCode::bad_input, program.error().detail);
   const uint64_t leases = uint64_t{job.spec.rounds} * job.spec.slots;
   __extension__ using Wide = unsigned __int128;
   const uint64_t lease_macs = program.value().macs_per_step() * job.spec.steps_per_lease;
@@ -75,15 +77,15 @@ int check_job(const std::string& path) {
               static_cast<unsigned long long>(lease_gross),
               static_cast<unsigned long long>(lease_gross) * leases);
   print_theft_odds(job);
-  return 0;
+  return ExitCode::ok;
 }
 
-int report(const std::string& data, bool as_json) {
+ExitCode report(const std::string& data, bool as_json) {
   const auto state = read_ledger(data);
-  if (!state) return fail(kExitInternal, state.error().detail);
+  if (!state) return fail(ExitCode::failed, state.error().detail);
   const std::string text = as_json ? report_json(state.value()) : report_text(state.value());
   std::fputs(text.c_str(), stdout);
-  return 0;
+  return ExitCode::ok;
 }
 
 }  // namespace gemmine::pool

@@ -3,9 +3,10 @@
 #include <cstring>
 #include <optional>
 
+#include "kernels/cli/output.h"
+#include "kernels/cli/program.h"
 #include "kernels/hash/blake3.h"
 #include "pool/cli/commands.h"
-#include "pool/cli/fail.h"
 #include "pool/config/pool_config.h"
 #include "pool/data/dataset.h"
 #include "pool/log/console.h"
@@ -15,10 +16,13 @@
 #include "verifier/records/trace.h"
 
 namespace gemmine::pool {
+
+using cli::fail;
+
 namespace {
 
 struct Failure {
-  int code;
+  ExitCode code;
   std::string text;
 };
 
@@ -31,16 +35,16 @@ uint64_t wall_ms() {
 std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& config) {
   if (!command.config.empty()) {
     auto toml = Toml::load(command.config);
-    if (!toml) return Failure{kExitConfig, toml.error().detail};
+    if (!toml) return Failure{ExitCode::bad_input, toml.error().detail};
     auto parsed = parse_pool_config(std::move(toml.value()));
-    if (!parsed) return Failure{kExitConfig, parsed.error().detail};
+    if (!parsed) return Failure{ExitCode::bad_input, parsed.error().detail};
     config = std::move(parsed.value());
   }
   config.share_seconds = command.share_seconds.value_or(config.share_seconds);
   config.jobs.insert(config.jobs.end(), command.jobs.begin(), command.jobs.end());
   if (!command.listen.empty()) {
     const Status listen = parse_listen(command.listen, config.listen_host, config.listen_port);
-    if (!listen) return Failure{kExitCommandLine, "--listen " + listen.error().detail};
+    if (!listen) return Failure{ExitCode::command_line, "--listen " + listen.error().detail};
   }
   return {};
 }
@@ -49,13 +53,13 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
 std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs,
                                  std::map<Digest, Bytes>& job_bytes) {
   auto loaded = load_job(path);
-  if (!loaded) return Failure{kExitConfig, loaded.error().detail};
+  if (!loaded) return Failure{ExitCode::bad_input, loaded.error().detail};
   LoadedJob& job = loaded.value();
   auto program = kernels::Program::make(job.job.spec);
-  if (!program) return Failure{kExitConfig, program.error().detail};
+  if (!program) return Failure{ExitCode::bad_input, program.error().detail};
   for (const Bytes* const bytes : {&job.train_records, &job.test_records}) {
     const auto put = blobs.put(*bytes);
-    if (!put) return Failure{kExitInternal, put.error().detail};
+    if (!put) return Failure{ExitCode::failed, put.error().detail};
   }
   job_bytes[job.id] = job.bytes;
   jobs.insert_or_assign(job.id, JobData{std::move(job.job), std::move(program.value()),
@@ -106,7 +110,7 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
     if (known == pool.ledger().jobs().end()) {
       const std::vector<float> first = verifier::initial_published(data.program);
       const auto put = blobs.put(as_bytes(std::span<const float>(first)));
-      if (!put) return Failure{kExitInternal, put.error().detail};
+      if (!put) return Failure{ExitCode::failed, put.error().detail};
       thetas.push_back(put.value());
       bytes = job_bytes.at(id);
     } else {
@@ -114,9 +118,9 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
       bytes = known->second.bytes;
     }
     auto roots = start_roots(data.program, blobs, thetas);
-    if (!roots) return Failure{kExitInternal, roots.error().detail};
+    if (!roots) return Failure{ExitCode::failed, roots.error().detail};
     const Status added = pool.add_job(bytes, thetas.front(), std::move(roots.value()), fund, now);
-    if (!added) return Failure{kExitInternal, added.error().detail};
+    if (!added) return Failure{ExitCode::failed, added.error().detail};
   }
   return {};
 }
@@ -139,19 +143,19 @@ Result<Book> open_book(Store& store, const verifier::Identity& identity, const P
 
 }  // namespace
 
-int serve(const ServeCommand& command) {
+ExitCode serve(const ServeCommand& command) {
   PoolConfig config;
   if (const auto failure = read_config(command, config)) return fail(failure->code, failure->text);
   const auto lock = lock_folder(command.data);
-  if (!lock) return fail(kExitInternal, lock.error().detail);
+  if (!lock) return fail(ExitCode::failed, lock.error().detail);
   auto keys = load_keys(command.data);
-  if (!keys) return fail(kExitInternal, keys.error().detail);
+  if (!keys) return fail(ExitCode::failed, keys.error().detail);
   auto store = Store::open(ledger_path(command.data), Store::Mode::create);
-  if (!store) return fail(kExitInternal, store.error().detail);
+  if (!store) return fail(ExitCode::failed, store.error().detail);
   auto blobs = Blobs::open(blobs_path(command.data));
-  if (!blobs) return fail(kExitInternal, blobs.error().detail);
+  if (!blobs) return fail(ExitCode::failed, blobs.error().detail);
   auto tls = TlsContext::server(keys.value().tls);
-  if (!tls) return fail(kExitInternal, tls.error().detail);
+  if (!tls) return fail(ExitCode::failed, tls.error().detail);
 
   JobTable jobs;
   std::map<Digest, Bytes> job_bytes;
@@ -161,11 +165,11 @@ int serve(const ServeCommand& command) {
   }
   const uint64_t wall = wall_ms();
   auto book = open_book(store.value(), keys.value().identity, config, wall);
-  if (!book) return fail(kExitInternal, book.error().detail);
+  if (!book) return fail(ExitCode::failed, book.error().detail);
   for (const auto& [id, state] : book.value().state().jobs()) {
     if (jobs.contains(id)) continue;
     if (const Status recalled = recall_job(state, blobs.value(), jobs); !recalled)
-      return fail(kExitInternal, "job " + state.job.name + ": " + recalled.error().detail);
+      return fail(ExitCode::failed, "job " + state.job.name + ": " + recalled.error().detail);
   }
   const uint64_t start_ms = std::max(wall, book.value().state().last_time_ms());
   Pool pool(std::move(book.value()), keys.value().identity,
@@ -189,19 +193,18 @@ int serve(const ServeCommand& command) {
        .status_file = command.status_file,
        .exit_when_finished = command.exit_when_finished},
       start_ms, [&](const Event& event) { console.write(event); });
-  if (!server) return fail(kExitInternal, server.error().detail);
+  if (!server) return fail(ExitCode::failed, server.error().detail);
   console.event(Level::info, "listening",
                 {{"address", config.listen_host},
                  {"port", std::to_string(server.value()->port())},
                  {"pool_key", to_hex(keys.value().identity.public_key().bytes)},
                  {"pin", pin_text(keys.value().tls.spki_pin())},
                  {"records", std::to_string(records)}});
-  constexpr int kSignals[] = {SIGINT, SIGTERM};
-  const SignalWatch signals(loop, kSignals, [&](int number) {
+  const SignalWatch signals(loop, cli::stop_signals(), [&](int number) {
     server.value()->stop(number == SIGINT ? "interrupted" : "terminated");
   });
   loop.run();
-  return 0;
+  return ExitCode::ok;
 }
 
 }  // namespace gemmine::pool

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 
 #include "kernels/base/files.h"
+#include "kernels/base/nearest.h"
 
 // The packaged library is built with exceptions; this one file compiles its own copy without.
 #undef TOML_HEADER_ONLY
@@ -76,21 +76,6 @@ struct TomlFlatten {
     }
   }
 };
-
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, changed});
-    }
-  }
-  return row[b.size()];
-}
 
 Result<Toml> Toml::parse(std::string path, const std::string& text) {
   Toml out;

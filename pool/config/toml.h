@@ -79,7 +79,4 @@ class Toml {
   std::optional<Error> error_;
 };
 
-// How many single-character edits apart two words are; for "did you mean".
-size_t edit_distance(std::string_view a, std::string_view b);
-
 }  // namespace gemmine::pool

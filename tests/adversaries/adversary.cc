@@ -1,34 +1,45 @@
 // gemmine-adversary: a miner that cheats. For the demo and the end-to-end tests.
-#include <cstdio>
-
 #include <CLI/CLI.hpp>
 
+#include "kernels/cli/number.h"
+#include "kernels/cli/output.h"
+#include "kernels/cli/program.h"
 #include "miner/cli/commands.h"
 #include "tests/adversaries/cheat.h"
 
-int main(int argc, char** argv) {
-  CLI::App app{"a miner that cheats, to see it caught"};
-  app.require_subcommand(1);
-  gemmine::miner::MineOptions options;
-  auto* mine = app.add_subcommand("mine", "as gemmine mine, dishonestly");
-  gemmine::miner::add_mine_options(*mine, options);
+namespace {
+
+struct Options {
+  gemmine::miner::MineOptions mine;
   std::string cheat = "wrong-gradient";
   gemmine::adversaries::CheatPlan plan;
-  mine->add_option("--cheat", cheat, "what it does wrong")->capture_default_str();
-  mine->add_option("--fraction", plan.fraction, "of the steps")->check(CLI::Range(0.0, 1.0));
-  mine->add_option("--honest-leases", plan.honest_leases, "leases it plays straight first");
-  CLI11_PARSE(app, argc, argv);
-  const auto parsed = gemmine::adversaries::parse_cheat(cheat);
-  if (!parsed) {
-    std::fprintf(stderr, "gemmine-adversary: %s\n", parsed.error().detail.c_str());
-    return 2;
-  }
-  plan.cheat = parsed.value();
+};
+
+gemmine::ExitCode mine(Options& options) {
+  const auto parsed = gemmine::adversaries::parse_cheat(options.cheat);
+  if (!parsed) return gemmine::cli::fail(gemmine::ExitCode::command_line, parsed.error().detail);
+  options.plan.cheat = parsed.value();
   gemmine::miner::MineHooks hooks;
   hooks.check_own = false;
-  hooks.wrap = [&plan](std::unique_ptr<gemmine::kernels::Engine> inner,
-                       const gemmine::kernels::Program& program) {
-    return gemmine::adversaries::make_cheating_engine(std::move(inner), program, plan);
+  hooks.wrap = [&options](std::unique_ptr<gemmine::kernels::Engine> inner,
+                          const gemmine::kernels::Program& program) {
+    return gemmine::adversaries::make_cheating_engine(std::move(inner), program, options.plan);
   };
-  return gemmine::miner::mine(options, hooks);
+  return gemmine::miner::mine(options.mine, hooks);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  gemmine::cli::prepare_process();
+  gemmine::cli::Program program("gemmine-adversary", "A miner that cheats, to see it caught.", {});
+  Options options;
+  CLI::App& command =
+      program.command("mine", "as gemmine mine, dishonestly", [&] { return mine(options); });
+  gemmine::miner::add_mine_options(command, options.mine);
+  command.add_option("--cheat", options.cheat, "what it does wrong")->capture_default_str();
+  gemmine::cli::add_number(command, "--fraction", options.plan.fraction, {0, 1}, "of the steps");
+  gemmine::cli::add_number(command, "--honest-leases", options.plan.honest_leases, {},
+                           "leases it plays straight first");
+  return program.main(argc, argv);
 }

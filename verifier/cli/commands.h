@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "kernels/base/exit_code.h"
+
 namespace gemmine::verifier {
 
 struct FileOptions {
@@ -11,9 +13,9 @@ struct FileOptions {
 };
 
 // `<hex>  FILE` as b3sum prints it.
-int run_digest(const FileOptions& options);
+ExitCode run_digest(const FileOptions& options);
 
-int run_share(const FileOptions& options);
+ExitCode run_share(const FileOptions& options);
 
 struct ReplayOptions {
   std::string bundle;
@@ -22,13 +24,13 @@ struct ReplayOptions {
   int threads = 1;
   bool json = false;
 };
-int run_replay(const ReplayOptions& options);
+ExitCode run_replay(const ReplayOptions& options);
 
 struct LedgerOptions {
   std::string file;
   std::string blobs;
   bool json = false;
 };
-int run_ledger(const LedgerOptions& options);
+ExitCode run_ledger(const LedgerOptions& options);
 
 }  // namespace gemmine::verifier

@@ -17,11 +17,6 @@ namespace {
 
 constexpr size_t kPackedMax = 8 + 8 + 1 + 4 + kRecordBytesMax;
 
-struct CloseFile {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
 // Blobs by content address in a folder; each is hashed before it is believed.
 class Blobs {
  public:
@@ -104,16 +99,18 @@ class MergeCheck {
   Report& report_;
 };
 
-enum class Read { record, end, broken };
+enum class Read : unsigned char { record, end, broken, failed };
 
 // The stream: u32 length, record bytes, again and again.
 Read read_packed(std::FILE* file, Bytes& packed) {
   uint32_t size = 0;
   const size_t got = std::fread(&size, 1, sizeof size, file);
   if (got == 0 && std::feof(file) != 0) return Read::end;
+  if (std::ferror(file) != 0) return Read::failed;
   if (got != sizeof size || size > kPackedMax) return Read::broken;
   packed.resize(size);
-  return std::fread(packed.data(), 1, size, file) == size ? Read::record : Read::broken;
+  if (std::fread(packed.data(), 1, size, file) == size) return Read::record;
+  return std::ferror(file) != 0 ? Read::failed : Read::broken;
 }
 
 void report_state(const LedgerState& state, Report& report) {
@@ -136,6 +133,10 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Rep
     const Read read = read_packed(file, packed);
     const std::string place = options.file + " after record " + std::to_string(state.next_seq());
     if (read == Read::end) return true;
+    if (read == Read::failed) {
+      report.finding(Outcome::undecided, "ledger", place + ": cannot be read");
+      return false;
+    }
     if (read == Read::broken) {
       report.finding(Outcome::malformed, "ledger", place + ": the stream is cut or no ledger");
       return false;
@@ -152,15 +153,15 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Rep
 
 }  // namespace
 
-int run_ledger(const LedgerOptions& options) {
+ExitCode run_ledger(const LedgerOptions& options) {
   Report report(options.json);
-  const File file(std::fopen(options.file.c_str(), "rb"));
-  if (file == nullptr) {
-    report.finding(Outcome::undecided, "ledger", "cannot open " + options.file);
+  const auto file = open_file(options.file);
+  if (!file) {
+    report.failure("ledger", file.error());
     return report.finish();
   }
   LedgerState state;
-  if (fold(file.get(), options, state, report)) {
+  if (fold(file.value().get(), options, state, report)) {
     if (state.next_seq() == 0) {
       report.finding(Outcome::malformed, "ledger", options.file + ": is empty");
     } else if (state.expected_post()) {

@@ -1,13 +1,42 @@
 #include "verifier/cli/report.h"
 
+#include <cerrno>
 #include <cstdio>
-#include <unistd.h>
+#include <cstring>
+#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
 #include "kernels/base/files.h"
+#include "kernels/base/printable.h"
+#include "kernels/base/progress_bar.h"
+#include "kernels/cli/output.h"
 
 namespace gemmine::verifier {
+
+namespace {
+
+// There is one terminal, so there is one bar.
+ProgressBar& bar() {
+  static ProgressBar only;
+  return only;
+}
+
+ExitCode exit_code(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::valid:
+      return ExitCode::ok;
+    case Outcome::invalid:
+      return ExitCode::invalid;
+    case Outcome::malformed:
+      return ExitCode::malformed;
+    case Outcome::undecided:
+      return ExitCode::undecided;
+  }
+  return ExitCode::undecided;
+}
+
+}  // namespace
 
 void Report::finding(Outcome outcome, const std::string& check, const std::string& detail) {
   seen_[static_cast<size_t>(outcome)] = true;
@@ -15,8 +44,9 @@ void Report::finding(Outcome outcome, const std::string& check, const std::strin
     findings_.push_back({outcome, check, detail});
     return;
   }
-  std::printf("%-9s %s%s%s\n", std::string(to_string(outcome)).c_str(), check.c_str(),
-              detail.empty() ? "" : ": ", detail.c_str());
+  bar().clear();
+  const std::string text = check + (detail.empty() ? "" : ": ") + detail;
+  std::printf("%-9s %s\n", std::string(to_string(outcome)).c_str(), printable(text).c_str());
 }
 
 void Report::failure(const std::string& check, const Error& error) {
@@ -30,11 +60,12 @@ void Report::fact(const std::string& name, const std::string& value) {
   if (json_) {
     facts_.emplace_back(name, value);
   } else {
-    std::printf("%-9s %s\n", name.c_str(), value.c_str());
+    std::printf("%-9s %s\n", printable(name).c_str(), printable(value).c_str());
   }
 }
 
-int Report::finish() {
+ExitCode Report::finish() {
+  bar().clear();
   const auto seen = [&](Outcome outcome) { return seen_[static_cast<size_t>(outcome)]; };
   Outcome worst = Outcome::valid;
   for (const Outcome outcome : {Outcome::undecided, Outcome::malformed, Outcome::invalid}) {
@@ -43,36 +74,28 @@ int Report::finish() {
   if (json_) {
     nlohmann::ordered_json out;
     out["outcome"] = to_string(worst);
-    out["findings"] = nlohmann::json::array();
+    out["findings"] = nlohmann::ordered_json::array();
     for (const Line& line : findings_)
       out["findings"].push_back(
           {{"outcome", to_string(line.outcome)}, {"check", line.check}, {"detail", line.detail}});
     for (const auto& [name, value] : facts_)
       out["facts"][name] = value;
-    // File names may hold any bytes.
-    const auto replace = nlohmann::ordered_json::error_handler_t::replace;
-    std::printf("%s\n", out.dump(2, ' ', false, replace).c_str());
+    cli::print_json(out, true);
   }
-  switch (worst) {
-    case Outcome::valid:
-      return kExitValid;
-    case Outcome::invalid:
-      return kExitInvalid;
-    case Outcome::malformed:
-      return kExitMalformed;
-    case Outcome::undecided:
-      return kExitUndecided;
-  }
-  return kExitUndecided;
+  return exit_code(worst);
 }
 
 void show_progress(const std::string& what, uint64_t done, uint64_t total) {
-  constexpr int kWidth = 40;
-  if (isatty(STDERR_FILENO) == 0 || total == 0) return;
-  const int filled = static_cast<int>(kWidth * done / total);
-  std::fprintf(stderr, "\r%s [%s%s] %llu/%llu%s", what.c_str(), std::string(filled, '#').c_str(),
-               std::string(kWidth - filled, '.').c_str(), static_cast<unsigned long long>(done),
-               static_cast<unsigned long long>(total), done == total ? "\n" : "");
+  bar().show(what, done, total);
+}
+
+Result<File> open_file(const std::string& path) {
+  File file(std::fopen(path.c_str(), "rb"));
+  struct stat info {};
+  if (file == nullptr || ::fstat(fileno(file.get()), &info) != 0)
+    return Error{Errc::undecided, "cannot open " + path + ": " + std::strerror(errno)};
+  if (S_ISDIR(info.st_mode)) return Error{Errc::undecided, path + " is a folder"};
+  return file;
 }
 
 Result<Bytes> load(const std::string& path, uint64_t bytes_max) {

@@ -1,20 +1,17 @@
 // What gemmine-verify says: a line per finding or one JSON object, and the exit code.
 #pragma once
 
+#include <cstdio>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "kernels/base/exit_code.h"
 #include "kernels/base/result.h"
 #include "verifier/records/records.h"
 
 namespace gemmine::verifier {
-
-inline constexpr int kExitValid = 0;
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitInvalid = 10;
-inline constexpr int kExitMalformed = 11;
-inline constexpr int kExitUndecided = 12;
 
 class Report {
  public:
@@ -25,7 +22,7 @@ class Report {
   void failure(const std::string& check, const Error& error);
   void fact(const std::string& name, const std::string& value);
   // Prints what is left and gives the exit code: invalid before malformed before undecided.
-  int finish();
+  ExitCode finish();
 
  private:
   struct Line {
@@ -41,6 +38,14 @@ class Report {
 
 // A bar on a terminal's stderr; nothing elsewhere.
 void show_progress(const std::string& what, uint64_t done, uint64_t total);
+
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+// To read from its beginning; a pipe will do. Errors: undecided (missing, unreadable, a folder).
+Result<File> open_file(const std::string& path);
 
 // The whole file. Errors: undecided (missing or unreadable), malformed (too long), naming the path.
 Result<Bytes> load(const std::string& path, uint64_t bytes_max);

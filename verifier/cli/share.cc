@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "kernels/cli/output.h"
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/bundle.h"
@@ -69,28 +70,21 @@ Result<ShareRun> rerun(const Bundle& bundle, const Job& job, ByteView records,
 
 }  // namespace
 
-int run_digest(const FileOptions& options) {
-  std::FILE* const file = std::fopen(options.file.c_str(), "rb");
-  if (file == nullptr) {
-    std::fprintf(stderr, "gemmine-verify: cannot open %s\n", options.file.c_str());
-    return kExitUndecided;
-  }
+ExitCode run_digest(const FileOptions& options) {
+  const auto file = open_file(options.file);
+  if (!file) return cli::fail(ExitCode::undecided, file.error().detail);
   kernels::Blake3 hasher;
   Bytes buffer(size_t{1} << 20);
   size_t count = 0;
-  while ((count = std::fread(buffer.data(), 1, buffer.size(), file)) > 0)
+  while ((count = std::fread(buffer.data(), 1, buffer.size(), file.value().get())) > 0)
     hasher.update(ByteView(buffer).first(count));
-  const bool failed = std::ferror(file) != 0;
-  std::fclose(file);
-  if (failed) {
-    std::fprintf(stderr, "gemmine-verify: cannot read %s\n", options.file.c_str());
-    return kExitUndecided;
-  }
+  if (std::ferror(file.value().get()) != 0)
+    return cli::fail(ExitCode::undecided, "cannot read " + options.file);
   std::printf("%s  %s\n", to_hex(hasher.finish().view()).c_str(), options.file.c_str());
-  return kExitValid;
+  return ExitCode::ok;
 }
 
-int run_share(const FileOptions& options) {
+ExitCode run_share(const FileOptions& options) {
   Report report(options.json);
   const auto bundle = load_bundle(options.file);
   if (!bundle) {
@@ -103,7 +97,7 @@ int run_share(const FileOptions& options) {
   return report.finish();
 }
 
-int run_replay(const ReplayOptions& options) {
+ExitCode run_replay(const ReplayOptions& options) {
   Report report(options.json);
   const auto bundle = load_bundle(options.bundle);
   if (!bundle) {

@@ -192,7 +192,7 @@ TEST_F(Scene, ACleanStopGivesTheLeaseBack) {
   wait(kQuietMs);
   EXPECT_EQ(sent<pool::Abandon>(), 1U);
   EXPECT_TRUE(state_.ended);
-  EXPECT_EQ(state_.ending.exit_code, 0);
+  EXPECT_EQ(state_.ending.code, ExitCode::ok);
 }
 
 TEST_F(Scene, ACleanStopAnswersFirstAndASecondOneDoesNot) {

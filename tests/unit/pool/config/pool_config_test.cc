@@ -107,11 +107,5 @@ TEST(JobFile, RoundsADecimalOnce) {
   EXPECT_EQ(toml.value().decimal("x"), 1.00000011920928955078125F);
 }
 
-TEST(EditDistance, CountsSingleCharacterEdits) {
-  EXPECT_EQ(edit_distance("", "abc"), 3U);
-  EXPECT_EQ(edit_distance("batch", "batsh"), 1U);
-  EXPECT_EQ(edit_distance("same", "same"), 0U);
-}
-
 }  // namespace
 }  // namespace gemmine::pool

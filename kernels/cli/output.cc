@@ -1,0 +1,51 @@
+#include "kernels/cli/output.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <stdio_ext.h>
+
+#include <nlohmann/json.hpp>
+
+#include "kernels/base/printable.h"
+
+namespace gemmine::cli {
+
+namespace {
+
+std::string& speaker() {
+  static std::string name;
+  return name;
+}
+
+}  // namespace
+
+void set_speaker(const std::string& name) {
+  speaker() = name;
+}
+
+ExitCode fail(ExitCode code, const std::string& text) {
+  const bool placed = text.find(": error: ") != std::string::npos;
+  const std::string line = (placed ? "" : speaker() + ": ") + printable_lines(text) + "\n";
+  std::fputs(line.c_str(), stderr);
+  return code;
+}
+
+void print_json(const nlohmann::ordered_json& value, bool indented) {
+  const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+  const std::string text = value.dump(indented ? 2 : -1, ' ', false, replace);
+  std::fputs((text + "\n").c_str(), stdout);
+}
+
+Status finish_output() {
+  const bool lost = std::ferror(stdout) != 0;
+  const bool waiting = __fpending(stdout) > 0;
+  errno = 0;
+  const bool closed = std::fclose(stdout) == 0;
+  // A stdout that was never there and that nobody printed to is no loss.
+  if (!lost && (closed || (errno == EBADF && !waiting))) return Ok{};
+  const std::string why = errno == 0 ? "" : std::string(": ") + std::strerror(errno);
+  return Error{Errc::io, "cannot write to standard output" + why};
+}
+
+}  // namespace gemmine::cli
