@@ -8,7 +8,7 @@
 #include "kernels/self_test.h"
 #include "miner/bench/report.h"
 #include "miner/cli/commands.h"
-#include "pool/data/dataset.h"
+#include "pool/data/loaded_job.h"
 
 namespace gemmine::miner {
 

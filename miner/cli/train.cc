@@ -11,7 +11,7 @@
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/local.h"
-#include "pool/data/dataset.h"
+#include "pool/data/loaded_job.h"
 #include "pool/data/model_file.h"
 #include "pool/log/console.h"
 #include "verifier/merge/safetensors.h"

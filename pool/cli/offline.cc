@@ -4,7 +4,7 @@
 #include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
 #include "pool/core/theft_odds.h"
-#include "pool/data/dataset.h"
+#include "pool/data/loaded_job.h"
 #include "pool/server/status.h"
 #include "pool/store/folder.h"
 

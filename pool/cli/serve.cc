@@ -8,7 +8,7 @@
 #include "kernels/hash/blake3.h"
 #include "pool/cli/commands.h"
 #include "pool/config/pool_config.h"
-#include "pool/data/dataset.h"
+#include "pool/data/loaded_job.h"
 #include "pool/log/console.h"
 #include "pool/server/server.h"
 #include "pool/store/folder.h"

@@ -1,6 +1,6 @@
 #include "pool/config/job_file.h"
 
-#include <array>
+#include <algorithm>
 
 namespace gemmine::pool {
 namespace {
@@ -8,64 +8,77 @@ namespace {
 using kernels::Architecture;
 
 constexpr uint64_t kPpm = 1'000'000;
-constexpr std::array<std::string_view, 6> kKinds = {"idx", "npy", "csv", "text", "tokens", "rdb"};
+constexpr size_t kPathBytesMax = 4096;
+constexpr Toml::Word<Architecture> kArchitectures[] = {{"mlp", Architecture::mlp},
+                                                       {"gpt", Architecture::gpt}};
+constexpr Toml::Word<DataKind> kKinds[] = {{"idx", DataKind::idx},
+                                           {"npy", DataKind::npy},
+                                           {"csv", DataKind::csv},
+                                           {"text", DataKind::text},
+                                           {"tokens", DataKind::tokens}};
+constexpr Toml::Word<LabelColumn> kColumns[] = {{"first", LabelColumn::first},
+                                                {"last", LabelColumn::last}};
+constexpr Toml::Word<kernels::Norm> kNorms[] = {{"rms", kernels::Norm::rms},
+                                                {"layer", kernels::Norm::layer}};
+constexpr Toml::Word<kernels::Activation> kActivations[] = {{"gelu", kernels::Activation::gelu},
+                                                            {"silu", kernels::Activation::silu}};
+constexpr Toml::Word<kernels::Optimiser> kOptimisers[] = {{"sgd", kernels::Optimiser::sgd},
+                                                          {"adamw", kernels::Optimiser::adamw}};
 
 template <class T>
 T narrow(uint64_t value) {
   return static_cast<T>(value);  // in T by the range it was read with
 }
 
-std::string inside(const Toml& toml, std::string directory, const std::string& path) {
-  return toml.beside(directory.append("/").append(path));
+bool reads_tokens(DataKind kind) {
+  return kind == DataKind::text || kind == DataKind::tokens;
+}
+
+std::string file_name(Toml& toml, const std::string& key) {
+  std::string name = toml.text(key, kPathBytesMax);
+  if (name.find('\0') != std::string::npos) toml.fail(key, "has a zero byte", "a file's name");
+  return name;
+}
+
+std::vector<std::string> file_names(Toml& toml, const std::string& key) {
+  std::vector<std::string> names = toml.texts(key, kDataFilesMax);
+  if (names.empty() && toml.has(key)) toml.fail(key, "names no file", "a file or a list of files");
+  for (const std::string& name : names)
+    if (name.empty() || name.size() > kPathBytesMax || name.find('\0') != std::string::npos)
+      toml.fail(key, "has an item that is no file's name", "1 to 4096 bytes, none of them zero");
+  return names;
 }
 
 // `key` or `key_fraction`, but one of them: data of its own, or the end of the training data.
-void read_held_out(Toml& toml, const std::string& key, const std::string& directory,
-                   DataFiles& out) {
+void read_held_out(Toml& toml, const std::string& key, DataFiles& out) {
   const std::string fraction = key + "_fraction";
-  for (const std::string& path : toml.texts(key, kDataFilesMax))
-    out.held_out.push_back(out.kind == DataKind::rdb ? path : inside(toml, directory, path));
-  out.held_out_fraction = toml.decimal(fraction, 0.0F);
-  if (out.held_out.empty() && !toml.has(fraction)) {
-    toml.fail(key, "is missing", "", "name files, or say `" + fraction + " = 0.1`");
-  } else if (!out.held_out.empty() && toml.has(fraction)) {
-    toml.fail(fraction, "makes no sense next to " + key, "", "remove one of the two");
-  } else if (toml.has(fraction) && !(out.held_out_fraction > 0 && out.held_out_fraction < 1)) {
-    toml.fail(fraction, "is out of range", "more than 0, less than 1");
+  out.held_out = file_names(toml, key);
+  if (toml.has(fraction)) {
+    out.held_out_fraction = toml.fraction(fraction);
+    if (!out.held_out.empty())
+      toml.fail(fraction, "makes no sense next to " + key, "", "remove one of the two");
+  } else if (!toml.has(key)) {
+    toml.miss(key, "name files, or say `" + fraction + " = 0.1`");
   }
 }
 
-void read_data(Toml& toml, Architecture architecture, DataFiles& out) {
-  out.kind = static_cast<DataKind>(toml.choice("data.kind", kKinds));
-  const bool gpt = architecture == Architecture::gpt;
-  if (gpt != (out.kind >= DataKind::text)) {
-    toml.fail("data.kind", gpt ? "is a table, and a gpt reads tokens" : "are tokens for a gpt",
-              gpt ? R"("text", "tokens" or "rdb")" : R"("idx", "npy" or "csv")",
-              gpt ? "" : "`architecture = \"gpt\"` under [model] makes it a language model");
-    return;
-  }
-  const std::string directory = toml.text("data.directory", 1024, ".");
-  const auto path = [&](const std::string& key) {
-    return inside(toml, directory, toml.text(key, 255));
-  };
+void read_data(Toml& toml, DataFiles& out) {
+  out.folder = toml.beside(toml.text("data.directory", kPathBytesMax, "."));
   if (out.kind == DataKind::idx || out.kind == DataKind::npy) {
-    out.train = {path("data.train_images"), path("data.train_labels")};
-    out.held_out = {path("data.test_images"), path("data.test_labels")};
+    out.train = {file_name(toml, "data.train_images"), file_name(toml, "data.train_labels")};
+    out.held_out = {file_name(toml, "data.test_images"), file_name(toml, "data.test_labels")};
     return;
   }
   if (out.kind == DataKind::csv) {
-    constexpr std::array<std::string_view, 2> kColumns = {"first", "last"};
-    out.train = {path("data.train")};
-    out.label_first = toml.choice("data.label_column", kColumns, 1) == 0;
-    read_held_out(toml, "data.test", directory, out);
+    out.train = {file_name(toml, "data.train")};
+    out.label = toml.choice<LabelColumn>("data.label_column", kColumns, LabelColumn::last);
+    read_held_out(toml, "data.test", out);
     if (out.held_out.size() > 1) toml.fail("data.test", "is more than one file", "one table");
     return;
   }
-  if (out.kind == DataKind::rdb) out.database = path("data.database");
-  for (const std::string& name : toml.texts("data.train", kDataFilesMax))
-    out.train.push_back(out.kind == DataKind::rdb ? name : inside(toml, directory, name));
-  if (out.train.empty()) toml.fail("data.train", "is missing", "a file or a list of files");
-  read_held_out(toml, "data.validation", directory, out);
+  out.train = file_names(toml, "data.train");
+  if (!toml.has("data.train")) toml.miss("data.train", "name a file or a list of files");
+  read_held_out(toml, "data.validation", out);
 }
 
 void read_mlp(Toml& toml, kernels::Spec& spec) {
@@ -78,8 +91,6 @@ void read_mlp(Toml& toml, kernels::Spec& spec) {
 
 // PROTOCOL 10.1, 10.7, 10.13.
 void read_gpt(Toml& toml, DataKind data, kernels::Spec& spec) {
-  constexpr std::array<std::string_view, 2> kNorms = {"rms", "layer"};
-  constexpr std::array<std::string_view, 2> kActivations = {"gelu", "silu"};
   const auto number = [&](const char* key, uint64_t low, uint64_t high) {
     return narrow<uint32_t>(toml.integer(key, {low, high}));
   };
@@ -93,9 +104,9 @@ void read_gpt(Toml& toml, DataKind data, kernels::Spec& spec) {
   gpt.hidden = number("model.hidden", 16, kernels::kWidthMax);
   gpt.blocks = number("model.blocks", 1, kernels::kBlocksMax);
   gpt.context = number("model.context", 16, kernels::kContextMax);
-  gpt.norm = static_cast<kernels::Norm>(toml.choice("model.norm", kNorms, 0) + 1);
+  gpt.norm = toml.choice<kernels::Norm>("model.norm", kNorms, kernels::Norm::rms);
   gpt.activation =
-      static_cast<kernels::Activation>(toml.choice("model.activation", kActivations, 0) + 1);
+      toml.choice<kernels::Activation>("model.activation", kActivations, kernels::Activation::gelu);
   gpt.tied = toml.boolean("model.tied", false);
   gpt.token_bytes = gpt.vocabulary <= 256 ? 1 : 2;
   spec.clip = toml.decimal("train.clip", 0.0F);
@@ -103,10 +114,18 @@ void read_gpt(Toml& toml, DataKind data, kernels::Spec& spec) {
   spec.outer_momentum = toml.decimal("train.outer_momentum", 0.0F);
 }
 
+// PROTOCOL 6.1 has printable ASCII.
+void read_name(Toml& toml, verifier::Job& job) {
+  job.name = toml.text("name", 64);
+  const auto plain = [](char c) { return c >= 0x20 && c <= 0x7e; };
+  if (toml.good("name") && job.name.empty()) toml.fail("name", "is empty", "1 to 64 characters");
+  if (toml.good("name") && !std::ranges::all_of(job.name, plain))
+    toml.fail("name", "has characters outside plain ASCII", "letters, digits, marks and spaces");
+}
+
 void read_training(Toml& toml, verifier::Job& job) {
-  constexpr std::array<std::string_view, 2> kOptimisers = {"sgd", "adamw"};
   kernels::Spec& spec = job.spec;
-  spec.optimiser = static_cast<kernels::Optimiser>(toml.choice("train.optimiser", kOptimisers) + 1);
+  spec.optimiser = toml.choice<kernels::Optimiser>("train.optimiser", kOptimisers);
   spec.lr = toml.decimal("train.lr");
   spec.beta1 = toml.decimal("train.beta1");
   spec.beta2 = toml.decimal("train.beta2", 0.0F);
@@ -146,7 +165,8 @@ void check_program(Toml& toml, kernels::Spec spec) {
   const size_t end = std::min(detail.find(' '), detail.size());
   const std::string field = detail.substr(0, std::min(detail.find('['), end));
   for (const char* table : {"model.", "train.", "data."}) {
-    if (toml.has(table + field)) return toml.fail(table + field, detail.substr(end + 1), "");
+    if (toml.has(table + field))
+      return toml.fail(table + field, detail.substr(std::min(end + 1, detail.size())), "");
   }
   toml.fail("model", detail, "");
 }
@@ -154,15 +174,23 @@ void check_program(Toml& toml, kernels::Spec spec) {
 }  // namespace
 
 Result<JobFile> parse_job_file(Toml toml) {
-  constexpr std::array<std::string_view, 2> kArchitectures = {"mlp", "gpt"};
   JobFile out;
   out.path = toml.path();
-  out.job.name = toml.text("name", 64);
+  read_name(toml, out.job);
   kernels::Spec& spec = out.job.spec;
   spec.architecture =
-      static_cast<Architecture>(toml.choice("model.architecture", kArchitectures, 0) + 1);
-  read_data(toml, spec.architecture, out.data);
-  if (spec.architecture == Architecture::gpt) {
+      toml.choice<Architecture>("model.architecture", kArchitectures, Architecture::mlp);
+  out.data.kind = toml.choice<DataKind>("data.kind", kKinds);
+  // Which keys a file has hangs on these two.
+  const bool gpt = spec.architecture == Architecture::gpt;
+  if (toml.good("model.architecture") && toml.good("data.kind") &&
+      gpt != reads_tokens(out.data.kind))
+    toml.fail("data.kind", gpt ? "is a table, and a gpt reads tokens" : "are tokens for a gpt",
+              gpt ? R"("text" or "tokens")" : R"("idx", "npy" or "csv")",
+              gpt ? "" : "`architecture = \"gpt\"` under [model] makes it a language model");
+  if (!toml.good("model.architecture") || !toml.good("data.kind")) return toml.first_error();
+  read_data(toml, out.data);
+  if (gpt) {
     read_gpt(toml, out.data.kind, spec);
   } else {
     read_mlp(toml, spec);

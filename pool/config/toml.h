@@ -5,7 +5,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -13,70 +12,96 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
+#include "pool/config/fraction.h"
+#include "pool/config/toml_tree.h"
 
 namespace gemmine::pool {
 
 inline constexpr size_t kTomlBytesMax = 64 << 10;
+inline constexpr size_t kTomlErrorsMax = 8;  // that one message lists
 
 class Toml {
  public:
-  // Errors: malformed with the place.
-  static Result<Toml> parse(std::string path, const std::string& text);
-  // Errors: io too.
+  // A UTF-8 byte order mark is passed over. Errors: malformed with the place.
+  static Result<Toml> parse(std::string path, std::string_view text);
+  // Errors: io and invalid too, those of read_file.
   static Result<Toml> load(const std::string& path);
 
   struct Range {
     uint64_t min;
     uint64_t max;
   };
-  // Without a fallback the key is required. After the first error they return something harmless;
-  // finish() says what was wrong.
+  // A word of the file and what it stands for.
+  template <class T>
+  struct Word {
+    std::string_view text;
+    T value;
+  };
+  // Without a fallback the key is required. What fails returns something harmless; finish() says
+  // what was wrong.
   uint64_t integer(const std::string& key, Range range, std::optional<uint64_t> fallback = {});
   // Decimal text to the nearest float, rounded once.
   float decimal(const std::string& key, std::optional<float> fallback = {});
+  // More than 0 and less than 1, exactly as it is written. The key is required.
+  Fraction fraction(const std::string& key);
   std::string text(const std::string& key, size_t bytes_max,
                    const std::optional<std::string>& fallback = {});
   bool boolean(const std::string& key, std::optional<bool> fallback = {});
-  // One of `words`; `words` must not be empty. Returns its index.
-  size_t choice(const std::string& key, std::span<const std::string_view> words,
-                std::optional<size_t> fallback = {});
+  // One of `words`, of which there is one at least.
+  template <class T>
+  T choice(const std::string& key, std::span<const Word<T>> words, std::optional<T> fallback = {}) {
+    GEMMINE_CHECK(!words.empty());
+    std::vector<std::string_view> texts;
+    for (const Word<T>& word : words)
+      texts.push_back(word.text);
+    const auto index = word_index(key, texts, !fallback);
+    return index ? words[*index].value : fallback.value_or(words.front().value);
+  }
   std::vector<uint64_t> integers(const std::string& key, Range range, size_t count_max);
   // No key: an empty list. A text alone is a list of one.
   std::vector<std::string> texts(const std::string& key, size_t count_max);
 
-  // An error at this key's place; later checks of a caller use it too.
   bool has(const std::string& key) const { return values_.contains(key); }
+  bool good(const std::string& key) const { return !failed_.contains(key); }  // nothing wrong yet
+  // An error at this key's place; later checks of a caller use it too.
   void fail(const std::string& key, const std::string& what, const std::string& expected,
             const std::string& hint = {});
-  // The first error, or the first key nobody asked for.
-  Status finish();
+  // The key is not there and must be.
+  void miss(const std::string& key, const std::string& hint);
 
-  const std::string& path() const { return path_; }
-  // Paths in a file are relative to the file, so that a configuration can be moved as a whole.
-  std::string beside(const std::string& path) const;
+  // Whatever nobody asked for, all of it; else the first error; else the first missing key. For the
+  // end, when every key was asked for.
+  Status finish();
+  // The first error, or the first missing key: for a file of which the rest cannot be read.
+  // Something must have failed.
+  Error first_error() const;
+
+  const std::string& path() const { return source_.path(); }
+  // Names in a file are relative to the file, so that a configuration can be moved as a whole.
+  std::string beside(const std::string& name) const;
 
  private:
-  enum class Type { integer, decimal, text, boolean, array, other };
-  struct Value {
-    Type type = Type::other;
-    int64_t integer = 0;  // of a boolean 0 or 1
-    std::string text;     // a string's content, else the source text
-    std::vector<Value> items;
-    uint32_t line = 0;
-    uint32_t column = 0;
-  };
-  friend struct TomlFlatten;
+  explicit Toml(TomlSource source) : source_(std::move(source)) {}
+  const TomlValue* take(const std::string& key, bool required);
+  std::optional<size_t> word_index(const std::string& key, std::span<const std::string_view> words,
+                                   bool required);
+  Error unknown(const std::string& key) const;
+  std::optional<std::string> alike(const std::string& unknown) const;
 
-  const Value* take(const std::string& key, bool required);
-  std::string place(const Value& value, const std::string& message, const std::string& hint) const;
-
-  std::string path_;
-  std::vector<std::string> lines_;
-  std::map<std::string, Value> values_;
-  std::set<std::string> known_;  // asked for
+  TomlSource source_;
+  std::map<std::string, TomlValue> values_;
+  std::set<std::string> known_;   // asked for
+  std::set<std::string> failed_;  // keys with an error, or missing
   std::optional<Error> error_;
+  std::optional<std::pair<std::string, std::string>> missing_;  // the first: key, hint
 };
+
+// `name` seen from `folder`: itself when it is absolute.
+std::string seen_from(const std::string& folder, const std::string& name);
+
+// Whether somebody who wrote `written` may have meant `key`, of the same table or another: a typing
+// error, its initials (learning_rate: lr), or a word of it (batch_size: batch). 0 is surest.
+std::optional<size_t> likeness(std::string_view written, std::string_view key);
 
 }  // namespace gemmine::pool

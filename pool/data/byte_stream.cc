@@ -2,136 +2,156 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <fcntl.h>
 #include <sys/stat.h>
-#include <zlib.h>
+#include <unistd.h>
+
+#include "kernels/base/printable.h"
+#include "pool/data/gzip.h"
 
 namespace gemmine::pool {
 namespace {
 
 constexpr size_t kPieceBytes = 1 << 20;
+constexpr size_t kGzipTrailerBytes = 8;  // of a member: CRC and size modulo 2³²
 
-struct FileEnd {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-// zlib keeps its address: it lives behind a pointer and never moves.
-struct Inflater {
-  z_stream zlib{};
-  bool started = false;
-  Inflater() = default;
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  ~Inflater() {
-    if (started) inflateEnd(&zlib);
-  }
-};
+bool ends_in_gz(std::string_view path) {
+  if (path.size() < 3) return false;
+  const std::string_view end = path.substr(path.size() - 3);
+  return end[0] == '.' && (end[1] | 0x20) == 'g' && (end[2] | 0x20) == 'z';
+}
+
+uint64_t times(uint64_t a, uint64_t b) {
+  return a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
 
 }  // namespace
 
 struct ByteStream::Source {
-  std::unique_ptr<std::FILE, FileEnd> file;
-  ByteView memory;  // what is left of it, where there is no file
-  std::unique_ptr<Inflater> gzip;
-  Bytes packed;
+  int fd = -1;
+  uint64_t stored_bytes = 0;  // of the file or the memory
+  ByteView memory;            // what is left of it, where there is no file
+  std::optional<Gunzip> gzip;
+  Bytes piece;
+  ByteView first;  // the piece that was looked at, and not given yet
   Bytes out;
-  bool looked = false;  // for the magic
   bool ended = false;
 
-  // Up to kPieceBytes of the file or memory, as they are.
-  Result<ByteView> raw(const std::string& name) {
-    if (!file) {
-      const ByteView piece = memory.first(std::min(memory.size(), kPieceBytes));
-      memory = memory.subspan(piece.size());
-      return piece;
-    }
-    packed.resize(kPieceBytes);
-    const size_t count = std::fread(packed.data(), 1, packed.size(), file.get());
-    if (count == 0 && std::ferror(file.get()) != 0)
-      return Error{Errc::io, "cannot read " + name + ": " + std::strerror(errno)};
-    return ByteView(packed).first(count);
+  Source() = default;
+  Source(const Source&) = delete;
+  Source& operator=(const Source&) = delete;
+  ~Source() {
+    if (fd >= 0) ::close(fd);
   }
 
-  Status start_gzip(const std::string& name) {
-    gzip = std::make_unique<Inflater>();
-    gzip->started = inflateInit2(&gzip->zlib, 16 + MAX_WBITS) == Z_OK;
-    if (!gzip->started) return Error{Errc::out_of_memory, name + ": zlib cannot start"};
-    return Ok{};
+  // Up to kPieceBytes of the file or memory, as they are stored.
+  Result<ByteView> stored(const std::string& name) {
+    if (!first.empty()) return std::exchange(first, {});
+    if (fd < 0) {
+      const ByteView head = memory.first(std::min(memory.size(), kPieceBytes));
+      memory = memory.subspan(head.size());
+      return head;
+    }
+    piece.resize(std::min<uint64_t>(kPieceBytes, stored_bytes + 1));
+    size_t size = 0;
+    while (size < piece.size()) {
+      const ssize_t count = ::read(fd, piece.data() + size, piece.size() - size);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) return Error{Errc::io, "cannot read " + name + ": " + std::strerror(errno)};
+      if (count == 0) break;
+      size += static_cast<size_t>(count);
+    }
+    return ByteView(piece).first(size);
+  }
+
+  // What gzip writes last: the size of its last member.
+  uint64_t size_in_trailer() const {
+    uint8_t size[4] = {};
+    const auto end = static_cast<off_t>(stored_bytes);
+    if (fd < 0 || stored_bytes < kGzipTrailerBytes || ::pread(fd, size, 4, end - 4) != 4) return 0;
+    uint32_t last = 0;
+    std::memcpy(&last, size, sizeof last);
+    return last;
   }
 
   Result<ByteView> unpack(const std::string& name) {
-    z_stream& zlib = gzip->zlib;
     out.resize(kPieceBytes);
-    zlib.next_out = out.data();
-    zlib.avail_out = kPieceBytes;
-    while (!ended && zlib.avail_out != 0) {
-      const int code = inflate(&zlib, Z_NO_FLUSH);
-      ended = code == Z_STREAM_END;
-      if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-        return Error{Errc::malformed, name + ": damaged gzip file"};
-      if (ended || zlib.avail_in != 0 || zlib.avail_out == 0) continue;
-      auto piece = raw(name);
-      if (!piece) return piece;
-      if (piece.value().empty())
-        return Error{Errc::malformed, name + ": the gzip file is cut short"};
-      feed(piece.value());
+    while (!ended) {
+      const auto size = gzip->unpack(out);
+      if (!size) return Error{size.error().code, name + ": " + size.error().detail};
+      if (size.value() > 0) return ByteView(out).first(size.value());
+      const auto packed = stored(name);
+      if (!packed) return packed;
+      ended = packed.value().empty();
+      if (!ended) gzip->feed(packed.value());
     }
-    if (ended) {
-      bool more = zlib.avail_in != 0;
-      if (!more) {
-        auto rest = raw(name);
-        if (!rest) return rest;
-        more = !rest.value().empty();
-      }
-      if (more) return Error{Errc::malformed, name + ": trailing bytes after the gzip data"};
-    }
-    return ByteView(out).first(kPieceBytes - zlib.avail_out);
-  }
-
-  void feed(ByteView piece) {
-    gzip->zlib.next_in = const_cast<Bytef*>(piece.data());
-    gzip->zlib.avail_in = static_cast<uInt>(piece.size());
+    if (auto whole = gzip->finish(); !whole)
+      return Error{whole.error().code, name + ": " + whole.error().detail};
+    return ByteView{};
   }
 };
 
-ByteStream::ByteStream(std::string name)
-    : name_(std::move(name)), source_(std::make_unique<Source>()) {}
+ByteStream::ByteStream(std::string name, uint64_t bytes_max)
+    : name_(std::move(name)), source_(std::make_unique<Source>()), bytes_left_(bytes_max) {}
 ByteStream::ByteStream(ByteStream&&) noexcept = default;
 ByteStream& ByteStream::operator=(ByteStream&&) noexcept = default;
 ByteStream::~ByteStream() = default;
 
 Result<ByteStream> ByteStream::open(const std::string& path, uint64_t bytes_max) {
-  ByteStream out(path);
-  out.bytes_left_ = bytes_max;
-  out.source_->file.reset(std::fopen(path.c_str(), "rbe"));
-  if (!out.source_->file)
-    return Error{Errc::io, "cannot open " + path + ": " + std::strerror(errno)};
+  ByteStream out(printable(path), bytes_max);
+  // A pipe without a writer would be waited for.
+  out.source_->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (out.source_->fd < 0)
+    return Error{Errc::io, "cannot open " + out.name_ + ": " + std::strerror(errno)};
   struct stat info {};
-  if (::fstat(fileno(out.source_->file.get()), &info) != 0 || !S_ISREG(info.st_mode))
-    return Error{Errc::io, path + " is not a file"};
+  if (::fstat(out.source_->fd, &info) != 0)
+    return Error{Errc::io, "cannot look at " + out.name_ + ": " + std::strerror(errno)};
+  if (S_ISDIR(info.st_mode)) return Error{Errc::io, out.name_ + " is a folder, not a file"};
+  if (!S_ISREG(info.st_mode)) return Error{Errc::io, out.name_ + " is not a file of the disk"};
+  out.source_->stored_bytes = static_cast<uint64_t>(info.st_size);
+  if (auto looked = out.look(ends_in_gz(path)); !looked) return looked.error();
   return out;
 }
 
 ByteStream ByteStream::over(ByteView bytes, std::string name, uint64_t bytes_max) {
-  ByteStream out(std::move(name));
-  out.bytes_left_ = bytes_max;
+  ByteStream out(std::move(name), bytes_max);
   out.source_->memory = bytes;
+  out.source_->stored_bytes = bytes.size();
+  if (opens_gzip(bytes)) {
+    auto started = Gunzip::start();
+    if (started) out.source_->gzip.emplace(std::move(started.value()));
+  }
+  out.size_max_ = out.source_->gzip ? times(bytes.size(), kDeflateRatioMax) : bytes.size();
+  out.size_hint_ = bytes.size();
   return out;
 }
 
-Result<ByteView> ByteStream::refill() {
+Status ByteStream::look(bool named_gzip) {
   Source& source = *source_;
-  if (!source.looked) {
-    source.looked = true;
-    auto first = source.raw(name_);
-    if (!first) return first;
-    const ByteView bytes = first.value();
-    if (bytes.size() < 2 || bytes[0] != 0x1f || bytes[1] != 0x8b) return first;
-    if (auto started = source.start_gzip(name_); !started) return started.error();
-    source.feed(bytes);
+  const auto first = source.stored(name_);
+  if (!first) return first.error();
+  source.first = first.value();
+  const bool magic = source.first.size() >= 2 && source.first[0] == 0x1f && source.first[1] == 0x8b;
+  if (named_gzip && !magic)
+    return Error{Errc::malformed, name_ + ": its name ends in .gz, and it is no gzip file"};
+  if (!named_gzip && !opens_gzip(source.first)) {
+    size_max_ = size_hint_ = source.stored_bytes;
+    if (source.stored_bytes > bytes_left_)
+      return Error{Errc::invalid, name_ + ": has " + std::to_string(source.stored_bytes) +
+                                      " bytes, more than " + std::to_string(bytes_left_)};
+    return Ok{};
   }
-  if (!source.gzip) return source.raw(name_);
-  return source.ended ? ByteView{} : source.unpack(name_);
+  auto started = Gunzip::start();
+  if (!started) return Error{started.error().code, name_ + ": " + started.error().detail};
+  source.gzip.emplace(std::move(started.value()));
+  size_max_ = std::min(times(source.stored_bytes, kDeflateRatioMax), bytes_left_);
+  size_hint_ = std::min(source.size_in_trailer(), size_max_);
+  return Ok{};
+}
+
+Result<ByteView> ByteStream::refill() {
+  return source_->gzip ? source_->unpack(name_) : source_->stored(name_);
 }
 
 Result<ByteView> ByteStream::next() {
@@ -162,18 +182,6 @@ Result<Bytes> ByteStream::read(size_t count) {
     offset_ -= held_.size();
   }
   return out;
-}
-
-Result<Bytes> read_maybe_gzip(const std::string& path, uint64_t bytes_max) {
-  auto stream = ByteStream::open(path, bytes_max);
-  if (!stream) return stream.error();
-  Bytes out;
-  while (true) {
-    auto piece = stream.value().next();
-    if (!piece) return piece.error();
-    if (piece.value().empty()) return out;
-    out.insert(out.end(), piece.value().begin(), piece.value().end());
-  }
 }
 
 }  // namespace gemmine::pool

@@ -1,12 +1,31 @@
 #include "pool/data/csv.h"
 
 #include <algorithm>
+#include <array>
+
+#include "kernels/base/printable.h"
 
 namespace gemmine::pool {
 namespace {
 
-bool opens_a_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '"';
+constexpr std::string_view kBlanks = " \t";
+constexpr size_t kShownBytes = 20;
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+bool is_name(std::string_view field) {
+  constexpr std::array<std::string_view, 8> kMissing = {"nan", "na",  "n/a",      "null",
+                                                        "nil", "inf", "infinity", "none"};
+  if (field.empty()) return false;
+  const char c = field.front();
+  const bool opens = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                     static_cast<uint8_t>(c) >= 0x80;
+  return opens && std::ranges::find(kMissing, lower(field)) == kMissing.end();
 }
 
 // A field's number; -1 for anything else.
@@ -22,76 +41,131 @@ int byte_of(std::string_view field) {
 
 std::string shown(std::string_view field) {
   std::string out(1, '\'');
-  out.append(field.substr(0, 20)).push_back('\'');
-  for (char& c : out)
-    if (c < 0x20 || c > 0x7e) c = '?';
-  return out;
+  out.append(printable(field.substr(0, kShownBytes)));
+  return out.append(field.size() > kShownBytes ? "...'" : "'");
+}
+
+void trim(std::string& text) {
+  text.erase(text.find_last_not_of(kBlanks) + 1);
+  text.erase(0, text.find_first_not_of(kBlanks));
+}
+
+bool only_separators(std::string_view text) {
+  return text.find_first_not_of(",\" \t") == std::string_view::npos;
+}
+
+bool has_open_quote(std::string_view text) {
+  return std::ranges::count(text, '"') % 2 != 0;
 }
 
 }  // namespace
 
-Error CsvReader::wrong(size_t column, const std::string& why) const {
-  std::string where = name() + ":" + std::to_string(line_);
+Error CsvReader::wrong(uint64_t line, size_t column, const std::string& why) const {
+  std::string where = stream().name() + ":" + std::to_string(line);
   if (column > 0) where.append(":").append(std::to_string(column));
   return {Errc::malformed, where.append(": ").append(why)};
 }
 
-Result<bool> CsvReader::next_line() {
-  text_.clear();
-  ++line_;
-  for (bool ended = false; !ended;) {
-    if (piece_.empty()) {
-      auto piece = stream_.next();
-      if (!piece) return piece.error();
-      piece_ = piece.value();
-      if (piece_.empty()) return !text_.empty();  // the last line may lack its end
-    }
-    const auto end = std::ranges::find(piece_, uint8_t{'\n'});
-    ended = end != piece_.end();
-    const auto count = static_cast<size_t>(end - piece_.begin());
-    if (text_.size() + count > kCsvLineBytesMax)
-      return wrong(0, "a line of more than " + std::to_string(kCsvLineBytesMax) + " bytes");
-    text_.append(piece_.begin(), end);
-    piece_ = piece_.subspan(ended ? count + 1 : count);
+Error CsvReader::wrong_number(size_t index) const {
+  const Field& field = fields_[index];
+  std::string why = shown(field.text);
+  if (columns_ == 1 && field.text.find_first_of(";\t") != std::string::npos)
+    return wrong(line_, field.column_byte, why + ": columns are separated by commas here");
+  if (index == (label_ == LabelColumn::first ? 0 : columns_ - 1)) {
+    why.append(" is no label: labels in CSV files are whole numbers from 0 to 255 ")
+        .append("(more of them: kind = \"npy\")");
+  } else {
+    why.append(" is no whole number from 0 to 255; nothing is scaled here, so scale and round the ")
+        .append("features first");
   }
-  if (text_.ends_with('\r')) text_.pop_back();
+  return wrong(line_, field.column_byte, why);
+}
+
+Result<bool> CsvReader::next_text() {
+  while (true) {
+    const auto line = lines_.next();
+    if (!line) return line.error();
+    if (!line.value()) return false;
+    line_ = lines_.number();
+    text_ = *line.value();
+    while (has_open_quote(text_)) {  // a quoted field goes on in the next line
+      const auto more = lines_.next();
+      if (!more && more.error().code != Errc::malformed) return more.error();
+      const size_t room = kCsvLineBytesMax - std::min(text_.size(), kCsvLineBytesMax);
+      if (!more || !more.value() || more.value()->size() >= room)
+        return wrong(line_, text_.find_last_of('"') + 1, "a quote that is not closed");
+      text_.append(1, '\n').append(*more.value());
+    }
+    if (line_ == 1 && lower(text_) == "sep=,") continue;
+    if (!only_separators(text_)) break;
+    if (blank_line_ == 0) blank_line_ = line_;
+  }
+  // At the end of a file it is left out; between rows it may be one that got lost.
+  if (blank_line_ > 0) return wrong(blank_line_, 0, "an empty line; remove it");
+  if (const size_t nul = text_.find('\0'); nul != std::string::npos)
+    return wrong(line_, nul + 1, "a zero byte; if it is UTF-16, save it as UTF-8");
   return true;
 }
 
-bool CsvReader::is_header() const {
-  bool opens = true;
-  for (const char c : text_) {
-    if (opens && opens_a_word(c)) return true;
-    opens = c == ',';
+// From an opening quote to the comma or the end behind it.
+Status CsvReader::quoted_field(size_t& at, Field& out) const {
+  for (++at; at < text_.size(); ++at) {
+    if (text_[at] == '"' && at + 1 < text_.size() && text_[at + 1] == '"') {
+      ++at;  // two stand for one
+    } else if (text_[at] == '"') {
+      at = std::min(text_.find_first_not_of(kBlanks, at + 1), text_.size());
+      if (at < text_.size() && text_[at] != ',')
+        return wrong(line_, at + 1, "text behind a closing quote");
+      return Ok{};
+    }
+    out.text.push_back(text_[at]);
   }
-  return false;
+  return wrong(line_, out.column_byte, "a quote that is not closed");
+}
+
+Status CsvReader::split() {
+  fields_.clear();
+  for (size_t at = 0; at <= text_.size(); ++at) {
+    at = std::min(text_.find_first_not_of(kBlanks, at), text_.size());
+    Field& field = fields_.emplace_back(Field{{}, at + 1});
+    if (at < text_.size() && text_[at] == '"') {
+      if (auto taken = quoted_field(at, field); !taken) return taken;
+    } else {
+      const size_t end = std::min(text_.find(',', at), text_.size());
+      field.text = text_.substr(at, end - at);
+      at = end;
+    }
+    trim(field.text);
+  }
+  return Ok{};
+}
+
+// Empty columns at the end are none: spreadsheets write them where a column once was.
+Status CsvReader::fit_columns() {
+  while (fields_.size() > std::max<size_t>(columns_, 1) && fields_.back().text.empty())
+    fields_.pop_back();
+  if (columns_ == 0) columns_ = fields_.size();
+  if (fields_.size() == columns_) return Ok{};
+  return wrong(line_, 0,
+               std::to_string(fields_.size()) + " columns, line 1 has " + std::to_string(columns_));
 }
 
 Result<std::span<const uint8_t>> CsvReader::next() {
   while (true) {
-    const auto there = next_line();
+    const auto there = next_text();
     if (!there) return there.error();
     if (!there.value()) return std::span<const uint8_t>{};
-    if (text_.empty()) return wrong(0, "an empty line; remove it");
-    const auto columns = 1 + static_cast<size_t>(std::ranges::count(text_, ','));
-    if (line_ == 1) columns_ = columns;
-    if (columns != columns_)
-      return wrong(0, std::to_string(columns) + " columns, line 1 has " + std::to_string(columns_));
-    if (line_ > 1 || !is_header()) break;
+    const bool first = columns_ == 0;
+    if (auto good = split(); !good) return good.error();
+    if (auto good = fit_columns(); !good) return good.error();
+    const auto is_named = [](const Field& field) { return is_name(field.text); };
+    if (!first || std::ranges::none_of(fields_, is_named)) break;  // else a header
   }
   row_.clear();
-  for (size_t at = 0; at <= text_.size();) {
-    const size_t end = std::min(text_.find(',', at), text_.size());
-    const std::string_view field = std::string_view(text_).substr(at, end - at);
-    const int value = byte_of(field);
-    if (value < 0) {
-      std::string why = shown(field);
-      why.append(" is no whole number from 0 to 255; nothing is scaled here, so scale and round ")
-          .append("the features first");
-      return wrong(at + 1, why);
-    }
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    const int value = byte_of(fields_[i].text);
+    if (value < 0) return wrong_number(i);
     row_.push_back(static_cast<uint8_t>(value));
-    at = end + 1;
   }
   return std::span<const uint8_t>(row_);
 }

@@ -4,12 +4,17 @@
 #include <charconv>
 #include <cstring>
 
+#include "kernels/base/printable.h"
+
 namespace gemmine::pool {
 namespace {
 
 constexpr uint64_t kRun = 1 << 17;  // elements
 
-// The text after `'key':` up to the comma or brace that ends it; empty when there is none.
+constexpr size_t kShownBytes = 60;
+
+// A Python literal's text after `'key':`, up to the comma or brace that ends it; empty when there
+// is none.
 std::string_view value_of(std::string_view text, std::string_view key) {
   std::string quoted = "'";
   quoted.append(key).append("':");
@@ -17,9 +22,18 @@ std::string_view value_of(std::string_view text, std::string_view key) {
   if (at == std::string_view::npos) return {};
   text.remove_prefix(at + quoted.size());
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
-  const size_t end = text.starts_with('(') ? text.find(')') : text.find_first_of(",}");
-  if (end == std::string_view::npos) return {};
-  return text.substr(0, text.starts_with('(') ? end + 1 : end);
+  int depth = 0;
+  for (size_t end = 0; end < text.size(); ++end) {
+    const char c = text[end];
+    if (depth == 0 && (c == ',' || c == '}')) return text.substr(0, end);
+    if (c == '(' || c == '[') ++depth;
+    if (c == ')' || c == ']') --depth;
+  }
+  return {};
+}
+
+std::string shown(std::string_view text) {
+  return printable(text.substr(0, kShownBytes)) + (text.size() > kShownBytes ? "..." : "");
 }
 
 template <class T>
@@ -77,38 +91,55 @@ Status NpyReader::take_type(std::string_view descr) {
   const bool good = descr.size() == 5 && descr.front() == '\'' && descr.back() == '\'' &&
                     (descr[1] == '<' || (descr[1] == '|' && descr[3] == '1')) &&
                     (descr[2] == 'u' || descr[2] == 'i') && size(descr[3]);
+  const bool real = descr.size() == 5 && descr[2] == 'f';
   if (!good)
-    return Error{Errc::unsupported, name() + ": elements of type " +
-                                        std::string(descr.substr(0, 40)) +
-                                        "; whole numbers, little-endian, are read: save "
-                                        "array.astype('<u2') or array.astype('u1')"};
+    return wrong(Errc::unsupported,
+                 "elements of type " + shown(descr) + "; whole numbers, little-endian, are read: " +
+                     (real ? "scale images to 0 ... 255 first, and save "
+                             "numpy.rint(array * 255).astype('u1') where 1 is white; save tokens "
+                             "and labels as array.astype('<u2')"
+                           : "save array.astype('<u2') or array.astype('u1')"));
   is_signed_ = descr[2] == 'i';
   element_bytes_ = static_cast<uint32_t>(descr[3] - '0');
   return Ok{};
 }
 
+// "(60, 28, 28)". Python 2 wrote "(60L, 28L, 28L)".
 Status NpyReader::take_shape(std::string_view text, uint64_t bytes_max) {
-  const Error bad{Errc::malformed, name() + ": no shape in the .npy header"};
+  if (text.empty()) return wrong(Errc::malformed, "no shape in the .npy header");
+  const Error bad = wrong(Errc::malformed, "the .npy header gives the shape as " + shown(text) +
+                                               ", which is no list of whole numbers; load the "
+                                               "array and save it again with numpy.save");
   if (text.size() < 2 || text.front() != '(' || text.back() != ')') return bad;
   const char* at = text.data() + 1;
   const char* const end = text.data() + text.size() - 1;
   const auto skip = [&](char wanted) {
-    while (at != end && (*at == ' ' || *at == wanted))
+    while (at != end && *at == ' ')
       ++at;
+    const bool found = at != end && *at == wanted;
+    if (found) ++at;
+    while (at != end && *at == ' ')
+      ++at;
+    return found;
   };
-  for (skip(' '); at != end; skip(',')) {
+  for (skip(' '); at != end;) {
     uint64_t side = 0;
     const auto [stop, code] = std::from_chars(at, end, side);
     if (code != std::errc{} || shape_.size() == kNpyDimensionsMax) return bad;
-    at = stop;
+    at = stop != end && *stop == 'L' ? stop + 1 : stop;
+    if (!skip(',') && at != end) return bad;
     // One by one, so that the product never wraps.
     if (side == 0 || count_ > bytes_max / element_bytes_ / side)
-      return Error{Errc::invalid, name() + ": its shape gives 0 or more than " +
-                                      std::to_string(bytes_max) + " bytes"};
+      return wrong(Errc::invalid,
+                   "its shape gives 0 or more than " + std::to_string(bytes_max) + " bytes");
     count_ *= side;
     shape_.push_back(side);
   }
-  if (shape_.empty()) return Error{Errc::invalid, name() + ": holds a single number, not an array"};
+  if (shape_.empty()) return wrong(Errc::invalid, "holds a single number, not an array");
+  const uint64_t there = stream_.size_max();
+  if (count_ * element_bytes_ > there - std::min(there, stream_.offset()))
+    return wrong(Errc::malformed, "its shape gives " + std::to_string(count_ * element_bytes_) +
+                                      " bytes, and the file has fewer");
   return Ok{};
 }
 

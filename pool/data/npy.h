@@ -14,8 +14,9 @@ inline constexpr std::string_view kNpyMagic = "\x93NUMPY";
 
 class NpyReader {
  public:
-  // What follows the magic is what `stream` gives next. Errors: malformed; unsupported (another
-  // element type, Fortran order); invalid (more than bytes_max bytes of elements).
+  // What follows the magic is what `stream` gives next. Reads the header, no more. Errors: those of
+  // the stream; malformed; unsupported (another element type, Fortran order); invalid (a shape of 0
+  // or more than bytes_max bytes, or of more than the file can hold).
   static Result<NpyReader> open(ByteStream stream, uint64_t bytes_max);
 
   const std::vector<uint64_t>& shape() const { return shape_; }  // at most kNpyDimensionsMax
@@ -24,7 +25,8 @@ class NpyReader {
   const std::string& name() const { return stream_.name(); }
 
   // The next run of elements, valid until the next call; empty at the end. Unsigned 64-bit
-  // elements beyond 2⁶³ come out negative. Errors: malformed (cut, trailing bytes).
+  // elements beyond 2⁶³ come out negative. Errors: those of the stream; malformed (cut, trailing
+  // bytes).
   Result<std::span<const int64_t>> next();
 
  private:
@@ -32,6 +34,7 @@ class NpyReader {
   Status parse_header(std::string_view text, uint64_t bytes_max);
   Status take_type(std::string_view descr);
   Status take_shape(std::string_view text, uint64_t bytes_max);
+  Error wrong(Errc code, const std::string& why) const { return {code, name() + ": " + why}; }
 
   ByteStream stream_;
   std::vector<uint64_t> shape_;

@@ -1,12 +1,12 @@
 #include "pool/data/tokens.h"
 
 #include <algorithm>
-#include <glob.h>
-#include <memory>
 
+#include "kernels/base/printable.h"
 #include "pool/data/byte_stream.h"
+#include "pool/data/file_names.h"
+#include "pool/data/memory.h"
 #include "pool/data/npy.h"
-#include "pool/data/rds.h"
 
 namespace gemmine::pool {
 namespace {
@@ -44,7 +44,8 @@ Status append_text(const std::string& path, const GptShape& shape, Bytes& out) {
     const auto piece = stream.value().next();
     if (!piece) return piece.error();
     if (piece.value().empty()) return Ok{};
-    if (auto added = append_bytes(piece.value(), path, offset, shape, out); !added) return added;
+    const std::string& name = stream.value().name();
+    if (auto added = append_bytes(piece.value(), name, offset, shape, out); !added) return added;
   }
 }
 
@@ -90,68 +91,45 @@ Status append_tokens(const std::string& path, const GptShape& shape, Bytes& out)
     if (first == 0 && std::ranges::equal(bytes.value(), as_bytes(kNpyMagic)))
       return append_npy(std::move(stream), shape, out);
     if (bytes.value().size() % 2 != 0)
-      return Error{Errc::malformed, path +
+      return Error{Errc::malformed, stream.name() +
                                         ": an odd number of bytes, and tokens are 16-bit "
                                         "(bytes as tokens are kind = \"text\")"};
     if (bytes.value().empty()) return Ok{};
     values.clear();
     for (size_t i = 0; i < bytes.value().size(); i += 2)
       values.push_back(bytes.value()[i] | int64_t{bytes.value()[i + 1]} << 8);
-    if (auto added = append_values(values, path, first, shape, out); !added) return added;
+    if (auto added = append_values(values, stream.name(), first, shape, out); !added) return added;
   }
 }
 
-struct GlobEnd {
-  void operator()(glob_t* found) const { globfree(found); }
-};
-
-// A pattern's files in the order of their names; a plain name stays itself.
-Status expand(const std::string& pattern, std::vector<std::string>& out) {
-  if (pattern.find_first_of("*?[") == std::string::npos) {
-    out.push_back(pattern);
-    return Ok{};
+// Memory for all of them at once, as far as their sizes tell.
+uint64_t expected_bytes(const std::vector<std::string>& paths) {
+  uint64_t sum = 0;
+  for (const std::string& path : paths) {
+    const auto stream = ByteStream::open(path, kCorpusBytesMax);
+    if (stream) sum += std::min(stream.value().size_hint(), kCorpusBytesMax - sum);
   }
-  glob_t found{};
-  const std::unique_ptr<glob_t, GlobEnd> guard(&found);
-  const int code = glob(pattern.c_str(), GLOB_ERR, nullptr, &found);
-  if (code == GLOB_NOMATCH) return Error{Errc::io, pattern + ": no file has such a name"};
-  if (code != 0) return Error{Errc::io, pattern + ": cannot list its folder"};
-  if (found.gl_pathc > kCorpusFilesMax - std::min(out.size(), kCorpusFilesMax))
-    return Error{Errc::invalid,
-                 pattern + ": more than " + std::to_string(kCorpusFilesMax) + " files"};
-  out.insert(out.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
-  return Ok{};
+  return sum;
 }
 
 class Loader {
  public:
-  Loader(const DataFiles& files, const GptShape& shape) : files_(files), shape_(shape) {}
+  Loader(const DataFiles& data, const GptShape& shape) : data_(data), shape_(shape) {}
 
   Result<Tokens> load() {
-    std::vector<std::string> train = files_.train;
-    std::vector<std::string> held_out = files_.held_out;
-    if (files_.kind == DataKind::rdb) {
-      auto opened = RdsDatabase::open(files_.database);
-      if (!opened) return opened.error();
-      database_ = std::make_unique<RdsDatabase>(std::move(opened.value()));
-    } else {
-      for (auto* names : {&train, &held_out}) {
-        std::vector<std::string> paths;
-        for (const std::string& pattern : *names)
-          if (auto good = expand(pattern, paths); !good) return good.error();
-        *names = std::move(paths);
-      }
-    }
+    const auto train = find_files(data_, data_.train);
+    if (!train) return train.error();
+    const auto held_out = find_files(data_, data_.held_out);
+    if (!held_out) return held_out.error();
+    if (const std::string both = shared_file(train.value(), held_out.value()); !both.empty())
+      return Error{Errc::invalid, printable(both) + ": is training data and validation data"};
     Tokens out;
-    for (const std::string& name : train) {
-      if (std::ranges::find(held_out, name) != held_out.end())
-        return Error{Errc::invalid, name + ": is training data and validation data"};
-      const size_t at = out.train.size();
-      if (auto added = append(name, out.train); !added) return added.error();
-      if (held_out.empty()) move_end(at, out);
-    }
-    for (const std::string& name : held_out)
-      if (auto added = append(name, out.held_out); !added) return added.error();
+    const bool cuts = data_.held_out.empty();
+    if (auto read = append_all(train.value(), cuts, out.train, out.held_out); !read)
+      return read.error();
+    Bytes none;
+    if (auto read = append_all(held_out.value(), false, out.held_out, none); !read)
+      return read.error();
     for (const auto& [bytes, what] :
          {std::pair{&out.train, "training"}, std::pair{&out.held_out, "validation"}})
       if (auto enough = check_count(bytes->size() / shape_.token_bytes, what); !enough)
@@ -160,22 +138,37 @@ class Loader {
   }
 
  private:
-  Status append(const std::string& name, Bytes& out) const {
-    if (files_.kind == DataKind::text) return append_text(name, shape_, out);
-    if (files_.kind == DataKind::tokens) return append_tokens(name, shape_, out);
-    const auto lines = database_->lines(name, kCorpusBytesMax - out.size());
-    if (!lines) return lines.error();
-    return append_bytes(lines.value(), files_.database + ".rdb: " + name, 0, shape_, out);
+  // With `cuts` the end of each file goes to `ends`.
+  Status append_all(const std::vector<std::string>& paths, bool cuts, Bytes& out,
+                    Bytes& ends) const {
+    const auto reserve = [&]() -> Status {
+      out.reserve(expected_bytes(paths));
+      return Ok{};
+    };
+    if (!paths.empty())
+      if (auto good = within_memory(printable(paths.front()), reserve); !good) return good;
+    for (const std::string& path : paths) {
+      const size_t at = out.size();
+      const auto read = within_memory(printable(path), [&] { return append(path, out); });
+      if (!read) return read;
+      if (cuts) move_end(at, out, ends);
+    }
+    return Ok{};
+  }
+
+  Status append(const std::string& path, Bytes& out) const {
+    GEMMINE_CHECK(data_.kind == DataKind::text || data_.kind == DataKind::tokens);
+    if (data_.kind == DataKind::text) return append_text(path, shape_, out);
+    return append_tokens(path, shape_, out);
   }
 
   // The last part of the file that starts at `at`.
-  void move_end(size_t at, Tokens& out) const {
-    const uint64_t count = (out.train.size() - at) / shape_.token_bytes;
-    const auto kept = count - static_cast<uint64_t>(static_cast<double>(count) *
-                                                    static_cast<double>(files_.held_out_fraction));
-    const auto cut = out.train.begin() + static_cast<ptrdiff_t>(at + kept * shape_.token_bytes);
-    out.held_out.insert(out.held_out.end(), cut, out.train.end());
-    out.train.erase(cut, out.train.end());
+  void move_end(size_t at, Bytes& out, Bytes& ends) const {
+    const uint64_t count = (out.size() - at) / shape_.token_bytes;
+    const uint64_t kept = count - data_.held_out_fraction.of(count);
+    const auto cut = out.begin() + static_cast<ptrdiff_t>(at + kept * shape_.token_bytes);
+    ends.insert(ends.end(), cut, out.end());
+    out.erase(cut, out.end());
   }
 
   Status check_count(uint64_t count, const std::string& what) const {
@@ -189,15 +182,15 @@ class Loader {
                  "the " + what + " data has " + std::to_string(count) + " tokens; " + rule};
   }
 
-  const DataFiles& files_;
+  const DataFiles& data_;
   const GptShape& shape_;
-  std::unique_ptr<RdsDatabase> database_;
 };
 
 }  // namespace
 
-Result<Tokens> load_tokens(const DataFiles& files, const GptShape& shape) {
-  return Loader(files, shape).load();
+Result<Tokens> load_tokens(const DataFiles& data, const kernels::GptShape& shape) {
+  GEMMINE_CHECK(shape.token_bytes == 1 || shape.token_bytes == 2);
+  return Loader(data, shape).load();
 }
 
 }  // namespace gemmine::pool

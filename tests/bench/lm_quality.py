@@ -11,6 +11,7 @@ import datetime
 import importlib.util
 import json
 import pathlib
+import runpy
 import statistics
 import subprocess
 import sys
@@ -196,6 +197,7 @@ def main():
     table = rows()
     with tempfile.TemporaryDirectory() as folder:
         data = pathlib.Path(folder)
+        runpy.run_path(str(HERE.parents[1] / "configs/jobs/austen-gpt.py"))["make"]()
         subprocess.run([build / "gemmine", "data", HERE.parents[1] / "configs/jobs/austen-gpt.toml",
                         "--out", data], check=True, stdout=sys.stderr)
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

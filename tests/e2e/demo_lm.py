@@ -5,6 +5,7 @@ code is 1 and names what does not hold.
 """
 import argparse
 import pathlib
+import runpy
 import signal
 import sys
 import tempfile
@@ -144,6 +145,7 @@ def text(facts, seconds):
 
 def run(options, folder):
     progress = Progress()
+    runpy.run_path(str(JOB.with_suffix(".py")))["make"]()
     changes = {**CHANGES, **(QUICK if options.quick else {})}
     job = demo.changed_job(JOB, folder, changes)
     with cluster.Cluster(options.build, job, keep=folder, fund=FUND, share_seconds=2) as c:

@@ -8,7 +8,7 @@
 namespace gp = gemmine::pool;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  gp::CsvReader csv(gp::ByteStream::over({data, size}, "fuzz.csv", 1 << 20));
+  gp::CsvReader csv(gp::ByteStream::over({data, size}, "fuzz.csv", 1 << 20), gp::LabelColumn::last);
   size_t columns = 0;
   size_t values = 0;
   while (true) {

@@ -28,28 +28,28 @@ struct Folder {
 
 }  // namespace
 
-// Byte 0: the kind and the vocabulary. Bytes 1 and 2: where the one file ends, and the other
-// begins.
+// Byte 0: the kind, the vocabulary, and whether names end in .gz. Bytes 1 and 2: where the one file
+// ends, and the other begins.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Folder folder;
   if (size < 3) return 0;
-  constexpr gp::DataKind kKinds[] = {gp::DataKind::text, gp::DataKind::tokens, gp::DataKind::rdb};
+  constexpr gp::DataKind kKinds[] = {gp::DataKind::text, gp::DataKind::tokens};
   constexpr uint32_t kVocabularies[] = {100, 256, 300};
   const gemmine::ByteView bytes(data + 3, size - 3);
   const size_t cut = std::min<size_t>(data[1] | data[2] << 8, bytes.size());
-  folder.write("a.rdx", bytes.first(cut));
-  folder.write("a.rdb", bytes.subspan(cut));
+  const std::string end = data[0] / 6 % 2 == 0 ? "" : ".gz";
+  folder.write("train" + end, bytes.first(cut));
+  folder.write("held_out" + end, bytes.subspan(cut));
   gemmine::kernels::GptShape shape;
-  shape.vocabulary = kVocabularies[data[0] / 3 % 3];
+  shape.vocabulary = kVocabularies[data[0] / 2 % 3];
   shape.token_bytes = shape.vocabulary > 256 ? 2 : 1;
   shape.context = 1;
   gp::DataFiles files;
-  files.kind = kKinds[data[0] % 3];
+  files.kind = kKinds[data[0] % 2];
   if (files.kind == gp::DataKind::text && shape.token_bytes != 1) return 0;  // no job file says so
-  const bool rdb = files.kind == gp::DataKind::rdb;
-  files.database = folder.path + "/a";
-  files.train = {rdb ? "train" : folder.path + "/a.rdx"};
-  files.held_out = {rdb ? "test" : folder.path + "/a.rdb"};
+  files.folder = folder.path;
+  files.train = {"train" + end};
+  files.held_out = {"held_out" + end};
   const auto loaded = gp::load_tokens(files, shape);
   if (!loaded) {
     const std::string& detail = loaded.error().detail;

@@ -48,7 +48,7 @@ TEST(GptJobFile, AcceptsTheExample) {
   EXPECT_FALSE(spec.gpt.tied);
   EXPECT_EQ(spec.clip, 1.0F);
   EXPECT_EQ(job.value().data.train.size(), 6U);
-  EXPECT_EQ(job.value().data.database, "/usr/lib/R/site-library/janeaustenr/data/Rdata");
+  EXPECT_EQ(job.value().data.path(job.value().data.train[0]), "data/austen/emma.txt");
 }
 
 TEST(GptJobFile, ReadsEveryWordOfTheModel) {
@@ -73,7 +73,7 @@ TEST(GptJobFile, ReadsEveryWordOfTheModel) {
 
 TEST(GptJobFile, PointsAtAMisspeltWordWithAHint) {
   EXPECT_EQ(refusal("\"gelu\"", "\"gleu\""),
-            "job.toml:22:14: error: model.activation: 'gleu' is unknown (expected \"gelu\" or "
+            "job.toml:21:14: error: model.activation: 'gleu' is unknown (expected \"gelu\" or "
             "\"silu\")\n  activation = \"gleu\"\n               ^");
   expect_refusal("vocabulary =", "vocabluary =", "did you mean `model.vocabulary`");
   expect_refusal("clip =", "clipp =", "did you mean `train.clip`");
@@ -82,7 +82,7 @@ TEST(GptJobFile, PointsAtAMisspeltWordWithAHint) {
 }
 
 TEST(GptJobFile, PointsAtShapesThatNoModelHas) {
-  expect_refusal("heads = 4", "heads = 3", "job.toml:17:9: error: model.heads: must cut width");
+  expect_refusal("heads = 4", "heads = 3", "job.toml:16:9: error: model.heads: must cut width");
   expect_refusal("context = 128", "context = 100", "model.context: must be a multiple of 16");
   expect_refusal("vocabulary = 256", "vocabulary = 257", "at most 256");
   expect_refusal("width = 128", "width = 32", "model.width: 32 is out of range");
@@ -103,18 +103,49 @@ TEST(GptJobFile, WantsValidationDataOnceAndOfItsOwn) {
   const std::string fraction = "validation_fraction = 0.01";
   expect_refusal(fraction, "", "data.validation: is missing");
   expect_refusal(fraction, fraction + "\nvalidation = [\"emma\"]", "remove one of the two");
-  expect_refusal(fraction, "validation_fraction = 1.5", "more than 0, less than 1");
-  expect_refusal("train = [\"emma\",", "train = [5,", "data.train: is not a list of texts");
+  for (const char* number : {"1.5", "1", "0", "0.0", "-0.1", "\"0.1\"", "nan", "1e-19"})
+    expect_refusal(fraction, std::string("validation_fraction = ") + number,
+                   "more than 0, less than 1");
+  expect_refusal("train = [\"emma.txt\",", "train = [5,", "data.train: is not a list of texts");
 }
 
 TEST(GptJobFile, WantsDataThatFitsTheArchitecture) {
-  expect_refusal("\"rdb\"", "\"idx\"", "data.kind: is a table, and a gpt reads tokens");
-  expect_refusal("\"rdb\"", "\"rdbs\"", "'rdbs' is unknown");
+  expect_refusal("\"text\"", "\"idx\"", "data.kind: is a table, and a gpt reads tokens");
+  expect_refusal("\"text\"", "\"texts\"", "'texts' is unknown");
   std::string text = example("fashion-mnist.toml");
   text.replace(text.find("\"idx\""), 5, "\"text\"");
   const auto job = parse(text);
   ASSERT_FALSE(job);
   EXPECT_NE(job.error().detail.find("`architecture = \"gpt\"` under [model]"), std::string::npos);
+}
+
+TEST(GptJobFile, NamesEveryKeyItDoesNotKnowBeforeWhatIsMissing) {
+  const std::string detail = refusal("lr = 0.002", "learning_rate = 0.002\nbatch_size = 8");
+  EXPECT_NE(detail.find("train.learning_rate: is unknown"), std::string::npos) << detail;
+  EXPECT_NE(detail.find("did you mean `train.lr`?"), std::string::npos) << detail;
+  EXPECT_NE(detail.find("train.batch_size: is unknown"), std::string::npos) << detail;
+  EXPECT_EQ(detail.find("is missing"), std::string::npos) << detail;
+  expect_refusal("lr = 0.002", "", "job.toml:1:1: error: train.lr: is missing");
+  expect_refusal("[train]\n", "[trian]\n", "trian.lr: is unknown");
+  expect_refusal("kind = \"text\"", "kinds = \"text\"", "did you mean `data.kind`?");
+}
+
+TEST(GptJobFile, TakesNamesOfPlainAsciiOnly) {
+  const std::string name = "name = \"austen-gpt\"";
+  expect_refusal(name, "name = \"b\u00fccher\"", "job.toml:3:8: error: name: has characters");
+  expect_refusal(name, "name = \"a\\nb\"", "job.toml:3:8: error: name: has characters");
+  expect_refusal(name, "name = \"" + std::string(65, 'a') + "\"", "name: is too long");
+  expect_refusal(name, "name = \"\"", "name: is empty");
+}
+
+TEST(JobFile, LeavesAbsoluteNamesWhereTheyAre) {
+  EXPECT_EQ(seen_from("folder", "/data/x"), "/data/x");
+  EXPECT_EQ(seen_from("folder", "x"), "folder/x");
+  EXPECT_EQ(seen_from("folder/", "./x"), "folder/x");
+  EXPECT_EQ(seen_from("a/b", "../x"), "a/b/../x");  // b may be a link
+  EXPECT_EQ(seen_from("folder", "."), "folder");
+  EXPECT_EQ(seen_from("", "x"), "x");
+  EXPECT_EQ(seen_from(".", "x"), "x");
 }
 
 TEST(MlpJobFile, ReadsCsvAndNumpyFiles) {
@@ -127,8 +158,10 @@ TEST(MlpJobFile, ReadsCsvAndNumpyFiles) {
   text.replace(text.find("\"npy\""), 5, "\"csv\"");
   const auto job = parse(text);
   ASSERT_TRUE(job) << job.error().detail;
-  EXPECT_TRUE(job.value().data.label_first);
-  EXPECT_EQ(job.value().data.train[0], "/usr/share/datasets/fashion-mnist/a.csv");
+  const DataFiles& data = job.value().data;
+  EXPECT_EQ(data.label, LabelColumn::first);
+  EXPECT_EQ(data.path(data.train[0]), "/usr/share/datasets/fashion-mnist/a.csv");
+  EXPECT_EQ(data.held_out_fraction.of(100), 10U);
   text.replace(text.find("\"first\""), 7, "\"third\"");
   EXPECT_NE(parse(text).error().detail.find("expected \"first\" or \"last\""), std::string::npos);
 }
@@ -138,7 +171,7 @@ TEST(MlpJobFile, HasNoKeysOfAGpt) {
   text.replace(text.find("warmup"), 0, "clip = 1.0\n");
   const auto job = parse(text);
   ASSERT_FALSE(job);
-  EXPECT_NE(job.error().detail.find("train.clip: is not a key of this file"), std::string::npos);
+  EXPECT_NE(job.error().detail.find("train.clip: is unknown"), std::string::npos);
 }
 
 }  // namespace
