@@ -56,7 +56,7 @@ void print_token(uint32_t token, bool bytes, bool terminal) {
 }  // namespace
 
 ExitCode sample(const SampleOptions& options) {
-  const auto file = read_file(options.model, pool::kModelBytesMax);
+  const auto file = pool::read_model_file(options.model);
   if (!file) return fail(ExitCode::bad_input, file.error().detail);
   const auto program = pool::model_program(file.value(), options.model);
   if (!program) return fail(ExitCode::bad_input, program.error().detail);

@@ -25,7 +25,7 @@ namespace {
 // Fills in where to begin.
 Status start_from(const std::string& path, const pool::LoadedJob& job,
                   const kernels::Program& program, LocalOptions& local) {
-  const auto file = read_file(path, pool::kModelBytesMax);
+  const auto file = pool::read_model_file(path);
   if (!file) return file.error();
   auto model = pool::parse_model(file.value(), path, program);
   if (!model) return model.error();

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
+#include "kernels/base/printable.h"
+#include "pool/data/byte_stream.h"
+#include "pool/data/memory.h"
 #include "verifier/merge/safetensors.h"
 
 namespace gemmine::pool {
@@ -18,35 +22,66 @@ struct Parts {
   ByteView data;
 };
 
+// What a header of strangers must not have, seen while it is parsed.
+class HeaderCheck {
+ public:
+  // Whether to keep a value.
+  bool see(int depth, json::parse_event_t event, const json& value) {
+    deep_ = deep_ || depth > kModelHeaderDepthMax;
+    if (deep_) return false;
+    const auto level = static_cast<size_t>(depth);
+    if (event == json::parse_event_t::object_start) {
+      keys_.resize(std::max(keys_.size(), level + 2));
+      keys_[level + 1].clear();
+    } else if (event == json::parse_event_t::key) {
+      if (!keys_[level].insert(value.get<std::string>()).second) twice_ = value;
+    }
+    return true;
+  }
+  bool is_deep() const { return deep_; }
+  const std::string& twice() const { return twice_; }
+
+ private:
+  std::vector<std::set<std::string>> keys_;  // of the objects that are open, by their depth
+  bool deep_ = false;
+  std::string twice_;
+};
+
+Error no_model(const std::string& name) {
+  return {Errc::malformed, name + ": is no safetensors file, or is cut short"};
+}
+
 Result<Parts> split(ByteView file, const std::string& name) {
-  const Error no_model{Errc::malformed, name + ": is no safetensors file, or is cut short"};
   Reader in(file);
   const auto size = in.get<uint64_t>();
-  if (!in.ok() || size > in.rest()) return no_model;
+  if (!in.ok() || size > in.rest()) return no_model(name);
   if (size > kModelHeaderBytesMax)
     return Error{Errc::malformed, name + ": a header of more than " +
                                       std::to_string(kModelHeaderBytesMax) + " bytes"};
   const ByteView text = in.get_raw(size);
   Parts out;
   // What nests deeper is never built: to print or copy it would take as much of the stack.
-  bool deep = false;
-  const auto keep = [&](int depth, json::parse_event_t, json&) {
-    deep = deep || depth > kModelHeaderDepthMax;
-    return !deep;
+  HeaderCheck check;
+  const auto keep = [&](int depth, json::parse_event_t event, json& value) {
+    return check.see(depth, event, value);
   };
   out.header = json::parse(text.begin(), text.end(), keep, false);
   out.data = in.get_raw(in.rest());
-  if (deep) return Error{Errc::malformed, name + ": its header nests too deep"};
-  if (!out.header.is_object()) return no_model;
+  if (check.is_deep()) return Error{Errc::malformed, name + ": its header nests too deep"};
+  if (!out.header.is_object()) return no_model(name);
+  if (!check.twice().empty())
+    return Error{Errc::malformed,
+                 name + ": its header has '" + printable(check.twice()) + "' twice"};
   return out;
 }
 
-// A text of the metadata; empty where there is none.
+// What the metadata says about `key`, printable; empty where it says nothing.
 std::string fact(const json& header, const char* key) {
   const auto facts = header.find("__metadata__");
   if (facts == header.end() || !facts->is_object()) return {};
   const auto found = facts->find(key);
-  return found != facts->end() && found->is_string() ? found->get<std::string>() : std::string{};
+  if (found == facts->end() || !found->is_string()) return {};
+  return printable(found->get<std::string>());
 }
 
 uint32_t number(const json& header, const char* key) {
@@ -58,6 +93,17 @@ uint32_t number(const json& header, const char* key) {
 
 std::string shape_text(const json& shape) {
   return shape.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 100);
+}
+
+// Whether the tensors lie one behind the other, in any order, and fill the data: each byte once.
+bool fill(std::vector<ByteView> tensors, ByteView data) {
+  std::ranges::sort(tensors, {}, [](ByteView tensor) { return tensor.data(); });
+  const uint8_t* at = data.data();
+  for (const ByteView tensor : tensors) {
+    if (tensor.data() != at) return false;
+    at += tensor.size();
+  }
+  return at == data.data() + data.size();
 }
 
 // One tensor, checked against what the program has in its place.
@@ -108,7 +154,28 @@ kernels::Spec untrained(const kernels::GptShape& shape) {
 
 }  // namespace
 
-Result<kernels::Program> model_program(ByteView file, const std::string& name) {
+Result<Bytes> read_model_file(const std::string& path) {
+  auto stream = ByteStream::open(path, kModelBytesMax);
+  if (!stream) return stream.error();
+  const std::string& name = stream.value().name();
+  return within_memory(name, [&]() -> Result<Bytes> {
+    auto out = stream.value().read(sizeof(uint64_t) + 1);
+    if (!out) return out;
+    Reader in(out.value());
+    const auto header_bytes = in.get<uint64_t>();
+    if (in.get<char>() != '{' || header_bytes > kModelHeaderBytesMax) return no_model(name);
+    out.value().reserve(stream.value().size_hint());
+    while (true) {
+      const auto piece = stream.value().next();
+      if (!piece) return piece.error();
+      if (piece.value().empty()) return out;
+      out.value().insert(out.value().end(), piece.value().begin(), piece.value().end());
+    }
+  });
+}
+
+Result<kernels::Program> model_program(ByteView file, const std::string& path) {
+  const std::string name = printable(path);
   const auto parts = split(file, name);
   if (!parts) return parts.error();
   const json& header = parts.value().header;
@@ -137,7 +204,8 @@ Result<kernels::Program> model_program(ByteView file, const std::string& name) {
   return program;
 }
 
-Result<Model> parse_model(ByteView file, const std::string& name, const kernels::Program& program) {
+Result<Model> parse_model(ByteView file, const std::string& path, const kernels::Program& program) {
+  const std::string name = printable(path);
   const auto parts = split(file, name);
   if (!parts) return parts.error();
   const json& header = parts.value().header;
@@ -160,7 +228,7 @@ Result<Model> parse_model(ByteView file, const std::string& name, const kernels:
     return Error{Errc::invalid, name + ": has " + std::to_string(header.size() - known) +
                                     " tensors more than the model; is it tied, or deeper?"};
   // Only now is memory taken: there is as much in the file.
-  if (parts.value().data.size() != program.parameters() * sizeof(float))
+  if (!fill(found, parts.value().data))
     return Error{Errc::malformed, name + ": its tensors overlap, or have gaps between them"};
   out.theta.resize(program.parameters());
   for (size_t j = 0; j < found.size(); ++j) {

@@ -21,14 +21,19 @@ struct Model {
   uint32_t round = 0;            // other tools' files do not say
 };
 
+// The bytes of a model file; its first ones are looked at before the others are read.
+// Errors: those of ByteStream; malformed (no safetensors file); out_of_memory.
+Result<Bytes> read_model_file(const std::string& path);
+
 // A program with the shape that a file's metadata gives and nothing to train; token_bytes is the
-// least that holds the vocabulary. `name` opens each message.
+// least that holds the vocabulary. `path` opens each message, which is printable.
 // Errors: malformed; invalid (bounds); unsupported (not a gpt of ours).
-Result<kernels::Program> model_program(ByteView file, const std::string& name);
+Result<kernels::Program> model_program(ByteView file, const std::string& path);
 
 // θ of `program` by the names of verifier/merge/safetensors.h.
-// Errors: malformed; invalid (another architecture, a missing or unknown tensor, another shape or
-// element type, NaN or infinity: with the tensor's name).
-Result<Model> parse_model(ByteView file, const std::string& name, const kernels::Program& program);
+// Errors: malformed (also tensors that do not fill the data, each byte once, and names given
+// twice); invalid (another architecture, a missing or unknown tensor, another shape or element
+// type, NaN or infinity: with the tensor's name).
+Result<Model> parse_model(ByteView file, const std::string& path, const kernels::Program& program);
 
 }  // namespace gemmine::pool
