@@ -13,7 +13,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="gemmine-fresh-") as folder:
         subprocess.run(["cmake", "-G", "Ninja", "-S", SOURCE, "-B", folder, "-DGEMMINE_TESTS=OFF",
                         "-DGEMMINE_CUDA=OFF"], check=True, stdout=subprocess.DEVNULL)
-        for program in ["gemmine", "gemmine-pool", "gemmine-verify", "tests/gemmine-adversary"]:
+        for program in ["gemmine", "gemmine-pool", "gemmine-audit", "gemmine-verify",
+                        "tests/gemmine-adversary"]:
             known = subprocess.run(["ninja", "-C", folder, "-t", "query", program],
                                    capture_output=True, text=True, check=False)
             if known.returncode != 0:

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 
-PROGRAMS = ("gemmine", "gemmine-pool", "gemmine-verify")
-STRANGERS = ("gemmine-pool", "gemmine")  # what talks to strangers
+PROGRAMS = ("gemmine", "gemmine-pool", "gemmine-audit", "gemmine-verify")
+STRANGERS = ("gemmine-pool", "gemmine", "gemmine-audit")  # what talks to strangers
 
 
 def output(*command, **options):

@@ -36,6 +36,8 @@ PLANTED = [
     ("kernels/a.cc", '#include "a.h"\n', "include"),
     ("kernels/a.cc", '#include "verifier/a.h"\n', "direction"),
     ("verifier/a.cc", '#include "pool/a.h"\n', "direction"),
+    ("verifier/cli/a.cc", '#include "pool/client/a.h"\n', "direction"),
+    ("verifier/main.cc", '#include "pool/auditor/a.h"\n', "direction"),
     ("pool/a.cc", '#include "miner/a.h"\n', "direction"),
     ("pool/a.cc", '#include "tests/a.h"\n', "direction"),
     ("miner/a.cc", '#include "pool/server/a.h"\n', "direction"),

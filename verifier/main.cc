@@ -5,7 +5,6 @@
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
 #include "verifier/cli/commands.h"
-#include "verifier/cli/watch.h"
 
 int main(int argc, char** argv) {
   using gemmine::ExitCode;
@@ -47,10 +46,14 @@ int main(int argc, char** argv) {
                             "folder of deltas and thetas by hex address: redo the merges");
   ledger_command.add_flag("--json", ledger.json, "print JSON");
 
-  gv::WatchOptions watch;
-  gv::add_watch_options(program.command("watch", "audit a pool while it runs",
-                                        [&] { return static_cast<ExitCode>(gv::watch(watch)); }),
-                        watch);
+  program
+      .command("watch", "moved: gemmine-audit watch",
+               [] {
+                 return gemmine::cli::fail(ExitCode::command_line,
+                                           "this is `gemmine-audit watch` now, a program of its "
+                                           "own with the same options");
+               })
+      .prefix_command();
 
   return program.main(argc, argv);
 }

@@ -220,7 +220,7 @@ class Cluster:
                                "--honest-leases", honest_leases, *extra])
 
     def auditor(self, name, *extra, rate=0.25, nice=0):
-        return self.add(name, [self.program("gemmine-verify"), "watch",
+        return self.add(name, [self.program("gemmine-audit"), "watch",
                                *self.client_options(name), "--rate", rate,
                                "--exit-when-finished", *extra], nice)
 

@@ -1,14 +1,16 @@
-// `gemmine-verify watch`: a live audit of a pool.
+// `gemmine-audit watch`: a live audit of a pool.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "kernels/base/exit_code.h"
+
 namespace CLI {
 class App;
 }
 
-namespace gemmine::verifier {
+namespace gemmine::pool {
 
 struct WatchOptions {
   std::vector<std::string> pools;
@@ -22,7 +24,8 @@ struct WatchOptions {
   bool json = false;
 };
 void add_watch_options(CLI::App& command, WatchOptions& options);
-// Exit code: 0 everything that was checked is true, 10 something is not, 12 could not decide.
-int watch(const WatchOptions& options);
+// ok: everything that was checked is true; invalid: something is not; undecided: nothing was
+// checked, or not all that was to be; and the codes of a device, a folder or a pool that fails.
+ExitCode watch(const WatchOptions& options);
 
-}  // namespace gemmine::verifier
+}  // namespace gemmine::pool

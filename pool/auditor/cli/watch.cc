@@ -1,0 +1,103 @@
+#include "pool/auditor/cli/watch.h"
+
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "kernels/base/files.h"
+#include "kernels/base/folder_lock.h"
+#include "kernels/base/user_folder.h"
+#include "kernels/cli/number.h"
+#include "kernels/cli/output.h"
+#include "kernels/cli/program.h"
+#include "kernels/self_test.h"
+#include "pool/auditor/auditor.h"
+
+namespace gemmine::pool {
+
+using cli::fail;
+
+namespace {
+
+class Lines final : public verifier::AuditorEvents {
+ public:
+  void line(const std::string& text) override { std::fprintf(stderr, "audit: %s\n", text.c_str()); }
+};
+
+void print(const verifier::AuditorReport& report, bool json) {
+  if (json) {
+    cli::print_json({{"records", report.records},
+                     {"shares_seen", report.shares_seen},
+                     {"replayed_valid", report.shares_valid},
+                     {"replayed_invalid", report.shares_invalid},
+                     {"merges_redone", report.merges_redone},
+                     {"coins_checked", report.coins_checked},
+                     {"head", to_hex(report.head.bytes)}});
+    return;
+  }
+  const auto row = [](const char* name, uint64_t value) {
+    std::printf("%-17s %llu\n", name, static_cast<unsigned long long>(value));
+  };
+  row("records folded", report.records);
+  row("shares seen", report.shares_seen);
+  row("replayed, valid", report.shares_valid);
+  row("replayed, invalid", report.shares_invalid);
+  row("merges redone", report.merges_redone);
+  row("coins checked", report.coins_checked);
+  std::printf("ledger head       %s\n", to_hex(report.head.bytes).c_str());
+  std::printf("%s\n", report.broken.empty() ? "everything that was checked is true"
+                                            : ("NOT TRUE: " + report.broken).c_str());
+}
+
+}  // namespace
+
+void add_watch_options(CLI::App& command, WatchOptions& options) {
+  options.data = user_data_folder("gemmine-audit");
+  command.add_option("--pool", options.pools, "host:port of the pool to audit")->required();
+  command.add_option("--pin", options.pin, "sha256:<hex> of the pool's TLS key");
+  command.add_option("--name", options.name, "how the pool shall call us")->capture_default_str();
+  command.add_option("--data", options.data, "our key and downloads")->capture_default_str();
+  cli::add_number(command, "--rate", options.rate, {0, 1}, "fraction of the leases to replay");
+  command.add_option("--engine", options.engine, "where to replay")->capture_default_str();
+  cli::add_number(command, "--threads", options.threads, {1, 1024}, "threads of the cpu engine");
+  command.add_flag("--exit-when-finished", options.exit_when_finished,
+                   "end when every job of the pool is finished");
+  command.add_flag("--json", options.json, "the summary as JSON");
+}
+
+ExitCode watch(const WatchOptions& options) {
+  SessionOptions session;
+  session.role = Role::auditor;
+  session.agent = "gemmine-audit/" GEMMINE_VERSION;
+  session.account = options.name;
+  session.one_pool = true;
+  std::vector<std::string> pins;
+  if (!options.pin.empty()) pins.assign(options.pools.size(), options.pin);
+  auto pools = parse_pools(options.pools, pins);
+  if (!pools) return fail(ExitCode::command_line, pools.error().detail);
+  session.pools = std::move(pools.value());
+  if (auto made = make_folder(options.data + "/blobs"); !made)
+    return fail(ExitCode::failed, made.error().detail);
+  const auto lock = FolderLock::take(options.data, "gemmine-audit");
+  if (!lock) return fail(ExitCode::failed, lock.error().detail);
+  const auto seed = load_or_make_secret(options.data + "/identity.key");
+  if (!seed) return fail(ExitCode::failed, seed.error().detail);
+  if (auto tested = kernels::self_test(options.engine); !tested)
+    return fail(ExitCode::wrong_numbers, "self-test: " + tested.error().detail);
+
+  const verifier::Identity identity = verifier::Identity::from_seed(seed.value());
+  Loop loop;
+  Lines lines;
+  verifier::AuditorOptions auditor_options{options.data, options.rate, options.engine,
+                                           options.threads, options.exit_when_finished};
+  verifier::Auditor auditor(loop, identity, session, auditor_options, lines);
+  SignalWatch signals(loop, cli::stop_signals(),
+                      [&](int) { auditor.stop("stopped by its owner"); });
+  auditor.start();
+  loop.run();
+  print(auditor.report(), options.json);
+  return static_cast<ExitCode>(auditor.exit_code());
+}
+
+}  // namespace gemmine::pool
