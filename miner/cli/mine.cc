@@ -67,7 +67,9 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
                  {"account", options.account},
                  {"engine", options.device.engine},
                  {"self_test", "ok"}});
-  pool::Loop loop;
+  auto made = pool::Loop::make();
+  if (!made) return fail(ExitCode::failed, made.error().detail);
+  pool::Loop& loop = made.value();
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   EngineFactory factory = [&options, &hooks, threads](
                               const kernels::Program& program,

@@ -183,7 +183,9 @@ ExitCode serve(const ServeCommand& command) {
     return fail(failure->code, failure->text);
 
   Console console;
-  Loop loop;
+  auto made = Loop::make();
+  if (!made) return fail(ExitCode::failed, made.error().detail);
+  Loop& loop = made.value();
   const uint64_t records = pool.ledger().next_seq();
   auto server = Server::start(
       loop,

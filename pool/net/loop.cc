@@ -1,14 +1,20 @@
 #include "pool/net/loop.h"
 
+#include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
 
 #include <uv.h>
 
 #include "kernels/base/check.h"
+#include "kernels/base/fd.h"
+#include "kernels/base/threads.h"
 
 namespace gemmine::pool {
 namespace {
 
+constexpr int kLoopDescriptors = 12;  // more than libuv takes at once
 constexpr size_t kReadScratchBytes = size_t{256} << 10;
 constexpr size_t kPlainScratchBytes = size_t{16} << 10;  // one TLS record
 
@@ -17,6 +23,22 @@ void close_then_delete(T* handle) {
   handle->data = nullptr;
   uv_close(reinterpret_cast<uv_handle_t*>(handle),
            [](uv_handle_t* closed) { delete reinterpret_cast<T*>(closed); });
+}
+
+Error refused(int code) {
+  return Error{Errc::io, std::string("cannot make an event loop: ") + uv_strerror(code) +
+                             " (raise the limit of open files: ulimit -n 1024)"};
+}
+
+// Whether `count` more descriptors can be had now; libuv aborts where some of its first are
+// refused.
+Status try_descriptors(int count) {
+  std::vector<Fd> taken;
+  for (int i = 0; i < count; ++i) {
+    taken.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!taken.back().ok()) return refused(uv_translate_sys_error(errno));
+  }
+  return Ok{};
 }
 
 }  // namespace
@@ -37,22 +59,35 @@ void CloseThenDelete::operator()(uv_timer_s* handle) const {
   close_then_delete(handle);
 }
 
-Loop::Loop()
-    : raw_(std::make_unique<uv_loop_s>()),
-      read_scratch_(kReadScratchBytes),
-      plain_scratch_(kPlainScratchBytes) {
-  GEMMINE_CHECK(uv_loop_init(raw_.get()) == 0);
-  // libuv writes with write(2); a peer that is gone must be an error, not the end of the process.
-  std::signal(SIGPIPE, SIG_IGN);
+void Loop::Close::operator()(uv_loop_s* loop) const {
+  uv_walk(
+      loop, [](uv_handle_t* handle, void*) { GEMMINE_CHECK(uv_is_closing(handle) != 0); }, nullptr);
+  uv_run(loop, UV_RUN_DEFAULT);  // the close callbacks, and requests being cancelled
+  GEMMINE_CHECK(uv_loop_close(loop) == 0);
+  delete loop;
 }
 
-Loop::~Loop() {
-  uv_walk(
-      raw_.get(), [](uv_handle_t* handle, void*) { GEMMINE_CHECK(uv_is_closing(handle) != 0); },
-      nullptr);
-  uv_run(raw_.get(), UV_RUN_DEFAULT);  // the close callbacks, and requests being cancelled
-  GEMMINE_CHECK(uv_loop_close(raw_.get()) == 0);
+Loop::Loop(std::unique_ptr<uv_loop_s, Close> raw)
+    : raw_(std::move(raw)), read_scratch_(kReadScratchBytes), plain_scratch_(kPlainScratchBytes) {}
+
+Result<Loop> Loop::make() {
+  // libuv aborts where it is refused one of its threads; it needs them to resolve names.
+  ::setenv("UV_THREADPOOL_SIZE", "1", 0);
+  if (Status threads = try_threads(1); !threads) return threads.error();
+  if (Status spare = try_descriptors(kLoopDescriptors); !spare) return spare.error();
+  auto unready = std::make_unique<uv_loop_s>();
+  if (const int code = uv_loop_init(unready.get()); code != 0) return refused(code);
+  Loop loop(std::unique_ptr<uv_loop_s, Close>(unready.release()));
+  // The first signal handle brings the descriptors that all of them share.
+  auto first = std::make_unique<uv_signal_s>();
+  if (const int code = uv_signal_init(loop.raw(), first.get()); code != 0) return refused(code);
+  CloseThenDelete{}(first.release());
+  // libuv writes with write(2); a peer that is gone must be an error, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  return loop;
 }
+
+Loop::~Loop() = default;
 
 void Loop::run() {
   uv_run(raw_.get(), UV_RUN_DEFAULT);

@@ -42,10 +42,13 @@ using Handle = std::unique_ptr<T, CloseThenDelete>;
 
 class Loop {
  public:
-  Loop();  // also makes the process ignore SIGPIPE
+  // Also makes the process ignore SIGPIPE. What the loop's timers, signals and wakeups need of the
+  // system is had in here, so that they cannot be refused later.
+  // Errors: io (too few file descriptors), busy (no thread to resolve names with).
+  static Result<Loop> make();
   ~Loop();
-  Loop(const Loop&) = delete;
-  Loop& operator=(const Loop&) = delete;
+  Loop(Loop&&) noexcept = default;  // before anything belongs to it
+  Loop& operator=(Loop&&) = delete;
 
   void run();               // returns after stop(), or when nothing is left that could call back
   void stop();              // from the loop's thread
@@ -57,7 +60,12 @@ class Loop {
   std::span<uint8_t> plain_scratch() { return plain_scratch_; }
 
  private:
-  std::unique_ptr<uv_loop_s> raw_;
+  struct Close {
+    void operator()(uv_loop_s* loop) const;
+  };
+  explicit Loop(std::unique_ptr<uv_loop_s, Close> raw);
+
+  std::unique_ptr<uv_loop_s, Close> raw_;
   Bytes read_scratch_;
   Bytes plain_scratch_;
 };

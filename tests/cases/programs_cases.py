@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import unittest
@@ -91,6 +92,34 @@ class Programs(case.Case):
         pins = {self.run_program("gemmine-pool", "init", "--data", c.data("new")).stdout
                 for _ in range(2)}
         self.assertEqual(len(pins), 1, "init after an init whose output was lost")
+
+    def test_F30_an_event_loop_that_is_refused_is_a_message(self):
+        c = self.cluster(self.toy()).init_pool()
+        client = ["--pool", "127.0.0.1:1", "--data", c.data("m"), "--pin", c.pin]
+        programs = {"mine": ["gemmine", "mine", *client, "--account", "a"],
+                    "watch": ["gemmine-audit", "watch", *client],
+                    "serve": ["gemmine-pool", "serve", "--data", c.data("pool"), "--listen",
+                              "127.0.0.1:0", "--exit-when-finished"]}
+        refused = set()
+        for name, (program, *rest) in programs.items():
+            for limit in range(5, 30):
+                done = started([base.BUILD / program, *rest], preexec_fn=lambda most=limit:
+                               resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+                try:
+                    _, text = done.communicate(timeout=3 * base.SLOW)
+                except subprocess.TimeoutExpired:  # enough of them: it works
+                    done.terminate()
+                    _, text = done.communicate(timeout=10 * base.SLOW)
+                    self.assertEqual(done.returncode, 0, text)
+                    break
+                if "cannot open shared object" in text or "error while loading" in text:
+                    continue
+                self.assertIn(done.returncode, (0, 1), (name, limit, text))
+                self.assertNotIn("bug:", text)
+                if done.returncode == 1:
+                    self.assertRegex(text, r"(?i)too many open files|unable to open", (name, limit))
+                    refused.add(name)
+        self.assertEqual(refused, set(programs), "a limit that was never felt")
 
     def test_R10_a_limit_of_file_size_is_a_message(self):
         c = self.cluster(self.toy()).init_pool()

@@ -1,4 +1,4 @@
-"""What is true of all our programs: their exit codes, their options, and what they are linked to."""
+"""What is true of all our programs: exit codes, options, and what they are linked to."""
 import pathlib
 import re
 import subprocess

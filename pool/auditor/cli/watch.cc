@@ -87,7 +87,9 @@ ExitCode watch(const WatchOptions& options) {
     return fail(ExitCode::wrong_numbers, "self-test: " + tested.error().detail);
 
   const verifier::Identity identity = verifier::Identity::from_seed(seed.value());
-  Loop loop;
+  auto made = Loop::make();
+  if (!made) return fail(ExitCode::failed, made.error().detail);
+  Loop& loop = made.value();
   Lines lines;
   verifier::AuditorOptions auditor_options{options.data, options.rate, options.engine,
                                            options.threads, options.exit_when_finished};

@@ -7,6 +7,7 @@
 
 #include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
+#include "tests/support/loop.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {
@@ -45,7 +46,7 @@ class BlobFetcher : public testing::Test {
 
   TempDirectory folder_;
   Nobody nobody_;
-  Loop loop_;
+  Loop loop_ = test::make_loop();
   verifier::Identity identity_;
   Session session_;
   Fetcher fetcher_;

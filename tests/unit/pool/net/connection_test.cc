@@ -93,7 +93,7 @@ class Loopback : public testing::Test {
   Result<TlsIdentity> identity_;
   Result<TlsContext> server_tls_;
   Result<TlsContext> client_tls_;
-  Loop loop_;
+  Loop loop_ = std::move(Loop::make().value());
   Recorder at_server_;
   Recorder at_client_;
   int handed_over_ = 0;

@@ -8,11 +8,34 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/loop.h"
+
 namespace gemmine::pool {
 namespace {
 
+// A process of its own for every number of descriptors that is too small, since libuv keeps some
+// for good: a message each time, and none of libuv's own aborts.
+TEST(LoopDeathTest, IsRefusedWithAMessageWhereDescriptorsRunOut) {
+  const auto with = [](int spare) {
+    const int next = dup(STDIN_FILENO);
+    close(next);
+    const rlimit tight{static_cast<rlim_t>(next + spare), static_cast<rlim_t>(next + spare)};
+    if (setrlimit(RLIMIT_NOFILE, &tight) != 0) std::_Exit(3);
+    auto made = Loop::make();
+    if (!made) std::fputs(made.error().detail.c_str(), stderr);
+    if (!made) std::_Exit(made.error().code == Errc::io ? 1 : 3);
+    const int numbers[] = {SIGUSR1};
+    const SignalWatch watch(made.value(), numbers, [](int) {});
+    const Wakeup wakeup(made.value(), [] {});
+    std::_Exit(0);
+  };
+  for (int spare = 0; spare < 12; ++spare)
+    EXPECT_EXIT(with(spare), testing::ExitedWithCode(1), "open files.*ulimit -n") << spare;
+  EXPECT_EXIT(with(40), testing::ExitedWithCode(0), "");
+}
+
 TEST(Timer, FiresAfterItsDelayAndThenRepeats) {
-  Loop loop;
+  Loop loop = test::make_loop();
   const uint64_t begun = loop.now_ms();
   int fired = 0;
   Timer timer(loop, [&] {
@@ -25,7 +48,7 @@ TEST(Timer, FiresAfterItsDelayAndThenRepeats) {
 }
 
 TEST(Timer, MayBeDestroyedInItsOwnCallback) {
-  Loop loop;
+  Loop loop = test::make_loop();
   std::unique_ptr<Timer> timer;
   timer = std::make_unique<Timer>(loop, [&] { timer.reset(); });
   timer->start(1, 1);
@@ -34,7 +57,7 @@ TEST(Timer, MayBeDestroyedInItsOwnCallback) {
 }
 
 TEST(SignalWatch, CallsBackForItsSignals) {
-  Loop loop;
+  Loop loop = test::make_loop();
   std::vector<int> seen;
   const int signals[] = {SIGINT, SIGTERM, SIGHUP};
   SignalWatch watch(loop, signals, [&](int number) {
@@ -50,7 +73,7 @@ TEST(SignalWatch, CallsBackForItsSignals) {
 TEST(Mailbox, DeliversEveryLetterOfFourThreadsInOrder) {
   constexpr int kThreads = 4;
   constexpr int kEach = 10'000;
-  Loop loop;
+  Loop loop = test::make_loop();
   int arrived = 0;
   std::vector<int> next(kThreads, 0);
   Mailbox<std::pair<int, int>> mailbox(loop, kThreads * kEach, [&](std::pair<int, int> letter) {
@@ -71,7 +94,7 @@ TEST(Mailbox, DeliversEveryLetterOfFourThreadsInOrder) {
 }
 
 TEST(Mailbox, RefusesLettersOverItsBound) {
-  Loop loop;
+  Loop loop = test::make_loop();
   int arrived = 0;
   Mailbox<std::unique_ptr<int>> mailbox(loop, 2, [&](std::unique_ptr<int>) {
     if (++arrived == 2) loop.stop();
@@ -85,7 +108,7 @@ TEST(Mailbox, RefusesLettersOverItsBound) {
 }
 
 TEST(TcpListener, SaysWhatToDoWhenThePortIsInUse) {
-  Loop loop;
+  Loop loop = test::make_loop();
   const auto ignore = [](std::unique_ptr<TcpStream>) {};
   const auto first = TcpListener::open(loop, "127.0.0.1", 0, ignore);
   ASSERT_TRUE(first);
@@ -100,7 +123,7 @@ TEST(TcpListener, SaysWhatToDoWhenThePortIsInUse) {
 }
 
 TEST(TcpListener, RefusesAnAddressThatIsNotNumeric) {
-  Loop loop;
+  Loop loop = test::make_loop();
   const auto listener = TcpListener::open(loop, "localhost", 0, nullptr);
   ASSERT_FALSE(listener);
   EXPECT_EQ(listener.error().code, Errc::invalid_argument);
@@ -128,7 +151,7 @@ struct Clients {
 };
 
 TEST(TcpConnector, FindsAHostByNameAndByNumber) {
-  Loop loop;
+  Loop loop = test::make_loop();
   std::vector<std::unique_ptr<TcpStream>> accepted;
   const auto listener = TcpListener::open(
       loop, "127.0.0.1", 0,
@@ -144,7 +167,7 @@ TEST(TcpConnector, FindsAHostByNameAndByNumber) {
 }
 
 TEST(TcpConnector, NamesHostPortAndReasonWhenRefused) {
-  Loop loop;
+  Loop loop = test::make_loop();
   uint16_t port = 0;
   {
     const auto listener = TcpListener::open(loop, "127.0.0.1", 0, nullptr);
@@ -161,7 +184,7 @@ TEST(TcpConnector, NamesHostPortAndReasonWhenRefused) {
 }
 
 TEST(TcpConnector, SaysThatANameIsUnknown) {
-  Loop loop;
+  Loop loop = test::make_loop();
   Clients clients(loop);
   clients.add("no-such-host.invalid", 1);
   loop.run();
@@ -170,7 +193,7 @@ TEST(TcpConnector, SaysThatANameIsUnknown) {
 }
 
 TEST(TcpConnector, MayBeDestroyedWhileItResolvesOrConnects) {
-  Loop loop;
+  Loop loop = test::make_loop();
   for (const char* host : {"no-such-host.invalid", "127.0.0.1"}) {
     bool called = false;
     const TcpConnector connector(loop, host, 9, 5'000, [&](auto) { called = true; });
@@ -179,7 +202,7 @@ TEST(TcpConnector, MayBeDestroyedWhileItResolvesOrConnects) {
 }
 
 TEST(TcpListener, PausesInsteadOfSpinningWithoutFileDescriptors) {
-  Loop loop;
+  Loop loop = test::make_loop();
   std::vector<std::unique_ptr<TcpStream>> accepted;
   const auto listener = TcpListener::open(
       loop, "127.0.0.1", 0,
