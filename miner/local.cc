@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
@@ -15,75 +16,102 @@ struct LeaseRun {
   float loss = 0;  // of the last step
 };
 
-Result<LeaseRun> run_lease(kernels::Engine& engine, const kernels::Program& program,
-                           std::span<const float> theta, uint32_t round, uint32_t slot,
-                           const std::function<void()>& step_done) {
-  std::vector<float> state(program.state_floats(), 0.0F);
+// What the rounds of one training share.
+class Training {
+ public:
+  Training(kernels::Engine& engine, const kernels::Program& program, const LocalHooks& hooks,
+           uint32_t rounds)
+      : engine_(engine),
+        program_(program),
+        hooks_(hooks),
+        steps_in_all_(uint64_t{rounds} * program.spec().slots * program.spec().steps_per_lease) {}
+
+  bool stops() const { return hooks_.stop && hooks_.stop(); }
+  // Empty when it was stopped.
+  Result<std::optional<LeaseRun>> run_lease(std::span<const float> theta, uint32_t round,
+                                            uint32_t slot);
+
+ private:
+  kernels::Engine& engine_;
+  const kernels::Program& program_;
+  const LocalHooks& hooks_;
+  const uint64_t steps_in_all_;
+  uint64_t steps_ = 0;
+};
+
+Result<std::optional<LeaseRun>> Training::run_lease(std::span<const float> theta, uint32_t round,
+                                                    uint32_t slot) {
+  std::vector<float> state(program_.state_floats(), 0.0F);
   std::copy(theta.begin(), theta.end(), state.begin());
-  if (auto loaded = engine.load_state(state, 0); !loaded) return loaded.error();
+  if (auto loaded = engine_.load_state(state, 0); !loaded) return loaded.error();
   LeaseRun out;
-  for (uint32_t step = 0; step < program.spec().steps_per_lease; ++step) {
-    const auto result = engine.run_step({round, slot, step}, nullptr);
+  for (uint32_t step = 0; step < program_.spec().steps_per_lease; ++step) {
+    if (stops()) return std::optional<LeaseRun>();
+    const auto result = engine_.run_step({round, slot, step}, nullptr);
     if (!result) return result.error();
     out.loss = result.value().loss;
-    step_done();
+    ++steps_;
+    if (hooks_.step_done) hooks_.step_done(steps_, steps_in_all_);
   }
-  if (auto read = engine.read_state(state); !read) return read.error();
+  if (auto read = engine_.read_state(state); !read) return read.error();
   auto delta = verifier::make_delta(std::span(state).first(theta.size()), theta);
   if (!delta) return delta.error();
   out.delta = std::move(delta.value());
-  return out;
+  return std::optional(std::move(out));
 }
 
 }  // namespace
 
-Result<std::vector<float>> train_locally(
-    const verifier::Job& job, ByteView train_records, ByteView test_records,
-    const EngineFactory& factory, const LocalOptions& options,
-    const std::function<void(uint64_t, uint64_t)>& step_done,
-    const std::function<void(const RoundReport&)>& round_done) {
-  const auto program = kernels::Program::make(job.spec);
-  if (!program) return program.error();
-  auto engine = factory(program.value(), train_records);
+Result<LocalModel> train_locally(const LocalJob& job, const EngineFactory& factory,
+                                 const LocalOptions& options, const LocalHooks& hooks) {
+  const kernels::Spec& spec = job.job.spec;
+  const auto made = kernels::Program::make(spec);
+  if (!made) return made.error();
+  const kernels::Program& program = made.value();
+  GEMMINE_CHECK(options.first_round <= spec.rounds);
+  GEMMINE_CHECK(options.theta.size() <= program.parameters());
+  auto engine = factory(program, job.train_records);
   if (!engine) return engine.error();
-  GEMMINE_CHECK(options.first_round <= job.spec.rounds);
-  const uint32_t left = job.spec.rounds - options.first_round;
+  const uint32_t left = spec.rounds - options.first_round;
   const uint32_t rounds = options.rounds == 0 ? left : std::min(options.rounds, left);
-  const uint64_t steps_in_all = uint64_t{rounds} * job.spec.slots * job.spec.steps_per_lease;
-  uint64_t steps = 0;
+  Training training(*engine.value(), program, hooks, rounds);
 
-  std::vector<float> published = verifier::initial_published(program.value());
+  std::vector<float> published = verifier::initial_published(program);
   std::copy(options.theta.begin(), options.theta.end(), published.begin());
-  for (uint32_t round = options.first_round; round < options.first_round + rounds; ++round) {
-    const std::span<const float> theta = verifier::theta_of(program.value(), published);
+  LocalModel out{.theta = {}, .round = options.first_round};
+  while (out.round < options.first_round + rounds && !out.stopped) {
     const auto start = std::chrono::steady_clock::now();
-    verifier::Merge merge(program.value());
+    verifier::Merge merge(program);
     RoundReport report;
-    for (uint32_t slot = 0; slot < job.spec.slots; ++slot) {
-      auto lease = run_lease(*engine.value(), program.value(), theta, round, slot,
-                             [&] { step_done(++steps, steps_in_all); });
+    for (uint32_t slot = 0; slot < spec.slots && !out.stopped; ++slot) {
+      auto lease = training.run_lease(verifier::theta_of(program, published), out.round, slot);
       if (!lease) return lease.error();
-      if (auto added = merge.add(lease.value().delta); !added) return added.error();
-      report.loss += lease.value().loss / static_cast<float>(job.spec.slots);
+      out.stopped = !lease.value();
+      if (out.stopped) break;
+      if (auto added = merge.add(lease.value()->delta); !added) return added.error();
+      report.loss += lease.value()->loss / static_cast<float>(spec.slots);
     }
-    auto merged = merge.finish(published, job.spec.slots);
+    if (out.stopped) break;
+    auto merged = merge.finish(published, spec.slots);
     if (!merged) return merged.error();
     published = std::move(merged.value());
-    report.round = round + 1;
+    report.round = ++out.round;
     report.theta_root = kernels::blake3(as_bytes(std::span<const float>(published)));
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (options.evaluate) {
-      auto evaluation =
-          kernels::evaluate(program.value(), verifier::theta_of(program.value(), published),
-                            test_records, options.threads);
+    const std::span<const float> theta = verifier::theta_of(program, published);
+    if (hooks.merged) hooks.merged(out.round, theta);
+    out.stopped = training.stops();
+    if (options.evaluate && !out.stopped) {
+      auto evaluation = kernels::evaluate(program, theta, job.test_records, options.threads);
       if (!evaluation) return evaluation.error();
       report.evaluation = evaluation.value();
     }
-    round_done(report);
+    if (hooks.round_done && !out.stopped) hooks.round_done(report);
   }
-  published.resize(program.value().parameters());
-  return published;
+  published.resize(program.parameters());
+  out.theta = std::move(published);
+  return out;
 }
 
 }  // namespace gemmine::miner

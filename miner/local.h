@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "kernels/engine.h"
@@ -18,22 +19,38 @@ struct RoundReport {
   double seconds = 0;  // of training, without evaluation
 };
 
+struct LocalJob {
+  const verifier::Job& job;
+  ByteView train_records;
+  ByteView test_records;
+};
+
 struct LocalOptions {
   uint32_t rounds = 0;  // to run; 0: all that the job has left
   // Where to begin: after so many rounds, with this θ (empty: the job's first). An outer velocity
-  // begins at 0.
+  // begins at 0. first_round <= the job's rounds; theta.size() <= the program's parameters.
   uint32_t first_round = 0;
   std::vector<float> theta = {};
   int threads = 1;       // for evaluation
   bool evaluate = true;  // after each round
 };
 
-// step_done(steps so far, steps in all) after every step; round_done after every merge.
-// Returns θ. Errors: those of Engine; invalid when a lease diverged.
-Result<std::vector<float>> train_locally(const verifier::Job& job, ByteView train_records,
-                                         ByteView test_records, const EngineFactory& factory,
-                                         const LocalOptions& options,
-                                         const std::function<void(uint64_t, uint64_t)>& step_done,
-                                         const std::function<void(const RoundReport&)>& round_done);
+// What the caller does meanwhile; each may be empty.
+struct LocalHooks {
+  std::function<void(uint64_t done, uint64_t total)> step_done;  // steps, of all that will be run
+  std::function<void(uint32_t round, std::span<const float> theta)> merged;  // before evaluation
+  std::function<void(const RoundReport&)> round_done;
+  std::function<bool()> stop;  // asked before each step and each evaluation; true ends the training
+};
+
+struct LocalModel {
+  std::vector<float> theta;  // after the last round that was merged
+  uint32_t round = 0;        // how many were, of the job's
+  bool stopped = false;      // by LocalHooks::stop
+};
+
+// Errors: those of Engine; invalid when a lease diverged.
+Result<LocalModel> train_locally(const LocalJob& job, const EngineFactory& factory,
+                                 const LocalOptions& options, const LocalHooks& hooks);
 
 }  // namespace gemmine::miner

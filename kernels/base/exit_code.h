@@ -42,4 +42,9 @@ inline constexpr ExitMeaning kExitMeanings[] = {
     {ExitCode::undecided, "undecided: something needed is missing, or nothing was checked"},
 };
 
+// Work that a signal cut short, with what it had kept: 128 and the signal, as shells write it.
+constexpr ExitCode stopped_by(int signal) {
+  return static_cast<ExitCode>(128 + signal);
+}
+
 }  // namespace gemmine

@@ -65,7 +65,10 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   command.add_option("--from", options.from,
                      "start from this model (safetensors): one of this job goes on where it "
                      "stopped, any other of the same shape begins at round 0");
-  command.add_option("--model", options.model, "write the model here (safetensors)");
+  command.add_option(
+      "--model", options.model,
+      "write the model here (safetensors), after each round. ^C or SIGTERM ends the training "
+      "with what the last round gave, exit code 128 + signal; --from goes on from it");
   command.add_flag("--json", options.json, "the result as JSON on stdout");
   add_device_options(command, options.device);
 }

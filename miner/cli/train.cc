@@ -1,12 +1,16 @@
+#include <csignal>
 #include <cstdio>
-#include <optional>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
+#include "kernels/base/output.h"
+#include "kernels/base/printable.h"
 #include "kernels/cli/output.h"
+#include "kernels/cli/program.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
@@ -22,7 +26,7 @@ using cli::fail;
 
 namespace {
 
-// Fills in where to begin.
+// Sets first_round and theta of `local` by the model file.
 Status start_from(const std::string& path, const pool::LoadedJob& job,
                   const kernels::Program& program, LocalOptions& local) {
   const auto file = pool::read_model_file(path);
@@ -67,7 +71,7 @@ nlohmann::ordered_json to_json(const pool::LoadedJob& job, const kernels::Progra
          {"theta_root", to_hex(round.theta_root.bytes)},
          {"seconds", round.seconds},
          {"rows_per_second", rows_a_second(program, round)}});
-  out["state_root"] = to_hex(rounds.back().theta_root.bytes);
+  if (!rounds.empty()) out["state_root"] = to_hex(rounds.back().theta_root.bytes);
   return out;
 }
 
@@ -86,9 +90,76 @@ void print_round(const kernels::Program& program, const RoundReport& round) {
   std::fflush(stdout);
 }
 
+// The model file: a round's θ replaces the one before. What keeps only the last bytes written to it
+// (a device, a FIFO, standard output) gets the last one alone.
+class ModelFile {
+ public:
+  ModelFile(const std::string& path, const pool::LoadedJob& job, const kernels::Program& program)
+      : path_(path), job_(job), program_(program) {
+    std::error_code error;  // a path that cannot be looked at was refused before
+    const auto status = std::filesystem::status(path, error);
+    each_round_ = !path.empty() && path != "-" &&
+                  (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status));
+  }
+
+  void after_round(uint32_t round, std::span<const float> theta) {
+    if (!each_round_) return;
+    if (Status written = write(round, theta); !written)
+      std::fprintf(stderr, "\ngemmine train: after round %u: %s; training goes on\n", round,
+                   printable(written.error().detail).c_str());
+  }
+  Status at_end(const LocalModel& model) {
+    if (path_.empty() || model.round == kept_) return Ok{};
+    return write(model.round, model.theta);
+  }
+  // Which round is in the file; 0: none yet.
+  uint32_t kept() const { return kept_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  Status write(uint32_t round, std::span<const float> theta) {
+    Status written = write_output(
+        path_,
+        verifier::encode_safetensors(
+            program_, theta, {.job_name = job_.job.name, .job_id = job_.id, .round = round}));
+    if (written) kept_ = round;
+    return written;
+  }
+
+  const std::string path_;
+  const pool::LoadedJob& job_;
+  const kernels::Program& program_;
+  bool each_round_ = false;
+  uint32_t kept_ = 0;
+};
+
+// The signal that asked for the end; 0: none yet. A second one ends the process at once.
+volatile std::sig_atomic_t stop_signal = 0;
+
+void watch_signals() {
+  struct sigaction action {};
+  action.sa_handler = [](int signal) { stop_signal = signal; };
+  action.sa_flags = SA_RESETHAND;
+  for (const int signal : cli::stop_signals())
+    ::sigaction(signal, &action, nullptr);
+}
+
+std::string where_it_is(const ModelFile& file, const std::string& job) {
+  if (file.kept() > 0)
+    return file.path() + " holds the model after round " + std::to_string(file.kept()) +
+           "; go on with: gemmine train " + job + " --from " + file.path() + " --model " +
+           file.path();
+  return file.path().empty() ? "nothing is kept without --model"
+                             : "no round had ended, so no model is kept";
+}
+
 }  // namespace
 
 ExitCode train(const TrainOptions& options) {
+  if (!options.model.empty()) {
+    if (Status usable = check_output_path(options.model); !usable)
+      return fail(ExitCode::failed, "--model: " + usable.error().detail);
+  }
   const auto loaded = pool::load_job(options.job);
   if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const pool::LoadedJob& job = loaded.value();
@@ -106,32 +177,44 @@ ExitCode train(const TrainOptions& options) {
     return fail(ExitCode::wrong_numbers,
                 "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
+  watch_signals();
   pool::Console console;
+  ModelFile file(options.model, job, program.value());
   std::vector<RoundReport> reports;
-  const auto theta = train_locally(
-      job.job, job.train_records, job.test_records,
+  LocalHooks hooks;
+  hooks.step_done = [&](uint64_t done, uint64_t total) {
+    console.progress("training", done, total);
+  };
+  hooks.merged = [&](uint32_t round, std::span<const float> theta) {
+    file.after_round(round, theta);
+  };
+  hooks.round_done = [&](const RoundReport& round) {
+    reports.push_back(round);
+    console.clear_bar();
+    if (!options.json) print_round(program.value(), round);
+  };
+  hooks.stop = [] { return stop_signal != 0; };
+  const auto model = train_locally(
+      {job.job, job.train_records, job.test_records},
       [&](const kernels::Program& wanted, ByteView records) {
         return kernels::make_engine(options.device.engine, wanted, records, threads);
       },
-      local, [&](uint64_t done, uint64_t total) { console.progress("training", done, total); },
-      [&](const RoundReport& round) {
-        reports.push_back(round);
-        console.clear_bar();
-        if (!options.json) print_round(program.value(), round);
-      });
-  if (!theta) return fail(ExitCode::failed, theta.error().detail);
+      local, hooks);
+  console.clear_bar();
+  if (!model)
+    return fail(ExitCode::failed, model.error().detail + "; " + where_it_is(file, options.job));
+  if (Status written = file.at_end(model.value()); !written)
+    return fail(ExitCode::failed, written.error().detail);
   if (options.json) {
     cli::print_json(to_json(job, program.value(), reports));
-  } else {
+  } else if (!reports.empty()) {
     std::printf("state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
   }
-  if (options.model.empty()) return ExitCode::ok;
-  const auto written = write_durable(
-      options.model,
-      verifier::encode_safetensors(
-          program.value(), theta.value(),
-          {.job_name = job.job.name, .job_id = job.id, .round = reports.back().round}));
-  return written ? ExitCode::ok : fail(ExitCode::failed, written.error().detail);
+  if (!model.value().stopped) return ExitCode::ok;
+  return fail(stopped_by(stop_signal), "stopped by signal " + std::to_string(stop_signal) +
+                                           " after round " + std::to_string(model.value().round) +
+                                           " of " + std::to_string(job.job.spec.rounds) + "; " +
+                                           where_it_is(file, options.job));
 }
 
 }  // namespace gemmine::miner
