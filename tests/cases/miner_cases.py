@@ -201,3 +201,59 @@ class Pools(case.Case):
         self.finish(c, [both])
         self.assertEqual(len(alone.events("disconnected")), 1, alone.tail())
         self.assertEqual(alone.stop(), 0, alone.tail())
+
+
+class Training(case.Case):
+    def train(self, job, *arguments):
+        c = self.cluster(job)
+        return c.add("train", [c.program("gemmine"), "train", job, "--threads", 1,
+                               *arguments]).start()
+
+    def test_F12_the_model_path_is_tried_before_the_first_step(self):
+        job = self.toy(rounds=1000, steps_per_lease=1000)
+        for path in ("nosuch/dir/m.safetensors", self.folder):
+            start = time.monotonic()
+            text = self.refuse(1, "--model: .*", "gemmine", "train", job, "--model", path)
+            self.assertIn(str(path), text)
+            self.assertLess(time.monotonic() - start, 5 * base.SLOW)
+
+    def test_F13_a_signal_keeps_what_the_last_round_gave(self):
+        job = self.toy(rounds=6, steps_per_lease=120, width=256)
+        whole = self.folder / "whole.safetensors"
+        self.accept("gemmine", "train", job, "--model", whole)
+        for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            model = self.folder / f"{how.name}.safetensors"
+            training = self.train(job, "--model", model)
+            training.wait_for("round  1 of 6")
+            self.assertTrue(model.exists(), "saved after each round")
+            training.popen.send_signal(how)
+            self.assertEqual(training.wait(20 * base.SLOW), 128 + how, training.tail())
+            self.assertRegex(training.text(),
+                             rf"stopped by signal {how.value} after round \d of 6; "
+                             rf"{model} holds the model after round \d; go on")
+            self.accept("gemmine", "train", job, "--from", model, "--model", model)
+            self.assertEqual(model.read_bytes(), whole.read_bytes())
+            training.log.unlink()
+
+    def test_A18_a_signal_without_a_model_says_so(self):
+        training = self.train(self.toy(rounds=50, steps_per_lease=500, width=256))
+        training.wait_for("progress|round")
+        training.popen.send_signal(signal.SIGINT)
+        self.assertEqual(training.wait(20 * base.SLOW), 130, training.tail())
+        self.assertIn("nothing is kept without --model", training.text())
+
+    def test_F10_a_model_goes_into_what_is_there(self):
+        job = self.toy(rounds=2)
+        target = self.folder / "target"
+        target.write_bytes(b"old")
+        link = self.folder / "link"
+        link.symlink_to(target)
+        self.accept("gemmine", "train", job, "--model", link)
+        self.assertTrue(link.is_symlink())
+        self.assertGreater(target.stat().st_size, 1000)
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        training = self.train(job, "--model", fifo)
+        self.assertEqual(fifo.read_bytes(), target.read_bytes())
+        self.assertEqual(training.wait(20 * base.SLOW), 0, training.tail())
+        self.assertTrue(fifo.is_fifo())
