@@ -49,28 +49,23 @@ void add_job(State& state, const pool::AuthOk::Job& said) {
               {"reason", program ? "too large for this miner" : program.error().detail}});
 }
 
-void on_round(State& state, ByteView payload) {
-  const auto round = pool::decode_round(payload);
-  if (!round) return broken_message(state, "ROUND", round.error());
-  const auto job = state.jobs.find(round.value().job_id);
+void on(State& state, const pool::Round& round, uint64_t /*now_ms*/) {
+  const auto job = state.jobs.find(round.job_id);
   if (job == state.jobs.end()) return;
-  job->second.round = round.value().round;
-  job->second.finished = round.value().finished;
-  const Digest before = std::exchange(job->second.theta_root, round.value().theta_root);
+  job->second.round = round.round;
+  job->second.finished = round.finished;
+  const Digest before = std::exchange(job->second.theta_root, round.theta_root);
   state.ask_at_ms = 0;  // slots are free
   state.note(Level::info, "round",
              {{"job", job->second.job.name},
-              {"round", std::to_string(round.value().round)},
-              {"theta", short_hex(round.value().theta_root)},
-              {"finished", round.value().finished ? "yes" : "no"}});
+              {"round", std::to_string(round.round)},
+              {"theta", short_hex(round.theta_root)},
+              {"finished", round.finished ? "yes" : "no"}});
   state.out.emplace_back(Prune{{before}});
 }
 
-void on_lease(State& state, ByteView payload, uint64_t now_ms) {
-  state.asked = false;
-  const auto message = pool::decode_lease_message(payload);
-  if (!message) return broken_message(state, "LEASE", message.error());
-  const auto decoded = verifier::decode_lease(message.value().lease);
+void on(State& state, const pool::LeaseMessage& message, uint64_t now_ms) {
+  const auto decoded = verifier::decode_lease(message.lease);
   if (!decoded) return broken_message(state, "LEASE", decoded.error());
   const verifier::Lease& lease = decoded.value();
   if (state.find(verifier::lease_id(lease)) != nullptr) return;
@@ -86,39 +81,30 @@ void on_lease(State& state, ByteView payload, uint64_t now_ms) {
               {"steps_per_share", std::to_string(lease.steps_per_share)}});
 }
 
-void on_no_lease(State& state, ByteView payload, uint64_t now_ms) {
-  state.asked = false;
-  const auto message = pool::decode_no_lease(payload);
-  if (!message) return broken_message(state, "NO_LEASE", message.error());
-  const pool::NoLease& none = message.value();
+void on(State& state, const pool::NoLease& none, uint64_t now_ms) {
   state.ask_at_ms = now_ms + std::clamp<uint64_t>(none.retry_after_ms, kAskMinMs, kAskMaxMs);
   state.note(state.waiting ? Level::debug : Level::info, "waiting", {{"reason", none.reason}});
   state.waiting = true;
 }
 
-void on_share_ok(State& state, ByteView payload, uint64_t now_ms) {
-  const auto ok = pool::decode_share_ok(payload);
-  if (!ok) return broken_message(state, "SHARE_OK", ok.error());
-  LeaseWork* const work = state.find(ok.value().lease_id);
-  if (work == nullptr || ok.value().index >= work->run) return;
-  work->accepted = std::max(work->accepted, ok.value().index + 1);
+void on(State& state, const pool::ShareOk& ok, uint64_t now_ms) {
+  LeaseWork* const work = state.find(ok.lease_id);
+  if (work == nullptr || ok.index >= work->run) return;
+  work->accepted = std::max(work->accepted, ok.index + 1);
   work->quiet_since_ms = now_ms;
   // A challenge on a share before would have come by now; an answer needs the states around it.
-  const uint32_t index = ok.value().index;
+  const uint32_t index = ok.index;
   const bool owes = std::any_of(work->challenges.begin(), work->challenges.end(),
                                 [](const auto& entry) { return entry.second.open(); });
   while (!owes && work->states_from < index)
     state.checkpoint.drop_state(work->id, work->states_from++);
   state.note(Level::info, "share_accepted",
-             {{"lease", short_hex(ok.value().lease_id)},
+             {{"lease", short_hex(ok.lease_id)},
               {"index", std::to_string(index)},
-              {"ledger_seq", std::to_string(ok.value().ledger_seq)}});
+              {"ledger_seq", std::to_string(ok.ledger_seq)}});
 }
 
-void on_challenge(State& state, ByteView payload, uint64_t now_ms) {
-  const auto message = pool::decode_challenge(payload);
-  if (!message) return broken_message(state, "CHALLENGE", message.error());
-  const pool::Challenge& said = message.value();
+void on(State& state, const pool::Challenge& said, uint64_t now_ms) {
   LeaseWork* const work = state.find(said.lease_id);
   if (work == nullptr || said.index >= std::max(work->run, work->accepted)) {
     return state.note(Level::warning, "challenge_unknown", {{"lease", short_hex(said.lease_id)}});
@@ -136,10 +122,8 @@ void on_challenge(State& state, ByteView payload, uint64_t now_ms) {
               {"answer_ms", std::to_string(said.answer_ms)}});
 }
 
-void on_verdict(State& state, ByteView payload) {
-  const auto message = pool::decode_verdict_message(payload);
-  const auto verdict =
-      message ? verifier::decode_verdict(message.value().verdict) : message.error();
+void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) {
+  const auto verdict = verifier::decode_verdict(message.verdict);
   if (!verdict) return broken_message(state, "VERDICT", verdict.error());
   const verifier::Verdict& said = verdict.value();
   if (LeaseWork* const work = state.find(said.lease_id)) {
@@ -157,10 +141,8 @@ void on_verdict(State& state, ByteView payload) {
               {"detail", said.detail}});
 }
 
-void on_delta_ok(State& state, ByteView payload) {
-  const auto ok = pool::decode_delta_ok(payload);
-  if (!ok) return broken_message(state, "DELTA_OK", ok.error());
-  if (LeaseWork* const work = state.find(ok.value().lease_id)) work->delta_stored = true;
+void on(State& state, const pool::DeltaOk& ok, uint64_t /*now_ms*/) {
+  if (LeaseWork* const work = state.find(ok.lease_id)) work->delta_stored = true;
 }
 
 // PROTOCOL 7.7: the pool has to have drawn every challenge before it saw the share.
@@ -180,13 +162,10 @@ void check_fairness(State& state, const LeaseWork& work, const Digest& secret) {
                "consider another pool"}});
 }
 
-void on_lease_closed(State& state, ByteView payload) {
-  const auto closed = pool::decode_lease_closed(payload);
-  if (!closed) return broken_message(state, "LEASE_CLOSED", closed.error());
-  const Digest& id = closed.value().lease_id;
-  if (const LeaseWork* const work = state.find(id))
-    check_fairness(state, *work, closed.value().secret);
-  const auto reason = static_cast<verifier::CloseReason>(closed.value().reason);
+void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
+  const Digest& id = closed.lease_id;
+  if (const LeaseWork* const work = state.find(id)) check_fairness(state, *work, closed.secret);
+  const auto reason = static_cast<verifier::CloseReason>(closed.reason);
   state.note(reason == verifier::CloseReason::complete ? Level::info : Level::warning,
              "lease_closed",
              {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});
@@ -196,7 +175,7 @@ void on_lease_closed(State& state, ByteView payload) {
 
 }  // namespace
 
-void broken_message(State& state, const char* what, const Error& error) {
+void broken_message(State& state, const std::string& what, const Error& error) {
   state.note(Level::error, "pool_message_malformed", {{"message", what}, {"reason", error.detail}});
 }
 
@@ -238,27 +217,15 @@ void on_down(State& state) {
 }
 
 void on_message(State& state, pool::MessageType type, ByteView payload, uint64_t now_ms) {
-  switch (type) {
-    case pool::MessageType::round:
-      return on_round(state, payload);
-    case pool::MessageType::lease:
-      return on_lease(state, payload, now_ms);
-    case pool::MessageType::no_lease:
-      return on_no_lease(state, payload, now_ms);
-    case pool::MessageType::share_ok:
-      return on_share_ok(state, payload, now_ms);
-    case pool::MessageType::challenge:
-      return on_challenge(state, payload, now_ms);
-    case pool::MessageType::verdict:
-      return on_verdict(state, payload);
-    case pool::MessageType::delta_ok:
-      return on_delta_ok(state, payload);
-    case pool::MessageType::lease_closed:
-      return on_lease_closed(state, payload);
-    default:
-      state.note(Level::debug, "message_ignored",
-                 {{"type", std::to_string(static_cast<int>(type))}});
-  }
+  if (type == pool::MessageType::lease || type == pool::MessageType::no_lease) state.asked = false;
+  const std::string name(pool::to_string(type));
+  const auto taken = pool::deliver(
+      type,
+      payload, [&]<class M>(const M& message) requires requires { on(state, message, now_ms); } {
+        on(state, message, now_ms);
+      });
+  if (!taken) return broken_message(state, name, taken.error());
+  if (!taken.value()) state.note(Level::debug, "message_ignored", {{"type", name}});
 }
 
 void on_error(State& state, const pool::ErrorMessage& error, uint64_t now_ms) {

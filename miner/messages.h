@@ -12,6 +12,6 @@ void on_down(State& state);
 // Any message but BLOB, which is the fetcher's. What does not decode is told and ignored.
 void on_message(State& state, pool::MessageType type, ByteView payload, uint64_t now_ms);
 void on_error(State& state, const pool::ErrorMessage& error, uint64_t now_ms);
-void broken_message(State& state, const char* what, const Error& error);
+void broken_message(State& state, const std::string& what, const Error& error);
 
 }  // namespace gemmine::miner

@@ -84,15 +84,7 @@ void Miner::go_on() {
 }
 
 void Miner::carry_out(Send& send) {
-  std::visit(
-      [this](const auto& message) {
-        using M = std::decay_t<decltype(message)>;
-        constexpr auto type = std::is_same_v<M, pool::GetLease>       ? pool::MessageType::get_lease
-                              : std::is_same_v<M, pool::ShareMessage> ? pool::MessageType::share
-                                                                      : pool::MessageType::abandon;
-        session_->send(type, pool::encode(message));
-      },
-      send.message);
+  std::visit([this](const auto& message) { session_->send(message); }, send.message);
 }
 
 void Miner::carry_out(SendDelta& delta) {
@@ -105,8 +97,8 @@ void Miner::carry_out(SendDelta& delta) {
   for (uint64_t at = 0; at < all.size(); at += kPart) {
     const ByteView piece = all.subspan(at, std::min<uint64_t>(kPart, all.size() - at));
     const kernels::ChunkRange range{at / 1024, (at + piece.size() + 1023) / 1024};
-    pool::DeltaPart part;
-    part.lease_id = delta.lease_id;
+    pool::DeltaPart message{.lease_id = delta.lease_id, .part = {}};
+    pool::Part& part = message.part;
     part.total_bytes = all.size();
     part.first_group = at / pool::kGroupBytes;
     part.groups = static_cast<uint32_t>((piece.size() + pool::kGroupBytes - 1) / pool::kGroupBytes);
@@ -114,16 +106,15 @@ void Miner::carry_out(SendDelta& delta) {
     GEMMINE_CHECK(siblings.ok());  // whole groups of our own bytes
     part.siblings = std::move(siblings.value());
     part.bytes.assign(piece.begin(), piece.end());
-    session_->send(pool::MessageType::delta, pool::encode(part));
+    session_->send(message);
   }
 }
 
 void Miner::carry_out(SendOpenings& openings) {
   for (size_t block = 0; block < openings.openings.size(); ++block)
-    session_->send(pool::MessageType::opening,
-                   pool::encode(pool::OpeningMessage{openings.lease_id, openings.index,
-                                                     static_cast<uint32_t>(block),
-                                                     std::move(openings.openings[block])}));
+    session_->send(pool::OpeningMessage{openings.lease_id, openings.index,
+                                        static_cast<uint32_t>(block),
+                                        std::move(openings.openings[block])});
   on_answer_sent(state_, openings.lease_id, openings.index);
 }
 
@@ -164,8 +155,9 @@ void Miner::on_ready(const pool::AuthOk& said) {
 
 void Miner::on_message(pool::MessageType type, ByteView payload) {
   if (type == pool::MessageType::blob) {
-    if (const Status taken = fetcher_->on_blob(payload); !taken)
-      broken_message(state_, "BLOB", taken.error());
+    const auto taken = pool::deliver(
+        type, payload, [this](const pool::BlobPart& blob) { fetcher_->on_blob(blob); });
+    if (!taken) broken_message(state_, "BLOB", taken.error());
   } else {
     gemmine::miner::on_message(state_, type, payload, loop_.now_ms());
   }

@@ -63,15 +63,18 @@ void Auditor::stop(const std::string& reason) {
 void Auditor::on_ready(const pool::AuthOk& /*state*/) {
   events_.line("connected to " + session_->endpoint().text() + ", ledger from record " +
                std::to_string(ledger_.next_seq()));
-  session_->send(pool::MessageType::watch, pool::encode(pool::Watch{ledger_.next_seq()}));
+  session_->send(pool::Watch{ledger_.next_seq()});
   fetcher_->on_ready();
 }
 
 void Auditor::on_message(pool::MessageType type, ByteView payload) {
-  if (type == pool::MessageType::record) return on_record(payload);
-  if (type != pool::MessageType::blob) return;
-  if (const Status taken = fetcher_->on_blob(payload); !taken)
-    events_.line("the pool sent a blob that does not decode: " + taken.error().detail);
+  const auto taken = pool::deliver(
+      type, payload, [this]<class M>(M & m) requires requires { on(m); } { on(m); });
+  if (!taken) broken("the pool sent a message that does not decode: " + taken.error().detail);
+}
+
+void Auditor::on(const pool::BlobPart& blob) {
+  fetcher_->on_blob(blob);
 }
 
 void Auditor::on_error(const pool::ErrorMessage& error) {
@@ -95,14 +98,12 @@ void Auditor::broken(const std::string& what) {
   events_.line("NOT TRUE: " + what);
 }
 
-void Auditor::on_record(ByteView payload) {
-  const auto message = pool::decode_record(payload);
-  if (!message) return broken("the pool sent a record that does not decode");
+void Auditor::on(const pool::RecordMessage& message) {
   Record record;
-  record.seq = message.value().seq;
-  record.time_ms = message.value().time_ms;
-  record.kind = static_cast<RecordKind>(message.value().kind);
-  record.body = message.value().body;
+  record.seq = message.seq;
+  record.time_ms = message.time_ms;
+  record.kind = static_cast<RecordKind>(message.kind);
+  record.body = message.body;
   if (record.seq < ledger_.next_seq()) return;  // sent again after a reconnect
   if (auto applied = ledger_.apply(record); !applied) {
     broken("ledger record " + std::to_string(record.seq) + ": " + applied.error().detail);
@@ -262,7 +263,7 @@ void Auditor::send_verdict(const Digest& lease_id, uint32_t index, const Finding
   verdict.time_ms = pool_time_ms_;
   verdict.detail = finding.detail.substr(0, 200);
   sign(verdict, identity_);
-  session_->send(pool::MessageType::verdict, pool::encode(pool::VerdictMessage{encode(verdict)}));
+  session_->send(pool::VerdictMessage{encode(verdict)});
   events_.line("replayed share " + std::to_string(index) + " of lease " + short_hex(lease_id) +
                " (miner " + short_hex(logged.lease.miner_key) +
                "): " + std::string(to_string(finding.outcome)) +

@@ -103,7 +103,8 @@ class Auditor final : public pool::SessionObserver {
   void on_down(const std::string& reason, uint64_t retry_ms) override;
   void on_end(pool::SessionEnd end, const std::string& reason) override;
 
-  void on_record(ByteView payload);
+  void on(const pool::BlobPart& blob);
+  void on(const pool::RecordMessage& message);
   void look_at(const Record& record);
   void watch_lease(const Record& record);
   void check_merge(const Record& record);

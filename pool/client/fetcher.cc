@@ -63,8 +63,7 @@ void Fetcher::ask_more(const Digest& address, Fetch& fetch) {
     const uint64_t rest = std::max<uint64_t>(1, fetch.bytes) - part * kPartBytes;
     const auto groups =
         static_cast<uint32_t>((std::min(rest, kPartBytes) + kGroupBytes - 1) / kGroupBytes);
-    session_.send(MessageType::get_blob,
-                  encode(GetBlob{address, uint64_t{part} * kGroupsPerPart, groups}));
+    session_.send(GetBlob{address, uint64_t{part} * kGroupsPerPart, groups});
   }
 }
 
@@ -75,34 +74,29 @@ void Fetcher::on_ready() {
   }
 }
 
-Status Fetcher::on_blob(ByteView payload) {
-  const auto decoded = decode_blob(payload);
-  if (!decoded) return decoded.error();
-  const BlobPart& blob = decoded.value();
+void Fetcher::on_blob(const BlobPart& blob) {
   const auto found = fetches_.find(blob.address);
-  if (found == fetches_.end()) return Ok{};
-  take(blob, found->second);
-  return Ok{};
+  if (found != fetches_.end()) take(blob, found->second);
 }
 
 void Fetcher::take(const BlobPart& blob, Fetch& fetch) {
-  const auto part = static_cast<uint32_t>(blob.first_group / kGroupsPerPart);
-  if (blob.total_bytes != fetch.bytes)
-    return finish(blob.address, other_length(blob.address, blob.total_bytes, fetch.bytes));
-  if (blob.first_group % kGroupsPerPart != 0 || part >= parts(fetch)) {
+  const auto part = static_cast<uint32_t>(blob.part.first_group / kGroupsPerPart);
+  if (blob.part.total_bytes != fetch.bytes)
+    return finish(blob.address, other_length(blob.address, blob.part.total_bytes, fetch.bytes));
+  if (blob.part.first_group % kGroupsPerPart != 0 || part >= parts(fetch)) {
     return finish(blob.address, Error{Errc::invalid,
                                       "the pool sent another part of a blob than "
                                       "the one asked for"});
   }
   if (fetch.have[part]) return;  // asked for twice, around a reconnect
-  const uint64_t first_chunk = blob.first_group * (kGroupBytes / 1024);
+  const uint64_t first_chunk = blob.part.first_group * (kGroupBytes / 1024);
   const uint64_t chunks = std::max<uint64_t>(1, (fetch.bytes + 1023) / 1024);
   const kernels::ChunkRange range{first_chunk, std::min(chunks, first_chunk + kPartBytes / 1024)};
   const auto checked =
       kernels::verify_chunks(blob.address, kernels::Blake3Mode::plain(), fetch.bytes,
-                             std::span(&range, 1), blob.bytes, blob.siblings);
+                             std::span(&range, 1), blob.part.bytes, blob.part.siblings);
   if (!checked) return finish(blob.address, checked.error());
-  std::copy(blob.bytes.begin(), blob.bytes.end(),
+  std::copy(blob.part.bytes.begin(), blob.part.bytes.end(),
             fetch.data.begin() + static_cast<ptrdiff_t>(part * kPartBytes));
   fetch.have[part] = true;
   ++fetch.received;

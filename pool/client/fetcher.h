@@ -36,8 +36,8 @@ class Fetcher {
   // A fetch survives reconnects; asking twice for one blob answers both.
   void fetch(const Digest& address, uint64_t bytes, OnDone on_done);
 
-  void on_ready();                           // after a reconnect: asks again for what is missing
-  Status on_blob(ByteView payload);          // a BLOB message. Errors: malformed
+  void on_ready();  // after a reconnect: asks again for what is missing
+  void on_blob(const BlobPart& blob);
   void on_error(const ErrorMessage& error);  // unknown_blob ends the fetches that are under way
 
  private:

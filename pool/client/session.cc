@@ -106,10 +106,7 @@ void Session::stop(const std::string& reason) {
   retry_.stop();
   tick_.stop();
   if (!connection_) return;
-  if (was_ready) {
-    const Bytes bye = encode(Bye{reason.substr(0, 128)});
-    connection_->send(static_cast<uint8_t>(MessageType::bye), 0, bye);
-  }
+  if (was_ready) say(Bye{reason});
   connection_->close(reason);
 }
 
@@ -129,16 +126,11 @@ void Session::connect_now() {
   connection_ = std::move(made.value());
 }
 
-bool Session::send(MessageType type, ByteView payload) {
-  if (!ready()) return false;
-  return connection_->send(static_cast<uint8_t>(type), 0, payload);
-}
-
 size_t Session::queued_bytes() const {
   return connection_ ? connection_->queued_bytes() : 0;
 }
 
-void Session::on_open(Connection& connection) {
+void Session::on_open(Connection& /*connection*/) {
   state_ = State::hello;
   ready_since_ms_ = loop_.now_ms();
   client_random_ = random_digest();
@@ -148,7 +140,7 @@ void Session::on_open(Connection& connection) {
   hello.public_key = identity_.public_key();
   hello.account = options_.account;
   hello.agent = options_.agent;
-  connection.send(static_cast<uint8_t>(MessageType::hello), 0, encode(hello));
+  say(hello);
 }
 
 void Session::on_frame(Connection& connection, const Frame& frame) {
@@ -156,10 +148,12 @@ void Session::on_frame(Connection& connection, const Frame& frame) {
   switch (type) {
     case MessageType::error:
       return on_error_frame(frame.payload);
-    case MessageType::ping:
-      connection.send(static_cast<uint8_t>(MessageType::pong), 0,
-                      frame.payload.first(std::min<size_t>(frame.payload.size(), 8)));
+    case MessageType::ping: {
+      const auto ping = decode<Ping>(frame.payload);
+      if (!ping) return connection.close(ping.error().detail);
+      say(Pong{ping.value().echo});
       return;
+    }
     case MessageType::pong:
       return;
     case MessageType::bye:
@@ -181,7 +175,7 @@ void Session::on_frame(Connection& connection, const Frame& frame) {
 }
 
 void Session::on_hello_ok(ByteView payload) {
-  const auto hello = decode_hello_ok(payload);
+  const auto hello = decode<HelloOk>(payload);
   if (!hello) return connection_->close("HELLO_OK: " + hello.error().detail);
   // One pool, one key: a pool that changes it between connections is another pool.
   pool_key_ = hello.value().pool_key;
@@ -204,19 +198,18 @@ void Session::on_hello_ok(ByteView payload) {
                                        .account = options_.account});
   state_ = State::auth;
   connection_->set_payload_max(kFramePayloadMax);
-  connection_->send(static_cast<uint8_t>(MessageType::auth), 0,
-                    encode(Auth{identity_.sign(message)}));
+  say(Auth{identity_.sign(message)});
 }
 
 void Session::on_auth_ok(ByteView payload) {
-  const auto auth = decode_auth_ok(payload);
+  const auto auth = decode<AuthOk>(payload);
   if (!auth) return connection_->close("AUTH_OK: " + auth.error().detail);
   state_ = State::ready;
   observer_.on_ready(auth.value());
 }
 
 void Session::on_error_frame(ByteView payload) {
-  const auto error = decode_error(payload);
+  const auto error = decode<ErrorMessage>(payload);
   if (!error) return connection_->close("ERROR: " + error.error().detail);
   const ErrorMessage& message = error.value();
   retry_hint_ms_ = message.retry_after_ms;
@@ -243,7 +236,7 @@ void Session::on_tick() {
   const uint64_t silent = now - connection_->last_received_ms();
   if (silent > options_.ping_ms * 2)
     return connection_->close("the pool was silent for " + std::to_string(silent / 1000) + " s");
-  if (silent > options_.ping_ms) send(MessageType::ping, encode(Ping{now}));
+  if (silent > options_.ping_ms) send(Ping{now});
 }
 
 void Session::on_close(Connection& /*connection*/, const std::string& reason) {

@@ -73,8 +73,12 @@ class Session final : private ConnectionObserver {
   void stop(const std::string& reason);  // says BYE and stays down
 
   bool ready() const { return state_ == State::ready; }
-  // False when not ready, or the queue is full (the connection then closes and comes back).
-  bool send(MessageType type, ByteView payload);
+  // The number of the frame, which an ERROR that answers it names; 0 when not ready, or when the
+  // queue is full (the connection then closes and comes back).
+  template <Message M>
+  uint32_t send(const M& message) {
+    return ready() ? say(message) : 0;
+  }
   size_t queued_bytes() const;
   const Digest& pool_key() const { return pool_key_; }
   const Endpoint& endpoint() const { return options_.pools[at_]; }
@@ -82,6 +86,10 @@ class Session final : private ConnectionObserver {
  private:
   enum class State { down, connecting, hello, auth, ready, ended };
 
+  template <Message M>
+  uint32_t say(const M& message) {
+    return connection_->send(static_cast<uint8_t>(M::kType), 0, encode(message));
+  }
   void connect_now();
   void on_open(Connection& connection) override;
   void on_frame(Connection& connection, const Frame& frame) override;

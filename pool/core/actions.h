@@ -85,9 +85,9 @@ struct Actions {
   std::vector<Task> tasks;
   std::vector<Event> notes;  // lines for people
 
-  template <class Message>
-  void send(ConnId to, MessageType type, const Message& message) {
-    sends.push_back({to, type, encode(message)});
+  template <Message M>
+  void send(ConnId to, const M& message) {
+    sends.push_back({to, M::kType, encode(message)});
   }
   void note(std::string name, Fields fields, Level level = Level::info) {
     notes.push_back({level, std::move(name), std::move(fields)});

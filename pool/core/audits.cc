@@ -45,14 +45,11 @@ void Pool::begin_replay(const LeaseState& state, uint32_t index, bool required) 
 
 void Pool::send_challenge(const ShareKey& key, const Audit& audit, uint64_t now) {
   const uint64_t left = audit.due_ms > now ? audit.due_ms - now : 0;
-  tell_miner(lease(key.lease_id)->lease.miner_key, MessageType::challenge,
-             encode(Challenge{key.lease_id, key.index, audit.seed, static_cast<uint32_t>(left)}));
+  tell_miner(lease(key.lease_id)->lease.miner_key,
+             Challenge{key.lease_id, key.index, audit.seed, static_cast<uint32_t>(left)});
 }
 
-void Pool::on_opening(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {
-  auto decoded = decode_opening_message(payload);
-  if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
-  OpeningMessage& message = decoded.value();
+void Pool::on_miner(const Peer& peer, uint32_t seq, OpeningMessage& message, uint64_t now) {
   const ShareKey key{message.lease_id, message.index};
   const LeaseState* const state = lease(key.lease_id);
   if (state == nullptr || state->lease.miner_key != peer.key)
@@ -74,10 +71,8 @@ void Pool::on_opening(const Peer& peer, uint32_t seq, ByteView payload, uint64_t
                                    .openings = std::move(audit->blocks)});
 }
 
-void Pool::on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {
-  const auto message = decode_verdict_message(payload);
-  const auto decoded =
-      message ? verifier::decode_verdict(message.value().verdict) : message.error();
+void Pool::on_auditor(const Peer& peer, uint32_t seq, const VerdictMessage& message, uint64_t now) {
+  const auto decoded = verifier::decode_verdict(message.verdict);
   if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
   const verifier::Verdict& verdict = decoded.value();
   const bool listened = options_.auditors.empty() ||
@@ -99,7 +94,7 @@ void Pool::on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, 
   const bool wrong = verdict.outcome == Outcome::invalid || verdict.outcome == Outcome::malformed;
   if (wrong && audits_.full())
     return refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
-  const auto logged = book_.append(RecordKind::verdict, signed_body(message.value().verdict), now);
+  const auto logged = book_.append(RecordKind::verdict, signed_body(message.verdict), now);
   if (!logged) return refuse(peer.id, seq, WireError::malformed, logged.error().detail);
   out_.note("auditor_verdict", {{"lease", short_hex(key.lease_id)},
                                 {"index", std::to_string(key.index)},
@@ -146,8 +141,7 @@ bool Pool::log_verdict(const Digest& lease_id, uint32_t index, AuditKind kind,
                         {"kind", std::string(verifier::to_string(kind))},
                         {"outcome", std::string(verifier::to_string(finding.outcome))},
                         {"detail", logged ? verdict.detail : logged.error().detail}});
-  if (logged)
-    tell_miner(state.lease.miner_key, MessageType::verdict, encode(VerdictMessage{bytes}));
+  if (logged) tell_miner(state.lease.miner_key, VerdictMessage{bytes});
   return logged.ok();
 }
 

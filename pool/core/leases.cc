@@ -11,10 +11,8 @@ using verifier::CloseReason;
 using verifier::LeaseState;
 using verifier::RecordKind;
 
-void Pool::on_get_lease(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {
-  const auto get = decode_get_lease(payload);
-  if (!get) return refuse(peer.id, seq, WireError::malformed, get.error().detail);
-  const Digest wanted = get.value().job_id;
+void Pool::on_miner(const Peer& peer, uint32_t seq, const GetLease& get, uint64_t now) {
+  const Digest wanted = get.job_id;
   if (ledger().open_leases(peer.key) >= options_.leases_per_key)
     return refuse(peer.id, seq, WireError::too_many, "this key holds enough leases", 1'000);
   bool unfinished = false;
@@ -25,7 +23,7 @@ void Pool::on_get_lease(const Peer& peer, uint32_t seq, ByteView payload, uint64
   }
   if (!unfinished)
     return refuse(peer.id, seq, WireError::unknown_job, "no such job, or it has finished");
-  out_.send(peer.id, MessageType::no_lease, NoLease{kNoLeaseRetryMs, "no slot is free"});
+  out_.send(peer.id, NoLease{kNoLeaseRetryMs, "no slot is free"});
 }
 
 bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, uint64_t now) {
@@ -52,11 +50,11 @@ bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, 
   if (!logged) {
     out_.note("lease_refused", {{"job", job.job.name}, {"reason", logged.error().detail}},
               Level::warning);
-    out_.send(peer.id, MessageType::no_lease, NoLease{60'000, "the escrow covers no more leases"});
+    out_.send(peer.id, NoLease{60'000, "the escrow covers no more leases"});
     return true;
   }
   ++next_serial_;
-  out_.send(peer.id, MessageType::lease, LeaseMessage{bytes});
+  out_.send(peer.id, LeaseMessage{bytes});
   out_.note("lease", {{"lease", short_hex(verifier::lease_id(terms))},
                       {"job", job.job.name},
                       {"round", std::to_string(terms.round)},
@@ -66,10 +64,8 @@ bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, 
   return true;
 }
 
-void Pool::on_abandon(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {
-  const auto abandon = decode_abandon(payload);
-  if (!abandon) return refuse(peer.id, seq, WireError::malformed, abandon.error().detail);
-  const Digest id = abandon.value().lease_id;
+void Pool::on_miner(const Peer& peer, uint32_t seq, const Abandon& abandon, uint64_t now) {
+  const Digest id = abandon.lease_id;
   const LeaseState* const state = lease(id);
   if (state == nullptr || state->lease.miner_key != peer.key)
     return refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
@@ -83,9 +79,8 @@ void Pool::on_abandon(const Peer& peer, uint32_t seq, ByteView payload, uint64_t
   close_lease(id, CloseReason::abandoned, now);
 }
 
-void Pool::on_share(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {
-  const auto message = decode_share_message(payload);
-  const auto decoded = message ? verifier::decode_share(message.value().share) : message.error();
+void Pool::on_miner(const Peer& peer, uint32_t seq, const ShareMessage& message, uint64_t now) {
+  const auto decoded = verifier::decode_share(message.share);
   if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
   const verifier::Share& share = decoded.value();
   const LeaseState* const state = lease(share.lease_id);
@@ -97,8 +92,7 @@ void Pool::on_share(const Peer& peer, uint32_t seq, ByteView payload, uint64_t n
     if (verifier::share_id(share) != known.id)
       return refuse(peer.id, seq, WireError::conflict, "this index is logged with other bytes");
     refuse(peer.id, seq, WireError::duplicate, "already logged");
-    return out_.send(peer.id, MessageType::share_ok,
-                     ShareOk{share.lease_id, share.index, known.seq});
+    return out_.send(peer.id, ShareOk{share.lease_id, share.index, known.seq});
   }
   if (state->closed || state->voided || now > state->lease.deadline_ms)
     return refuse(peer.id, seq, WireError::lease_closed, "past its deadline, or closed");
@@ -130,7 +124,7 @@ void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
       place->job.audit, seed, ledger().valid_shares(peer.key, state.lease.job_id));
   const auto logged = book_.append(RecordKind::share, signed_body(encode(share)), now);
   if (!logged) return refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
-  out_.send(peer.id, MessageType::share_ok, ShareOk{share.lease_id, index, logged.value()});
+  out_.send(peer.id, ShareOk{share.lease_id, index, logged.value()});
   out_.note("share", {{"lease", short_hex(share.lease_id)},
                       {"index", std::to_string(index)},
                       {"miner", short_hex(peer.key)},
@@ -143,14 +137,11 @@ void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
     begin_audit(*lease(share.lease_id), index, kind, seed, now);
 }
 
-void Pool::on_delta(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now) {
-  const auto decoded = decode_delta(payload);
-  if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
-  const DeltaPart& part = decoded.value();
+void Pool::on_miner(const Peer& peer, uint32_t seq, const DeltaPart& part, uint64_t now) {
   const LeaseState* const state = lease(part.lease_id);
   if (state == nullptr || state->lease.miner_key != peer.key)
     return refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  if (state->delta_root) return out_.send(peer.id, MessageType::delta_ok, DeltaOk{part.lease_id});
+  if (state->delta_root) return out_.send(peer.id, DeltaOk{part.lease_id});
   if (state->closed || state->voided)
     return refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
   const JobRoom* const place = room(state->lease.job_id);
@@ -171,7 +162,7 @@ void Pool::on_delta(const Peer& peer, uint32_t seq, ByteView payload, uint64_t n
       book_.append(RecordKind::delta, verifier::delta_body(part.lease_id, root), now);
   if (!logged) return refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
   blobs_.push_back(std::move(*whole.value()));
-  out_.send(peer.id, MessageType::delta_ok, DeltaOk{part.lease_id});
+  out_.send(peer.id, DeltaOk{part.lease_id});
   try_complete(part.lease_id, now);
 }
 
@@ -187,8 +178,7 @@ bool Pool::close_lease(const Digest& lease_id, CloseReason reason, uint64_t now)
     return false;
   }
   uploads_.forget(lease_id);
-  tell_miner(key, MessageType::lease_closed,
-             encode(LeaseClosed{lease_id, static_cast<uint8_t>(reason), secret}));
+  tell_miner(key, LeaseClosed{lease_id, static_cast<uint8_t>(reason), secret});
   constexpr const char* kReasons[] = {"?",        "complete",  "expired",
                                       "rejected", "abandoned", "cancelled"};
   out_.note("lease_closed", {{"lease", short_hex(lease_id)},

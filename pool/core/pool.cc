@@ -63,13 +63,8 @@ void Pool::on_close(ConnId id) {
 
 void Pool::refuse(ConnId to, uint32_t seq, WireError code, const std::string& text,
                   uint32_t retry_after_ms) {
-  out_.send(to, MessageType::error, ErrorMessage{seq, code, retry_after_ms, text});
+  out_.send(to, ErrorMessage{seq, code, retry_after_ms, text});
   if (closes(code)) out_.hangups.push_back({to, std::string(to_string(code)) + ": " + text});
-}
-
-void Pool::tell_miner(const Digest& key, MessageType type, const Bytes& payload) {
-  for (const ConnId id : sessions_.of_miner(key))
-    out_.sends.push_back({id, type, payload});
 }
 
 void Pool::on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteView payload,
@@ -84,20 +79,19 @@ void Pool::on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteVi
   }
   if (peer->stage != Peer::Stage::ready) return greet(*peer, message, seq, payload, now);
   const bool miner = peer->role == Role::miner;
-  if (message == MessageType::ping) {
-    const auto ping = decode_ping(payload);
-    if (!ping) return refuse(id, seq, WireError::malformed, ping.error().detail);
-    return out_.send(id, MessageType::pong, ping.value());
-  }
   if (message == MessageType::pong || message == MessageType::error) return;
   if (message == MessageType::bye) return out_.hangups.push_back({id, "said goodbye"});
-  if (message == MessageType::get_lease && miner) return on_get_lease(*peer, seq, payload, now);
-  if (message == MessageType::abandon && miner) return on_abandon(*peer, seq, payload, now);
-  if (message == MessageType::share && miner) return on_share(*peer, seq, payload, now);
-  if (message == MessageType::delta && miner) return on_delta(*peer, seq, payload, now);
-  if (message == MessageType::opening && miner) return on_opening(*peer, seq, payload, now);
-  if (message == MessageType::verdict && !miner)
-    return on_auditor_verdict(*peer, seq, payload, now);
+  const auto from_anyone = [&](const Ping& ping) { out_.send(id, Pong{ping.echo}); };
+  const auto from_miner = [&]<class M>(M & m) requires requires {
+    on_miner(*peer, seq, m, now);
+  }
+  { on_miner(*peer, seq, m, now); };
+  const auto from_auditor = [&](const VerdictMessage& m) { on_auditor(*peer, seq, m, now); };
+  auto taken = deliver(message, payload, from_anyone);
+  if (taken && !taken.value())
+    taken = miner ? deliver(message, payload, from_miner) : deliver(message, payload, from_auditor);
+  if (!taken) return refuse(id, seq, WireError::malformed, taken.error().detail);
+  if (taken.value()) return;
   refuse(id, seq, WireError::bad_type,
          std::string(to_string(message)) + " is not for this side or role");
 }
@@ -112,7 +106,7 @@ void Pool::greet(Peer& peer, MessageType type, uint32_t seq, ByteView payload, u
     if (!closes(wrong->code)) out_.hangups.push_back({peer.id, wrong->text});
     return;
   }
-  if (hello) return out_.send(peer.id, MessageType::hello_ok, sessions_.hello_ok(peer, now));
+  if (hello) return out_.send(peer.id, sessions_.hello_ok(peer, now));
   welcome(peer, seq, now);
 }
 
@@ -148,7 +142,7 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
     for (const ShareKey& key : audits_.of_lease(id))
       challenged.push_back(key);
   }
-  out_.send(peer.id, MessageType::auth_ok, reply);
+  out_.send(peer.id, reply);
   out_.note(peer.role == Role::miner ? "miner_joined" : "auditor_joined",
             {{"key", short_hex(peer.key)}, {"account", peer.account}, {"agent", peer.agent}});
   for (const ShareKey& key : challenged) {

@@ -88,17 +88,21 @@ class Pool {
               uint32_t retry_after_ms = 0);
   void greet(Peer& peer, MessageType type, uint32_t seq, ByteView payload, uint64_t now);
   void welcome(Peer& peer, uint32_t seq, uint64_t now);
-  void tell_miner(const Digest& key, MessageType type, const Bytes& payload);
+  template <Message M>
+  void tell_miner(const Digest& key, const M& message) {
+    for (const ConnId id : sessions_.of_miner(key))
+      out_.send(id, message);
+  }
   JobRoom* room(const Digest& job_id);
   const verifier::LeaseState* lease(const Digest& lease_id) const;
   // leases.cc
-  void on_get_lease(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_miner(const Peer& peer, uint32_t seq, const GetLease& get, uint64_t now);
   bool grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, uint64_t now);
-  void on_abandon(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
-  void on_share(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_miner(const Peer& peer, uint32_t seq, const Abandon& abandon, uint64_t now);
+  void on_miner(const Peer& peer, uint32_t seq, const ShareMessage& message, uint64_t now);
   void admit(const Peer& peer, uint32_t seq, const verifier::LeaseState& state,
              const verifier::Share& share, uint64_t now);
-  void on_delta(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_miner(const Peer& peer, uint32_t seq, const DeltaPart& part, uint64_t now);
   bool close_lease(const Digest& lease_id, verifier::CloseReason reason, uint64_t now);
   void expire(uint64_t now);
   void try_complete(const Digest& lease_id, uint64_t now);
@@ -107,8 +111,8 @@ class Pool {
                    const Digest& seed, uint64_t now);
   void begin_replay(const verifier::LeaseState& state, uint32_t index, bool required);
   void send_challenge(const ShareKey& key, const Audit& audit, uint64_t now);
-  void on_opening(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
-  void on_auditor_verdict(const Peer& peer, uint32_t seq, ByteView payload, uint64_t now);
+  void on_miner(const Peer& peer, uint32_t seq, OpeningMessage& message, uint64_t now);
+  void on_auditor(const Peer& peer, uint32_t seq, const VerdictMessage& message, uint64_t now);
   void doubt(const verifier::LeaseState& state, uint32_t index);
   void on_audit_done(const AuditDone& done, uint64_t now);
   bool spoke_since(const Digest& key, uint64_t since_ms) const;

@@ -143,7 +143,7 @@ void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
 void Pool::announce(const JobState& job) {
   const Round round{job.id, job.round, job.theta_roots.back(), job.finished};
   for (const auto& [id, peer] : sessions_.peers()) {
-    if (peer.stage == Peer::Stage::ready) out_.send(id, MessageType::round, round);
+    if (peer.stage == Peer::Stage::ready) out_.send(id, round);
   }
 }
 

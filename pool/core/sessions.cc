@@ -35,7 +35,7 @@ std::vector<ConnId> Sessions::of_miner(const Digest& key) const {
 }
 
 std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
-  const auto decoded = decode_hello(payload);
+  const auto decoded = decode<Hello>(payload);
   if (!decoded) return GreetingError{WireError::malformed, decoded.error().detail};
   const Hello& hello = decoded.value();
   if (hello.version_min > kWireVersion || hello.version_max < kWireVersion)
@@ -54,7 +54,7 @@ std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
 }
 
 std::optional<GreetingError> Sessions::auth(Peer& peer, ByteView payload) {
-  const auto decoded = decode_auth(payload);
+  const auto decoded = decode<Auth>(payload);
   if (!decoded) return GreetingError{WireError::malformed, decoded.error().detail};
   const Digest message = auth_message({.server_random = peer.server_random,
                                        .client_random = peer.client_random,

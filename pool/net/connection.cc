@@ -55,8 +55,8 @@ bool Connection::may_send(size_t frames) {
   return false;
 }
 
-bool Connection::send(uint8_t type, uint8_t flags, ByteView payload) {
-  if (!may_send(1)) return false;
+uint32_t Connection::send(uint8_t type, uint8_t flags, ByteView payload) {
+  if (!may_send(1)) return 0;
   const auto header = encode_frame_header(type, flags, ++sent_seq_, payload.size());
   uint8_t first[kFirstRecordBytes];
   const size_t joined = std::min(payload.size(), sizeof first - header.size());
@@ -66,9 +66,9 @@ bool Connection::send(uint8_t type, uint8_t flags, ByteView payload) {
   if (written && joined < payload.size()) written = tls_->write(payload.subspan(joined));
   if (!written) {
     abort(written.error().detail);
-    return false;
+    return 0;
   }
-  return flush();
+  return flush() ? sent_seq_ : 0;
 }
 
 bool Connection::send_all(uint8_t type, std::span<const Bytes> payloads) {

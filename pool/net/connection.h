@@ -54,9 +54,10 @@ class Connection final : private StreamObserver {
   // Before the loop runs again after the connection was handed over.
   void set_observer(ConnectionObserver* observer) { observer_ = observer; }
 
-  // Numbers the frame and sends it. payload.size() <= kFramePayloadMax. False when the connection
-  // is not open, or this frame took the queue over write_queue_max, which closes it.
-  bool send(uint8_t type, uint8_t flags, ByteView payload);
+  // Numbers the frame, from 1, and sends it. payload.size() <= kFramePayloadMax. Returns the
+  // number; 0 when the connection is not open, or this frame took the queue over write_queue_max,
+  // which closes it.
+  uint32_t send(uint8_t type, uint8_t flags, ByteView payload);
   // The same for each payload in order, as one write: for many small frames.
   bool send_all(uint8_t type, std::span<const Bytes> payloads);
   // Sends what is queued, says farewell, and ends with on_close(reason) within linger_ms. No frame

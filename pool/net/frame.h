@@ -15,7 +15,6 @@ namespace gemmine::pool {
 inline constexpr size_t kFrameHeaderBytes = 12;
 inline constexpr size_t kFramePayloadMax = size_t{2} << 20;    // no frame is ever larger
 inline constexpr size_t kFramePayloadMaxBeforeAuth = 4 << 10;  // what a stranger may send
-inline constexpr uint8_t kFrameMayIgnore = 0x01;  // flags: skip the frame if its type is unknown
 
 struct Frame {
   uint8_t type = 0;

@@ -12,6 +12,7 @@
 
 #include "kernels/base/check.h"
 #include "pool/net/tls_openssl.h"
+#include "pool/wire/types.h"
 
 namespace gemmine::pool {
 namespace {

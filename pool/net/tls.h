@@ -30,7 +30,6 @@ struct TlsDelete {
 template <class T>
 using TlsPtr = std::unique_ptr<T, TlsDelete>;
 
-inline constexpr std::string_view kAlpn = "gemmine/1";
 inline constexpr size_t kHandshakeBytesMax = size_t{64} << 10;
 
 // A pin is the SHA-256 of a certificate's SubjectPublicKeyInfo: it survives a renewed certificate

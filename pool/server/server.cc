@@ -124,12 +124,11 @@ void Server::on_drained(Connection& connection) {
 
 void Server::refuse(Client& client, uint32_t seq, WireError code, const std::string& text,
                     uint32_t retry_after_ms) {
-  client.connection->send(static_cast<uint8_t>(MessageType::error), 0,
-                          encode(ErrorMessage{seq, code, retry_after_ms, text}));
+  say(client, ErrorMessage{seq, code, retry_after_ms, text});
 }
 
 void Server::on_get_blob(ConnId id, Client& client, const Frame& frame) {
-  const auto get = decode_get_blob(frame.payload);
+  const auto get = decode<GetBlob>(frame.payload);
   if (!get) {
     refuse(client, frame.seq, WireError::malformed, get.error().detail, 0);
     return hang_up(id, get.error().detail);
@@ -147,15 +146,14 @@ void Server::serve_blobs(Client& client) {
     const auto part = opened_.blobs.part(get);
     if (!part) {
       refuse(client, 0, WireError::unknown_blob, part.error().detail, 0);
-    } else if (!client.connection->send(static_cast<uint8_t>(MessageType::blob), 0,
-                                        encode(part.value()))) {
+    } else if (!say(client, part.value())) {
       return;
     }
   }
 }
 
 void Server::on_watch(ConnId id, Client& client, const Frame& frame) {
-  const auto watch = decode_watch(frame.payload);
+  const auto watch = decode<Watch>(frame.payload);
   if (!watch) {
     refuse(client, frame.seq, WireError::malformed, watch.error().detail, 0);
     return hang_up(id, watch.error().detail);
@@ -291,7 +289,7 @@ void Server::stop(const std::string& reason) {
   listener_->stop();
   stop_at_ms_ = now() + 3'000;
   for (auto& [id, client] : clients_) {
-    client.connection->send(static_cast<uint8_t>(MessageType::bye), 0, encode(Bye{reason}));
+    say(client, Bye{reason});
     client.connection->close(reason);
   }
   if (clients_.empty()) loop_.stop();

@@ -68,6 +68,10 @@ class Server final : private ConnectionObserver {
   void watch_on();
   void refuse(Client& client, uint32_t seq, WireError code, const std::string& text,
               uint32_t retry_after_ms);
+  template <Message M>
+  static uint32_t say(const Client& client, const M& message) {
+    return client.connection->send(static_cast<uint8_t>(M::kType), 0, encode(message));
+  }
   void schedule();
   void flush();
   bool make_durable();

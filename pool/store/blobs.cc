@@ -87,12 +87,14 @@ Result<BlobPart> Blobs::part(const GetBlob& get) {
   if (!siblings) return siblings.error();
   auto bytes = kernels::opened_bytes(source, std::span(&range, 1));
   if (!bytes) return bytes.error();
-  return BlobPart{get.address, blob.bytes.size(),           get.first_group,
-                  get.groups,  std::move(siblings.value()), std::move(bytes.value())};
+  return BlobPart{get.address,
+                  {blob.bytes.size(), get.first_group, get.groups, std::move(siblings.value()),
+                   std::move(bytes.value())}};
 }
 
-Result<std::optional<Bytes>> Uploads::take(const DeltaPart& part, const Digest& root,
+Result<std::optional<Bytes>> Uploads::take(const DeltaPart& delta, const Digest& root,
                                            uint64_t total_bytes) {
+  const Part& part = delta.part;
   const uint64_t groups = groups_of(total_bytes);
   if (part.total_bytes != total_bytes || part.first_group >= groups ||
       part.groups > groups - part.first_group)
@@ -103,11 +105,11 @@ Result<std::optional<Bytes>> Uploads::take(const DeltaPart& part, const Digest& 
                                  std::span(&range, 1), part.bytes, part.siblings);
       !checked)
     return checked.error();
-  auto found = uploads_.find(part.lease_id);
+  auto found = uploads_.find(delta.lease_id);
   if (found == uploads_.end()) {
     if (total_bytes > bytes_max_ - bytes_)
       return Error{Errc::busy, "too many deltas are on their way"};
-    found = uploads_.try_emplace(part.lease_id).first;
+    found = uploads_.try_emplace(delta.lease_id).first;
     found->second.bytes.resize(total_bytes);
     found->second.have.assign(groups, false);
     found->second.missing = groups;

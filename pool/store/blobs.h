@@ -52,7 +52,7 @@ class Uploads {
   // The whole blob when this part was the last one missing, else nothing. Errors: malformed (the
   // part has other bytes than its place says), invalid (it does not belong to `root`), busy (no
   // memory for one more upload).
-  Result<std::optional<Bytes>> take(const DeltaPart& part, const Digest& root,
+  Result<std::optional<Bytes>> take(const DeltaPart& delta, const Digest& root,
                                     uint64_t total_bytes);
   void forget(const Digest& lease_id);
   uint64_t bytes() const { return bytes_; }

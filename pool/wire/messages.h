@@ -1,8 +1,8 @@
-// The messages between a pool and its miners and auditors: one struct each (PROTOCOL 5.2, 5.5).
+// The messages between a pool and its miners and auditors: one struct each, in the order of
+// PROTOCOL 5.2, with its type, its bounds and its fields as they lie on the wire.
 //
-// encode() gives the payload of a frame. decode_*() refuses with Errc::malformed whatever is too
-// short, too long, out of a bound below, or has trailing bytes; signed records stay undecoded blobs
-// of bounded size. Views are never kept: a decoded message owns its bytes.
+// encode() gives the payload of a frame, decode<Hello>() reads one (kernels/base/fields.h). Signed
+// records stay undecoded blobs of bounded size. A decoded message owns its bytes.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,15 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/base/bytes.h"
+#include "kernels/base/fields.h"
 #include "kernels/base/result.h"
+#include "pool/wire/types.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
+#include "verifier/records/job.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::pool {
-
-inline constexpr uint16_t kWireVersion = 1;
-inline constexpr std::string_view kAuthExporterLabel = "EXPORTER-gemmine-auth";
 
 using verifier::kAccountBytesMax;
 using verifier::kOpenLeasesMax;  // in AUTH_OK
@@ -32,88 +32,45 @@ inline constexpr uint32_t kBlobGroupsMax = 16;   // groups in one part
 inline constexpr size_t kBlobSiblingsMax = 128;  // two paths from leaf to root of any tree
 inline constexpr size_t kSignedBytesMax = 1024;  // lease, share, verdict
 
-enum class MessageType : uint8_t {
-  hello = 0x01,
-  hello_ok = 0x02,
-  auth = 0x03,
-  auth_ok = 0x04,
-  error = 0x06,
-  round = 0x10,
-  get_lease = 0x11,
-  lease = 0x12,
-  no_lease = 0x13,
-  get_blob = 0x14,
-  blob = 0x15,
-  abandon = 0x16,
-  share = 0x20,
-  share_ok = 0x21,
-  challenge = 0x22,
-  opening = 0x23,
-  verdict = 0x24,
-  delta = 0x25,
-  delta_ok = 0x26,
-  lease_closed = 0x27,
-  watch = 0x28,
-  record = 0x29,
-  ping = 0x30,
-  pong = 0x31,
-  bye = 0x3f,
-};
-bool is_known(uint8_t type);
-std::string_view to_string(MessageType type);  // "HELLO"; "?" when not known
-
-enum class WireError : uint16_t {
-  malformed = 10,
-  bad_version = 11,
-  bad_type = 12,
-  bad_signature = 13,
-  banned = 14,
-  bad_account = 15,
-  too_many = 16,
-  busy = 17,
-  internal = 18,
-  unknown_job = 20,
-  unknown_lease = 21,
-  lease_closed = 22,
-  out_of_order = 23,
-  duplicate = 24,
-  conflict = 25,
-  bad_price = 26,
-  bad_steps = 27,
-  bad_value = 28,
-  bad_delta = 29,
-  unknown_blob = 30,
-  not_challenged = 31,
-};
-std::string_view to_string(WireError code);  // "out_of_order"; "?" when not known
-inline bool closes(WireError code) {
-  return code >= WireError::malformed && code <= WireError::bad_account;
-}
-
-enum class Role : uint8_t { miner = 1, auditor = 2 };
+Digest wire_magic();  // the hash of kAlpn
 
 struct Hello {
+  static constexpr auto kType = MessageType::hello;
+  static constexpr std::string_view kName = "HELLO";
+  Digest magic = wire_magic();  // another one is refused
   uint16_t version_min = kWireVersion;
   uint16_t version_max = kWireVersion;
   Role role = Role::miner;
   Digest client_random;
   Digest public_key;
-  std::string account;  // ≤ kAccountBytesMax, not checked further
-  std::string agent;    // ≤ kAgentBytesMax
+  std::string account;  // only its length is checked here
+  std::string agent;
+  static void fields(auto& f, auto& m) {
+    f(m.magic)(m.version_min)(m.version_max)(m.role)(m.client_random)(m.public_key);
+    f.text(m.account, kAccountBytesMax).text(m.agent, kAgentBytesMax);
+    f.must(m.magic == wire_magic() && (m.role == Role::miner || m.role == Role::auditor));
+  }
 };
-Bytes encode(const Hello& hello);
-// Also refuses another magic and another role.
-Result<Hello> decode_hello(ByteView payload);
 
 struct HelloOk {
+  static constexpr auto kType = MessageType::hello_ok;
+  static constexpr std::string_view kName = "HELLO_OK";
   uint16_t version = kWireVersion;
   Digest server_random;
   Digest pool_key;
   uint32_t idle_ms = 0;
   uint64_t pool_time_ms = 0;
+  static void fields(auto& f, auto& m) {
+    f(m.version)(m.server_random)(m.pool_key)(m.idle_ms)(m.pool_time_ms);
+  }
 };
-Bytes encode(const HelloOk& hello);
-Result<HelloOk> decode_hello_ok(ByteView payload);
+
+struct Auth {
+  static constexpr auto kType = MessageType::auth;
+  static constexpr std::string_view kName = "AUTH";
+  verifier::Signature signature{};  // of auth_message()
+  static void fields(auto& f, auto& m) { f.raw(m.signature); }
+};
 
 // What AUTH signs (PROTOCOL 5.4).
 struct AuthMaterial {
@@ -127,185 +84,266 @@ struct AuthMaterial {
 };
 Digest auth_message(const AuthMaterial& material);
 
-struct Auth {
-  verifier::Signature signature{};
-};
-Bytes encode(const Auth& auth);
-Result<Auth> decode_auth(ByteView payload);
-
 struct AuthOk {
+  static constexpr auto kType = MessageType::auth_ok;
+  static constexpr std::string_view kName = "AUTH_OK";
   struct Job {
-    Bytes job;  // ≤ verifier::kJobBytesMax
+    Bytes job;
     uint32_t round = 0;
     Digest theta_root;
     bool finished = false;
+    static void fields(auto& f, auto& m) {
+      f.blob(m.job, verifier::kJobBytesMax)(m.round)(m.theta_root)(m.finished);
+    }
   };
   struct OpenLease {
     Bytes lease;
     uint32_t shares_accepted = 0;
     bool delta_stored = false;
+    static void fields(auto& f, auto& m) {
+      f.blob(m.lease, kSignedBytesMax)(m.shares_accepted)(m.delta_stored);
+    }
   };
   uint64_t session = 0;
-  std::vector<Job> jobs;          // ≤ kJobsMax
-  std::vector<OpenLease> leases;  // ≤ kOpenLeasesMax
+  std::vector<Job> jobs;
+  std::vector<OpenLease> leases;
+  static void fields(auto& f, auto& m) {
+    f(m.session).template list<uint16_t>(m.jobs, kJobsMax);
+    f.template list<uint16_t>(m.leases, kOpenLeasesMax);
+  }
 };
-Bytes encode(const AuthOk& auth);
-Result<AuthOk> decode_auth_ok(ByteView payload);
 
 struct ErrorMessage {
+  static constexpr auto kType = MessageType::error;
+  static constexpr std::string_view kName = "ERROR";
   uint32_t seq = 0;  // of the frame it answers; 0: none
   WireError code = WireError::internal;
   uint32_t retry_after_ms = 0;
-  std::string text;  // ≤ kErrorTextMax, for a person; encode() makes it fit and printable
+  std::string text;  // for a person; encode() makes it fit and printable
+  static void fields(auto& f, auto& m) {
+    f(m.seq)(m.code)(m.retry_after_ms).words(m.text, kErrorTextMax);
+  }
 };
-Bytes encode(const ErrorMessage& error);
-Result<ErrorMessage> decode_error(ByteView payload);
 
 struct Round {
+  static constexpr auto kType = MessageType::round;
+  static constexpr std::string_view kName = "ROUND";
   Digest job_id;
   uint32_t round = 0;
   Digest theta_root;
   bool finished = false;
+  static void fields(auto& f, auto& m) { f(m.job_id)(m.round)(m.theta_root)(m.finished); }
 };
-Bytes encode(const Round& round);
-Result<Round> decode_round(ByteView payload);
 
 struct GetLease {
+  static constexpr auto kType = MessageType::get_lease;
+  static constexpr std::string_view kName = "GET_LEASE";
   Digest job_id;  // zero: any
+  static void fields(auto& f, auto& m) { f(m.job_id); }
 };
-Bytes encode(const GetLease& get);
-Result<GetLease> decode_get_lease(ByteView payload);
 
 struct LeaseMessage {
+  static constexpr auto kType = MessageType::lease;
+  static constexpr std::string_view kName = "LEASE";
   Bytes lease;
+  static void fields(auto& f, auto& m) { f.blob(m.lease, kSignedBytesMax); }
 };
-Bytes encode(const LeaseMessage& message);
-Result<LeaseMessage> decode_lease_message(ByteView payload);
 
 struct NoLease {
+  static constexpr auto kType = MessageType::no_lease;
+  static constexpr std::string_view kName = "NO_LEASE";
   uint32_t retry_after_ms = 0;
-  std::string reason;  // ≤ kReasonTextMax
+  std::string reason;
+  static void fields(auto& f, auto& m) { f(m.retry_after_ms).text(m.reason, kReasonTextMax); }
 };
-Bytes encode(const NoLease& none);
-Result<NoLease> decode_no_lease(ByteView payload);
 
 struct GetBlob {
+  static constexpr auto kType = MessageType::get_blob;
+  static constexpr std::string_view kName = "GET_BLOB";
   Digest address;
   uint64_t first_group = 0;
   uint32_t groups = 1;  // 1 … kBlobGroupsMax
+  static void fields(auto& f, auto& m) {
+    f(m.address)(m.first_group)(m.groups).must(m.groups >= 1 && m.groups <= kBlobGroupsMax);
+  }
 };
-Bytes encode(const GetBlob& get);
-Result<GetBlob> decode_get_blob(ByteView payload);
 
-// Bytes [first_group, first_group + groups) × 64 KiB of a blob (the last group may be shorter) and
-// the siblings of PROTOCOL 4.5 that lead from them to the content address.
-struct BlobPart {
-  Digest address;
+// Groups [first_group, first_group + groups) of a byte string of total_bytes (the last group may be
+// shorter) and the siblings of PROTOCOL 4.5 that lead from them to its content address.
+struct Part {
   uint64_t total_bytes = 0;
   uint64_t first_group = 0;
-  uint32_t groups = 1;
+  uint32_t groups = 1;           // 1 … kBlobGroupsMax
   std::vector<Digest> siblings;  // ≤ kBlobSiblingsMax
-  Bytes bytes;                   // ≤ kBlobGroupsMax · kBlobGroup
+  Bytes bytes;                   // ≤ groups · kBlobGroup
+  static void fields(auto& f, auto& m) {
+    f(m.total_bytes)(m.first_group)(m.groups);
+    f.must(m.groups >= 1 && m.groups <= kBlobGroupsMax);
+    f.template list<uint32_t>(m.siblings, kBlobSiblingsMax);
+    f.blob(m.bytes, size_t{m.groups} * kBlobGroup);
+  }
 };
-Bytes encode(const BlobPart& part);
-Result<BlobPart> decode_blob(ByteView payload);
+
+struct BlobPart {
+  static constexpr auto kType = MessageType::blob;
+  static constexpr std::string_view kName = "BLOB";
+  Digest address;
+  Part part;
+  static void fields(auto& f, auto& m) { f(m.address).record(m.part); }
+};
 
 struct Abandon {
+  static constexpr auto kType = MessageType::abandon;
+  static constexpr std::string_view kName = "ABANDON";
   Digest lease_id;
+  static void fields(auto& f, auto& m) { f(m.lease_id); }
 };
-Bytes encode(const Abandon& abandon);
-Result<Abandon> decode_abandon(ByteView payload);
 
 struct ShareMessage {
+  static constexpr auto kType = MessageType::share;
+  static constexpr std::string_view kName = "SHARE";
   Bytes share;
+  static void fields(auto& f, auto& m) { f.blob(m.share, kSignedBytesMax); }
 };
-Bytes encode(const ShareMessage& message);
-Result<ShareMessage> decode_share_message(ByteView payload);
 
 struct ShareOk {
+  static constexpr auto kType = MessageType::share_ok;
+  static constexpr std::string_view kName = "SHARE_OK";
   Digest lease_id;
   uint32_t index = 0;
   uint64_t ledger_seq = 0;
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.index)(m.ledger_seq); }
 };
-Bytes encode(const ShareOk& ok);
-Result<ShareOk> decode_share_ok(ByteView payload);
 
 struct Challenge {
+  static constexpr auto kType = MessageType::challenge;
+  static constexpr std::string_view kName = "CHALLENGE";
   Digest lease_id;
   uint32_t index = 0;
   Digest seed;
   uint32_t answer_ms = 0;
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.index)(m.seed)(m.answer_ms); }
 };
-Bytes encode(const Challenge& challenge);
-Result<Challenge> decode_challenge(ByteView payload);
 
 struct OpeningMessage {
+  static constexpr auto kType = MessageType::opening;
+  static constexpr std::string_view kName = "OPENING";
   Digest lease_id;
   uint32_t index = 0;
   uint32_t block = 0;  // number of the drawn block, from 0
-  Bytes opening;       // ≤ PROTOCOL 9's opening_bytes_max
+  Bytes opening;
+  static void fields(auto& f, auto& m) {
+    f(m.lease_id)(m.index)(m.block).blob(m.opening, verifier::kOpeningBytesMax);
+  }
 };
-Bytes encode(const OpeningMessage& message);
-Result<OpeningMessage> decode_opening_message(ByteView payload);
 
 struct VerdictMessage {
+  static constexpr auto kType = MessageType::verdict;
+  static constexpr std::string_view kName = "VERDICT";
   Bytes verdict;
+  static void fields(auto& f, auto& m) { f.blob(m.verdict, kSignedBytesMax); }
 };
-Bytes encode(const VerdictMessage& message);
-Result<VerdictMessage> decode_verdict_message(ByteView payload);
 
-// A part of the lease's delta, laid out like BlobPart; checked against the share's delta_root.
+// A part of the lease's delta; its content address is the last share's delta_root.
 struct DeltaPart {
+  static constexpr auto kType = MessageType::delta;
+  static constexpr std::string_view kName = "DELTA";
   Digest lease_id;
-  uint64_t total_bytes = 0;
-  uint64_t first_group = 0;
-  uint32_t groups = 1;
-  std::vector<Digest> siblings;
-  Bytes bytes;
+  Part part;
+  static void fields(auto& f, auto& m) { f(m.lease_id).record(m.part); }
 };
-Bytes encode(const DeltaPart& part);
-Result<DeltaPart> decode_delta(ByteView payload);
 
 struct DeltaOk {
+  static constexpr auto kType = MessageType::delta_ok;
+  static constexpr std::string_view kName = "DELTA_OK";
   Digest lease_id;
+  static void fields(auto& f, auto& m) { f(m.lease_id); }
 };
-Bytes encode(const DeltaOk& ok);
-Result<DeltaOk> decode_delta_ok(ByteView payload);
 
 struct LeaseClosed {
+  static constexpr auto kType = MessageType::lease_closed;
+  static constexpr std::string_view kName = "LEASE_CLOSED";
   Digest lease_id;
   uint8_t reason = 0;  // verifier::CloseReason
   Digest secret;
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.reason)(m.secret); }
 };
-Bytes encode(const LeaseClosed& closed);
-Result<LeaseClosed> decode_lease_closed(ByteView payload);
 
 struct Watch {
+  static constexpr auto kType = MessageType::watch;
+  static constexpr std::string_view kName = "WATCH";
   uint64_t first_seq = 0;
+  static void fields(auto& f, auto& m) { f(m.first_seq); }
 };
-Bytes encode(const Watch& watch);
-Result<Watch> decode_watch(ByteView payload);
 
 struct RecordMessage {
+  static constexpr auto kType = MessageType::record;
+  static constexpr std::string_view kName = "RECORD";
   uint64_t seq = 0;
   uint64_t time_ms = 0;
   uint8_t kind = 0;  // verifier::RecordKind
-  Bytes body;        // ≤ verifier::kRecordBytesMax
+  Bytes body;
+  static void fields(auto& f, auto& m) {
+    f(m.seq)(m.time_ms)(m.kind).blob(m.body, verifier::kRecordBytesMax);
+  }
 };
-Bytes encode(const RecordMessage& record);
-Result<RecordMessage> decode_record(ByteView payload);
 
 struct Ping {
+  static constexpr auto kType = MessageType::ping;
+  static constexpr std::string_view kName = "PING";
   uint64_t echo = 0;
+  static void fields(auto& f, auto& m) { f(m.echo); }
 };
-using Pong = Ping;  // the same payload
-Bytes encode(const Ping& ping);
-Result<Ping> decode_ping(ByteView payload);
+
+struct Pong {
+  static constexpr auto kType = MessageType::pong;
+  static constexpr std::string_view kName = "PONG";
+  uint64_t echo = 0;  // the ping's
+  static void fields(auto& f, auto& m) { f(m.echo); }
+};
 
 struct Bye {
-  std::string text;  // ≤ kByeTextMax; encode() makes it fit and printable
+  static constexpr auto kType = MessageType::bye;
+  static constexpr std::string_view kName = "BYE";
+  std::string text;  // encode() makes it fit and printable
+  static void fields(auto& f, auto& m) { f.words(m.text, kByeTextMax); }
 };
-Bytes encode(const Bye& bye);
-Result<Bye> decode_bye(ByteView payload);
+
+template <class M>
+concept Message = Fielded<M> && std::same_as<std::remove_cv_t<decltype(M::kType)>, MessageType>;
+
+template <Message... M>
+struct MessageList {
+  // Calls visit.operator()<M>() for the message of this type. False when there is none.
+  static bool visit(MessageType type, auto&& visit) {
+    return ((M::kType == type && (visit.template operator()<M>(), true)) || ...);
+  }
+  static constexpr size_t size() { return sizeof...(M); }
+};
+
+// Every message there is. Names, is_known(), tests and the fuzz target follow from this list.
+using Messages = MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease,
+                             LeaseMessage, NoLease, GetBlob, BlobPart, Abandon, ShareMessage,
+                             ShareOk, Challenge, OpeningMessage, VerdictMessage, DeltaPart, DeltaOk,
+                             LeaseClosed, Watch, RecordMessage, Ping, Pong, Bye>;
+
+bool with_message(MessageType type, auto&& visit) {
+  return Messages::visit(type, visit);
+}
+
+// Decodes the payload and calls handle(message), if it can be called with a message of this type:
+// true; else false, and nothing is decoded. Errors: malformed.
+template <class Handle>
+Result<bool> deliver(MessageType type, ByteView payload, Handle&& handle) {
+  Result<bool> out = false;
+  with_message(type, [&]<class M>() {
+    if constexpr (std::invocable<Handle&, M&>) {
+      auto message = decode<M>(payload);
+      if (message) handle(message.value());
+      out = message ? Result<bool>(true) : Result<bool>(message.error());
+    }
+  });
+  return out;
+}
 
 }  // namespace gemmine::pool

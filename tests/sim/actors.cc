@@ -71,7 +71,7 @@ void Client::say(MessageType type, const Bytes& payload) {
 void Client::on_message(ConnId link, MessageType type, const Bytes& payload) {
   if (!open_.contains(link)) return;  // of an earlier life
   if (type == MessageType::hello_ok) {
-    const auto hello = pool::decode_hello_ok(payload).value();
+    const auto hello = decode<pool::HelloOk>(payload).value();
     const Digest message = pool::auth_message({.server_random = hello.server_random,
                                                .client_random = {},
                                                .channel_binding = world_.channel_binding(link),
@@ -83,10 +83,10 @@ void Client::on_message(ConnId link, MessageType type, const Bytes& payload) {
   }
   if (type == MessageType::auth_ok) {
     ready_.insert(link);
-    return on_ready(link, pool::decode_auth_ok(payload).value());
+    return on_ready(link, decode<pool::AuthOk>(payload).value());
   }
   if (type == MessageType::error) {
-    const auto error = pool::decode_error(payload).value();
+    const auto error = decode<pool::ErrorMessage>(payload).value();
     if (error.code == WireError::banned) banned_ = true;
     constexpr WireError kNeverMine[] = {
         WireError::malformed, WireError::bad_type,  WireError::bad_signature, WireError::conflict,
@@ -167,9 +167,9 @@ void Miner::on_ready(ConnId, const pool::AuthOk& hello) {
 
 void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
   if (type == MessageType::lease) {
-    take(verifier::decode_lease(pool::decode_lease_message(payload).value().lease).value());
+    take(verifier::decode_lease(decode<pool::LeaseMessage>(payload).value().lease).value());
   } else if (type == MessageType::share_ok) {
-    const auto ok = pool::decode_share_ok(payload).value();
+    const auto ok = decode<pool::ShareOk>(payload).value();
     const auto found = held_.find(ok.lease_id);
     if (found == held_.end()) return;
     Held& held = found->second;
@@ -183,12 +183,12 @@ void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
     const bool told = cheat_ == Cheat::state || ok.index + 1 == held.shares.size();
     if (spoiled_.contains(ok.lease_id) && in_share && told) cheated_ = true;
   } else if (type == MessageType::delta_ok) {
-    const auto found = held_.find(pool::decode_delta_ok(payload).value().lease_id);
+    const auto found = held_.find(decode<pool::DeltaOk>(payload).value().lease_id);
     if (found != held_.end()) found->second.stored = true;
   } else if (type == MessageType::lease_closed) {
-    held_.erase(pool::decode_lease_closed(payload).value().lease_id);
+    held_.erase(decode<pool::LeaseClosed>(payload).value().lease_id);
   } else if (type == MessageType::challenge) {
-    const auto challenge = pool::decode_challenge(payload).value();
+    const auto challenge = decode<pool::Challenge>(payload).value();
     const bool bad = spoiled_.contains(challenge.lease_id);
     if (bad && (cheat_ == Cheat::silence || cheat_ == Cheat::forgery)) cheated_ = true;
     if (bad && cheat_ == Cheat::silence) return;
@@ -234,7 +234,8 @@ void Miner::act() {
     } else if (!held.stored) {
       const bool last = held.lease.round + 1 == world_.training().job().spec.rounds;
       if (last && !may_finish()) continue;
-      say(MessageType::delta, encode(pool::DeltaPart{id, held.delta.size(), 0, 1, {}, held.delta}));
+      say(MessageType::delta,
+          encode(pool::DeltaPart{id, {held.delta.size(), 0, 1, {}, held.delta}}));
     }
   }
   if (held_.empty() || world_.random().chance(100))
@@ -254,7 +255,7 @@ void Watcher::on_ready(ConnId link, const pool::AuthOk&) {
 
 void Watcher::on_other(ConnId, MessageType type, const Bytes& payload) {
   if (type != MessageType::record) return;
-  auto message = pool::decode_record(payload).value();
+  auto message = decode<pool::RecordMessage>(payload).value();
   if (message.seq != ledger_.next_seq()) return;  // of another connection
   on_record({message.seq, message.time_ms, static_cast<verifier::RecordKind>(message.kind),
              std::move(message.body)});

@@ -238,7 +238,7 @@ void World::deliver(ConnId id, MessageType type, const Bytes& payload) {
   const bool watches = peer != nullptr && peer->stage == pool::Peer::Stage::ready &&
                        type == MessageType::watch && peer->role == pool::Role::auditor;
   if (watches) {
-    link.watch_from = pool::decode_watch(payload).value().first_seq;
+    link.watch_from = decode<pool::Watch>(payload).value().first_seq;
     return serve_watchers();
   }
   pool_->on_frame(id, static_cast<uint8_t>(type), 0, 1, payload, now_);

@@ -12,8 +12,6 @@
 
 namespace gemmine::verifier {
 
-inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;
-
 // What the prover has at hand when it answers: the share it ran, and the engine standing right
 // after the block's step (so that read_tensor gives that step's tensors).
 struct ProverView {

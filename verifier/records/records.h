@@ -50,6 +50,8 @@ struct Share {
 };
 inline constexpr size_t kShareBytes = 32 * 5 + 4 * 4 + 8 + 64;
 
+inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;  // PROTOCOL 9
+
 enum class AuditKind : uint8_t { none = 0, replay = 1, spot = 2, unanswered = 3 };
 enum class Outcome : uint8_t { valid = 0, invalid = 1, malformed = 2, undecided = 3 };
 inline constexpr uint32_t kNoStep = 0xffffffff;

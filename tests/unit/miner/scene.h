@@ -76,7 +76,7 @@ class Scene : public ::testing::Test {
   }
   template <class Message>
   void pool_says(pool::MessageType type, const Message& message) {
-    on_message(state_, type, pool::encode(message), now_);
+    on_message(state_, type, encode(message), now_);
     go_on();
   }
   void grant(const verifier::Lease& lease) {

@@ -38,7 +38,7 @@ class BlobFetcher : public testing::Test {
   }
   // A blob of one part, as the pool sends it.
   static BlobPart part(const Bytes& blob) {
-    return {kernels::blake3(blob), blob.size(), 0, 8, {}, blob};
+    return {kernels::blake3(blob), {blob.size(), 0, 8, {}, blob}};
   }
   bool is_kept(const Digest& address) const {
     return read_file(folder_.path() + "/" + to_hex(address.bytes), 1 << 20).ok();
@@ -57,7 +57,7 @@ class BlobFetcher : public testing::Test {
 
 TEST_F(BlobFetcher, KeepsWhatWasAskedForAndFindsItAgain) {
   EXPECT_FALSE(fetch(address_, weights_.size()));
-  EXPECT_TRUE(fetcher_.on_blob(encode(part(weights_))));
+  fetcher_.on_blob(part(weights_));
   ASSERT_TRUE(answer_ && answer_->ok());
   EXPECT_EQ(answer_->value(), weights_);
   ASSERT_TRUE(fetch(address_, weights_.size()));
@@ -66,7 +66,7 @@ TEST_F(BlobFetcher, KeepsWhatWasAskedForAndFindsItAgain) {
 
 TEST_F(BlobFetcher, RefusesABlobOfAnotherLengthBeforeItIsKept) {
   EXPECT_FALSE(fetch(address_, 4004));
-  EXPECT_TRUE(fetcher_.on_blob(encode(part(weights_))));
+  fetcher_.on_blob(part(weights_));
   ASSERT_TRUE(answer_);
   EXPECT_THAT(answer_->error().detail, HasSubstr("has 4000 bytes; what the pool names it for has "
                                                  "4004"));
@@ -87,27 +87,26 @@ TEST_F(BlobFetcher, RefusesOtherBytesPlacesAndCuts) {
   const auto refused = [&](BlobPart wrong) {
     EXPECT_FALSE(fetch(address_, weights_.size()));
     wrong.address = address_;
-    EXPECT_TRUE(fetcher_.on_blob(encode(wrong)));
+    fetcher_.on_blob(wrong);
     return answer_ && !answer_->ok() && !is_kept(address_);
   };
   BlobPart wrong = part(weights_);
-  wrong.bytes[17] ^= 1;
+  wrong.part.bytes[17] ^= 1;
   EXPECT_TRUE(refused(wrong));
   wrong = part(weights_);
-  wrong.first_group = 8;
+  wrong.part.first_group = 8;
   EXPECT_TRUE(refused(wrong));
   wrong = part(weights_);
-  wrong.first_group = 1;
+  wrong.part.first_group = 1;
   EXPECT_TRUE(refused(wrong));
   wrong = part(weights_);
-  wrong.bytes.pop_back();
+  wrong.part.bytes.pop_back();
   EXPECT_TRUE(refused(wrong));
   wrong = part(weights_);
-  wrong.siblings.push_back(address_);
+  wrong.part.siblings.push_back(address_);
   EXPECT_TRUE(refused(wrong));
   EXPECT_FALSE(fetch(address_, weights_.size()));
-  EXPECT_FALSE(fetcher_.on_blob(Bytes(17, 1))) << "no BLOB at all";
-  EXPECT_TRUE(fetcher_.on_blob(encode(part(weights_))));
+  fetcher_.on_blob(part(weights_));
   EXPECT_TRUE(answer_ && answer_->ok()) << "the fetcher lives on";
 }
 

@@ -214,15 +214,15 @@ TEST(CheatingDeltas, OfAnotherLengthOrPlaceAreRefused) {
   Bytes longer = delta;
   longer.push_back(0);
   const Bytes shorter(delta.begin(), delta.end() - 1);
-  EXPECT_EQ(code({id, longer.size(), 0, 1, {}, longer}), WireError::bad_delta);
-  EXPECT_EQ(code({id, shorter.size(), 0, 1, {}, shorter}), WireError::bad_delta);
-  EXPECT_EQ(code({id, delta.size(), 0, 1, {}, shorter}), WireError::bad_delta);
-  EXPECT_EQ(code({id, delta.size(), 1, 1, {}, delta}), WireError::bad_delta);
-  EXPECT_EQ(code({id, delta.size(), 0, 2, {}, delta}), WireError::bad_delta);
-  EXPECT_EQ(code({id, delta.size(), ~uint64_t{0}, 1, {}, delta}), WireError::bad_delta);
-  EXPECT_EQ(code({id, delta.size(), 0, 1, {filled(1)}, delta}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {longer.size(), 0, 1, {}, longer}}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {shorter.size(), 0, 1, {}, shorter}}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {delta.size(), 0, 1, {}, shorter}}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {delta.size(), 1, 1, {}, delta}}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {delta.size(), 0, 2, {}, delta}}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {delta.size(), ~uint64_t{0}, 1, {}, delta}}), WireError::bad_delta);
+  EXPECT_EQ(code({id, {delta.size(), 0, 1, {filled(1)}, delta}}), WireError::bad_delta);
   EXPECT_FALSE(s.state().delta_root);
-  EXPECT_EQ(code({id, delta.size(), 0, 1, {}, delta}), std::nullopt);
+  EXPECT_EQ(code({id, {delta.size(), 0, 1, {}, delta}}), std::nullopt);
   EXPECT_EQ(s.state().closed, CloseReason::complete);
 }
 
@@ -237,19 +237,16 @@ TEST(CheatingDeltas, ArriveInPartsOfAnyOrderButNotOfOtherBytes) {
     const uint64_t chunks = kBlobGroup / kernels::kChunkBytes;
     const kernels::ChunkRange range{group * chunks, std::min((group + 1) * chunks, 5 * chunks + 1)};
     return DeltaPart{filled(1),
-                     delta.size(),
-                     group,
-                     1,
-                     tree.open(std::span(&range, 1), &source).value(),
-                     kernels::opened_bytes(source, std::span(&range, 1)).value()};
+                     {delta.size(), group, 1, tree.open(std::span(&range, 1), &source).value(),
+                      kernels::opened_bytes(source, std::span(&range, 1)).value()}};
   };
   Uploads uploads(delta.size());
   for (const uint64_t group : {5, 1, 0, 1, 3, 4}) {
     auto moved = part(group);
-    moved.first_group = (group + 1) % 6;
+    moved.part.first_group = (group + 1) % 6;
     EXPECT_FALSE(uploads.take(moved, root, delta.size()));
     auto changed = part(group);
-    changed.bytes[3] ^= 1;
+    changed.part.bytes[3] ^= 1;
     EXPECT_FALSE(uploads.take(changed, root, delta.size()));
     EXPECT_FALSE(uploads.take(part(group), filled(3), delta.size()));
     ASSERT_TRUE(uploads.take(part(group), root, delta.size()));

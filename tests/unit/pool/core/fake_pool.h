@@ -177,12 +177,12 @@ class FakePool {
   std::optional<Challenge> challenge() {
     const auto payload = receive(MessageType::challenge);
     if (!payload) return {};
-    return decode_challenge(*payload).value();
+    return decode<Challenge>(*payload).value();
   }
   std::optional<WireError> error() {
     const auto payload = receive(MessageType::error);
     if (!payload) return {};
-    return decode_error(*payload).value().code;
+    return decode<ErrorMessage>(*payload).value().code;
   }
 
   // HELLO to AUTH_OK; what went wrong, if anything.
@@ -211,7 +211,7 @@ class FakePool {
     frame(id, MessageType::get_lease, encode(GetLease{}));
     const auto payload = receive(MessageType::lease);
     if (!payload) return {};
-    return verifier::decode_lease(decode_lease_message(*payload).value().lease).value();
+    return verifier::decode_lease(decode<LeaseMessage>(*payload).value().lease).value();
   }
 
   // The shares and the delta of a lease, honestly.
@@ -270,7 +270,7 @@ class FakePool {
     frame(id, MessageType::share, encode(ShareMessage{encode(share)}));
   }
   void send_delta(ConnId id, const verifier::Lease& lease, const Bytes& delta) {
-    DeltaPart part{verifier::lease_id(lease), delta.size(), 0, 1, {}, delta};
+    DeltaPart part{verifier::lease_id(lease), {delta.size(), 0, 1, {}, delta}};
     frame(id, MessageType::delta, encode(part));
   }
 

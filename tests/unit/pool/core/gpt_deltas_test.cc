@@ -39,7 +39,7 @@ std::string refusal(Scene& s, const Bytes& delta) {
   s.fake.send_delta(kMiner, s.lease, delta);
   const auto payload = s.fake.receive(MessageType::error);
   if (!payload) return "";
-  const auto error = decode_error(*payload).value();
+  const auto error = decode<ErrorMessage>(*payload).value();
   EXPECT_EQ(error.code, WireError::bad_delta);
   EXPECT_FALSE(s.state().delta_root);
   EXPECT_TRUE(s.fake.hangups.empty()) << "no reason to hang up";

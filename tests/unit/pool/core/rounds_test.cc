@@ -101,7 +101,7 @@ TEST_F(PoolRounds, GoBackWhenAMergedLeaseIsFoundWrong) {
   EXPECT_TRUE(fake_.pool->ledger().unvested(cheater_.public_key()).empty());
   const auto round = fake_.receive(MessageType::round);
   ASSERT_TRUE(round);
-  EXPECT_EQ(decode_round(*round).value().round, 0U);
+  EXPECT_EQ(decode<Round>(*round).value().round, 0U);
 
   const auto again = fake_.get_lease(kHonest);
   ASSERT_TRUE(again);

@@ -121,7 +121,7 @@ TEST(Challenges, LeftUnansweredCostTheLeaseAndTheKey) {
   EXPECT_EQ(s.state().closed, CloseReason::rejected);
   EXPECT_EQ(s.state().shares[1].pool_verdict, Outcome::invalid);
   EXPECT_TRUE(s.banned());
-  const auto told = decode_verdict_message(*s.fake.receive(MessageType::verdict)).value();
+  const auto told = decode<VerdictMessage>(*s.fake.receive(MessageType::verdict)).value();
   EXPECT_EQ(verifier::decode_verdict(told.verdict).value().kind, AuditKind::unanswered);
   EXPECT_EQ(s.fake.error(), WireError::banned);
   ASSERT_EQ(s.fake.join(ConnId{8}, auditor(7)), std::nullopt);

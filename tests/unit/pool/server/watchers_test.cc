@@ -24,7 +24,7 @@ class Following : public testing::Test {
                          [this](ConnId id, std::span<const Bytes> payloads) {
                            sizes_.push_back(payloads.size());
                            for (const Bytes& payload : payloads)
-                             got_[id].push_back(decode_record(payload).value().seq);
+                             got_[id].push_back(decode<RecordMessage>(payload).value().seq);
                          },
                      .read =
                          [this](ConnId id, uint64_t first) {

@@ -1,0 +1,75 @@
+// The numbers of the wire: versions, types of messages, errors, roles (PROTOCOL 5). No message.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace gemmine::pool {
+
+inline constexpr std::string_view kAlpn = "gemmine/1";
+inline constexpr uint16_t kWireVersion = 1;
+inline constexpr std::string_view kAuthExporterLabel = "EXPORTER-gemmine-auth";
+inline constexpr uint8_t kFrameMayIgnore = 0x01;  // flags: skip the frame if its type is unknown
+
+enum class MessageType : uint8_t {
+  hello = 0x01,
+  hello_ok = 0x02,
+  auth = 0x03,
+  auth_ok = 0x04,
+  error = 0x06,
+  round = 0x10,
+  get_lease = 0x11,
+  lease = 0x12,
+  no_lease = 0x13,
+  get_blob = 0x14,
+  blob = 0x15,
+  abandon = 0x16,
+  share = 0x20,
+  share_ok = 0x21,
+  challenge = 0x22,
+  opening = 0x23,
+  verdict = 0x24,
+  delta = 0x25,
+  delta_ok = 0x26,
+  lease_closed = 0x27,
+  watch = 0x28,
+  record = 0x29,
+  ping = 0x30,
+  pong = 0x31,
+  bye = 0x3f,
+};
+bool is_known(uint8_t type);
+std::string_view to_string(MessageType type);  // "HELLO"; "?" when not known
+
+enum class WireError : uint16_t {
+  malformed = 10,
+  bad_version = 11,
+  bad_type = 12,
+  bad_signature = 13,
+  banned = 14,
+  bad_account = 15,
+  too_many = 16,
+  busy = 17,
+  internal = 18,
+  unknown_job = 20,
+  unknown_lease = 21,
+  lease_closed = 22,
+  out_of_order = 23,
+  duplicate = 24,
+  conflict = 25,
+  bad_price = 26,
+  bad_steps = 27,
+  bad_value = 28,
+  bad_delta = 29,
+  unknown_blob = 30,
+  not_challenged = 31,
+};
+std::string_view to_string(WireError code);  // "out_of_order"; "?" when not known
+// The connection ends after it.
+inline bool closes(WireError code) {
+  return code >= WireError::malformed && code <= WireError::bad_account;
+}
+
+enum class Role : uint8_t { miner = 1, auditor = 2 };
+
+}  // namespace gemmine::pool
