@@ -1,4 +1,5 @@
-// Where a step is computed: one small interface for CPU, CUDA and `check:` (runs two, compares).
+// The contract of everything that computes steps: reference, CPU, CUDA, and what wraps one of them.
+// Who makes one: kernels/engines.h.
 #pragma once
 
 #include <memory>
@@ -38,20 +39,11 @@ class Engine {
   virtual Result<Bytes> read_tensor(uint32_t position) = 0;
 };
 
-// name: "cpu", "cuda:0", "reference", or "check:" and another (runs the reference too, compares).
-// threads: of the CPU. train_records: Spec::records × record_bytes, and must outlive the engine.
-// Errors: invalid_argument, unsupported, out_of_memory; a GPU's also closed (lost) and invalid (it
-// computes other bits).
-Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const Program& program,
-                                            ByteView train_records, int threads);
-
 // PROTOCOL 3.6. Never a payment input.
 struct Evaluation {
   uint64_t correct = 0;
   uint64_t records = 0;
   double loss = 0;  // mean, for people
 };
-Result<Evaluation> evaluate(const Program& program, std::span<const float> theta,
-                            ByteView test_records, int threads);
 
 }  // namespace gemmine::kernels

@@ -3,7 +3,7 @@
 #include <array>
 #include <vector>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
 

@@ -16,7 +16,19 @@ SERVER = ("pool/core", "pool/server", "pool/store")
 FORBIDDEN_EDGES = [  # Upward edges follow from RANK.
     *((user, used) for user in ("miner", "pool/client") for used in SERVER[1:]),
     *((user, "pool/client") for user in SERVER),
-    ("kernels/cpu", "kernels/cuda"), ("kernels/cuda", "kernels/cpu")]
+    # Ways to compute the same bits, independent of each other.
+    ("kernels/cpu", "kernels/cuda"), ("kernels/cuda", "kernels/cpu"),
+    ("kernels/cpu", "kernels/reference"), ("kernels/cuda", "kernels/reference")]
+# Rooms of one house by floor: an include goes to a lower one. The longest name that fits a path is
+# its room; "kernels/" itself is the top, where the engines are made.
+FLOORS = [
+    {"kernels/base/"}, {"kernels/hash/", "kernels/numbers/"}, {"kernels/model/"},
+    {"kernels/engine.h"},
+    {"kernels/reference/", "kernels/cpu/matmul/", "kernels/cpu/passes/", "kernels/cuda/",
+     "kernels/cuda/arch/"},
+    {"kernels/cpu/", "kernels/cuda/device/", "kernels/cuda/host/"}, {"kernels/cuda/plugin/"},
+    {"kernels/"}]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 IMPURE = re.compile(
     r"(thread|chrono|fstream|iostream|filesystem|mutex|shared_mutex|condition_variable|future|"
     r"ctime|unistd\.h|uv\.h|openssl/ssl\.h|(sys|netinet|arpa|spdlog)/.*)$")
@@ -77,6 +89,16 @@ def check_text(path, text):
             breach(path, number, "machine-path", "a path of one machine; make it relative")
 
 
+def room_of(path):
+    return max((room for room in FLOOR if path.startswith(room)), key=len, default=None)
+
+
+def check_floor(path, number, target):
+    room, used = room_of(path), room_of(target)
+    if room and used and room != used and FLOOR[used] >= FLOOR[room]:
+        breach(path, number, "floor", f"{room} stands beside or below {used}")
+
+
 def check_include(path, number, target, quoted):
     room, wanted = path.split("/")[0], target.split("/")[0]
     if quoted:
@@ -84,6 +106,7 @@ def check_include(path, number, target, quoted):
             breach(path, number, "include", f'"{target}": include from the root of the project')
         elif RANK[wanted] > RANK[room]:
             breach(path, number, "direction", f"{room} must not see {wanted}")
+        check_floor(path, number, target)
         for user, used in FORBIDDEN_EDGES:
             if path.startswith(user + "/") and target.startswith(used + "/"):
                 breach(path, number, "direction", f"{user} must not see {used}")

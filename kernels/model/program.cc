@@ -1,9 +1,6 @@
 #include "kernels/model/program.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <string_view>
 
 #include "kernels/base/check.h"
 #include "kernels/numbers/numerics.h"
@@ -12,108 +9,22 @@
 namespace gemmine::kernels {
 namespace {
 
-Error refuse(std::string_view field, std::string_view rule) {
-  return {Errc::invalid_argument, std::string(field) + " " + std::string(rule)};
-}
-
-Status check_gpt(const Spec& spec) {
-  const GptShape& gpt = spec.gpt;
-  const auto in = [](uint64_t x, uint64_t low, uint64_t high) { return x >= low && x <= high; };
-  if (!in(gpt.vocabulary, 2, kVocabularyMax)) return refuse("vocabulary", "must be in 2 … 16384");
-  if (!in(gpt.width, 64, kModelWidthMax)) return refuse("width", "must be in 64 … 4096");
-  if (!in(gpt.heads, 1, kHeadsMax)) return refuse("heads", "must be in 1 … 64");
-  const uint32_t d = gpt.head_width();
-  if (gpt.width % gpt.heads != 0 || !std::has_single_bit(d) || !in(d, 16, 256))
-    return refuse("heads", "must cut width into a power of two of features in 16 … 256");
-  if (!in(gpt.hidden, 16, kWidthMax)) return refuse("hidden", "must be in 16 … 16384");
-  if (!in(gpt.blocks, 1, kBlocksMax)) return refuse("blocks", "must be in 1 … 64");
-  if (!in(gpt.context, 16, kContextMax) || gpt.context % 16 != 0)
-    return refuse("context", "must be a multiple of 16 in 16 … 8192");
-  if (gpt.norm != Norm::rms && gpt.norm != Norm::layer)
-    return refuse("norm", "must be 1 (RMSNorm) or 2 (LayerNorm)");
-  if (gpt.activation != Activation::gelu && gpt.activation != Activation::silu)
-    return refuse("activation", "must be 1 (GELU) or 2 (SiLU)");
-  if (gpt.token_bytes != 2 && (gpt.token_bytes != 1 || gpt.vocabulary > 256))
-    return refuse("token_bytes", "must be 2, or 1 for a vocabulary of at most 256");
-  if (gpt.opening_bytes() > kAttentionOpeningMax)
-    return refuse("context", "is too long for the opening of an attention block of this width");
-  if (spec.records <= gpt.context || spec.records > kRecordsMax)
-    return refuse("records", "must be more tokens than the context has, at most 2^31 - 1");
-  const uint64_t rows = uint64_t{spec.batch} * gpt.context;
-  if (!in(rows, 1, kBatchMax)) return refuse("batch", "times context must be in 1 … 65536");
-  if (rows * gpt.heads * ((gpt.context + 127) / 128) >= uint64_t{1} << 28)
-    return refuse("batch", "times context, heads and context / 128 must be less than 2^28");
-  const uint64_t per_block =
-      uint64_t{gpt.width} * (4 * gpt.width + 2 * gpt.hidden + 9) + gpt.hidden;
-  const uint64_t embeddings =
-      uint64_t{gpt.width} * ((gpt.tied ? 1 : 2) * gpt.vocabulary + gpt.context + 2);
-  if (gpt.blocks * per_block + embeddings > kParametersMax)
-    return refuse("blocks", "give more than 2^30 parameters");
-  return Ok{};
-}
-
-Status check_sizes(const Spec& spec) {
-  if (spec.architecture == Architecture::gpt) return check_gpt(spec);
-  if (spec.architecture != Architecture::mlp)
-    return refuse("architecture", "must be 1 (mlp) or 2 (gpt)");
-  if (spec.widths.size() < 2 || spec.widths.size() > kLayersMax + 1)
-    return refuse("widths", "must name 1 to 16 layers (2 to 17 widths)");
-  uint64_t parameters = 0;
-  for (size_t i = 0; i < spec.widths.size(); ++i) {
-    if (spec.widths[i] == 0 || spec.widths[i] > kWidthMax)
-      return refuse("widths[" + std::to_string(i) + "]", "must be in 1 … 16384");
-    if (i > 0) parameters += uint64_t{spec.widths[i]} * (spec.widths[i - 1] + 1);
-  }
-  if (parameters > kParametersMax) return refuse("widths", "give more than 2^30 parameters");
-  if (spec.records == 0 || spec.records > kRecordsMax)
-    return refuse("records", "must be in 1 … 2^31 - 1");
-  if (spec.batch == 0 || spec.batch > kBatchMax) return refuse("batch", "must be in 1 … 65536");
-  return Ok{};
-}
-
-Status check_schedule(const Spec& spec) {
-  if (spec.steps_per_lease == 0 || spec.steps_per_lease > kStepsPerLeaseMax)
-    return refuse("steps_per_lease", "must be in 1 … 65536");
-  if (spec.slots == 0 || spec.slots > kSlotsMax) return refuse("slots", "must be in 1 … 4096");
-  if (spec.rounds == 0) return refuse("rounds", "must be at least 1");
-  const uint64_t positions = uint64_t{spec.rounds} * spec.steps_per_lease;
-  if (positions >= uint64_t{1} << 24)
-    return refuse("rounds", "times steps_per_lease must be less than 2^24");
-  if (positions * spec.slots >= uint64_t{1} << 32)
-    return refuse("rounds", "times slots times steps_per_lease must be less than 2^32");
-  if (spec.warmup > positions)
-    return refuse("warmup", "must not exceed rounds times steps_per_lease");
-  return Ok{};
-}
-
-Status check_numbers(const Spec& spec) {
-  if (!std::isfinite(spec.feature_scale)) return refuse("feature_scale", "must be finite");
-  if (!std::isfinite(spec.feature_shift)) return refuse("feature_shift", "must be finite");
-  if (spec.optimiser != Optimiser::sgd && spec.optimiser != Optimiser::adamw)
-    return refuse("optimiser", "must be 1 (SGD) or 2 (AdamW)");
-  // Written so that a NaN fails.
-  const auto at_least_0 = [](float x) { return std::isfinite(x) && x >= 0; };
-  if (!at_least_0(spec.lr)) return refuse("lr", "must be finite and not negative");
-  if (!(at_least_0(spec.beta1) && spec.beta1 < 1)) return refuse("beta1", "must be in 0 … <1");
-  if (!(at_least_0(spec.beta2) && spec.beta2 < 1)) return refuse("beta2", "must be in 0 … <1");
-  if (!at_least_0(spec.eps)) return refuse("eps", "must be finite and not negative");
-  if (!at_least_0(spec.clip)) return refuse("clip", "must be finite and not negative");
-  if (!(spec.outer_lr > 0 && spec.outer_lr <= 16)) return refuse("outer_lr", "must be in >0 … 16");
-  if (!(at_least_0(spec.outer_momentum) && spec.outer_momentum < 1))
-    return refuse("outer_momentum", "must be in 0 … <1");
-  const bool outer = spec.clip != 0 || spec.outer_lr != 1 || spec.outer_momentum != 0;
-  if (spec.architecture == Architecture::mlp && outer)
-    return refuse("clip", "and an outer optimiser are of the gpt architecture");
-  if (!at_least_0(spec.wd)) return refuse("wd", "must be finite and not negative");
-  return Ok{};
+// The range of a matrix's first values (PROTOCOL 3.1, 10.1); 0 for vectors.
+float initial_range(const Spec& spec, const ParameterInfo& parameter) {
+  if (!parameter.decays()) return 0.0F;
+  const auto inputs = static_cast<float>(parameter.cols);
+  if (spec.architecture == Architecture::mlp) return square_root(6.0F / inputs);
+  if (parameter.kind != ParameterKind::weight || parameter.index == spec.gpt.head_linear())
+    return 0x1.1bc77ap-5F;
+  const float range = square_root(3.0F / inputs);
+  const bool ends_in_residual = parameter.index % 2 == 1;  // o, down
+  return ends_in_residual ? range / square_root(static_cast<float>(2 * spec.gpt.blocks)) : range;
 }
 
 }  // namespace
 
 Result<Program> Program::make(const Spec& spec) {
-  for (const auto check : {check_sizes, check_schedule, check_numbers}) {
-    if (Status status = check(spec); !status) return status.error();
-  }
+  if (Status status = check_spec(spec); !status) return status.error();
   Program program;
   program.spec_ = spec;
   if (program.is_gpt()) {
@@ -193,20 +104,6 @@ void Program::add_linear_backward(uint32_t linear) {
   add_int8(TensorKind::g2, linear, rows(), outputs, 16 * linear + 7, Groups::column_runs, rows());
 }
 
-void Program::lay_out_mlp() {
-  for (uint32_t l = 0; l < layers(); ++l) {
-    const auto weight = static_cast<uint32_t>(parameter_list_.size());
-    linears_.push_back({inputs(l), outputs(l), weight, true});
-    offsets_.push_back(parameters_);
-    add_parameter(ParameterKind::weight, l, outputs(l), inputs(l));
-    add_parameter(ParameterKind::bias, l, outputs(l), 1);
-    macs_ += uint64_t{spec_.batch} * outputs(l) * inputs(l) * (l > 0 ? 3 : 2);
-    add_linear_forward(l);
-  }
-  for (uint32_t l = layers(); l-- > 0;)
-    add_linear_backward(l);
-}
-
 uint32_t Program::position(TensorKind kind, uint32_t layer) const {
   for (uint32_t i = 0; i < tensors_.size(); ++i) {
     if (tensors_[i].kind == kind && tensors_[i].layer == layer) return i;
@@ -231,18 +128,6 @@ uint32_t Program::record_index(StepKey key, uint32_t batch_row) const {
 uint32_t Program::sequence_start(StepKey key, uint32_t sequence) const {
   const uint32_t word = philox(spec_.data_seed, sequence, step_id(key), 0, kPurposeBatch).w[0];
   return static_cast<uint32_t>((uint64_t{word} * (spec_.records - spec_.gpt.context)) >> 32);
-}
-
-// The range of a matrix's first values (PROTOCOL 3.1, 10.1); 0 for vectors.
-static float initial_range(const Spec& spec, const ParameterInfo& parameter) {
-  if (!parameter.decays()) return 0.0F;
-  const auto inputs = static_cast<float>(parameter.cols);
-  if (spec.architecture == Architecture::mlp) return square_root(6.0F / inputs);
-  if (parameter.kind != ParameterKind::weight || parameter.index == spec.gpt.head_linear())
-    return 0x1.1bc77ap-5F;
-  const float range = square_root(3.0F / inputs);
-  const bool ends_in_residual = parameter.index % 2 == 1;  // o, down
-  return ends_in_residual ? range / square_root(static_cast<float>(2 * spec.gpt.blocks)) : range;
 }
 
 std::vector<float> Program::initial_theta() const {

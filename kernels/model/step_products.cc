@@ -1,11 +1,7 @@
 #include "kernels/model/step_products.h"
 
 #include <algorithm>
-#include <new>
 #include <string>
-
-#include "kernels/cpu/product_cpu.h"
-#include "kernels/cuda/host/plugin_loader.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -98,20 +94,6 @@ Status check_product_row(const StepProduct& product, const std::vector<int8_t>& 
                                     std::to_string(sum)};
   }
   return Ok{};
-}
-
-// boundary: the standard library throws when memory or threads run out.
-Result<std::unique_ptr<DeviceProduct>> make_device_product(std::string_view device,
-                                                           const StepProduct& product,
-                                                           int threads) {
-  try {
-    if (device == "cpu") return make_cpu_product(product, threads);
-    if (const auto number = cuda_number(device)) return make_cuda_product(*number, product);
-  } catch (const std::bad_alloc&) {
-    return Error{Errc::out_of_memory, "product: its operands do not fit into memory"};
-  }
-  return Error{Errc::unsupported, "products are timed on cpu and cuda:<number>, not on \"" +
-                                      std::string(device) + "\""};
 }
 
 }  // namespace gemmine::kernels

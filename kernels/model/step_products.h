@@ -48,10 +48,6 @@ class DeviceProduct {
   // Errors: invalid; those of the device.
   virtual Status check() = 0;
 };
-// device: "cpu" or "cuda:<number>"; threads: of the CPU.
-// Errors: unsupported (another engine, no such device), out_of_memory, closed, invalid.
-Result<std::unique_ptr<DeviceProduct>> make_device_product(std::string_view device,
-                                                           const StepProduct& product, int threads);
 
 // Of every operand of attention: scores of a few units, as a trained model has them.
 inline constexpr float kProductScale = 0x1p-10F;

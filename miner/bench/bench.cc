@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "pool/core/share_size.h"
 

@@ -8,6 +8,7 @@
 #include "kernels/base/folder_lock.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
+#include "kernels/engines.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
 #include "miner/miner.h"

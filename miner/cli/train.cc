@@ -11,6 +11,7 @@
 #include "kernels/base/printable.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"

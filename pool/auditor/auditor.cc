@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/base/random.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"

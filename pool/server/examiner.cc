@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/base/files.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "pool/store/blobs.h"
 #include "verifier/audit/opening.h"

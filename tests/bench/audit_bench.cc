@@ -9,7 +9,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/opening.h"
 

@@ -10,7 +10,7 @@
 #include <functional>
 
 #include "kernels/cuda/host/plugin_loader.h"
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/cuda/peer_products.h"
 

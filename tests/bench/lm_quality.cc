@@ -7,7 +7,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "verifier/merge/delta.h"
 
 namespace gemmine {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"

@@ -11,7 +11,7 @@
 #include <benchmark/benchmark.h>
 
 #include "kernels/base/cpu.h"
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 
 namespace gemmine::kernels {
 namespace {

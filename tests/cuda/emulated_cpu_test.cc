@@ -1,5 +1,6 @@
 // The CUDA engine on emulated kernels beside the CPU engine: every tensor of every step, by name.
 #include "kernels/cuda/host/plugin_loader.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy.h"

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/host/plugin_loader.h"
+#include "kernels/engines.h"
 #include "tests/cuda/emulated_test.h"
 #include "tests/support/toy_gpt.h"
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernels/cuda/host/plugin_loader.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "tests/cuda/peer_products.h"

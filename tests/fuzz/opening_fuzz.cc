@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/base/check.h"
+#include "kernels/engines.h"
 #include "tests/support/toy_job.h"
 #include "verifier/audit/opening.h"
 #include "verifier/audit/opening_codec.h"

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "verifier/merge/delta.h"

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/engines.h"
 #include "tests/support/toy_gpt_job.h"
 #include "verifier/audit/opening.h"
 #include "verifier/audit/opening_codec.h"

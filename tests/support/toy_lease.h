@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "tests/support/golden.h"
 #include "tests/support/golden_gpt.h"
 #include "tests/support/toy.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/engines.h"
 #include "verifier/audit/block.h"
 #include "verifier/records/trace.h"
 

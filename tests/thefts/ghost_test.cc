@@ -2,6 +2,7 @@
 // state at a share's start only (PROTOCOL 4.6, 7.3), and zero weights cost nothing.
 #include <gtest/gtest.h>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_job.h"
 #include "verifier/audit/opening.h"

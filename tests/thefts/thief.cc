@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/numbers/philox.h"
 #include "verifier/audit/gpt_values.h"

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 
 namespace gemmine::kernels {

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "kernels/cli/output.h"
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/bundle.h"
 #include "verifier/cli/commands.h"

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/reference/gpt.h"
 #include "tests/support/toy_gpt.h"

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 #include "tests/support/toy_gpt.h"
 
 namespace gemmine::miner {

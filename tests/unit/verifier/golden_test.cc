@@ -1,6 +1,7 @@
 // Records, shares, deltas, coin against the Python reference: tests/vectors/golden.
 #include <gtest/gtest.h>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_lease.h"
 #include "verifier/records/coin.h"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/engines.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 

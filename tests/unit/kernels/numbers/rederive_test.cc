@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/bytes.h"
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/base/files.h"
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "pool/core/pool.h"
 #include "pool/server/examiner.h"

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "tests/support/toy_job.h"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_job.h"
 #include "verifier/audit/opening_codec.h"

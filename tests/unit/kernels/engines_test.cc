@@ -1,4 +1,4 @@
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 
 #include <bit>
 #include <cmath>

@@ -1,9 +1,11 @@
-#include "kernels/engine.h"
+#include "kernels/engines.h"
 
 #include <new>
 
+#include "kernels/base/thread_pool.h"
 #include "kernels/cpu/gpt_engine.h"
 #include "kernels/cpu/mlp_engine.h"
+#include "kernels/cpu/product_cpu.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engine_check.h"
 #include "kernels/reference/gpt.h"
@@ -102,6 +104,19 @@ Result<Evaluation> evaluate(const Program& program, std::span<const float> theta
     CpuEngine engine(program, test_records, threads);
     return engine.evaluate(theta, test_records);
   });
+}
+
+Result<std::unique_ptr<DeviceProduct>> make_device_product(std::string_view device,
+                                                           const StepProduct& product,
+                                                           int threads) {
+  try {
+    if (device == "cpu") return make_cpu_product(product, threads);
+    if (const auto number = cuda_number(device)) return make_cuda_product(*number, product);
+  } catch (const std::bad_alloc&) {
+    return Error{Errc::out_of_memory, "product: its operands do not fit into memory"};
+  }
+  return Error{Errc::unsupported, "products are timed on cpu and cuda:<number>, not on \"" +
+                                      std::string(device) + "\""};
 }
 
 }  // namespace gemmine::kernels
