@@ -1,4 +1,5 @@
-// The kernels by name: what host code, plug-in and emulation have to agree on about each.
+// What kernels and those who launch them agree on: the sizes of blocks and tiles, and the structs
+// that are arguments. kernel_list.h says which kernels there are.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,16 @@ inline constexpr uint32_t kHashRootThreads = 128;  // per block of hash_roots, w
 inline constexpr uint32_t kLossRows = 4;           // of a block of loss_rows, a warp each
 inline constexpr uint32_t kMeanThreads = 512;      // of the one block of mean_loss
 inline constexpr uint32_t kProbeShared = 1024;     // bytes of layout_probe: 16 + 16 rows of 32
+inline constexpr uint32_t kNormRows = 4;           // of a block of norm kernels, a warp each
+inline constexpr uint32_t kColumnParts = 8;        // threads that share a column of a sequence
+inline constexpr uint32_t kTokenRows = 1024;       // looked through at once by token_gradient
+inline constexpr uint32_t kSumPieces = 8;          // of a block of sum_pieces, a warp each
+inline constexpr uint32_t kHeadTile = 64;          // queries, keys and features of a step
+inline constexpr uint32_t kHeadThreads = 128;      // 4 warps of 16 rows
+inline constexpr uint32_t kHeadBytes = 64 * 64;    // a tile of int8
+inline constexpr uint32_t kHeadSumsLd = 64 + 8;    // of int32: rows 8 apart lie in other banks
+inline constexpr uint32_t kHeadShared =            // four tiles, the sums, two words a row
+    4 * kHeadBytes + 4 * kHeadTile * kHeadSumsLd + 8 * kHeadTile;
 
 // A committed byte string on the device (PROTOCOL 4.1). In an int8 matrix of rows of `ld` bytes
 // chunk i is the tile of panel i / tiles_down; ld = 0: the bytes are one after another.
@@ -30,147 +41,27 @@ struct HashJob {
   uint32_t first_group;  // of kHashGroup chunks, in the array of all tensors' groups
 };
 
-enum class Kernel : uint32_t {
-  gather_rows,
-  quantise_rows,
-  transpose,
-  gemm_forward,
-  gemm_input_gradient,
-  gemm_weight_gradient,
-  gemm_int32,
-  loss_rows,
-  mean_loss,
-  column_runs,
-  column_finish,
-  stochastic_rows,
-  stochastic_columns,
-  update_sgd,
-  update_adamw,
-  hash_groups,
-  hash_roots,
-  layout_probe,
-  // Of the gpt; launch_gpt.h.
-  embed_rows,
-  norm_rows,
-  activation_rows,
-  activation_gradient,
-  norm_gradient_rows,
-  norm_gradient_runs,
-  sum_runs,
-  gemm_residual,
-  quantise_heads,
-  quantise_columns,
-  head_gradient_rows,
-  head_gradient_columns,
-  round_head_gradients,
-  attention_forward,
-  attention_by_query,
-  attention_by_key,
-  loss_logits,
-  token_gradient,
-  position_gradient,
-  sum_pieces,
-  clip_factor,
-  scale_gradient,
+// One block's heads. A matrix of T rows has head a in columns a·d … a·d + d − 1.
+struct HeadShape {
+  uint32_t context;        // C
+  uint32_t heads;          // A
+  uint32_t head_width;     // d
+  uint32_t ld;             // of Q, K, V and HO
+  uint32_t transposed_ld;  // of their transposes and GO's
 };
-inline constexpr uint32_t kKernels = 40;
+// PROTOCOL 10.4, 10.6; what a kernel does not read may be null.
+struct HeadOperands {
+  const int8_t *q, *k, *v, *ho;
+  const int8_t *q_transposed, *k_transposed, *v_transposed, *go_transposed;
+  const float *sq, *sk, *sv, *sh, *sg;
+  float *row_max, *row_sum;  // m, l
+  const float* delta;
+};
 
-// Every kernel that finds a NaN or an infinity raises *flag to `code`; 0 is none. Codes fall as the
-// step goes on, so what remains is the first trouble.
-template <Kernel>
-struct Signature;
-template <>
-struct Signature<Kernel::gather_rows> {
-  using Type = void(const uint8_t* records, uint32_t record_count, uint32_t cols,
-                    uint32_t label_bytes, uint64_t data_seed, uint32_t step_id, float scale,
-                    float shift, int8_t* q, uint32_t ld, float* s, uint32_t* labels, uint32_t* flag,
-                    uint32_t code);
-};
-template <>
-struct Signature<Kernel::quantise_rows> {
-  using Type = void(const float* values, uint32_t cols, uint32_t through_relu, int8_t* q,
-                    uint32_t ld, float* s, uint32_t* flag, uint32_t code);
-};
-template <>
-struct Signature<Kernel::transpose> {
-  using Type = void(const int8_t* from, uint32_t rows, uint32_t cols, uint32_t from_ld, int8_t* to,
-                    uint32_t to_ld);
-};
-template <>
-struct Signature<Kernel::gemm_forward> {
-  using Type = void(const int8_t* x, const int8_t* w, uint32_t m, uint32_t n, uint32_t ld, float* y,
-                    const float* sx, const float* sw, const float* bias);
-};
-template <>
-struct Signature<Kernel::gemm_input_gradient> {
-  using Type = void(const int8_t* g1, const int8_t* w_transposed, uint32_t m, uint32_t n,
-                    uint32_t ld, float* dy_below, const float* s1, const float* y_below);
-};
-template <>
-struct Signature<Kernel::gemm_weight_gradient> {
-  using Type = void(const int8_t* g2_transposed, const int8_t* x_transposed, uint32_t m, uint32_t n,
-                    uint32_t ld, float* dw, const float* s2);
-};
-template <>
-struct Signature<Kernel::gemm_int32> {
-  using Type = void(const int8_t* a, const int8_t* b, uint32_t m, uint32_t n, uint32_t ld,
-                    int32_t* c);
-};
-template <>
-struct Signature<Kernel::loss_rows> {
-  using Type = void(const float* logits, uint32_t rows, uint32_t classes, const uint32_t* labels,
-                    float inv_t, float* dy, float* nll, uint32_t* flag, uint32_t code);
-};
-template <>
-struct Signature<Kernel::mean_loss> {
-  using Type = void(const float* nll, uint32_t rows, float inv_t, float* loss, uint32_t* flag,
-                    uint32_t code);
-};
-template <>
-struct Signature<Kernel::column_runs> {
-  using Type = void(const float* dy, uint32_t rows, uint32_t cols, const float* sx, float* run_sums,
-                    uint32_t* run_max);
-};
-template <>
-struct Signature<Kernel::column_finish> {
-  using Type = void(const float* run_sums, const uint32_t* run_max, uint32_t runs, uint32_t cols,
-                    float* db, float* s2, float* inv2, uint32_t* flag, uint32_t code);
-};
-template <>
-struct Signature<Kernel::stochastic_rows> {
-  using Type = void(const float* dy, uint32_t cols, const float* sw, uint64_t sr_seed,
-                    uint32_t tensor_id, uint32_t step_id, int8_t* q, uint32_t ld, float* s1,
-                    uint32_t* flag, uint32_t code);
-};
-template <>
-struct Signature<Kernel::stochastic_columns> {
-  using Type = void(const float* dy, uint32_t rows, uint32_t cols, const float* sx,
-                    const float* inv2, uint64_t sr_seed, uint32_t tensor_id, uint32_t step_id,
-                    int8_t* q, uint32_t ld);
-};
-template <>
-struct Signature<Kernel::update_sgd> {
-  using Type = void(float* w, float* m, const float* g, uint64_t count, uint32_t decays, float lr,
-                    float mu, float wd, uint32_t* flag, uint32_t code);
-};
-template <>
-struct Signature<Kernel::update_adamw> {
-  using Type = void(float* w, float* m, float* v, const float* g, uint64_t count, uint32_t decays,
-                    float lr, float beta1, float beta2, float eps, float wd, float correct1,
-                    float correct2, uint32_t* flag, uint32_t code);
-};
-template <>
-struct Signature<Kernel::hash_groups> {
-  using Type = void(const HashJob* jobs, const uint32_t* key, uint32_t* group_cvs, uint32_t* roots);
-};
-template <>
-struct Signature<Kernel::hash_roots> {
-  using Type = void(const HashJob* jobs, const uint32_t* key, uint32_t* group_cvs,
-                    uint32_t* scratch, uint32_t* roots);
-};
-template <>
-struct Signature<Kernel::layout_probe> {
-  using Type = void(const int8_t* a, const int8_t* b, int32_t* d);
+// Part of a vector whose rowsum is one element of longsum's next level (PROTOCOL 2.8).
+struct SumPiece {
+  uint64_t first;
+  uint32_t count;
 };
 
 }  // namespace gemmine::kernels::cuda

@@ -96,8 +96,8 @@ Status bench_hash(const std::string& device, cuda::DeviceSession& session, doubl
   Digest got;
   const auto turn = [&](uint32_t times) {
     for (uint32_t i = 0; i < times; ++i) {
-      session.run<cuda::Kernel::hash_groups>({kGroups, 1}, jobs, device_key, group_cvs, root);
-      session.run<cuda::Kernel::hash_roots>({1}, jobs, device_key, group_cvs, scratch, root);
+      session.run<cuda::kernel::HashGroups>({kGroups, 1}, jobs, device_key, group_cvs, root);
+      session.run<cuda::kernel::HashRoots>({1}, jobs, device_key, group_cvs, scratch, root);
     }
     session.download(got.bytes.data(), root, got.bytes.size());
     return session.status();

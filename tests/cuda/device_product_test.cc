@@ -39,7 +39,7 @@ TEST_F(DeviceProducts, AreWhatAPlainLoopGives) {
 TEST_F(DeviceProducts, ADeviceThatMultipliesWronglyIsFoundOut) {
   const auto made = make(kSmall);
   ASSERT_TRUE(made.ok());
-  emulated_device().planted_kernel = kernels::cuda::Kernel::gemm_int32;
+  emulated_device().planted_kernel = kernels::cuda::id_of<kernels::cuda::kernel::GemmInt32>();
   emulated_device().plant = cudasim::Plant::swapped_registers;
   ASSERT_TRUE(made.value()->run(1).ok());
   const Status wrong = made.value()->check();

@@ -12,7 +12,9 @@ namespace {
 
 using kernels::cuda::DeviceInfo;
 using kernels::cuda::DeviceStatus;
-using kernels::cuda::Kernel;
+using kernels::cuda::id_of;
+using kernels::cuda::KernelId;
+using kernels::cuda::KernelList;
 using kernels::cuda::Launch;
 
 EmulatedDevice device;
@@ -69,13 +71,14 @@ DeviceStatus move(void*, void* to, const void* from, uint64_t bytes) {
 // Unordered blocks share no threads, which ThreadSanitizer is slow to make; it has 8128 at most.
 constexpr uint64_t kUnorderedThreadsMax = 600;
 // Static shared memory is one variable for all blocks here, which would look like their race.
-bool has_static_shared(Kernel kernel) {
-  return kernel == Kernel::gather_rows || kernel == Kernel::quantise_rows ||
-         kernel == Kernel::stochastic_rows || kernel == Kernel::transpose ||
-         kernel == Kernel::mean_loss || kernel == Kernel::hash_groups ||
-         kernel == Kernel::activation_rows || kernel == Kernel::quantise_columns ||
-         kernel == Kernel::head_gradient_columns || kernel == Kernel::loss_logits ||
-         kernel == Kernel::token_gradient;
+bool has_static_shared(KernelId id) {
+  namespace kernel = kernels::cuda::kernel;
+  const auto is_one_of = [id]<class... K>(KernelList<K...>) { return ((id == id_of<K>()) || ...); };
+  return is_one_of(
+      KernelList<kernel::GatherRows, kernel::QuantiseRows, kernel::StochasticRows,
+                 kernel::Transpose, kernel::MeanLoss, kernel::HashGroups, kernel::ActivationRows,
+                 kernel::QuantiseColumns, kernel::HeadGradientColumns, kernel::LossLogits,
+                 kernel::TokenGradient>{});
 }
 
 DeviceStatus launch(void*, const Launch* what) {

@@ -16,7 +16,8 @@ struct EmulatedDevice {
   uint32_t devices = 1;
   uint64_t launches_left = ~uint64_t{0};  // then the device is lost
   bool driver = true;
-  kernels::cuda::Kernel planted_kernel = kernels::cuda::Kernel::layout_probe;
+  kernels::cuda::KernelId planted_kernel =
+      kernels::cuda::id_of<kernels::cuda::kernel::LayoutProbe>();
   cudasim::Plant plant = cudasim::Plant::none;  // of that kernel alone
   bool blocks_unordered = false;                // for TSan, of kernels without static shared memory
 

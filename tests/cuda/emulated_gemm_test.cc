@@ -106,7 +106,7 @@ std::vector<int32_t> probe_rows_beyond() {
   for (int i = 0; i < 16 * 32; ++i)
     a[i] = b[i % 256] = static_cast<int8_t>(i % 61 - 30);
   std::vector<int32_t> d(256, -1);
-  EXPECT_EQ(cuda::launch<cuda::Kernel::layout_probe>(emulated_api(), nullptr, {1}, a, b, d.data()),
+  EXPECT_EQ(cuda::launch<cuda::kernel::LayoutProbe>(emulated_api(), nullptr, {1}, a, b, d.data()),
             cuda::DeviceStatus::ok);
   std::vector<int32_t> beyond;
   for (size_t i = 0; i < d.size(); ++i) {

@@ -8,7 +8,7 @@ namespace gemmine::test {
 namespace {
 
 namespace cuda = kernels::cuda;
-using cuda::Kernel;
+namespace kernel = cuda::kernel;
 using EmulatedGptKernel = EmulatedTest;
 
 std::vector<float> random_floats(size_t count, uint64_t seed) {
@@ -39,8 +39,8 @@ TEST_F(EmulatedGptKernel, TokenGradientsGoOnBeyondOneLook) {
       emulated_device().schedule = schedule;
       std::vector<float> got = before;
       EXPECT_EQ(
-          cuda::launch<Kernel::token_gradient>(emulated_api(), nullptr, {kTokens}, inputs.data(),
-                                               kRows, kCols, d_residual.data(), tied, got.data()),
+          cuda::launch<kernel::TokenGradient>(emulated_api(), nullptr, {kTokens}, inputs.data(),
+                                              kRows, kCols, d_residual.data(), tied, got.data()),
           cuda::DeviceStatus::ok);
       EXPECT_EQ(got, want);
     }
@@ -73,8 +73,8 @@ TEST_F(EmulatedGptKernel, LossGoesThroughEveryGroup) {
   float nll = 0;
   uint32_t flag = 0;
   EXPECT_EQ(
-      cuda::launch<Kernel::loss_logits>(emulated_api(), nullptr, {1}, dz.data(), kClasses, &target,
-                                        inv_t, got_mu.data(), got_zeta.data(), &nll, &flag, 2U, 1U),
+      cuda::launch<kernel::LossLogits>(emulated_api(), nullptr, {1}, dz.data(), kClasses, &target,
+                                       inv_t, got_mu.data(), got_zeta.data(), &nll, &flag, 2U, 1U),
       cuda::DeviceStatus::ok);
   EXPECT_EQ(flag, 0U);
   EXPECT_EQ(got_mu, mu);
@@ -107,7 +107,7 @@ TEST_F(EmulatedGptKernel, AttentionLooksAtEveryScore) {
     operands.row_sum = row_sum.data();
     uint32_t flag = 0;
     EXPECT_EQ(
-        cuda::launch<Kernel::attention_forward>(
+        cuda::launch<kernel::AttentionForward>(
             emulated_api(), nullptr, {1}, cuda::HeadShape{kContext, 1, 16, rows.ld, transposed.ld},
             operands, mixed.data(), &flag, 5U),
         cuda::DeviceStatus::ok);

@@ -16,7 +16,7 @@ void call(void (*kernel)(P...), const void* const* arguments, std::index_sequenc
 
 // One entry for each kernel: how to call it with packed arguments.
 struct Table {
-  std::array<std::function<void(const void* const*)>, kernels::cuda::kKernels> entries;
+  std::array<std::function<void(const void* const*)>, kernels::cuda::Kernels::kCount> entries;
   template <class... P>
   void operator()(uint32_t number, void (*kernel)(P...)) {
     entries[number] = [kernel](const void* const* arguments) {

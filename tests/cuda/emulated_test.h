@@ -73,7 +73,7 @@ inline std::vector<int32_t> product(const Int8Matrix& a, const Int8Matrix& b) {
 inline std::vector<int32_t> emulated_product(const Int8Matrix& a, const Int8Matrix& b) {
   namespace cuda = kernels::cuda;
   std::vector<int32_t> c(size_t{a.rows} * b.rows, -7);
-  EXPECT_EQ(cuda::launch<cuda::Kernel::gemm_int32>(
+  EXPECT_EQ(cuda::launch<cuda::kernel::GemmInt32>(
                 emulated_api(), nullptr,
                 {(b.rows + cuda::kGemmTile - 1) / cuda::kGemmTile,
                  (a.rows + cuda::kGemmTile - 1) / cuda::kGemmTile},

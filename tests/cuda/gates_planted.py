@@ -10,7 +10,6 @@ import tempfile
 
 import gates
 import toolchain
-from ptx_parse import parse
 
 ARCHITECTURE = 80
 PRODUCT, ROUNDED, HEADS = "gemm_int32", "loss_rows", "attention_by_key"
@@ -70,8 +69,7 @@ class Bench:
         path = toolchain.emit_ptx(compiler, ARCHITECTURE, self.folder / "nvcc.ptx")
         self.text = path.read_text()
         self.report = toolchain.assemble(compiler, ARCHITECTURE, path)
-        names = toolchain.readable([k.name for k in parse(self.text, "nvcc.ptx").kernels])
-        self.launches = toolchain.launches(sorted(names.values()))
+        self.launches = toolchain.launches()
         # A table of this very compiler, so that the gates hold whatever release it is.
         self.table = gates.make_table(self.facts(), self.release)
 

@@ -11,7 +11,9 @@ namespace {
 
 using cudasim::Plant;
 using kernels::Program;
-using kernels::cuda::Kernel;
+using kernels::cuda::id_of;
+using kernels::cuda::KernelId;
+namespace kernel = kernels::cuda::kernel;
 
 class GptFailures : public EmulatedTest {
  protected:
@@ -36,7 +38,7 @@ class GptFailures : public EmulatedTest {
     return out;
   }
   // Whether a step with the planted mistake differs from the reference's, in some schedule.
-  bool is_noticed(Kernel kernel, Plant plant) {
+  bool is_noticed(KernelId kernel, Plant plant) {
     emulated_device().planted_kernel = kernel;
     emulated_device().plant = plant;
     return std::any_of(schedules().begin(), schedules().end(), [&](const auto& schedule) {
@@ -97,24 +99,26 @@ TEST_F(GptFailures, ADeviceLostAtAnyLaunchStopsAndGivesNoNumbers) {
 }
 
 TEST_F(GptFailures, NothingPlantedIsNotNoticed) {
-  EXPECT_FALSE(is_noticed(Kernel::attention_forward, Plant::none));
+  EXPECT_FALSE(is_noticed(id_of<kernel::AttentionForward>(), Plant::none));
 }
 TEST_F(GptFailures, AMissingBarrierIsNoticedInEachKernelThatHasOne) {
-  for (const Kernel kernel :
-       {Kernel::attention_forward, Kernel::attention_by_query, Kernel::attention_by_key,
-        Kernel::quantise_columns, Kernel::head_gradient_columns, Kernel::activation_rows,
-        Kernel::loss_logits, Kernel::token_gradient, Kernel::gemm_residual})
+  for (const KernelId kernel :
+       {id_of<kernel::AttentionForward>(), id_of<kernel::AttentionByQuery>(),
+        id_of<kernel::AttentionByKey>(), id_of<kernel::QuantiseColumns>(),
+        id_of<kernel::HeadGradientColumns>(), id_of<kernel::ActivationRows>(),
+        id_of<kernel::LossLogits>(), id_of<kernel::TokenGradient>(), id_of<kernel::GemmResidual>()})
     EXPECT_TRUE(is_noticed(kernel, Plant::no_barrier)) << static_cast<int>(kernel);
 }
 TEST_F(GptFailures, WrongLanesRegistersAndFillsAreNoticedInAttention) {
-  for (const Kernel kernel :
-       {Kernel::attention_forward, Kernel::attention_by_query, Kernel::attention_by_key}) {
+  for (const KernelId kernel :
+       {id_of<kernel::AttentionForward>(), id_of<kernel::AttentionByQuery>(),
+        id_of<kernel::AttentionByKey>()}) {
     for (const Plant plant : {Plant::lane_map, Plant::swapped_registers, Plant::no_zero_fill})
       EXPECT_TRUE(is_noticed(kernel, plant)) << static_cast<int>(kernel);
   }
 }
 TEST_F(GptFailuresDeathTest, AWaitThatIsTooShortIsReported) {
-  EXPECT_EXIT(is_noticed(Kernel::attention_by_key, Plant::short_wait),
+  EXPECT_EXIT(is_noticed(id_of<kernel::AttentionByKey>(), Plant::short_wait),
               ::testing::ExitedWithCode(cudasim::kFailedExit), "still in flight");
 }
 

@@ -53,7 +53,7 @@ PeerProducts::~PeerProducts() {
 void PeerProducts::run_ours(uint32_t times) {
   const cuda::Grid grid{pieces(shape_.n, cuda::kGemmTile), pieces(shape_.m, cuda::kGemmTile)};
   for (uint32_t i = 0; i < times; ++i)
-    session_.run<cuda::Kernel::gemm_int32>(grid, a_, b_, shape_.m, shape_.n, ld_, ours_);
+    session_.run<cuda::kernel::GemmInt32>(grid, a_, b_, shape_.m, shape_.n, ld_, ours_);
 }
 
 Status PeerProducts::run_peer(uint32_t times) {

@@ -16,63 +16,24 @@
 namespace gemmine::test {
 namespace {
 
-// In the order of kernels::cuda::Kernel.
-constexpr std::array<const char*, kernels::cuda::kKernels> kNames = {"gather_rows",
-                                                                     "quantise_rows",
-                                                                     "transpose",
-                                                                     "gemm_forward",
-                                                                     "gemm_input_gradient",
-                                                                     "gemm_weight_gradient",
-                                                                     "gemm_int32",
-                                                                     "loss_rows",
-                                                                     "mean_loss",
-                                                                     "column_runs",
-                                                                     "column_finish",
-                                                                     "stochastic_rows",
-                                                                     "stochastic_columns",
-                                                                     "update_sgd",
-                                                                     "update_adamw",
-                                                                     "hash_groups",
-                                                                     "hash_roots",
-                                                                     "layout_probe",
-                                                                     "embed_rows",
-                                                                     "norm_rows",
-                                                                     "activation_rows",
-                                                                     "activation_gradient",
-                                                                     "norm_gradient_rows",
-                                                                     "norm_gradient_runs",
-                                                                     "sum_runs",
-                                                                     "gemm_residual",
-                                                                     "quantise_heads",
-                                                                     "quantise_columns",
-                                                                     "head_gradient_rows",
-                                                                     "head_gradient_columns",
-                                                                     "round_head_gradients",
-                                                                     "attention_forward",
-                                                                     "attention_by_query",
-                                                                     "attention_by_key",
-                                                                     "loss_logits",
-                                                                     "token_gradient",
-                                                                     "position_gradient",
-                                                                     "sum_pieces",
-                                                                     "clip_factor",
-                                                                     "scale_gradient"};
+using kernels::cuda::Kernels;
 
 [[noreturn]] void refuse(const char* what, const char* why) {
   std::fprintf(stderr, "ptx: %s: %s\n", what, why);
   std::exit(cudasim::kFailedExit);
 }
 
-using Table = std::array<const ptx::Kernel*, kernels::cuda::kKernels>;
+using Table = std::array<const ptx::Kernel*, Kernels::kCount>;
 void add_library(Table& table, const std::string& path) {
   void* const library = dlopen(path.c_str(), RTLD_NOW);
   if (library == nullptr) refuse(path.c_str(), dlerror());
   const auto* kernel = static_cast<const ptx::Kernel*>(dlsym(library, "ptx_kernels"));
   if (kernel == nullptr) refuse(path.c_str(), "no ptx_kernels");
   for (; kernel->name != nullptr; ++kernel) {
-    for (size_t i = 0; i < kNames.size(); ++i) {
+    for (size_t i = 0; i < Kernels::kCount; ++i) {
       // Mangled: the length, the name, and E, the end of its namespaces.
-      const std::string part = std::to_string(std::strlen(kNames[i])) + kNames[i] + "E";
+      const std::string name(Kernels::kNames[i]);
+      const std::string part = std::to_string(name.size()) + name + "E";
       const bool is_it = std::strstr(kernel->name, part.c_str()) != nullptr;
       if (is_it && table[i] == nullptr) table[i] = kernel;
     }
@@ -96,7 +57,8 @@ KernelBody kernel_body(const kernels::cuda::Launch& launch) {
   static const Table table = load();
   const auto number = static_cast<size_t>(launch.kernel);
   const ptx::Kernel* const kernel = table.at(number);
-  if (kernel == nullptr) refuse(kNames.at(number), "not in the translated PTX");
+  if (kernel == nullptr)
+    refuse(std::string(Kernels::kNames.at(number)).c_str(), "not in the translated PTX");
   if (kernel->threads_max != 0 && launch.block > kernel->threads_max)
     refuse(kernel->name, "launched with more threads than its bounds allow");
   const auto arguments = std::make_shared<std::vector<char>>();

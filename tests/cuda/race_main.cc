@@ -72,7 +72,8 @@ int run(std::string_view scenario) {
     right = run_gpt_step();
   }
   if (scenario == "gpt_missing_barrier") {
-    emulated_device().planted_kernel = kernels::cuda::Kernel::attention_by_key;
+    emulated_device().planted_kernel =
+        kernels::cuda::id_of<kernels::cuda::kernel::AttentionByKey>();
     emulated_device().plant = cudasim::Plant::no_barrier;
     right = run_gpt_step();
   }

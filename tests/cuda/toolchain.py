@@ -82,14 +82,13 @@ def readable(names):
     return short
 
 
-def launches(names):
-    """{short name: (threads, dynamic shared bytes)} that host code launches, from device_api.h."""
-    rows = "".join(f'  show("{name}", block_of(Kernel::{name}));\n' for name in names)
-    text = ('#include <cstdio>\n#include "kernels/cuda/device_api.h"\n'
-            "using namespace gemmine::kernels::cuda;\n"
-            "static void show(const char* name, Block b) {\n"
-            '  std::printf("%s %u %u\\n", name, b.threads, b.shared_bytes);\n}\n'
-            f"int main() {{\n{rows}}}\n")
+def launches():
+    """{short name: (threads, dynamic shared bytes)} of every kernel in kernel_list.h."""
+    text = ('#include <cstdio>\n#include "kernels/cuda/kernel_list.h"\n'
+            "int main() {\n"
+            "  gemmine::kernels::cuda::Kernels::visit([]<class K>() {\n"
+            '    std::printf("%s %u %u\\n", K::kName.data(), K::kBlock.threads,\n'
+            "                K::kBlock.shared_bytes);\n  });\n}\n")
     with tempfile.TemporaryDirectory() as folder:
         program = pathlib.Path(folder, "launches")
         subprocess.run(["g++", "-std=c++20", "-I", str(ROOT), "-x", "c++", "-", "-o",

@@ -8,9 +8,10 @@
 // 64 features of output is computed by a block for each 64 of them.
 #pragma once
 
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/device/gemm.cuh"
 #include "kernels/cuda/device/gradients.cuh"
-#include "kernels/cuda/launch_gpt.h"
+#include "kernels/cuda/launch.h"
 #include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels::cuda {
@@ -341,5 +342,8 @@ __global__ void __launch_bounds__(kHeadThreads)
         (static_cast<float>(sum) * sv[column]) * (1.0F / l);
   });
 }
+template <>
+inline constexpr kernel::AttentionForward::Call* kFunction<kernel::AttentionForward> =
+    attention_forward;
 
 }  // namespace gemmine::kernels::cuda

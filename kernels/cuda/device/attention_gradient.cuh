@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/device/attention.cuh"
+#include "kernels/cuda/device/function.cuh"
 
 namespace gemmine::kernels::cuda {
 
@@ -187,6 +188,9 @@ __global__ void __launch_bounds__(kHeadThreads)
                        uint32_t* flag, uint32_t code) {
   attention_gradient<false>(shape, operands, of_u1, d_qkv, flag, code);
 }
+template <>
+inline constexpr kernel::AttentionByQuery::Call* kFunction<kernel::AttentionByQuery> =
+    attention_by_query;
 // Blocks a multiprocessor: on Turing shared memory allows one, so that its registers are free.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 inline constexpr uint32_t kKeyBlocks = 1;
@@ -199,5 +203,7 @@ __global__ void __launch_bounds__(kHeadThreads, kKeyBlocks)
                      uint32_t* flag, uint32_t code) {
   attention_gradient<true>(shape, operands, of_u2, d_qkv, flag, code);
 }
+template <>
+inline constexpr kernel::AttentionByKey::Call* kFunction<kernel::AttentionByKey> = attention_by_key;
 
 }  // namespace gemmine::kernels::cuda

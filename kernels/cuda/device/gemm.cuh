@@ -7,6 +7,7 @@
 #pragma once
 
 #include "kernels/cuda/arch/sm80.cuh"
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/launch.h"
 #include "kernels/numbers/numerics.h"
 
@@ -135,6 +136,8 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
     gemm_int32(const int8_t* a, const int8_t* b, uint32_t m, uint32_t n, uint32_t ld, int32_t* c) {
   gemm(a, b, m, n, ld, StoreSum{c, n});
 }
+template <>
+inline constexpr kernel::GemmInt32::Call* kFunction<kernel::GemmInt32> = gemm_int32;
 
 // Y[t,n] = float(Σ) · (sx[t] · sw[n]) + bias[n].
 struct Dequantise {
@@ -152,6 +155,8 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
                  const float* sx, const float* sw, const float* bias) {
   gemm(x, w, m, n, ld, Dequantise{y, sx, sw, bias, n});
 }
+template <>
+inline constexpr kernel::GemmForward::Call* kFunction<kernel::GemmForward> = gemm_forward;
 
 // dY_{l−1}[t,k] = Y_{l−1}[t,k] > 0 ? float(Σ) · s1[t] : +0.
 struct ThroughRelu {
@@ -170,6 +175,9 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
                         uint32_t ld, float* dy_below, const float* s1, const float* y_below) {
   gemm(g1, w_transposed, m, n, ld, ThroughRelu{dy_below, s1, y_below, n});
 }
+template <>
+inline constexpr kernel::GemmInputGradient::Call* kFunction<kernel::GemmInputGradient> =
+    gemm_input_gradient;
 
 // dW[n,k] = float(Σ) · s2[n].
 struct ScaleRows {
@@ -185,6 +193,9 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
                          uint32_t n, uint32_t ld, float* dw, const float* s2) {
   gemm(g2_transposed, x_transposed, m, n, ld, ScaleRows{dw, s2, n});
 }
+template <>
+inline constexpr kernel::GemmWeightGradient::Call* kFunction<kernel::GemmWeightGradient> =
+    gemm_weight_gradient;
 
 // R_{s+1} = R_s + Y of PROTOCOL 10.4.
 struct AddToResidual {
@@ -210,5 +221,7 @@ __global__ void __launch_bounds__(kGemmThreads, 2)
                   float* after, uint32_t* flag, uint32_t code) {
   gemm(x, w, m, n, ld, AddToResidual{sx, sw, bias, before, after, n, flag, code});
 }
+template <>
+inline constexpr kernel::GemmResidual::Call* kFunction<kernel::GemmResidual> = gemm_residual;
 
 }  // namespace gemmine::kernels::cuda

@@ -2,6 +2,7 @@
 // (PROTOCOL 10.4, 10.6).
 #pragma once
 
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/device/gpt_rows.cuh"
 
 namespace gemmine::kernels::cuda {
@@ -29,6 +30,8 @@ __global__ void __launch_bounds__(kRowThreads)
     if (absmax >= kNotFinite) atomicMax(flag, code);
   }
 }
+template <>
+inline constexpr kernel::QuantiseHeads::Call* kFunction<kernel::QuantiseHeads> = quantise_heads;
 
 // The scale of column `col` of a sequence, of which this thread has seen `absmax`, to every thread
 // of the column; the first of them keeps it. All threads of the block call it.
@@ -67,6 +70,9 @@ __global__ void __launch_bounds__(kColumnParts * 32)
   for (uint32_t t = first + (threadIdx.x >> 5); t < end; t += kColumnParts)
     q[size_t{t} * shape.ld + col] = round_nearest(values[size_t{t} * from_ld + col], scale.inv);
 }
+template <>
+inline constexpr kernel::QuantiseColumns::Call* kFunction<kernel::QuantiseColumns> =
+    quantise_columns;
 
 // δ, and the scale of HO, of each row and head. grid: T blocks of kRowThreads, a warp a head.
 __global__ void __launch_bounds__(kRowThreads)
@@ -99,6 +105,9 @@ __global__ void __launch_bounds__(kRowThreads)
     if (absmax >= kNotFinite) atomicMax(flag, code);
   }
 }
+template <>
+inline constexpr kernel::HeadGradientRows::Call* kFunction<kernel::HeadGradientRows> =
+    head_gradient_rows;
 
 // The scale of GO, of each sequence and column. grid: (ceil(D / 32), B) blocks of 32 columns.
 __global__ void __launch_bounds__(kColumnParts * 32)
@@ -118,6 +127,9 @@ __global__ void __launch_bounds__(kColumnParts * 32)
   const Scale scale = keep_column_scale(absmax, col, cols, sg, flag, code);
   if (threadIdx.x < 32 && col < cols) inv_g[size_t{blockIdx.y} * cols + col] = scale.inv;
 }
+template <>
+inline constexpr kernel::HeadGradientColumns::Call* kFunction<kernel::HeadGradientColumns> =
+    head_gradient_columns;
 
 // HO and GO. A thread has one Philox counter of each, 8 elements of a row. grid:
 // ceil(T · ceil(D / 128) · 16 / kFlatThreads).
@@ -151,5 +163,8 @@ __global__ void __launch_bounds__(kFlatThreads)
                               half_of(bits_g.w[e % 4], e / 4));
   }
 }
+template <>
+inline constexpr kernel::RoundHeadGradients::Call* kFunction<kernel::RoundHeadGradients> =
+    round_head_gradients;
 
 }  // namespace gemmine::kernels::cuda

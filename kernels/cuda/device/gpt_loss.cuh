@@ -2,6 +2,7 @@
 // (PROTOCOL 10.5–10.7).
 #pragma once
 
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/device/gpt_rows.cuh"
 
 namespace gemmine::kernels::cuda {
@@ -60,6 +61,8 @@ __global__ void __launch_bounds__(kRowThreads)
     z[c] = logit_gradient(z[c], max, total, c == target, inv_t);
   if (threadIdx.x == 0) nll[row] = gn_log(total) - (of_target - max);
 }
+template <>
+inline constexpr kernel::LossLogits::Call* kFunction<kernel::LossLogits> = loss_logits;
 
 // dE of one token: D_0 of the rows that have it, ascending; with `tied` added to what the head has
 // left in `gradient`. grid: V blocks of kFlatThreads.
@@ -98,6 +101,8 @@ __global__ void __launch_bounds__(kFlatThreads)
     to = tied != 0 ? to + sums[i] : sums[i];
   }
 }
+template <>
+inline constexpr kernel::TokenGradient::Call* kFunction<kernel::TokenGradient> = token_gradient;
 
 // dP, element by element of `count` = C · D: sequences ascending. grid: ceil(count /
 // kFlatThreads).
@@ -111,6 +116,9 @@ __global__ void __launch_bounds__(kFlatThreads)
     sum = sum + d_residual[b * count + i];
   gradient[i] = sum;
 }
+template <>
+inline constexpr kernel::PositionGradient::Call* kFunction<kernel::PositionGradient> =
+    position_gradient;
 
 // One level of longsum (PROTOCOL 2.8) of many vectors, of their squares if asked. grid:
 // ceil(count / kSumPieces) blocks of a warp for each piece.
@@ -127,6 +135,8 @@ __global__ void __launch_bounds__(kSumPieces * 32)
   sum = halving_tree(sum);
   if (lane == 0) sums[piece] = sum;
 }
+template <>
+inline constexpr kernel::SumPieces::Call* kFunction<kernel::SumPieces> = sum_pieces;
 
 // f of PROTOCOL 10.7 from the parameters' sums of squares. One block; one thread has work.
 __global__ void __launch_bounds__(32)
@@ -138,6 +148,8 @@ __global__ void __launch_bounds__(32)
   const float norm = square_root(sum);
   *factor = norm > clip ? clip / norm : 1.0F;
 }
+template <>
+inline constexpr kernel::ClipFactor::Call* kFunction<kernel::ClipFactor> = clip_factor;
 
 // grid: ceil(count / kFlatThreads).
 __global__ void __launch_bounds__(kFlatThreads)
@@ -145,5 +157,7 @@ __global__ void __launch_bounds__(kFlatThreads)
   const uint64_t i = uint64_t{blockIdx.x} * kFlatThreads + threadIdx.x;
   if (i < count) gradient[i] = gradient[i] * *factor;
 }
+template <>
+inline constexpr kernel::ScaleGradient::Call* kFunction<kernel::ScaleGradient> = scale_gradient;
 
 }  // namespace gemmine::kernels::cuda

@@ -2,9 +2,10 @@
 // their gradients (PROTOCOL 10.3, 10.4, 10.6).
 #pragma once
 
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/device/gradients.cuh"
 #include "kernels/cuda/device/rows.cuh"
-#include "kernels/cuda/launch_gpt.h"
+#include "kernels/cuda/launch.h"
 #include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels::cuda {
@@ -48,6 +49,8 @@ __global__ void __launch_bounds__(kRowThreads)
     targets[row] = token(at + 1);
   }
 }
+template <>
+inline constexpr kernel::EmbedRows::Call* kFunction<kernel::EmbedRows> = embed_rows;
 
 // RN by row of the norm; shift is null for RMSNorm, whose mean is +0: x − 0 is x in every bit.
 // grid: ceil(T / kNormRows) blocks of a warp for each row.
@@ -88,6 +91,8 @@ __global__ void __launch_bounds__(kNormRows * 32)
   s[row] = scale.s;
   if (absmax >= kNotFinite) atomicMax(flag, code);
 }
+template <>
+inline constexpr kernel::NormRows::Call* kFunction<kernel::NormRows> = norm_rows;
 
 // RN by row of the activation's value. grid: a block of kRowThreads for each row.
 __global__ void __launch_bounds__(kRowThreads)
@@ -105,6 +110,8 @@ __global__ void __launch_bounds__(kRowThreads)
   for (uint32_t c = threadIdx.x; c < cols; c += kRowThreads)
     q[size_t{row} * ld + c] = round_nearest(activate(kind, from[c]).value, of_row.inv);
 }
+template <>
+inline constexpr kernel::ActivationRows::Call* kFunction<kernel::ActivationRows> = activation_rows;
 
 // gradient ← gradient · slope(y). grid: ceil(count / kFlatThreads).
 __global__ void __launch_bounds__(kFlatThreads)
@@ -113,6 +120,9 @@ __global__ void __launch_bounds__(kFlatThreads)
   if (i >= count) return;
   gradient[i] = gradient[i] * activate(static_cast<Activation>(activation), y[i]).slope;
 }
+template <>
+inline constexpr kernel::ActivationGradient::Call* kFunction<kernel::ActivationGradient> =
+    activation_gradient;
 
 // out = norm'(d_value; residual), or base + that; base may be null. mean and rate are of
 // norm_rows. grid: ceil(T / kNormRows) blocks of a warp for each row.
@@ -151,6 +161,9 @@ __global__ void __launch_bounds__(kNormRows * 32)
   }
   if (bad != 0) atomicMax(flag, code_out);
 }
+template <>
+inline constexpr kernel::NormGradientRows::Call* kFunction<kernel::NormGradientRows> =
+    norm_gradient_rows;
 
 // Of each run of 32 rows and each column: Σ d_value · x̂ and Σ d_value, for gain and shift. grid:
 // (ceil(cols / kRowThreads), runs).
@@ -173,6 +186,9 @@ __global__ void __launch_bounds__(kRowThreads)
   run_gain[size_t{blockIdx.y} * cols + col] = of_gain;
   run_shift[size_t{blockIdx.y} * cols + col] = of_shift;
 }
+template <>
+inline constexpr kernel::NormGradientRuns::Call* kFunction<kernel::NormGradientRuns> =
+    norm_gradient_runs;
 
 // colsum (PROTOCOL 2.8) from the sums of its runs. grid: ceil(cols / kRowThreads).
 __global__ void __launch_bounds__(kRowThreads)
@@ -184,5 +200,7 @@ __global__ void __launch_bounds__(kRowThreads)
     sum = sum + run_sums[size_t{run} * cols + col];
   sums[col] = sum;
 }
+template <>
+inline constexpr kernel::SumRuns::Call* kFunction<kernel::SumRuns> = sum_runs;
 
 }  // namespace gemmine::kernels::cuda

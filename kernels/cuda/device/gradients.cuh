@@ -2,6 +2,7 @@
 // (PROTOCOL 2.5–2.8, 3.3).
 #pragma once
 
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/device/rows.cuh"
 
 namespace gemmine::kernels::cuda {
@@ -47,6 +48,8 @@ __global__ void __launch_bounds__(kLossRows * 32)
   }
   if (lane == 0) nll[row] = gn_log(total) - (z[label] - max);
 }
+template <>
+inline constexpr kernel::LossRows::Call* kFunction<kernel::LossRows> = loss_rows;
 
 // longsum(nll) · inv_t (PROTOCOL 2.8); T ≤ 65536, so at most 16 blocks of 4096. One block.
 __global__ void __launch_bounds__(kMeanThreads)
@@ -77,6 +80,8 @@ __global__ void __launch_bounds__(kMeanThreads)
   if (magnitude(mean) >= kNotFinite) atomicMax(flag, code);
   *loss = mean;
 }
+template <>
+inline constexpr kernel::MeanLoss::Call* kFunction<kernel::MeanLoss> = mean_loss;
 
 // Of each run of 32 rows and each column: Σ dY, and the absmax of dY · sx. grid: (ceil(cols /
 // kRowThreads), runs).
@@ -99,6 +104,8 @@ __global__ void __launch_bounds__(kRowThreads)
   run_sums[size_t{blockIdx.y} * cols + col] = sum;
   run_max[size_t{blockIdx.y} * cols + col] = absmax;
 }
+template <>
+inline constexpr kernel::ColumnRuns::Call* kFunction<kernel::ColumnRuns> = column_runs;
 
 // db and the scale of each column of G2. grid: ceil(cols / kRowThreads).
 __global__ void __launch_bounds__(kRowThreads)
@@ -119,6 +126,8 @@ __global__ void __launch_bounds__(kRowThreads)
   inv2[col] = scale.inv;
   if (absmax >= kNotFinite) atomicMax(flag, code);
 }
+template <>
+inline constexpr kernel::ColumnFinish::Call* kFunction<kernel::ColumnFinish> = column_finish;
 
 // The column of the element that word `word`, half `half` of a Philox counter is for (2.5).
 __device__ __forceinline__ uint32_t stochastic_column(uint32_t group, uint32_t lane, uint32_t half,
@@ -156,6 +165,8 @@ __global__ void __launch_bounds__(kRowThreads)
     }
   }
 }
+template <>
+inline constexpr kernel::StochasticRows::Call* kFunction<kernel::StochasticRows> = stochastic_rows;
 
 // G2: SR by column of dY · sx. A thread has one Philox counter, 8 elements of a row. grid:
 // ceil(T · ceil(cols / 128) · 16 / kFlatThreads).
@@ -179,5 +190,8 @@ __global__ void __launch_bounds__(kFlatThreads)
                                                    half_of(words.w[e % 4], e / 4));
   }
 }
+template <>
+inline constexpr kernel::StochasticColumns::Call* kFunction<kernel::StochasticColumns> =
+    stochastic_columns;
 
 }  // namespace gemmine::kernels::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/arch/sm80.cuh"
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/launch.h"
 
 namespace gemmine::kernels::cuda {
@@ -141,6 +142,8 @@ __global__ void __launch_bounds__(kHashGroup)
       whole ? roots + size_t{blockIdx.y} * 8 : group_cvs + size_t{job.first_group + blockIdx.x} * 8;
   if (threadIdx.x < 8) to[threadIdx.x] = cvs[side][threadIdx.x];
 }
+template <>
+inline constexpr kernel::HashGroups::Call* kFunction<kernel::HashGroups> = hash_groups;
 
 // The root above a tensor's groups. grid: a block of kHashRootThreads for each job. group_cvs is
 // destroyed; scratch is as large.
@@ -161,5 +164,7 @@ __global__ void __launch_bounds__(kHashRootThreads)
   }
   if (threadIdx.x < 8) roots[size_t{blockIdx.x} * 8 + threadIdx.x] = from[threadIdx.x];
 }
+template <>
+inline constexpr kernel::HashRoots::Call* kFunction<kernel::HashRoots> = hash_roots;
 
 }  // namespace gemmine::kernels::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cuda/arch/sm80.cuh"
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/launch.h"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"
@@ -57,6 +58,8 @@ __global__ void __launch_bounds__(kRowThreads)
   if (threadIdx.x == 0)
     labels[row] = label_bytes == 1 ? bytes[cols] : bytes[cols] | uint32_t{bytes[cols + 1]} << 8;
 }
+template <>
+inline constexpr kernel::GatherRows::Call* kFunction<kernel::GatherRows> = gather_rows;
 
 // RN by row of the values, or of max(+0, value). grid: a block of kRowThreads for each row.
 __global__ void __launch_bounds__(kRowThreads)
@@ -79,6 +82,8 @@ __global__ void __launch_bounds__(kRowThreads)
     q[size_t{row} * ld + c] = round_nearest(value, of_row.inv);
   }
 }
+template <>
+inline constexpr kernel::QuantiseRows::Call* kFunction<kernel::QuantiseRows> = quantise_rows;
 
 // to[c][r] = from[r][c]; columns of `to` up to a multiple of 64 become zeros. grid: (columns,
 // rows) / kTransposeTile blocks of kFlatThreads. `from` has zeros in rows up to a multiple of 16.
@@ -107,5 +112,7 @@ __global__ void __launch_bounds__(kFlatThreads)
     if (first_col + c < cols) *reinterpret_cast<uint32_t*>(target) = out;
   }
 }
+template <>
+inline constexpr kernel::Transpose::Call* kFunction<kernel::Transpose> = transpose;
 
 }  // namespace gemmine::kernels::cuda

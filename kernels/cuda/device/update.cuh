@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/arch/sm80.cuh"
+#include "kernels/cuda/device/function.cuh"
 #include "kernels/cuda/launch.h"
 #include "kernels/numbers/numerics.h"
 
@@ -21,6 +22,8 @@ __global__ void __launch_bounds__(kFlatThreads)
   w[i] = value;
   if (magnitude(moment) >= kNotFinite || magnitude(value) >= kNotFinite) atomicMax(flag, code);
 }
+template <>
+inline constexpr kernel::UpdateSgd::Call* kFunction<kernel::UpdateSgd> = update_sgd;
 
 // correct1 = 1 / (1 − p1), correct2 = 1 / (1 − p2).
 __global__ void __launch_bounds__(kFlatThreads)
@@ -41,6 +44,8 @@ __global__ void __launch_bounds__(kFlatThreads)
       magnitude(value) >= kNotFinite)
     atomicMax(flag, code);
 }
+template <>
+inline constexpr kernel::UpdateAdamw::Call* kFunction<kernel::UpdateAdamw> = update_adamw;
 
 // D (16 × 16) = A (16 × 32) · Bᵀ by one warp, with copies, ldmatrix and mma exactly as gemm.cuh
 // uses them: do this device's lanes hold what the text says they do? B has 8 rows; the other 8 do
@@ -68,5 +73,7 @@ __global__ void __launch_bounds__(32) layout_probe(const int8_t* a, const int8_t
       d[((lane >> 2) + (e >> 1) * 8) * 16 + j * 8 + (lane & 3) * 2 + (e & 1)] = sums[e];
   }
 }
+template <>
+inline constexpr kernel::LayoutProbe::Call* kFunction<kernel::LayoutProbe> = layout_probe;
 
 }  // namespace gemmine::kernels::cuda

@@ -32,7 +32,7 @@ inline DeviceMatrix allocate_matrix(DeviceSession& session, uint32_t rows, uint3
 // to = fromᵀ; `to` may have held anything in its columns.
 inline void queue_transpose(DeviceSession& session, const DeviceMatrix& from,
                             const DeviceMatrix& to) {
-  session.run<Kernel::transpose>(
+  session.run<kernel::Transpose>(
       {pieces(from.cols, kTransposeTile), pieces(from.rows, kTransposeTile)}, from.q, from.rows,
       from.cols, from.ld, to.q, to.ld);
 }

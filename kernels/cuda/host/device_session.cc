@@ -103,7 +103,7 @@ Status probe_layout(DeviceSession& session) {
   auto* const device_d = session.allocate<int32_t>(got.size());
   session.upload(device_a, a.data(), a.size());
   session.upload(device_b, b.data(), b.size());
-  session.run<Kernel::layout_probe>({1}, device_a, device_b, device_d);
+  session.run<kernel::LayoutProbe>({1}, device_a, device_b, device_d);
   session.download(got.data(), device_d, sizeof got);
   if (Status status = session.status(); !status) return status;
   for (size_t i = 0; i < got.size(); ++i) {

@@ -30,10 +30,10 @@ class DeviceSession {
   void upload(void* to, const void* from, uint64_t bytes);
   void download(void* to, const void* from, uint64_t bytes);  // waits for all before it
   void copy(void* to, const void* from, uint64_t bytes);
-  template <Kernel kKernel, class... Arguments>
+  template <class K, class... Arguments>
   void run(Grid grid, Arguments... arguments) {
     if (failed_ == DeviceStatus::ok)
-      note(launch<kKernel>(api_, context_, grid, arguments...), "a kernel");
+      note(launch<K>(api_, context_, grid, arguments...), "a kernel");
   }
 
   // Errors: out_of_memory, unsupported, closed (the device is lost).

@@ -57,13 +57,13 @@ void DeviceState::queue_update(uint64_t offset, const float* gradient, uint64_t 
   const Grid grid{pieces(count, kFlatThreads)};
   const float lr = program_.learning_rate(key);
   if (spec.optimiser == Optimiser::sgd) {
-    session_.run<Kernel::update_sgd>(grid, w, m, gradient, count, decays ? 1U : 0U, lr, spec.beta1,
-                                     spec.wd, flag, code);
+    session_.run<kernel::UpdateSgd>(grid, w, m, gradient, count, decays ? 1U : 0U, lr, spec.beta1,
+                                    spec.wd, flag, code);
     return;
   }
-  session_.run<Kernel::update_adamw>(
-      grid, w, m, m + program_.parameters(), gradient, count, decays ? 1U : 0U, lr, spec.beta1,
-      spec.beta2, spec.eps, spec.wd, 1.0F / (1.0F - power1_), 1.0F / (1.0F - power2_), flag, code);
+  session_.run<kernel::UpdateAdamw>(grid, w, m, m + program_.parameters(), gradient, count,
+                                    decays ? 1U : 0U, lr, spec.beta1, spec.beta2, spec.eps, spec.wd,
+                                    1.0F / (1.0F - power1_), 1.0F / (1.0F - power2_), flag, code);
 }
 
 }  // namespace gemmine::kernels::cuda

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/cuda/launch_gpt.h"
+#include "kernels/cuda/launch.h"
 
 namespace gemmine::kernels::cuda {
 

@@ -32,8 +32,8 @@ class LinearProduct final : public DeviceProduct {
 
   Status run(uint32_t times) override {
     for (uint32_t i = 0; i < times; ++i)
-      session_->run<Kernel::gemm_int32>(gemm_grid(product_.m, product_.n), device_a_.q, device_b_.q,
-                                        product_.m, product_.n, device_a_.ld, c_);
+      session_->run<kernel::GemmInt32>(gemm_grid(product_.m, product_.n), device_a_.q, device_b_.q,
+                                       product_.m, product_.n, device_a_.ld, c_);
     int32_t last = 0;
     session_->download(&last, c_, sizeof last);
     return session_->status();
@@ -90,10 +90,10 @@ class AttentionProduct final : public DeviceProduct {
         queue_forward();
         continue;
       }
-      session_->run<Kernel::attention_by_query>(grid(), shape(), operands_, StochasticKey{1, 11, 0},
-                                                d_qkv_, flag_, kNotFiniteCode);
-      session_->run<Kernel::attention_by_key>(grid(), shape(), operands_, StochasticKey{1, 12, 0},
+      session_->run<kernel::AttentionByQuery>(grid(), shape(), operands_, StochasticKey{1, 11, 0},
                                               d_qkv_, flag_, kNotFiniteCode);
+      session_->run<kernel::AttentionByKey>(grid(), shape(), operands_, StochasticKey{1, 12, 0},
+                                            d_qkv_, flag_, kNotFiniteCode);
     }
     session_->download(&raised_, flag_, sizeof raised_);
     return session_->status();
@@ -125,8 +125,8 @@ class AttentionProduct final : public DeviceProduct {
             pieces(product_.k, kHeadTile)};
   }
   void queue_forward() {
-    session_->run<Kernel::attention_forward>(grid(), shape(), operands_, mixed_, flag_,
-                                             kNotFiniteCode);
+    session_->run<kernel::AttentionForward>(grid(), shape(), operands_, mixed_, flag_,
+                                            kNotFiniteCode);
   }
 
   std::unique_ptr<DeviceSession> session_;

@@ -66,9 +66,9 @@ void StepReport::queue_roots(const Digest& step_key) {
   uint32_t* const roots = report_ + kHead;
   has_roots_ = true;
   session_.upload(step_key_, step_key.bytes.data(), sizeof(Digest));
-  session_.run<Kernel::hash_groups>({groups_max_, count}, jobs_, step_key_, group_cvs_, roots);
+  session_.run<kernel::HashGroups>({groups_max_, count}, jobs_, step_key_, group_cvs_, roots);
   if (groups_max_ > 1)
-    session_.run<Kernel::hash_roots>({count}, jobs_, step_key_, group_cvs_, hash_scratch_, roots);
+    session_.run<kernel::HashRoots>({count}, jobs_, step_key_, group_cvs_, hash_scratch_, roots);
 }
 
 Result<StepResult> StepReport::finish() {

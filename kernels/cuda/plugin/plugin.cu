@@ -39,7 +39,7 @@ DeviceStatus status_of(cudaError_t error, const char* doing) {
 }
 
 struct Functions {
-  const void* of[kKernels] = {};
+  const void* of[Kernels::kCount] = {};
   template <class... P>
   void operator()(uint32_t number, void (*function)(P...)) {
     of[number] = reinterpret_cast<const void*>(function);

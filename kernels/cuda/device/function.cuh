@@ -1,0 +1,11 @@
+// kFunction<kernel::X>: the text of kernel X. Each is given beside that text.
+#pragma once
+
+#include "kernels/cuda/kernel_list.h"
+
+namespace gemmine::kernels::cuda {
+
+template <class K>
+inline constexpr typename K::Call* kFunction = nullptr;
+
+}  // namespace gemmine::kernels::cuda
