@@ -5,8 +5,7 @@
 #include <cstring>
 #include <stdio_ext.h>
 
-#include <nlohmann/json.hpp>
-
+#include "kernels/base/json.h"
 #include "kernels/base/printable.h"
 
 namespace gemmine::cli {
@@ -31,9 +30,8 @@ ExitCode fail(ExitCode code, const std::string& text) {
   return code;
 }
 
-void print_json(const nlohmann::ordered_json& value, bool indented) {
-  const auto replace = nlohmann::ordered_json::error_handler_t::replace;
-  const std::string text = value.dump(indented ? 2 : -1, ' ', false, replace);
+void print_json(const Json& value, bool indented) {
+  const std::string text = value.dump(indented ? 2 : -1);
   std::fputs((text + "\n").c_str(), stdout);
 }
 

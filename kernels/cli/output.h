@@ -3,9 +3,8 @@
 
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
 #include "kernels/base/exit_code.h"
+#include "kernels/base/json.h"
 #include "kernels/base/result.h"
 
 namespace gemmine::cli {
@@ -20,7 +19,7 @@ ExitCode fail(ExitCode code, const std::string& text);
 
 // The value on stdout, in one line, or indented by two spaces. Bytes that are no UTF-8, as names of
 // files can have them, become U+FFFD.
-void print_json(const nlohmann::ordered_json& value, bool indented = false);
+void print_json(const Json& value, bool indented = false);
 
 // Flushes and closes stdout. Errors: io, when anything printed since the start was not written.
 Status finish_output();

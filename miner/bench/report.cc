@@ -1,17 +1,14 @@
-// boundary: nlohmann throws on text that is not UTF-8, unless told to replace it.
 #include "miner/bench/report.h"
 
 #include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 
-#include <nlohmann/json.hpp>
+#include "kernels/base/json.h"
 
 namespace gemmine::miner {
 
 namespace {
-
-using nlohmann::json;
 
 [[gnu::format(printf, 1, 2)]] std::string text(const char* format, ...) {
   char out[512];
@@ -58,7 +55,7 @@ double products_ms(const DeviceSpeed& speed) {
   return ms;
 }
 
-json product_json(const ProductSpeed& timed) {
+Json product_json(const ProductSpeed& timed) {
   const kernels::StepProduct& product = timed.product;
   return {{"product", kernels::to_text(product.kind)},
           {"m", product.m},
@@ -70,15 +67,15 @@ json product_json(const ProductSpeed& timed) {
           {"ms", timed.ms}};
 }
 
-json device_json(const BenchReport& report, const DeviceResult& result) {
-  json out = {{"device", result.device}, {"description", result.description}};
+Json device_json(const BenchReport& report, const DeviceResult& result) {
+  Json out = {{"device", result.device}, {"description", result.description}};
   if (!result.refusal.empty()) {
     out["not_measured"] = result.refusal;
     return out;
   }
   const DeviceSpeed& speed = result.speed;
   const Earnings& earned = result.earnings;
-  out["products"] = json::array();
+  out["products"] = Json::array();
   for (const ProductSpeed& timed : speed.products)
     out["products"].push_back(product_json(timed));
   out["products_ms"] = products_ms(speed);
@@ -189,7 +186,7 @@ std::string describe_model(const kernels::Spec& spec) {
 }
 
 std::string bench_json(const BenchReport& report) {
-  json out = {{"job",
+  Json out = {{"job",
                {{"name", report.job.name},
                 {"model", report.model},
                 {"macs_per_step", report.macs_per_step},
@@ -199,10 +196,10 @@ std::string bench_json(const BenchReport& report) {
                 {"fee_ppm", report.job.fee_ppm},
                 {"fee_percent", report.job.fee_ppm * 1e-4}}},
               {"share_seconds", report.share_seconds},
-              {"devices", json::array()}};
+              {"devices", Json::array()}};
   for (const DeviceResult& result : report.devices)
     out["devices"].push_back(device_json(report, result));
-  return out.dump(-1, ' ', false, json::error_handler_t::replace);
+  return out.dump();
 }
 
 std::string bench_text(const BenchReport& report) {

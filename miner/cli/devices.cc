@@ -1,9 +1,8 @@
 #include <cstdio>
 
-#include <nlohmann/json.hpp>
-
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
+#include "kernels/base/json.h"
 #include "kernels/cli/output.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/self_test.h"
@@ -18,10 +17,10 @@ ExitCode devices(const DevicesOptions& options) {
   if (!path) {
     return fail(ExitCode::command_line, path.error().detail);
   }
-  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  Json rows = Json::array();
   bool all_passed = true;
   for (const kernels::DeviceReport& device : kernels::list_devices()) {
-    nlohmann::ordered_json row = {{"name", device.name}, {"description", device.description}};
+    Json row = {{"name", device.name}, {"description", device.description}};
     std::string verdict = "not used: " + device.refusal;
     if (device.refusal.empty()) {
       const auto tested = kernels::self_test(device.name);

@@ -2,11 +2,10 @@
 #include <cstdio>
 #include <filesystem>
 
-#include <nlohmann/json.hpp>
-
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
+#include "kernels/base/json.h"
 #include "kernels/base/output.h"
 #include "kernels/base/printable.h"
 #include "kernels/cli/output.h"
@@ -56,12 +55,12 @@ double rows_a_second(const kernels::Program& program, const RoundReport& round) 
   return round.seconds > 0 ? static_cast<double>(rows) / round.seconds : 0;
 }
 
-nlohmann::ordered_json to_json(const pool::LoadedJob& job, const kernels::Program& program,
-                               const std::vector<RoundReport>& rounds) {
-  nlohmann::ordered_json out;
+Json to_json(const pool::LoadedJob& job, const kernels::Program& program,
+             const std::vector<RoundReport>& rounds) {
+  Json out;
   out["job"] = job.job.name;
   out["job_id"] = to_hex(job.id.bytes);
-  out["rounds"] = nlohmann::ordered_json::array();
+  out["rounds"] = Json::array();
   for (const RoundReport& round : rounds)
     out["rounds"].push_back(
         {{"round", round.round},

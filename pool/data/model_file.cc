@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <set>
 
-#include <nlohmann/json.hpp>
-
+#include "kernels/base/json.h"
 #include "kernels/base/printable.h"
 #include "pool/data/byte_stream.h"
 #include "pool/data/memory.h"
@@ -15,36 +13,9 @@
 namespace gemmine::pool {
 namespace {
 
-using nlohmann::json;
-
 struct Parts {
-  json header;
+  Json header;
   ByteView data;
-};
-
-// What a header of strangers must not have, seen while it is parsed.
-class HeaderCheck {
- public:
-  // Whether to keep a value.
-  bool see(int depth, json::parse_event_t event, const json& value) {
-    deep_ = deep_ || depth > kModelHeaderDepthMax;
-    if (deep_) return false;
-    const auto level = static_cast<size_t>(depth);
-    if (event == json::parse_event_t::object_start) {
-      keys_.resize(std::max(keys_.size(), level + 2));
-      keys_[level + 1].clear();
-    } else if (event == json::parse_event_t::key) {
-      if (!keys_[level].insert(value.get<std::string>()).second) twice_ = value;
-    }
-    return true;
-  }
-  bool is_deep() const { return deep_; }
-  const std::string& twice() const { return twice_; }
-
- private:
-  std::vector<std::set<std::string>> keys_;  // of the objects that are open, by their depth
-  bool deep_ = false;
-  std::string twice_;
 };
 
 Error no_model(const std::string& name) {
@@ -59,40 +30,36 @@ Result<Parts> split(ByteView file, const std::string& name) {
     return Error{Errc::malformed, name + ": a header of more than " +
                                       std::to_string(kModelHeaderBytesMax) + " bytes"};
   const ByteView text = in.get_raw(size);
-  Parts out;
-  // What nests deeper is never built: to print or copy it would take as much of the stack.
-  HeaderCheck check;
-  const auto keep = [&](int depth, json::parse_event_t event, json& value) {
-    return check.see(depth, event, value);
-  };
-  out.header = json::parse(text.begin(), text.end(), keep, false);
-  out.data = in.get_raw(in.rest());
-  if (check.is_deep()) return Error{Errc::malformed, name + ": its header nests too deep"};
-  if (!out.header.is_object()) return no_model(name);
-  if (!check.twice().empty())
+  auto header =
+      Json::parse({reinterpret_cast<const char*>(text.data()), text.size()}, kModelHeaderDepthMax);
+  if (!header)
     return Error{Errc::malformed,
-                 name + ": its header has '" + printable(check.twice()) + "' twice"};
-  return out;
+                 name + ": is no safetensors file: its header " + header.error().detail};
+  if (header.value().members() == nullptr) return no_model(name);
+  return Parts{std::move(header.value()), in.get_raw(in.rest())};
 }
 
 // What the metadata says about `key`, printable; empty where it says nothing.
-std::string fact(const json& header, const char* key) {
-  const auto facts = header.find("__metadata__");
-  if (facts == header.end() || !facts->is_object()) return {};
-  const auto found = facts->find(key);
-  if (found == facts->end() || !found->is_string()) return {};
-  return printable(found->get<std::string>());
+std::string fact(const Json& header, std::string_view key) {
+  const Json* const facts = header.find("__metadata__");
+  const Json* const found = facts == nullptr ? nullptr : facts->find(key);
+  return found != nullptr && found->text() != nullptr ? printable(*found->text()) : std::string{};
 }
 
-uint32_t number(const json& header, const char* key) {
+uint32_t number(const Json& header, std::string_view key) {
   const std::string text = fact(header, key);
   uint32_t out = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
   return code == std::errc{} && end == text.data() + text.size() ? out : 0;
 }
 
-std::string shape_text(const json& shape) {
-  return shape.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 100);
+std::string shown(const Json& value) {
+  return printable(value.dump().substr(0, 100));
+}
+
+Json member(const Json& object, std::string_view key) {
+  const Json* const found = object.find(key);
+  return found == nullptr ? Json() : *found;
 }
 
 // Whether the tensors lie one behind the other, in any order, and fill the data: each byte once.
@@ -115,26 +82,27 @@ class TensorReader {
     const auto wrong = [&](const std::string& why) {
       return Error{Errc::invalid, file_ + ": " + name + ": " + why};
     };
-    const auto found = parts_.header.find(name);
-    if (found == parts_.header.end() || !found->is_object())
+    const Json* const found = parts_.header.find(name);
+    if (found == nullptr || found->members() == nullptr)
       return wrong("is missing; is this a model of another architecture?");
-    const json type = found->value("dtype", json());
-    if (type != "F32") return wrong("has elements of type " + shape_text(type) + ", not F32");
-    json expected = json::array({parameter.rows});
-    if (parameter.decays()) expected.push_back(parameter.cols);
-    const json shape = found->value("shape", json());
+    const Json type = member(*found, "dtype");
+    if (type != Json("F32")) return wrong("has elements of type " + shown(type) + ", not F32");
+    Json expected;
+    expected.push_back(uint64_t{parameter.rows});
+    if (parameter.decays()) expected.push_back(uint64_t{parameter.cols});
+    const Json shape = member(*found, "shape");
     if (shape != expected)
-      return wrong("has shape " + shape_text(shape) + ", the job's is " + shape_text(expected));
-    const json offsets = found->value("data_offsets", json());
-    const bool pair = offsets.is_array() && offsets.size() == 2 &&
-                      offsets[0].is_number_unsigned() && offsets[1].is_number_unsigned();
-    if (!pair) return wrong("has no data_offsets");
-    const auto begin = offsets[0].get<uint64_t>();
-    const auto end = offsets[1].get<uint64_t>();
-    if (begin > end || end > parts_.data.size() || end - begin != 4 * parameter.count())
-      return wrong("its data_offsets " + shape_text(offsets) +
+      return wrong("has shape " + shown(shape) + ", the job's is " + shown(expected));
+    const Json offsets = member(*found, "data_offsets");
+    if (offsets.items() == nullptr || offsets.items()->size() != 2)
+      return wrong("has no data_offsets");
+    const auto begin = offsets.items()->front().whole_number();
+    const auto end = offsets.items()->back().whole_number();
+    if (!begin || !end) return wrong("has no data_offsets");
+    if (*begin > *end || *end > parts_.data.size() || *end - *begin != 4 * parameter.count())
+      return wrong("its data_offsets " + shown(offsets) +
                    " do not fit its shape or the file; is the file cut short?");
-    return parts_.data.subspan(begin, end - begin);
+    return parts_.data.subspan(*begin, *end - *begin);
   }
 
  private:
@@ -178,7 +146,7 @@ Result<kernels::Program> model_program(ByteView file, const std::string& path) {
   const std::string name = printable(path);
   const auto parts = split(file, name);
   if (!parts) return parts.error();
-  const json& header = parts.value().header;
+  const Json& header = parts.value().header;
   const std::string architecture = fact(header, "architecture");
   if (architecture != "gpt")
     return Error{Errc::unsupported,
@@ -208,14 +176,14 @@ Result<Model> parse_model(ByteView file, const std::string& path, const kernels:
   const std::string name = printable(path);
   const auto parts = split(file, name);
   if (!parts) return parts.error();
-  const json& header = parts.value().header;
+  const Json& header = parts.value().header;
   const std::string ours = program.is_gpt() ? "gpt" : "mlp";
   const std::string architecture = fact(header, "architecture");
   if (!architecture.empty() && architecture != ours)
     return Error{Errc::invalid, name + ": is a model of architecture \"" + architecture +
                                     "\", the job's is \"" + ours + "\""};
   Model out;
-  size_t known = header.contains("__metadata__") ? 1 : 0;
+  size_t known = header.find("__metadata__") != nullptr ? 1 : 0;
   const TensorReader tensors(parts.value(), name);
   std::vector<ByteView> found;
   for (const kernels::ParameterInfo& parameter : program.parameter_list()) {
@@ -224,8 +192,8 @@ Result<Model> parse_model(ByteView file, const std::string& path, const kernels:
     found.push_back(values.value());
     ++known;
   }
-  if (header.size() != known)
-    return Error{Errc::invalid, name + ": has " + std::to_string(header.size() - known) +
+  if (header.members()->size() != known)
+    return Error{Errc::invalid, name + ": has " + std::to_string(header.members()->size() - known) +
                                     " tensors more than the model; is it tied, or deeper?"};
   // Only now is memory taken: there is as much in the file.
   if (!fill(found, parts.value().data))

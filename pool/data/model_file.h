@@ -12,7 +12,8 @@
 namespace gemmine::pool {
 
 inline constexpr uint64_t kModelHeaderBytesMax = 1 << 20;
-inline constexpr int kModelHeaderDepthMax = 8;  // of values in values; three are of use
+inline constexpr size_t kModelHeaderDepthMax =
+    8;  // objects and arrays in one another; three are of use
 inline constexpr uint64_t kModelBytesMax = 8 + kModelHeaderBytesMax + 4 * kernels::kParametersMax;
 
 struct Model {

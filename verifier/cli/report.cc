@@ -5,9 +5,8 @@
 #include <cstring>
 #include <sys/stat.h>
 
-#include <nlohmann/json.hpp>
-
 #include "kernels/base/files.h"
+#include "kernels/base/json.h"
 #include "kernels/base/printable.h"
 #include "kernels/base/progress_bar.h"
 #include "kernels/cli/output.h"
@@ -72,9 +71,9 @@ ExitCode Report::finish() {
     if (seen(outcome)) worst = outcome;
   }
   if (json_) {
-    nlohmann::ordered_json out;
+    Json out;
     out["outcome"] = to_string(worst);
-    out["findings"] = nlohmann::ordered_json::array();
+    out["findings"] = Json::array();
     for (const Line& line : findings_)
       out["findings"].push_back(
           {{"outcome", to_string(line.outcome)}, {"check", line.check}, {"detail", line.detail}});

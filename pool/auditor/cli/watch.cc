@@ -3,7 +3,6 @@
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include "kernels/base/files.h"
 #include "kernels/base/folder_lock.h"
