@@ -73,8 +73,11 @@ std::string seen_from(const std::string& folder, const std::string& name) {
 Result<Toml> Toml::parse(std::string path, std::string_view text) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
-  Toml out(TomlSource(std::move(path), text));
-  auto values = parse_toml(out.source_, text);
+  std::string lines(text);
+  for (size_t at = 0; at < lines.size(); ++at)  // line ends of old Macs
+    if (lines[at] == '\r' && (at + 1 == lines.size() || lines[at + 1] != '\n')) lines[at] = '\n';
+  Toml out(TomlSource(std::move(path), lines));
+  auto values = parse_toml(out.source_, lines);
   if (!values) return values.error();
   out.values_ = std::move(values.value());
   return out;

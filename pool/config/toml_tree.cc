@@ -16,6 +16,7 @@ namespace gemmine::pool {
 namespace {
 
 constexpr std::string_view kSyntaxHint = "this is TOML: `key = value` lines, texts in \"quotes\"";
+constexpr size_t kShownBytes = 100;  // of a line, on each side of the caret
 constexpr std::string_view kEncodingHint = "save the file as UTF-8";
 
 // Bytes of the UTF-8 character that starts with `lead`; 1 for bytes that start none.
@@ -160,11 +161,14 @@ std::string TomlSource::show(TomlPlace place, const std::string& message,
                     std::to_string(place.column) + ": error: " + printable(message);
   if (place.line > 0 && place.line <= lines_.size() && !lines_[place.line - 1].empty()) {
     std::string line = lines_[place.line - 1];
-    size_t caret = byte_at(line, place.column);
     std::ranges::replace(line, '\t', ' ');
-    caret = printable(std::string_view(line).substr(0, caret)).size();
-    line = printable(line);
-    out += "\n  " + line + "\n  " + blanks_for(std::string_view(line).substr(0, caret)) + "^";
+    const size_t caret = byte_at(line, place.column);
+    const size_t begin = caret > kShownBytes ? caret - kShownBytes : 0;
+    const std::string before =
+        (begin > 0 ? "..." : "") + printable(line.substr(begin, caret - begin));
+    const std::string after = printable(line.substr(caret, kShownBytes));
+    out += "\n  " + before + after + (line.size() - caret > kShownBytes ? "..." : "") + "\n  " +
+           blanks_for(before) + "^";
   }
   if (!hint.empty()) out += "\nhint: " + printable(hint);
   return out;

@@ -18,13 +18,30 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+// Whether a field opens with a character outside ASCII that is no digit, sign or quotation mark of
+// some script: a row of those is data that we cannot read, and must not pass for a header.
+bool opens_foreign_name(std::string_view field) {
+  if (static_cast<uint8_t>(field.front()) < 0x80) return false;
+  constexpr std::pair<std::string_view, std::string_view> kNumbersAndMarks[] = {
+      {"\u00a0", "\u00bf"},  // no-break space, superscripts, fractions
+      {"\u0660", "\u0669"}, {"\u06f0", "\u06f9"}, {"\u0966", "\u096f"},  // digits
+      {"\u2000", "\u206f"},                         // spaces, dashes, quotation marks
+      {"\u2070", "\u209f"}, {"\u2150", "\u218f"},   // numbers above, below, in one sign
+      {"\u2200", "\u22ff"},                         // minus
+      {"\u3000", "\u303f"}, {"\uff01", "\uff20"}};  // full width
+  return std::ranges::none_of(kNumbersAndMarks, [&](const auto& range) {
+    const std::string_view c = field.substr(0, range.first.size());
+    return c >= range.first && c <= range.second;
+  });
+}
+
 bool is_name(std::string_view field) {
   constexpr std::array<std::string_view, 8> kMissing = {"nan", "na",  "n/a",      "null",
                                                         "nil", "inf", "infinity", "none"};
   if (field.empty()) return false;
   const char c = field.front();
-  const bool opens = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                     static_cast<uint8_t>(c) >= 0x80;
+  const bool opens =
+      (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || opens_foreign_name(field);
   return opens && std::ranges::find(kMissing, lower(field)) == kMissing.end();
 }
 

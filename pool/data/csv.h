@@ -17,7 +17,7 @@ inline constexpr size_t kCsvLineBytesMax = 256 << 10;
 // columns at the end of lines, lines of nothing but separators at the end of the file, and a first
 // line `sep=,`. The first line is a header when one of its fields is a name: it opens with a
 // letter,
-// `_` or a character outside ASCII, and is no word for a missing number (NaN, NA, null, inf ...).
+// `_` or one outside ASCII, and is no word for a missing number (NaN, NA, null, inf ...).
 class CsvReader {
  public:
   CsvReader(ByteStream stream, LabelColumn label)

@@ -47,6 +47,16 @@ TEST(Toml, PutsTheCaretBehindTabs) {
             "hint: put it in \"quotes\"");
 }
 
+TEST(Toml, ShowsAPartOfALongLineAndReadsOldLineEnds) {
+  auto toml = parsed("a = \"" + std::string(5'000, 'x') + "\"\n");
+  toml.text("a", 9);
+  const std::string detail = toml.finish().error().detail;
+  EXPECT_LT(detail.size(), 400U);
+  EXPECT_NE(detail.find("xxx...\n"), std::string::npos) << detail;
+  EXPECT_EQ(parsed("a = 1\rb = 2\r").integer("b", {0, 9}), 2U);
+  EXPECT_TRUE(syntax_error("a = 1\rb = = 2\r").starts_with("f.toml:2:5: error"));
+}
+
 TEST(Toml, ListsEveryUnknownKeyInTheOrderOfTheFile) {
   auto toml = parsed("b = 1\na = 2\n[t]\nlearning_rate = 3\n");
   toml.integer("t.lr", {0, 9});

@@ -72,6 +72,15 @@ TEST(Csv, DropsNoRowThatLooksLikeAHeader) {
   EXPECT_EQ(read_csv("nan,2\n1,2\n").find("f.csv:1:1: 'nan'"), 0U);
   EXPECT_EQ(read_csv("NA,2\n1,2\n").find("f.csv:1:1: 'NA'"), 0U);
   EXPECT_EQ(read_csv("\"null\",2\n1,2\n").find("f.csv:1:1: 'null'"), 0U);
+  for (const std::string number : {"\u2212"
+                                   "5",
+                                   "\uff15", "\u0665",
+                                   "\u201c"
+                                   "5\u201d",
+                                   "\u00bd",
+                                   "\u00a0"
+                                   "5"})
+    EXPECT_EQ(read_csv(number + ",2\n1,2\n").find("f.csv:1:1: '"), 0U) << number;
   EXPECT_EQ(read_csv("a,b\nc,d\n1,2\n").find("f.csv:2:1: 'c'"), 0U);  // only the first line
 }
 
