@@ -107,7 +107,45 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
+Json::Json(std::nullptr_t) {}
+Json::Json(bool value) : value_(value) {}
+Json::Json(double value) : value_(value) {}
+Json::Json(std::string value) : value_(std::move(value)) {}
+Json::Json(std::string_view value) : value_(std::string(value)) {}
+Json::Json(const char* value) : value_(std::string(value)) {}
 Json::Json(std::initializer_list<JsonMember> members) : value_(std::vector<JsonMember>(members)) {}
+
+Json Json::array() {
+  Json out;
+  out.value_ = std::vector<Json>{};
+  return out;
+}
+
+Json Json::object() {
+  Json out;
+  out.value_ = std::vector<JsonMember>{};
+  return out;
+}
+
+bool Json::is_null() const {
+  return std::holds_alternative<std::monostate>(value_);
+}
+
+const std::string* Json::text() const {
+  return std::get_if<std::string>(&value_);
+}
+
+const std::vector<Json>* Json::items() const {
+  return std::get_if<std::vector<Json>>(&value_);
+}
+
+const std::vector<JsonMember>* Json::members() const {
+  return std::get_if<std::vector<JsonMember>>(&value_);
+}
+
+bool Json::operator==(const Json& other) const {
+  return value_ == other.value_;
+}
 
 Result<Json> Json::parse(std::string_view text, size_t depth_max) {
   Builder builder(depth_max);

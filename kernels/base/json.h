@@ -22,24 +22,18 @@ class Json {
   Json() = default;
   // Values and texts become JSON where JSON is wanted, and {{"key", value}, ...} an object.
   // NOLINTBEGIN(google-explicit-constructor)
-  Json(std::nullptr_t) {}
-  Json(bool value) : value_(value) {}
+  Json(std::nullptr_t);
+  Json(bool value);
   template <std::integral T>
-  requires(!std::same_as<T, bool>) Json(T value) {
-    if constexpr (std::is_signed_v<T>) {
-      value_ = int64_t{value};
-    } else {
-      value_ = uint64_t{value};
-    }
-  }
-  Json(double value) : value_(value) {}
-  Json(std::string value) : value_(std::move(value)) {}
-  Json(std::string_view value) : value_(std::string(value)) {}
-  Json(const char* value) : value_(std::string(value)) {}
+  requires(!std::same_as<T, bool>) Json(T value);
+  Json(double value);
+  Json(std::string value);
+  Json(std::string_view value);
+  Json(const char* value);
   Json(std::initializer_list<JsonMember> members);
   // NOLINTEND(google-explicit-constructor)
-  static Json array() { return Json(std::vector<Json>{}); }
-  static Json object() { return Json(std::vector<JsonMember>{}); }
+  static Json array();
+  static Json object();
 
   // The whole text is one value. Errors: malformed (no JSON, more than depth_max objects and arrays
   // in one another, a key twice in an object); the detail goes behind "NAME: " and is printable.
@@ -55,23 +49,19 @@ class Json {
   // The member of an object, made where there is none; null becomes an object.
   Json& operator[](std::string_view key);
 
-  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
+  bool is_null() const;
   // What it holds; none or null when it is something else.
-  const std::string* text() const { return std::get_if<std::string>(&value_); }
-  const std::vector<Json>* items() const { return std::get_if<std::vector<Json>>(&value_); }
-  const std::vector<JsonMember>* members() const {
-    return std::get_if<std::vector<JsonMember>>(&value_);
-  }
+  const std::string* text() const;
+  const std::vector<Json>* items() const;
+  const std::vector<JsonMember>* members() const;
   std::optional<uint64_t> whole_number() const;  // not negative
   // The member of an object; null for none, or for what is no object.
   const Json* find(std::string_view key) const;
 
-  bool operator==(const Json&) const = default;
+  bool operator==(const Json& other) const;
 
  private:
   friend struct JsonAccess;
-  explicit Json(std::vector<Json> items) : value_(std::move(items)) {}
-  explicit Json(std::vector<JsonMember> members) : value_(std::move(members)) {}
 
   std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, std::vector<Json>,
                std::vector<JsonMember>>
@@ -83,5 +73,14 @@ struct JsonMember {
   Json value;
   bool operator==(const JsonMember&) const = default;
 };
+
+template <std::integral T>
+requires(!std::same_as<T, bool>) Json::Json(T value) {
+  if constexpr (std::is_signed_v<T>) {
+    value_ = int64_t{value};
+  } else {
+    value_ = uint64_t{value};
+  }
+}
 
 }  // namespace gemmine
