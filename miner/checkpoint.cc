@@ -25,7 +25,7 @@ std::string Checkpoint::path(const Digest& lease_id, const std::string& name) co
 }
 
 Status Checkpoint::save_lease(const verifier::Lease& lease) const {
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   if (auto made = make_folder(path(id, "")); !made) return made;
   return write_durable(path(id, "lease"), verifier::encode(lease));
 }
@@ -83,7 +83,7 @@ std::vector<verifier::Lease> Checkpoint::all() const {
     if (!id) continue;
     const auto bytes = read_file(path(id.value(), "lease"), verifier::kLeaseBytes);
     const auto lease = bytes ? verifier::decode_lease(bytes.value()) : bytes.error();
-    if (lease && verifier::lease_id(lease.value()) == id.value()) {
+    if (lease && lease.value().id == id.value()) {
       found.emplace_back(fs::last_write_time(entry.path(), error), lease.value());
     } else {
       forget(id.value());
@@ -96,7 +96,7 @@ std::vector<verifier::Lease> Checkpoint::all() const {
     if (out.size() < kLeasesKeptMax) {
       out.push_back(lease);
     } else {
-      forget(verifier::lease_id(lease));
+      forget(lease.id);
     }
   }
   return out;
@@ -105,7 +105,7 @@ std::vector<verifier::Lease> Checkpoint::all() const {
 std::vector<Digest> Checkpoint::leases(const Digest& pool_key) const {
   std::vector<Digest> out;
   for (const verifier::Lease& lease : all())
-    if (lease.pool_key == pool_key) out.push_back(verifier::lease_id(lease));
+    if (lease.pool_key == pool_key) out.push_back(lease.id);
   return out;
 }
 

@@ -17,7 +17,7 @@ const char* objection(const State& state, const verifier::Lease& lease) {
   const auto job = state.jobs.find(lease.job_id);
   if (job == state.jobs.end() || !job->second.offered || job->second.refused)
     return "its job is not for us";
-  const kernels::Spec& spec = job->second.job.spec;
+  const kernels::Spec& spec = job->second.work->job().spec;
   const bool fits =
       lease.steps == spec.steps_per_lease && lease.round < spec.rounds && lease.slot < spec.slots;
   return fits ? nullptr : "it does not fit its job";
@@ -41,7 +41,7 @@ LeaseWork* hold(State& state, const verifier::Lease& lease, uint64_t now_ms) {
     disk_trouble(state, saved.error().detail, now_ms);
     return nullptr;
   }
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   LeaseWork& work = state.leases[id];
   work.id = id;
   work.lease = lease;
@@ -63,9 +63,9 @@ void send_shares(State& state, LeaseWork& lease) {
 void need_data(State& state, JobWork& job, uint64_t now_ms) {
   if (job.workload || job.fetching || job.refused || !job.pause.over(now_ms)) return;
   job.fetching = true;
-  const kernels::Program program = kernels::Program::make(job.job.spec).value();
-  state.out.emplace_back(Fetch{Fetch::What::data, job.id, job.job.train_address,
-                               program.data_bytes(job.job.spec.records)});
+  const verifier::Work& work = *job.work;
+  state.out.emplace_back(Fetch{Fetch::What::data, job.id, work.job().train_address,
+                               work.program().data_bytes(work.job().spec.records)});
 }
 
 bool post(State& state, Task task) {
@@ -100,8 +100,9 @@ void drive(State& state, LeaseWork& lease, uint64_t now_ms) {
   if (lease.theta.empty()) {
     if (lease.fetching || !lease.pause.over(now_ms)) return;
     lease.fetching = true;
-    state.out.emplace_back(Fetch{Fetch::What::weights, lease.id, lease.lease.theta_root,
-                                 lease.job->workload->program.published_floats() * sizeof(float)});
+    state.out.emplace_back(
+        Fetch{Fetch::What::weights, lease.id, lease.lease.theta_root,
+              lease.job->workload->work.program().published_floats() * sizeof(float)});
     return;
   }
   answer_challenges(state, lease, now_ms);
@@ -116,7 +117,7 @@ void look_at_disk(State& state, uint64_t now_ms) {
   uint64_t bytes = 1 << 16;
   for (const auto& [id, job] : state.jobs) {
     if (job.offered && job.workload && !job.finished)
-      bytes = std::max(bytes, bytes_of_lease(job.workload->program));
+      bytes = std::max(bytes, bytes_of_lease(job.workload->work.program()));
   }
   if (const Status room = state.checkpoint.room(bytes); !room) {
     state.disk.pause.trouble(now_ms);
@@ -195,17 +196,17 @@ void on_data(State& state, JobWork& job, Result<Bytes> data, uint64_t now_ms) {
     if (error.code == Errc::io || error.code == Errc::busy) return job.pause.trouble(now_ms);
     job.refused = true;
     return state.note(Level::error, "job_data_missing",
-                      {{"job", job.job.name}, {"reason", error.detail}});
+                      {{"job", job.work->job().name}, {"reason", error.detail}});
   }
-  const kernels::Program program = kernels::Program::make(job.job.spec).value();
+  const verifier::Work& work = *job.work;
   auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
                                         kernels::ChunkSource::of_bytes(data.value()));
-  job.workload = std::make_unique<Workload>(
-      Workload{job.id, job.job, program, std::move(data.value()), std::move(tree)});
+  job.workload =
+      std::make_unique<Workload>(Workload{work, std::move(data.value()), std::move(tree)});
   state.note(Level::info, "job_ready",
-             {{"job", job.job.name},
-              {"parameters", std::to_string(program.parameters())},
-              {"records", std::to_string(job.job.spec.records)}});
+             {{"job", work.job().name},
+              {"parameters", std::to_string(work.program().parameters())},
+              {"records", std::to_string(work.job().spec.records)}});
 }
 
 void on_weights(State& state, LeaseWork& lease, const Result<Bytes>& bytes, uint64_t now_ms) {
@@ -219,7 +220,7 @@ void on_weights(State& state, LeaseWork& lease, const Result<Bytes>& bytes, uint
         lease, "the weights of round " + std::to_string(lease.lease.round) + ": " + error.detail);
   }
   // A lease starts without the outer velocity.
-  const uint64_t parameters = lease.job->workload->program.parameters();
+  const uint64_t parameters = lease.job->workload->work.program().parameters();
   GEMMINE_CHECK(bytes.value().size() >= parameters * sizeof(float));
   lease.theta.resize(parameters);
   std::memcpy(lease.theta.data(), bytes.value().data(), parameters * sizeof(float));
@@ -248,7 +249,7 @@ void disk_trouble(State& state, const std::string& reason, uint64_t now_ms) {
 }
 
 LeaseWork* take(State& state, const verifier::Lease& lease, uint64_t now_ms) {
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   if (const char* wrong = objection(state, lease)) {
     state.note(Level::error, "lease_refused", {{"lease", short_hex(id)}, {"reason", wrong}});
     return nullptr;
@@ -260,7 +261,7 @@ LeaseWork* take(State& state, const verifier::Lease& lease, uint64_t now_ms) {
 
 void resume(State& state, const verifier::Lease& lease, uint32_t accepted, bool delta_stored,
             uint64_t now_ms) {
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   LeaseWork* known = state.find(id);
   if (known == nullptr) {
     const char* const wrong = objection(state, lease);
@@ -341,7 +342,7 @@ std::vector<Digest> needed_blobs(const State& state) {
   std::vector<Digest> out = state.checkpoint.thetas();  // of leases, also of other pools
   for (const auto& [id, job] : state.jobs) {
     if (job.finished || job.refused) continue;
-    out.push_back(job.job.train_address);
+    out.push_back(job.work->job().train_address);
     if (job.offered) out.push_back(job.theta_root);
   }
   return out;

@@ -63,12 +63,10 @@ Result<std::optional<LeaseRun>> Training::run_lease(std::span<const float> theta
 
 }  // namespace
 
-Result<LocalModel> train_locally(const LocalJob& job, const EngineFactory& factory,
+Result<LocalModel> train_locally(const pool::LoadedJob& job, const EngineFactory& factory,
                                  const LocalOptions& options, const LocalHooks& hooks) {
-  const kernels::Spec& spec = job.job.spec;
-  const auto made = kernels::Program::make(spec);
-  if (!made) return made.error();
-  const kernels::Program& program = made.value();
+  const kernels::Program& program = job.work.program();
+  const kernels::Spec& spec = program.spec();
   GEMMINE_CHECK(options.first_round <= spec.rounds);
   GEMMINE_CHECK(options.theta.size() <= program.parameters());
   auto engine = factory(program, job.train_records);

@@ -7,7 +7,7 @@
 
 #include "kernels/engine.h"
 #include "miner/trainer.h"
-#include "verifier/records/job.h"
+#include "pool/data/loaded_job.h"
 
 namespace gemmine::miner {
 
@@ -17,12 +17,6 @@ struct RoundReport {
   kernels::Evaluation evaluation;
   Digest theta_root;   // of what the round publishes
   double seconds = 0;  // of training, without evaluation
-};
-
-struct LocalJob {
-  const verifier::Job& job;
-  ByteView train_records;
-  ByteView test_records;
 };
 
 struct LocalOptions {
@@ -50,7 +44,7 @@ struct LocalModel {
 };
 
 // Errors: those of Engine; invalid when a lease diverged.
-Result<LocalModel> train_locally(const LocalJob& job, const EngineFactory& factory,
+Result<LocalModel> train_locally(const pool::LoadedJob& job, const EngineFactory& factory,
                                  const LocalOptions& options, const LocalHooks& hooks);
 
 }  // namespace gemmine::miner

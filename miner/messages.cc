@@ -16,12 +16,12 @@ constexpr uint64_t kAskMaxMs = 60'000;
 
 void list_jobs(State& state, const pool::AuthOk& said) {
   for (const auto& job : said.jobs) {
-    const auto decoded = verifier::decode_job(job.job);
+    const auto work = verifier::Work::decode(job.job);
     state.note(Level::info, "job",
                {{"id", short_hex(verifier::job_id(job.job))},
-                {"name", decoded ? decoded.value().name : decoded.error().detail},
+                {"name", work ? work.value().job().name : work.error().detail},
                 {"round", std::to_string(job.round)},
-                {"price_per_tmac", decoded ? std::to_string(decoded.value().price_per_tmac) : "?"},
+                {"price_per_tmac", work ? std::to_string(work.value().job().price_per_tmac) : "?"},
                 {"finished", job.finished ? "yes" : "no"}});
   }
   state.leave(ExitCode::ok, "dry run: the pool took the account and the key");
@@ -37,27 +37,26 @@ void add_job(State& state, const pool::AuthOk::Job& said) {
   work.theta_root = said.theta_root;
   work.offered = true;
   if (!fresh) return;
-  auto job = verifier::decode_job(said.job);
-  const auto program = job ? kernels::Program::make(job.value().spec) : job.error();
-  if (program && program.value().parameters() <= state.options.parameters_max) {
-    work.job = std::move(job.value());
+  auto decoded = verifier::Work::decode(said.job);
+  if (decoded && decoded.value().program().parameters() <= state.options.parameters_max) {
+    work.work = std::move(decoded.value());
     return;
   }
   work.refused = true;
   state.note(Level::warning, "job_refused",
              {{"job", short_hex(id)},
-              {"reason", program ? "too large for this miner" : program.error().detail}});
+              {"reason", decoded ? "too large for this miner" : decoded.error().detail}});
 }
 
 void on(State& state, const pool::Round& round, uint64_t /*now_ms*/) {
   const auto job = state.jobs.find(round.job_id);
-  if (job == state.jobs.end()) return;
+  if (job == state.jobs.end() || !job->second.work) return;
   job->second.round = round.round;
   job->second.finished = round.finished;
   const Digest before = std::exchange(job->second.theta_root, round.theta_root);
   state.ask_at_ms = 0;  // slots are free
   state.note(Level::info, "round",
-             {{"job", job->second.job.name},
+             {{"job", job->second.work->job().name},
               {"round", std::to_string(round.round)},
               {"theta", short_hex(round.theta_root)},
               {"finished", round.finished ? "yes" : "no"}});
@@ -68,13 +67,13 @@ void on(State& state, const pool::LeaseMessage& message, uint64_t now_ms) {
   const auto decoded = verifier::decode_lease(message.lease);
   if (!decoded) return broken_message(state, "LEASE", decoded.error());
   const verifier::Lease& lease = decoded.value();
-  if (state.find(verifier::lease_id(lease)) != nullptr) return;
+  if (state.find(lease.id) != nullptr) return;
   const LeaseWork* const work = take(state, lease, now_ms);
   if (work == nullptr) return;
   state.waiting = false;
   state.note(Level::info, "lease",
              {{"lease", short_hex(work->id)},
-              {"job", work->job->job.name},
+              {"job", work->job->work->job().name},
               {"round", std::to_string(lease.round)},
               {"slot", std::to_string(lease.slot)},
               {"steps", std::to_string(lease.steps)},
@@ -199,7 +198,7 @@ void on_ready(State& state, const Digest& pool_key, const pool::AuthOk& said, ui
   for (const auto& held : said.leases) {
     const auto lease = verifier::decode_lease(held.lease);
     if (!lease) return broken_message(state, "AUTH_OK", lease.error());
-    open.push_back(verifier::lease_id(lease.value()));
+    open.push_back(lease.value().id);
     resume(state, lease.value(), held.shares_accepted, held.delta_stored, now_ms);
   }
   const auto is_open = [&](const Digest& id) {

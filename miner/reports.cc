@@ -64,7 +64,7 @@ void on_challenge_answered(State& state, ChallengeAnswered answered) {
 void on_divergence(State& state, JobWork& job, const TaskFailed& failed) {
   if (!job.diverges)
     state.note(Level::error, "job_diverges",
-               {{"job", job.job.name},
+               {{"job", job.work->job().name},
                 {"round", std::to_string(job.round)},
                 {"reason", failed.error.detail},
                 {"hint",
@@ -90,7 +90,8 @@ void on_share_failed(State& state, LeaseWork& work, const TaskFailed& failed, ui
       work.job->refused = work.run == 0;
       work.job->pause.trouble(now_ms);
       if (work.job->refused)
-        state.note(Level::error, "job_refused", {{"job", work.job->job.name}, {"reason", reason}});
+        state.note(Level::error, "job_refused",
+                   {{"job", work.job->work->job().name}, {"reason", reason}});
       break;
     case Trouble::lease:
     case Trouble::lost:

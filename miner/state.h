@@ -41,7 +41,7 @@ struct Ending {
 // A job that some pool has offered. Stays for good: tasks look at its workload.
 struct JobWork {
   Digest id;
-  verifier::Job job;
+  std::optional<verifier::Work> work;  // none: it is no job, or too large for us
   std::unique_ptr<Workload> workload;  // when the data is here
   Digest theta_root;                   // of the current round
   uint32_t round = 0;

@@ -72,7 +72,7 @@ void Trainer::end_shares() {
   }
   for (const Task& task : dropped) {
     const auto& share = std::get<RunShare>(task);
-    on_report_(TaskFailed{verifier::lease_id(share.lease), share.index, false, Trouble::interrupted,
+    on_report_(TaskFailed{share.lease.id, share.index, false, Trouble::interrupted,
                           Error{Errc::busy, "not begun"}});
   }
 }
@@ -119,28 +119,28 @@ void Trainer::run(const RunShare& task) {
       return;
     }
   }
-  on_report_(failure(verifier::lease_id(task.lease), task.index, false, done.error()));
+  on_report_(failure(task.lease.id, task.index, false, done.error()));
 }
 
 Report Trainer::answer(const AnswerChallenge& task) {
-  const Digest lease_id = verifier::lease_id(task.lease);
+  const Digest lease_id = task.lease.id;
   auto openings = make_openings(task);
   if (openings) return ChallengeAnswered{lease_id, task.index, std::move(openings.value())};
   return failure(lease_id, task.index, true, openings.error());
 }
 
 Result<kernels::Engine*> Trainer::engine(const Workload& workload) {
-  if (loaded_ != workload.id) {
+  if (loaded_ != workload.work.id()) {
     loaded_.reset();
     engine_.reset();  // two at once may not fit
-    auto made = factory_(workload.program, workload.train_records);
+    auto made = factory_(workload.work.program(), workload.train_records);
     if (!made) {
       // Made again it would fail again.
       trouble_ = made.error().code == Errc::invalid ? Trouble::wrong_numbers : Trouble::job;
       return made.error();
     }
     engine_ = paced(std::move(made.value()), pace_);
-    loaded_ = workload.id;
+    loaded_ = workload.work.id();
   }
   return engine_.get();
 }
@@ -148,8 +148,8 @@ Result<kernels::Engine*> Trainer::engine(const Workload& workload) {
 Result<std::vector<float>> Trainer::state_before(const Workload& workload,
                                                  const verifier::Lease& lease, uint32_t index,
                                                  std::span<const float> theta) {
-  const Digest lease_id = verifier::lease_id(lease);
-  const uint64_t floats = workload.program.state_floats();
+  const Digest lease_id = lease.id;
+  const uint64_t floats = workload.work.program().state_floats();
   std::vector<float> state;
   uint32_t from = index;
   for (; from > 0; --from) {
@@ -179,8 +179,8 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
   if (!engine) return engine.error();
   const auto state = state_before(workload, task.lease, task.index, task.theta);
   if (!state) return state.error();
-  auto run = verifier::run_share(*engine.value(), workload.program, workload.job, task.lease,
-                                 task.index, task.theta, state.value());
+  auto run = verifier::run_share(*engine.value(), {workload.work, task.lease, task.theta},
+                                 task.index, state.value());
   if (!run) return run.error();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -225,12 +225,12 @@ Status Trainer::check_own(const RunShare& task, const ShareRun& run,
                           std::span<const float> state_before) {
   if (!options_.check_own) return Ok{};
   const Workload& workload = *task.workload;
-  verifier::AuditPolicy policy = workload.job.audit;
+  verifier::AuditPolicy policy = workload.work.job().audit;
   policy.spot_blocks = verifier::kSpotBlocksMax;
   const bool last = !run.delta.empty();
-  for (const BlockChoice& choice :
-       verifier::choose_blocks(workload.program, policy, random_digest(), run.share.steps, last)) {
-    const auto& tensors = workload.program.tensors();
+  for (const BlockChoice& choice : verifier::choose_blocks(
+           workload.work.program(), policy, random_digest(), run.share.steps, last)) {
+    const auto& tensors = workload.work.program().tensors();
     const bool here = choice.delta || !verifier::reads_state_before(tensors[choice.position]);
     if (!here) continue;
     BlockChoice block = choice;
@@ -238,8 +238,8 @@ Status Trainer::check_own(const RunShare& task, const ShareRun& run,
     const auto opening = open_block(workload, task.lease, run, task.theta, state_before, block);
     if (!opening) return opening.error();
     if (opening.value().size() > verifier::kOpeningBytesMax) continue;  // a job without spot audits
-    const auto finding = verifier::check_opening(workload.job, workload.program, task.lease,
-                                                 run.share, block, opening.value(), task.theta);
+    const auto finding = verifier::check_opening({workload.work, task.lease, task.theta}, run.share,
+                                                 block, opening.value());
     if (finding.outcome == verifier::Outcome::valid) return Ok{};
     return Error{Errc::invalid, "own share " + std::to_string(task.index) +
                                     " does not check, nothing was sent: " + finding.detail};
@@ -250,23 +250,28 @@ Status Trainer::check_own(const RunShare& task, const ShareRun& run,
 Result<Bytes> Trainer::open_block(const Workload& workload, const verifier::Lease& lease,
                                   const ShareRun& run, std::span<const float> theta,
                                   std::span<const float> state_before, const BlockChoice& choice) {
-  return verifier::make_opening(
-      {workload.job, workload.program, lease, run, theta, state_before, run.state_after,
-       workload.train_records, &workload.train_tree, *engine_},
-      choice);
+  return verifier::make_opening({{workload.work, lease, theta},
+                                 run,
+                                 state_before,
+                                 run.state_after,
+                                 workload.train_records,
+                                 &workload.train_tree,
+                                 *engine_},
+                                choice);
 }
 
 // The share as it was run: of what is kept, else all of it once more.
 Result<ShareRun> Trainer::run_again(const AnswerChallenge& task,
                                     std::span<const float> state_before) {
   const Workload& workload = *task.workload;
-  const Digest lease_id = verifier::lease_id(task.lease);
+  const Digest lease_id = task.lease.id;
   const auto kept = std::find_if(kept_.begin(), kept_.end(), [&](const ShareRun& run) {
     return run.share.lease_id == lease_id && run.share.index == task.index;
   });
   const bool last = task.index + 1 == task.lease.shares();
   if (kept != kept_.end()) {
-    auto after = checkpoint_.load_state(lease_id, task.index + 1, workload.program.state_floats());
+    auto after =
+        checkpoint_.load_state(lease_id, task.index + 1, workload.work.program().state_floats());
     auto delta = last ? checkpoint_.load_delta(lease_id) : Bytes{};
     if (after && delta) {
       ShareRun run = *kept;
@@ -275,8 +280,8 @@ Result<ShareRun> Trainer::run_again(const AnswerChallenge& task,
       return run;
     }
   }
-  return verifier::run_share(*engine_, workload.program, workload.job, task.lease, task.index,
-                             task.theta, state_before);
+  return verifier::run_share(*engine_, {workload.work, task.lease, task.theta}, task.index,
+                             state_before);
 }
 
 Result<std::vector<Bytes>> Trainer::make_openings(const AnswerChallenge& task) {
@@ -297,7 +302,7 @@ Result<std::vector<Bytes>> Trainer::open_blocks(const AnswerChallenge& task, con
   const verifier::Lease& lease = task.lease;
   const bool last = task.index + 1 == lease.shares();
   const std::vector<BlockChoice> choices = verifier::choose_blocks(
-      workload.program, workload.job.audit, task.seed, run.share.steps, last);
+      workload.work.program(), workload.work.job().audit, task.seed, run.share.steps, last);
   std::vector<size_t> order(choices.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(),

@@ -24,9 +24,7 @@ namespace gemmine::miner {
 
 // A job this device can work on. Read-only once made; shared by loop and device thread.
 struct Workload {
-  Digest id;  // of the job
-  verifier::Job job;
-  kernels::Program program;
+  verifier::Work work;
   Bytes train_records;
   kernels::ChunkTree train_tree;
 };

@@ -24,7 +24,7 @@ float initial_range(const Spec& spec, const ParameterInfo& parameter) {
 }  // namespace
 
 Result<Program> Program::make(const Spec& spec) {
-  if (Status status = check_spec(spec); !status) return status.error();
+  if (const auto fault = find_fault(spec)) return Error{Errc::invalid_argument, fault->text()};
   Program program;
   program.spec_ = spec;
   if (program.is_gpt()) {

@@ -114,7 +114,7 @@ struct StepKey {
 
 class Program {
  public:
-  // Errors: those of check_spec().
+  // Errors: invalid_argument, the text of find_fault().
   static Result<Program> make(const Spec& spec);
 
   const Spec& spec() const { return spec_; }

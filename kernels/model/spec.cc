@@ -8,11 +8,13 @@
 namespace gemmine::kernels {
 namespace {
 
-Error refuse(std::string_view field, std::string_view rule) {
-  return {Errc::invalid_argument, std::string(field) + " " + std::string(rule)};
+using Fault = std::optional<SpecFault>;
+
+SpecFault refuse(std::string_view field, std::string_view rule) {
+  return {std::string(field), {}, std::string(rule)};
 }
 
-Status check_gpt(const Spec& spec) {
+Fault check_gpt(const Spec& spec) {
   const GptShape& gpt = spec.gpt;
   const auto in = [](uint64_t x, uint64_t low, uint64_t high) { return x >= low && x <= high; };
   if (!in(gpt.vocabulary, 2, kVocabularyMax)) return refuse("vocabulary", "must be in 2 … 16384");
@@ -45,10 +47,10 @@ Status check_gpt(const Spec& spec) {
       uint64_t{gpt.width} * ((gpt.tied ? 1 : 2) * gpt.vocabulary + gpt.context + 2);
   if (gpt.blocks * per_block + embeddings > kParametersMax)
     return refuse("blocks", "give more than 2^30 parameters");
-  return Ok{};
+  return {};
 }
 
-Status check_sizes(const Spec& spec) {
+Fault check_sizes(const Spec& spec) {
   if (spec.architecture == Architecture::gpt) return check_gpt(spec);
   if (spec.architecture != Architecture::mlp)
     return refuse("architecture", "must be 1 (mlp) or 2 (gpt)");
@@ -57,17 +59,17 @@ Status check_sizes(const Spec& spec) {
   uint64_t parameters = 0;
   for (size_t i = 0; i < spec.widths.size(); ++i) {
     if (spec.widths[i] == 0 || spec.widths[i] > kWidthMax)
-      return refuse("widths[" + std::to_string(i) + "]", "must be in 1 … 16384");
+      return SpecFault{"widths", i, "must be in 1 … 16384"};
     if (i > 0) parameters += uint64_t{spec.widths[i]} * (spec.widths[i - 1] + 1);
   }
   if (parameters > kParametersMax) return refuse("widths", "give more than 2^30 parameters");
   if (spec.records == 0 || spec.records > kRecordsMax)
     return refuse("records", "must be in 1 … 2^31 - 1");
   if (spec.batch == 0 || spec.batch > kBatchMax) return refuse("batch", "must be in 1 … 65536");
-  return Ok{};
+  return {};
 }
 
-Status check_schedule(const Spec& spec) {
+Fault check_schedule(const Spec& spec) {
   if (spec.steps_per_lease == 0 || spec.steps_per_lease > kStepsPerLeaseMax)
     return refuse("steps_per_lease", "must be in 1 … 65536");
   if (spec.slots == 0 || spec.slots > kSlotsMax) return refuse("slots", "must be in 1 … 4096");
@@ -79,10 +81,10 @@ Status check_schedule(const Spec& spec) {
     return refuse("rounds", "times slots times steps_per_lease must be less than 2^32");
   if (spec.warmup > positions)
     return refuse("warmup", "must not exceed rounds times steps_per_lease");
-  return Ok{};
+  return {};
 }
 
-Status check_numbers(const Spec& spec) {
+Fault check_numbers(const Spec& spec) {
   if (!std::isfinite(spec.feature_scale)) return refuse("feature_scale", "must be finite");
   if (!std::isfinite(spec.feature_shift)) return refuse("feature_shift", "must be finite");
   if (spec.optimiser != Optimiser::sgd && spec.optimiser != Optimiser::adamw)
@@ -101,16 +103,22 @@ Status check_numbers(const Spec& spec) {
   if (spec.architecture == Architecture::mlp && outer)
     return refuse("clip", "and an outer optimiser are of the gpt architecture");
   if (!at_least_0(spec.wd)) return refuse("wd", "must be finite and not negative");
-  return Ok{};
+  return {};
 }
 
 }  // namespace
 
-Status check_spec(const Spec& spec) {
+std::string SpecFault::text() const {
+  std::string out = field;
+  if (element) out.append("[").append(std::to_string(*element)).append("]");
+  return out.append(" ").append(rule);
+}
+
+std::optional<SpecFault> find_fault(const Spec& spec) {
   for (const auto check : {check_sizes, check_schedule, check_numbers}) {
-    if (Status status = check(spec); !status) return status;
+    if (Fault fault = check(spec)) return fault;
   }
-  return Ok{};
+  return {};
 }
 
 }  // namespace gemmine::kernels

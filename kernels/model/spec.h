@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "kernels/base/bytes.h"
@@ -83,8 +85,16 @@ struct Spec {
   bool operator==(const Spec&) const = default;
 };
 
-// Whether every field is within its bounds, and finite (PROTOCOL 9).
-// Errors: invalid_argument; the detail begins with the field's name.
-Status check_spec(const Spec& spec);
+// What is wrong with a Spec: the field as its author knows it, and the rule it breaks.
+struct SpecFault {
+  std::string field;
+  std::optional<size_t> element;  // of a list
+  std::string rule;               // "must be in 1 … 4096"
+
+  std::string text() const;  // "widths[2] must be in 1 … 16384"
+};
+// The first field that is out of its bounds (PROTOCOL 9, 10.14) or not finite; none: a Program can
+// be made of it.
+std::optional<SpecFault> find_fault(const Spec& spec);
 
 }  // namespace gemmine::kernels

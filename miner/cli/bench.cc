@@ -18,9 +18,9 @@ namespace {
 
 // The demo's network on bytes of a fixed generator, so that machines can be compared without data.
 Result<pool::LoadedJob> built_in() {
-  pool::LoadedJob out;
-  out.job.name = "built-in";
-  kernels::Spec& spec = out.job.spec;
+  verifier::Job job;
+  job.name = "built-in";
+  kernels::Spec& spec = job.spec;
   spec.widths = {784, 512, 512, 10};
   spec.records = 6000;
   spec.feature_scale = 1.0F / 255.0F;
@@ -33,8 +33,11 @@ Result<pool::LoadedJob> built_in() {
   spec.init_seed = 1;
   spec.data_seed = 2;
   spec.sr_seed = 3;
-  out.job.steps_per_share = 1000;
-  out.job.price_per_tmac = 1'000'000;
+  job.steps_per_share = 1000;
+  job.price_per_tmac = 1'000'000;
+  auto work = verifier::Work::make(job);
+  if (!work) return work.error();
+  pool::LoadedJob out{std::move(work.value()), {}, {}};
   out.train_records.resize(size_t{spec.records} * (spec.widths[0] + 1));
   uint32_t x = 1;
   for (uint8_t& byte : out.train_records)
@@ -58,8 +61,9 @@ std::vector<DeviceResult> asked_for(const BenchOptions& options, int threads) {
 }
 
 // Not ok: the reason is in the result.
-ExitCode measure(const pool::LoadedJob& job, const kernels::Program& program,
-                 const BenchOptions& options, int threads, DeviceResult& result) {
+ExitCode measure(const pool::LoadedJob& job, const BenchOptions& options, int threads,
+                 DeviceResult& result) {
+  const kernels::Program& program = job.work.program();
   if (Status tested = kernels::self_test(result.device); !tested) {
     result.refusal = "self-test: " + tested.error().detail;
     return tested.error().code == Errc::invalid ? ExitCode::wrong_numbers : ExitCode::failed;
@@ -71,8 +75,8 @@ ExitCode measure(const pool::LoadedJob& job, const kernels::Program& program,
     return ExitCode::failed;
   }
   result.speed = std::move(speed.value());
-  result.earnings =
-      earnings_of(job.job, program.macs_per_step(), result.speed.step_ms, options.share_seconds);
+  result.earnings = earnings_of(job.work.job(), program.macs_per_step(), result.speed.step_ms,
+                                options.share_seconds);
   return ExitCode::ok;
 }
 
@@ -83,18 +87,17 @@ ExitCode bench(const BenchOptions& options) {
     return fail(ExitCode::command_line, path.error().detail);
   const auto job = options.job.empty() ? built_in() : pool::load_job(options.job);
   if (!job) return fail(ExitCode::bad_input, job.error().detail);
-  const auto program = kernels::Program::make(job.value().job.spec);
-  if (!program) return fail(ExitCode::bad_input, program.error().detail);
+  const verifier::Work& work = job.value().work;
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
-  BenchReport report{.model = describe_model(job.value().job.spec),
-                     .job = job.value().job,
-                     .macs_per_step = program.value().macs_per_step(),
+  BenchReport report{.model = describe_model(work.job().spec),
+                     .job = work.job(),
+                     .macs_per_step = work.program().macs_per_step(),
                      .share_seconds = options.share_seconds,
                      .devices = asked_for(options, threads)};
   ExitCode code = ExitCode::ok;
   for (DeviceResult& result : report.devices) {
     if (!result.refusal.empty()) continue;  // It was listed as unusable, which is no failure.
-    const ExitCode failed = measure(job.value(), program.value(), options, threads, result);
+    const ExitCode failed = measure(job.value(), options, threads, result);
     if (failed != ExitCode::ok) code = fail(failed, result.device + ": " + result.refusal);
   }
   if (!options.device.engine.empty() && code == ExitCode::ok && !report.devices[0].refusal.empty())

@@ -27,15 +27,15 @@ using cli::fail;
 namespace {
 
 // Sets first_round and theta of `local` by the model file.
-Status start_from(const std::string& path, const pool::LoadedJob& job,
-                  const kernels::Program& program, LocalOptions& local) {
+Status start_from(const std::string& path, const verifier::Work& work, LocalOptions& local) {
+  const kernels::Program& program = work.program();
   const auto file = pool::read_model_file(path);
   if (!file) return file.error();
   auto model = pool::parse_model(file.value(), path, program);
   if (!model) return model.error();
   local.theta = std::move(model.value().theta);
-  const uint32_t rounds = job.job.spec.rounds;
-  if (model.value().job_id == job.id) local.first_round = model.value().round;
+  const uint32_t rounds = program.spec().rounds;
+  if (model.value().job_id == work.id()) local.first_round = model.value().round;
   if (local.first_round >= rounds)
     return Error{Errc::invalid, path + ": is this job's model after round " +
                                     std::to_string(local.first_round) + " of " +
@@ -55,11 +55,11 @@ double rows_a_second(const kernels::Program& program, const RoundReport& round) 
   return round.seconds > 0 ? static_cast<double>(rows) / round.seconds : 0;
 }
 
-Json to_json(const pool::LoadedJob& job, const kernels::Program& program,
-             const std::vector<RoundReport>& rounds) {
+Json to_json(const verifier::Work& work, const std::vector<RoundReport>& rounds) {
+  const kernels::Program& program = work.program();
   Json out;
-  out["job"] = job.job.name;
-  out["job_id"] = to_hex(job.id.bytes);
+  out["job"] = work.job().name;
+  out["job_id"] = to_hex(work.id().bytes);
   out["rounds"] = Json::array();
   for (const RoundReport& round : rounds)
     out["rounds"].push_back(
@@ -94,8 +94,7 @@ void print_round(const kernels::Program& program, const RoundReport& round) {
 // (a device, a FIFO, standard output) gets the last one alone.
 class ModelFile {
  public:
-  ModelFile(const std::string& path, const pool::LoadedJob& job, const kernels::Program& program)
-      : path_(path), job_(job), program_(program) {
+  ModelFile(const std::string& path, const verifier::Work& work) : path_(path), work_(work) {
     std::error_code error;  // a path that cannot be looked at was refused before
     const auto status = std::filesystem::status(path, error);
     each_round_ = !path.empty() && path != "-" &&
@@ -119,16 +118,15 @@ class ModelFile {
  private:
   Status write(uint32_t round, std::span<const float> theta) {
     Status written = write_output(
-        path_,
-        verifier::encode_safetensors(
-            program_, theta, {.job_name = job_.job.name, .job_id = job_.id, .round = round}));
+        path_, verifier::encode_safetensors(
+                   work_.program(), theta,
+                   {.job_name = work_.job().name, .job_id = work_.id(), .round = round}));
     if (written) kept_ = round;
     return written;
   }
 
   const std::string path_;
-  const pool::LoadedJob& job_;
-  const kernels::Program& program_;
+  const verifier::Work& work_;
   bool each_round_ = false;
   uint32_t kept_ = 0;
 };
@@ -163,14 +161,12 @@ ExitCode train(const TrainOptions& options) {
   const auto loaded = pool::load_job(options.job);
   if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const pool::LoadedJob& job = loaded.value();
-  const auto program = kernels::Program::make(job.job.spec);
-  if (!program) return fail(ExitCode::bad_input, program.error().detail);
   if (auto path = cpu_path_checked(); !path)
     return fail(ExitCode::command_line, path.error().detail);
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   LocalOptions local{.rounds = options.rounds, .threads = threads};
   if (!options.from.empty()) {
-    const Status started = start_from(options.from, job, program.value(), local);
+    const Status started = start_from(options.from, job.work, local);
     if (!started) return fail(ExitCode::bad_input, started.error().detail);
   }
   if (auto tested = kernels::self_test(options.device.engine); !tested)
@@ -179,7 +175,7 @@ ExitCode train(const TrainOptions& options) {
 
   watch_signals();
   pool::Console console;
-  ModelFile file(options.model, job, program.value());
+  ModelFile file(options.model, job.work);
   std::vector<RoundReport> reports;
   LocalHooks hooks;
   hooks.step_done = [&](uint64_t done, uint64_t total) {
@@ -191,11 +187,11 @@ ExitCode train(const TrainOptions& options) {
   hooks.round_done = [&](const RoundReport& round) {
     reports.push_back(round);
     console.clear_bar();
-    if (!options.json) print_round(program.value(), round);
+    if (!options.json) print_round(job.work.program(), round);
   };
   hooks.stop = [] { return stop_signal != 0; };
   const auto model = train_locally(
-      {job.job, job.train_records, job.test_records},
+      job,
       [&](const kernels::Program& wanted, ByteView records) {
         return kernels::make_engine(options.device.engine, wanted, records, threads);
       },
@@ -206,15 +202,15 @@ ExitCode train(const TrainOptions& options) {
   if (Status written = file.at_end(model.value()); !written)
     return fail(ExitCode::failed, written.error().detail);
   if (options.json) {
-    cli::print_json(to_json(job, program.value(), reports));
+    cli::print_json(to_json(job.work, reports));
   } else if (!reports.empty()) {
     std::printf("state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
   }
   if (!model.value().stopped) return ExitCode::ok;
   return fail(stopped_by(stop_signal), "stopped by signal " + std::to_string(stop_signal) +
                                            " after round " + std::to_string(model.value().round) +
-                                           " of " + std::to_string(job.job.spec.rounds) + "; " +
-                                           where_it_is(file, options.job));
+                                           " of " + std::to_string(job.work.job().spec.rounds) +
+                                           "; " + where_it_is(file, options.job));
 }
 
 }  // namespace gemmine::miner

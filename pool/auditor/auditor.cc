@@ -145,35 +145,30 @@ void Auditor::look_at(const Record& record) {
 void Auditor::watch_lease(const Record& record) {
   // The fold has accepted it, so it decodes.
   const Lease lease = decode_lease(Reader(record.body).get_blob(kLeaseBytes)).value();
-  const Digest id = lease_id(lease);
-  const JobState& job = ledger_.jobs().at(lease.job_id);
+  const Digest id = lease.id;
+  const Work& work = ledger_.jobs().at(lease.job_id).work;
   const auto drawn = static_cast<double>(pick(challenge_seed(coin_, id), 0, 1'000'000));
   if (drawn >= options_.rate * 1e6) return;
   watched_[id].lease = lease;
-  auto& data = jobs_[lease.job_id];
-  const auto program = kernels::Program::make(job.job.spec).value();
-  const auto with_data = [this, id, floats = program.published_floats(), root = lease.theta_root] {
-    fetch_floats(root, floats, [this, id](std::vector<float> theta) {
-      const auto found = watched_.find(id);
-      if (found == watched_.end()) return;
-      const auto& made = jobs_.at(found->second.lease.job_id)->program;
-      theta.resize(made.parameters());  // a lease starts without the outer velocity
-      found->second.state.assign(made.state_floats(), 0.0F);
-      std::copy(theta.begin(), theta.end(), found->second.state.begin());
-      found->second.theta = std::move(theta);
-      advance(id);
-    });
+  const auto with_data = [this, id, &work, root = lease.theta_root] {
+    fetch_floats(root, work.program().published_floats(),
+                 [this, id, &work](std::vector<float> theta) {
+                   const auto found = watched_.find(id);
+                   if (found == watched_.end()) return;
+                   theta.resize(work.program().parameters());  // without the outer velocity
+                   found->second.state.assign(work.program().state_floats(), 0.0F);
+                   std::copy(theta.begin(), theta.end(), found->second.state.begin());
+                   found->second.theta = std::move(theta);
+                   advance(id);
+                 });
   };
-  if (data) return with_data();
-  const uint64_t bytes = program.data_bytes(job.job.spec.records);
-  fetcher_->fetch(
-      job.job.train_address, bytes,
-      [this, job_id = lease.job_id, program, with_data](Result<Bytes> records) {
-        if (!records) return broken("training data: " + records.error().detail);
-        auto& made = jobs_[job_id];
-        if (!made) made = std::make_unique<JobData>(JobData{program, std::move(records.value())});
-        with_data();
-      });
+  if (records_.contains(work.id())) return with_data();
+  const uint64_t bytes = work.program().data_bytes(work.job().spec.records);
+  fetcher_->fetch(work.job().train_address, bytes, [this, &work, with_data](Result<Bytes> records) {
+    if (!records) return broken("training data: " + records.error().detail);
+    records_.try_emplace(work.id(), std::move(records.value()));
+    with_data();
+  });
 }
 
 void Auditor::fetch_floats(const Digest& address, uint64_t floats,
@@ -196,15 +191,15 @@ void Auditor::advance(const Digest& lease_id) {
   watched.busy = true;
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back({jobs_.at(watched.lease.job_id).get(),
-                      ledger_.jobs().at(watched.lease.job_id).job, watched.lease, watched.next,
+    tasks_.push_back({&ledger_.jobs().at(watched.lease.job_id).work,
+                      &records_.at(watched.lease.job_id), watched.lease, watched.next,
                       watched.theta, watched.state, logged.shares[watched.next].share});
   }
   wake_.notify_one();
 }
 
 void Auditor::work() {
-  const JobData* loaded = nullptr;
+  const Work* loaded = nullptr;
   std::unique_ptr<kernels::Engine> engine;
   while (true) {
     std::unique_lock lock(mutex_);
@@ -213,16 +208,15 @@ void Auditor::work() {
     const ReplayTask task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
-    ReplayDone done{lease_id(task.lease), task.index, {}, {}};
-    if (loaded != task.data) {
-      auto made = kernels::make_engine(options_.engine, task.data->program,
-                                       task.data->train_records, options_.threads);
+    ReplayDone done{task.lease.id, task.index, {}, {}};
+    if (loaded != task.work) {
+      auto made = kernels::make_engine(options_.engine, task.work->program(), *task.train_records,
+                                       options_.threads);
       if (made) engine = std::move(made.value());
-      loaded = made ? task.data : nullptr;
+      loaded = made ? task.work : nullptr;
     }
-    if (engine && loaded == task.data) {
-      auto run = run_share(*engine, task.data->program, task.job, task.lease, task.index,
-                           task.theta, task.state);
+    if (engine && loaded == task.work) {
+      auto run = run_share(*engine, {*task.work, task.lease, task.theta}, task.index, task.state);
       // A share whose honest run diverges cannot be valid, whatever it claims.
       done.finding = run ? compare_share(task.claimed, run.value())
                          : Finding{Outcome::invalid, kNoStep, run.error().detail};
@@ -279,7 +273,7 @@ void Auditor::check_merge(const Record& record) {
   const Digest claimed = reader.get_digest();
   const auto slots = reader.get<uint32_t>();
   const JobState& job = ledger_.jobs().at(job_id);
-  const auto program = kernels::Program::make(job.job.spec).value();
+  const kernels::Program& program = job.work.program();
   merges_.push_back(std::make_unique<PendingMerge>());
   PendingMerge* parts = merges_.back().get();
   parts->missing = slots + 1;
@@ -308,10 +302,10 @@ void Auditor::check_merge(const Record& record) {
 void Auditor::finish_merge(const Digest& job_id, uint32_t round, const PendingMerge& parts,
                            const Digest& claimed) {
   const JobState& job = ledger_.jobs().at(job_id);
-  Merge merge(kernels::Program::make(job.job.spec).value());
+  Merge merge(job.work.program());
   for (const Bytes& delta : parts.deltas)
     if (auto added = merge.add(delta); !added) return broken(added.error().detail);
-  const auto merged = merge.finish(parts.published, job.job.spec.slots);
+  const auto merged = merge.finish(parts.published, job.work.job().spec.slots);
   if (!merged) return broken(merged.error().detail);
   const Digest own = kernels::blake3(as_bytes(std::span<const float>(merged.value())));
   if (own != claimed)

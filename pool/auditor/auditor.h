@@ -61,11 +61,6 @@ class Auditor final : public pool::SessionObserver {
   int exit_code() const { return exit_code_; }
 
  private:
-  // One job's data, shared read-only with the worker once it is there.
-  struct JobData {
-    kernels::Program program;
-    Bytes train_records;
-  };
   // A lease we replay: its shares in order, each from the state the last one ended with.
   struct Watched {
     Lease lease;
@@ -82,8 +77,8 @@ class Auditor final : public pool::SessionObserver {
     uint32_t missing = 0;
   };
   struct ReplayTask {
-    const JobData* data;
-    Job job;
+    const Work* work;            // the ledger's
+    const Bytes* train_records;  // of records_
     Lease lease;
     uint32_t index;
     std::vector<float> theta;
@@ -128,7 +123,7 @@ class Auditor final : public pool::SessionObserver {
   AuditorReport report_;
   int exit_code_ = 0;
   uint64_t pool_time_ms_ = 0;
-  std::map<Digest, std::unique_ptr<JobData>> jobs_;
+  std::map<Digest, const Bytes> records_;  // training data by job; not changed once it is there
   std::map<Digest, Watched> watched_;
   std::vector<std::unique_ptr<PendingMerge>> merges_;
   std::unique_ptr<pool::Session> session_;

@@ -43,7 +43,7 @@ std::vector<Wanted> choose(const LedgerState& state) {
   std::vector<Wanted> out;
   for (const auto& [id, lease] : state.leases()) {
     const verifier::JobState& job = state.jobs().at(lease.lease.job_id);
-    const bool last = lease.lease.round + 1 == job.job.spec.rounds && lease.closed &&
+    const bool last = lease.lease.round + 1 == job.work.job().spec.rounds && lease.closed &&
                       *lease.closed == verifier::CloseReason::complete && !lease.voided;
     for (const verifier::ShareState& share : lease.shares) {
       const std::string name =
@@ -71,14 +71,14 @@ Status export_bundles(Store& store, const LedgerState& state, const std::string&
     const auto theta =
         read_blob(blobs_path(data), wanted.lease->lease.theta_root, verifier::kBundleBytesMax);
     if (!theta) return theta.error();
-    verifier::Bundle bundle{.job = job.bytes,
+    verifier::Bundle bundle{.work = job.work,
                             .lease = wanted.lease->lease,
                             .share = wanted.lease->shares[wanted.index].share,
                             .theta = theta.value(),
                             .seed = {},
                             .openings = {},
                             .verdicts = {}};
-    const auto found = verdicts.value().find({wanted.lease->id, wanted.index});
+    const auto found = verdicts.value().find({wanted.lease->lease.id, wanted.index});
     if (found != verdicts.value().end()) bundle.verdicts = found->second;
     const Status written =
         write_durable(folder + "/" + wanted.name + ".bundle", verifier::encode_bundle(bundle));

@@ -39,21 +39,20 @@ Result<const verifier::JobState*> choose_job(const verifier::LedgerState& state,
 Status export_model(const verifier::LedgerState& state, const ExportCommand& command) {
   const auto job = choose_job(state, command.job);
   if (!job) return job.error();
-  const auto program = kernels::Program::make(job.value()->job.spec);
-  if (!program) return program.error();
-  std::vector<float> published(program.value().published_floats());
+  const verifier::Work& work = job.value()->work;
+  const kernels::Program& program = work.program();
+  std::vector<float> published(program.published_floats());
   const uint64_t bytes = published.size() * sizeof(float);
   const auto& roots = job.value()->theta_roots;
   const auto blob = read_blob(blobs_path(command.data), roots.back(), bytes);
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
   std::memcpy(published.data(), blob.value().data(), bytes);
-  const verifier::ModelOrigin origin{.job_name = job.value()->job.name,
-                                     .job_id = job.value()->id,
+  const verifier::ModelOrigin origin{.job_name = work.job().name,
+                                     .job_id = work.id(),
                                      .round = static_cast<uint32_t>(roots.size() - 1)};
-  return write_durable(
-      command.model, verifier::encode_safetensors(
-                         program.value(), verifier::theta_of(program.value(), published), origin));
+  return write_durable(command.model, verifier::encode_safetensors(
+                                          program, verifier::theta_of(program, published), origin));
 }
 
 }  // namespace

@@ -51,18 +51,17 @@ static void print_theft_odds(const verifier::Job& job) {
 ExitCode check_job(const std::string& path) {
   const auto loaded = load_job(path);
   if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
-  const verifier::Job& job = loaded.value().job;
-  const auto program = kernels::Program::make(job.spec);
-  if (!program) return fail(ExitCode::bad_input, program.error().detail);
+  const verifier::Job& job = loaded.value().work.job();
+  const kernels::Program& program = loaded.value().work.program();
   const uint64_t leases = uint64_t{job.spec.rounds} * job.spec.slots;
   __extension__ using Wide = unsigned __int128;
-  const uint64_t lease_macs = program.value().macs_per_step() * job.spec.steps_per_lease;
+  const uint64_t lease_macs = program.macs_per_step() * job.spec.steps_per_lease;
   const auto lease_gross =
       static_cast<uint64_t>(Wide{job.price_per_tmac} * lease_macs / 1'000'000'000'000U);
   std::printf("job         %s\n", job.name.c_str());
-  std::printf("job_id      %s\n", to_hex(loaded.value().id.bytes).c_str());
+  std::printf("job_id      %s\n", to_hex(loaded.value().work.id().bytes).c_str());
   std::printf("model       %s, %llu parameters\n", shape_text(job.spec).c_str(),
-              static_cast<unsigned long long>(program.value().parameters()));
+              static_cast<unsigned long long>(program.parameters()));
   std::printf("data        %u training records, %u test records\n", job.spec.records,
               job.test_records);
   std::printf("train       %s\n", to_hex(job.train_address.bytes).c_str());
@@ -70,7 +69,7 @@ ExitCode check_job(const std::string& path) {
   std::printf("work        %u rounds x %u slots x %u steps, %u steps a share at first\n",
               job.spec.rounds, job.spec.slots, job.spec.steps_per_lease, job.steps_per_share);
   std::printf("macs        %llu a step, %.4f T a lease, %.4f T in all\n",
-              static_cast<unsigned long long>(program.value().macs_per_step()),
+              static_cast<unsigned long long>(program.macs_per_step()),
               static_cast<double>(lease_macs) * 1e-12,
               static_cast<double>(lease_macs) * static_cast<double>(leases) * 1e-12);
   std::printf("cost        %llu a lease, %llu in all\n",

@@ -49,36 +49,31 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
   return {};
 }
 
-// A job of a file: its data and first θ become blobs.
-std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs,
-                                 std::map<Digest, Bytes>& job_bytes) {
+// A job of a file: its data becomes blobs.
+std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs) {
   auto loaded = load_job(path);
   if (!loaded) return Failure{ExitCode::bad_input, loaded.error().detail};
   LoadedJob& job = loaded.value();
-  auto program = kernels::Program::make(job.job.spec);
-  if (!program) return Failure{ExitCode::bad_input, program.error().detail};
   for (const Bytes* const bytes : {&job.train_records, &job.test_records}) {
     const auto put = blobs.put(*bytes);
     if (!put) return Failure{ExitCode::failed, put.error().detail};
   }
-  job_bytes[job.id] = job.bytes;
-  jobs.insert_or_assign(job.id, JobData{std::move(job.job), std::move(program.value()),
-                                        std::move(job.train_records), std::move(job.test_records)});
+  const Digest id = job.work.id();
+  jobs.insert_or_assign(id, std::move(job));
   return {};
 }
 
 // A job that the ledger knows and no file names: everything about it is in the ledger and the
 // blobs.
-Status recall_job(const verifier::JobState& state, const Blobs& blobs, JobTable& jobs) {
-  auto program = kernels::Program::make(state.job.spec);
-  if (!program) return program.error();
-  const auto bytes = [&](uint64_t records) { return program.value().data_bytes(records); };
-  auto train = read_blob(blobs.folder(), state.job.train_address, bytes(state.job.spec.records));
+Status recall_job(const verifier::Work& work, const Blobs& blobs, JobTable& jobs) {
+  const verifier::Job& job = work.job();
+  const auto bytes = [&](uint64_t records) { return work.program().data_bytes(records); };
+  auto train = read_blob(blobs.folder(), job.train_address, bytes(job.spec.records));
   if (!train) return train.error();
-  auto test = read_blob(blobs.folder(), state.job.test_address, bytes(state.job.test_records));
+  auto test = read_blob(blobs.folder(), job.test_address, bytes(job.test_records));
   if (!test) return test.error();
-  jobs.insert_or_assign(state.id, JobData{state.job, std::move(program.value()),
-                                          std::move(train.value()), std::move(test.value())});
+  jobs.insert_or_assign(work.id(),
+                        LoadedJob{work, std::move(train.value()), std::move(test.value())});
   return Ok{};
 }
 
@@ -100,26 +95,25 @@ Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, co
   return out;
 }
 
-std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
-                                const std::map<Digest, Bytes>& job_bytes, uint64_t fund,
+// The first θ of a job that is new to the ledger becomes a blob.
+std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs, uint64_t fund,
                                 uint64_t now) {
-  for (const auto& [id, data] : jobs) {
+  for (const auto& [id, job] : jobs) {
+    const kernels::Program& program = job.work.program();
     std::vector<Digest> thetas;
     const auto known = pool.ledger().jobs().find(id);
-    Bytes bytes;
     if (known == pool.ledger().jobs().end()) {
-      const std::vector<float> first = verifier::initial_published(data.program);
+      const std::vector<float> first = verifier::initial_published(program);
       const auto put = blobs.put(as_bytes(std::span<const float>(first)));
       if (!put) return Failure{ExitCode::failed, put.error().detail};
       thetas.push_back(put.value());
-      bytes = job_bytes.at(id);
     } else {
       thetas = known->second.theta_roots;
-      bytes = known->second.bytes;
     }
-    auto roots = start_roots(data.program, blobs, thetas);
+    auto roots = start_roots(program, blobs, thetas);
     if (!roots) return Failure{ExitCode::failed, roots.error().detail};
-    const Status added = pool.add_job(bytes, thetas.front(), std::move(roots.value()), fund, now);
+    const Status added =
+        pool.add_job(job.work, thetas.front(), std::move(roots.value()), fund, now);
     if (!added) return Failure{ExitCode::failed, added.error().detail};
   }
   return {};
@@ -158,9 +152,8 @@ ExitCode serve(const ServeCommand& command) {
   if (!tls) return fail(ExitCode::failed, tls.error().detail);
 
   JobTable jobs;
-  std::map<Digest, Bytes> job_bytes;
   for (const std::string& path : config.jobs) {
-    const auto failure = bring_job(path, blobs.value(), jobs, job_bytes);
+    const auto failure = bring_job(path, blobs.value(), jobs);
     if (failure) return fail(failure->code, failure->text);
   }
   const uint64_t wall = wall_ms();
@@ -168,8 +161,9 @@ ExitCode serve(const ServeCommand& command) {
   if (!book) return fail(ExitCode::failed, book.error().detail);
   for (const auto& [id, state] : book.value().state().jobs()) {
     if (jobs.contains(id)) continue;
-    if (const Status recalled = recall_job(state, blobs.value(), jobs); !recalled)
-      return fail(ExitCode::failed, "job " + state.job.name + ": " + recalled.error().detail);
+    if (const Status recalled = recall_job(state.work, blobs.value(), jobs); !recalled)
+      return fail(ExitCode::failed,
+                  "job " + state.work.job().name + ": " + recalled.error().detail);
   }
   const uint64_t start_ms = std::max(wall, book.value().state().last_time_ms());
   Pool pool(std::move(book.value()), keys.value().identity,
@@ -179,7 +173,7 @@ ExitCode serve(const ServeCommand& command) {
                         .upload_bytes = config.upload_bytes,
                         .share_ms = uint64_t{1000} * config.share_seconds,
                         .auditors = config.auditors});
-  if (const auto failure = add_jobs(pool, blobs.value(), jobs, job_bytes, command.fund, start_ms))
+  if (const auto failure = add_jobs(pool, blobs.value(), jobs, command.fund, start_ms))
     return fail(failure->code, failure->text);
 
   Console console;

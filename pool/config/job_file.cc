@@ -156,19 +156,15 @@ void read_audit(Toml& toml, verifier::AuditPolicy& audit) {
   audit.answer_ms = narrow<uint32_t>(toml.integer("audit.answer_ms", {100, UINT32_MAX}));
 }
 
-// What no single key shows: a Program must exist. Its message opens with the field's name.
+// What no single key shows: a Program must exist.
 void check_program(Toml& toml, kernels::Spec spec) {
   spec.records = kernels::kRecordsMax;  // not known yet, and not what is asked
-  const auto program = kernels::Program::make(spec);
-  if (program) return;
-  const std::string& detail = program.error().detail;
-  const size_t end = std::min(detail.find(' '), detail.size());
-  const std::string field = detail.substr(0, std::min(detail.find('['), end));
+  const auto fault = kernels::find_fault(spec);
+  if (!fault) return;
   for (const char* table : {"model.", "train.", "data."}) {
-    if (toml.has(table + field))
-      return toml.fail(table + field, detail.substr(std::min(end + 1, detail.size())), "");
+    if (toml.has(table + fault->field)) return toml.fail(table + fault->field, fault->rule, "");
   }
-  toml.fail("model", detail, "");
+  toml.fail("model", fault->text(), "");
 }
 
 }  // namespace

@@ -26,17 +26,18 @@ void Pool::begin_audit(const LeaseState& state, uint32_t index, AuditKind kind, 
   audit.kind = AuditKind::spot;
   audit.stage = Audit::Stage::waiting_answer;
   audit.seed = seed;
-  const verifier::AuditPolicy& policy = rooms_.at(state.lease.job_id).job.audit;
+  const verifier::AuditPolicy& policy = rooms_.at(state.lease.job_id).work->job().audit;
   audit.due_ms = now + policy.answer_ms;
   audit.blocks.resize(policy.spot_blocks);
-  send_challenge({state.id, index}, audits_.add({state.id, index}, std::move(audit)), now);
+  send_challenge({state.lease.id, index}, audits_.add({state.lease.id, index}, std::move(audit)),
+                 now);
 }
 
 void Pool::begin_replay(const LeaseState& state, uint32_t index, bool required) {
   Audit audit;
   audit.kind = AuditKind::replay;
   audit.required = required;
-  audits_.add({state.id, index}, std::move(audit));
+  audits_.add({state.lease.id, index}, std::move(audit));
   ReplayTask task{state.lease, {}};
   for (uint32_t i = 0; i <= index; ++i)
     task.shares.push_back(state.shares[i].share);
@@ -109,7 +110,7 @@ void Pool::doubt(const LeaseState& state, uint32_t index) {
   const verifier::ShareState& share = state.shares[index];
   if (state.voided || share.replayed || share.found_wrong()) return;
   if (!rooms_.contains(state.lease.job_id)) return;
-  if (Audit* const pending = audits_.find({state.id, index})) {
+  if (Audit* const pending = audits_.find({state.lease.id, index})) {
     pending->doubted = true;
   } else {
     begin_replay(state, index, false);

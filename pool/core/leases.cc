@@ -28,35 +28,36 @@ void Pool::on_miner(const Peer& peer, uint32_t seq, const GetLease& get, uint64_
 
 bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, uint64_t now) {
   const auto slot = std::ranges::find_if(job.slots, [](const auto& s) { return !s; });
-  if (slot == job.slots.end() || rooms_.at(job.id).merging) return false;
+  if (slot == job.slots.end() || rooms_.at(job.work.id()).merging) return false;
   verifier::Lease terms;
-  terms.job_id = job.id;
+  terms.job_id = job.work.id();
   terms.pool_key = identity_.public_key();
   terms.miner_key = peer.key;
   terms.round = job.round;
   terms.slot = static_cast<uint32_t>(slot - job.slots.begin());
   terms.serial = next_serial_;
   terms.theta_root = job.theta_roots.back();
-  terms.steps = job.job.spec.steps_per_lease;
-  terms.steps_per_share = choose_share_size(paces_[peer.key], options_.share_ms, terms.steps,
-                                            job.macs_per_step, job.job.steps_per_share);
+  terms.steps = job.work.job().spec.steps_per_lease;
+  terms.steps_per_share =
+      choose_share_size(paces_[peer.key], options_.share_ms, terms.steps,
+                        job.work.program().macs_per_step(), job.work.job().steps_per_share);
   terms.issued_ms = std::max(now, ledger().last_time_ms());
-  terms.deadline_ms = terms.issued_ms + job.job.audit.lease_ms;
+  terms.deadline_ms = terms.issued_ms + job.work.job().audit.lease_ms;
   terms.coin_commit =
       verifier::coin_commit(verifier::lease_secret(options_.coin_master, terms.serial));
   verifier::sign(terms, identity_);
   const Bytes bytes = encode(terms);
   const auto logged = book_.append(RecordKind::lease, signed_body(bytes), now);
   if (!logged) {
-    out_.note("lease_refused", {{"job", job.job.name}, {"reason", logged.error().detail}},
+    out_.note("lease_refused", {{"job", job.work.job().name}, {"reason", logged.error().detail}},
               Level::warning);
     out_.send(peer.id, NoLease{60'000, "the escrow covers no more leases"});
     return true;
   }
   ++next_serial_;
   out_.send(peer.id, LeaseMessage{bytes});
-  out_.note("lease", {{"lease", short_hex(verifier::lease_id(terms))},
-                      {"job", job.job.name},
+  out_.note("lease", {{"lease", short_hex(terms.id)},
+                      {"job", job.work.job().name},
                       {"round", std::to_string(terms.round)},
                       {"slot", std::to_string(terms.slot)},
                       {"miner", short_hex(peer.key)},
@@ -111,8 +112,8 @@ void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
   const Digest previous =
       state.shares.empty() ? start->second : state.shares.back().share.state_after;
   const auto index = static_cast<uint32_t>(state.shares.size());
-  const verifier::Refusal refusal =
-      verifier::admit_share(state.lease, share, index, previous, place->program.macs_per_step());
+  const verifier::Refusal refusal = verifier::admit_share(state.lease, share, index, previous,
+                                                          place->work->program().macs_per_step());
   if (refusal.wire_code != 0)
     return refuse(peer.id, seq, static_cast<WireError>(refusal.wire_code), refusal.detail);
   if (!verifier::signed_by(share, peer.key))
@@ -121,7 +122,7 @@ void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
   const Digest secret = verifier::lease_secret(options_.coin_master, state.lease.serial);
   const Digest seed = verifier::challenge_seed(secret, verifier::share_id(share));
   const verifier::AuditKind kind = verifier::audit_kind(
-      place->job.audit, seed, ledger().valid_shares(peer.key, state.lease.job_id));
+      place->work->job().audit, seed, ledger().valid_shares(peer.key, state.lease.job_id));
   const auto logged = book_.append(RecordKind::share, signed_body(encode(share)), now);
   if (!logged) return refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
   out_.send(peer.id, ShareOk{share.lease_id, index, logged.value()});
@@ -148,7 +149,7 @@ void Pool::on_miner(const Peer& peer, uint32_t seq, const DeltaPart& part, uint6
   if (place == nullptr || state->shares.size() != state->lease.shares())
     return refuse(peer.id, seq, WireError::out_of_order, "the delta comes after the last share");
   const Digest root = state->shares.back().share.delta_root;
-  const uint64_t parameters = place->program.parameters();
+  const uint64_t parameters = place->work->program().parameters();
   auto whole = uploads_.take(part, root, verifier::delta_bytes(parameters));
   if (!whole) {
     const bool busy = whole.error().code == Errc::busy;

@@ -18,25 +18,20 @@ Pool::Pool(Book book, const verifier::Identity& identity, PoolOptions options)
     next_serial_ = std::max(next_serial_, state.lease.serial + 1);
 }
 
-Status Pool::add_job(const Bytes& job_bytes, const Digest& theta_root,
+Status Pool::add_job(const verifier::Work& work, const Digest& theta_root,
                      std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now) {
-  auto job = verifier::decode_job(job_bytes);
-  if (!job) return job.error();
-  auto program = kernels::Program::make(job.value().spec);
-  if (!program) return program.error();
-  const Digest id = verifier::job_id(job_bytes);
+  const Digest id = work.id();
   if (!ledger().jobs().contains(id)) {
     const auto added =
-        book_.append(RecordKind::job, verifier::job_body(job_bytes, theta_root), now);
+        book_.append(RecordKind::job, verifier::job_body(work.bytes(), theta_root), now);
     if (!added) return added.error();
     if (fund > 0) {
       const auto funded = book_.append(RecordKind::fund, verifier::fund_body(id, fund), now);
       if (!funded) return funded.error();
     }
-    out_.note("job_added", {{"job", job.value().name}, {"id", to_hex(id.bytes)}});
+    out_.note("job_added", {{"job", work.job().name}, {"id", to_hex(id.bytes)}});
   }
-  rooms_.insert_or_assign(id, JobRoom{.job = std::move(job.value()),
-                                      .program = std::move(program.value()),
+  rooms_.insert_or_assign(id, JobRoom{.work = &ledger().jobs().at(id).work,
                                       .start_roots = std::move(start_roots),
                                       .results = {}});
   return Ok{};
@@ -131,7 +126,7 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
   reply.session = next_session_++;
   for (const auto& [id, job] : ledger().jobs()) {
     if (!rooms_.contains(id) || reply.jobs.size() >= kJobsMax) continue;
-    reply.jobs.push_back({job.bytes, job.round, job.theta_roots.back(), job.finished});
+    reply.jobs.push_back({job.work.bytes(), job.round, job.theta_roots.back(), job.finished});
   }
   std::vector<ShareKey> challenged;
   for (const auto& [id, state] : ledger().leases()) {
@@ -152,7 +147,7 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
     const verifier::Lease& terms = lease(key.lease_id)->lease;
     audit->due_ms =
         std::max(audit->due_ms, std::min(now, terms.deadline_ms) +
-                                    ledger().jobs().at(terms.job_id).job.audit.answer_ms);
+                                    ledger().jobs().at(terms.job_id).work.job().audit.answer_ms);
     send_challenge(key, *audit, now);
   }
 }
@@ -171,15 +166,15 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
   const auto& result = std::get<EvaluateDone>(done);
   JobRoom* const found = room(result.job_id);
   if (found == nullptr) return;
-  if (result.round == found->job.spec.rounds) found->evaluated = true;
+  if (result.round == found->work->job().spec.rounds) found->evaluated = true;
   if (result.records == 0)
     return out_.note("evaluation_failed",
-                     {{"job", found->job.name}, {"round", std::to_string(result.round)}},
+                     {{"job", found->work->job().name}, {"round", std::to_string(result.round)}},
                      Level::warning);
   found->results[result.round] = result;
   const double percent =
       100.0 * static_cast<double>(result.correct) / static_cast<double>(result.records);
-  out_.note("accuracy", {{"job", found->job.name},
+  out_.note("accuracy", {{"job", found->work->job().name},
                          {"round", std::to_string(result.round)},
                          {"percent", std::to_string(percent)},
                          {"loss", std::to_string(result.loss)}});

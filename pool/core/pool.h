@@ -40,8 +40,7 @@ struct PoolOptions {
 
 // What the pool knows of a job besides the ledger.
 struct JobRoom {
-  verifier::Job job;
-  kernels::Program program;
+  const verifier::Work* work = nullptr;  // the ledger's own
   std::map<Digest, Digest> start_roots;  // by θ root: where a lease from it starts
   bool merging = false;
   uint32_t merge_failures = 0;               // in a row
@@ -57,7 +56,7 @@ class Pool {
 
   // A job with its first θ: logs it (and its funds) when the ledger does not know it yet.
   // start_roots: of every θ the pool has. Errors: those of the ledger.
-  Status add_job(const Bytes& job_bytes, const Digest& theta_root,
+  Status add_job(const verifier::Work& work, const Digest& theta_root,
                  std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now);
   // After all jobs: takes up what a crash left: owed audits, second looks, merges.
   void resume(uint64_t now);

@@ -58,10 +58,11 @@ void Pool::roll_back(const Digest& lease_id, uint64_t now) {
                      {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}},
                      Level::warning);
   const JobState& job = ledger().jobs().at(job_id);
-  out_.note(
-      "rollback",
-      {{"job", job.job.name}, {"round", std::to_string(round)}, {"lease", short_hex(lease_id)}},
-      Level::warning);
+  out_.note("rollback",
+            {{"job", job.work.job().name},
+             {"round", std::to_string(round)},
+             {"lease", short_hex(lease_id)}},
+            Level::warning);
   if (JobRoom* const place = room(job_id)) {
     place->results.erase(place->results.upper_bound(round), place->results.end());
   }
@@ -106,7 +107,7 @@ void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
     const bool again = place->merge_failures < kMergeRetriesMax;
     if (again) place->merge_due_ms = now + (kMergeRetryMs << place->merge_failures++);
     return out_.note("merge_failed",
-                     {{"job", place->job.name},
+                     {{"job", place->work->job().name},
                       {"reason", done.failed},
                       {"again", again ? "yes" : "after a restart"}},
                      Level::error);
@@ -120,20 +121,21 @@ void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
       RecordKind::merge,
       verifier::merge_body(done.job_id, done.round, done.theta_root, done.lease_ids), now);
   if (!logged)
-    return out_.note("merge_refused", {{"job", place->job.name}, {"reason", logged.error().detail}},
+    return out_.note("merge_refused",
+                     {{"job", place->work->job().name}, {"reason", logged.error().detail}},
                      Level::error);
   place->start_roots[done.theta_root] = done.start_root;
-  out_.note("merged", {{"job", place->job.name},
+  out_.note("merged", {{"job", place->work->job().name},
                        {"round", std::to_string(done.round)},
                        {"theta", short_hex(done.theta_root)}});
   for (const Digest& id : done.lease_ids) {
     if (found_wrong(*lease(id))) return roll_back(id, now);
   }
   out_.tasks.emplace_back(EvaluateTask{done.job_id, done.round + 1, done.theta_root});
-  if (done.round + 1 == place->job.spec.rounds) {
+  if (done.round + 1 == place->work->job().spec.rounds) {
     const auto finished =
         book_.append(RecordKind::finish, verifier::finish_body(done.job_id, done.theta_root), now);
-    out_.note("job_finished", {{"job", place->job.name},
+    out_.note("job_finished", {{"job", place->work->job().name},
                                {"theta", to_hex(done.theta_root.bytes)},
                                {"logged", finished ? "yes" : finished.error().detail}});
   }
@@ -141,7 +143,7 @@ void Pool::on_merge_done(const MergeDone& done, uint64_t now) {
 }
 
 void Pool::announce(const JobState& job) {
-  const Round round{job.id, job.round, job.theta_roots.back(), job.finished};
+  const Round round{job.work.id(), job.round, job.theta_roots.back(), job.finished};
   for (const auto& [id, peer] : sessions_.peers()) {
     if (peer.stage == Peer::Stage::ready) out_.send(id, round);
   }
@@ -167,8 +169,8 @@ void Pool::resume(uint64_t now) {
       const uint32_t index = share.share.index;
       if (!share.replayed && !share.spotted) {
         const Digest seed = verifier::challenge_seed(secret, share.id);
-        const AuditKind kind =
-            verifier::audit_kind(rooms_.at(state.lease.job_id).job.audit, seed, share.valid_before);
+        const AuditKind kind = verifier::audit_kind(rooms_.at(state.lease.job_id).work->job().audit,
+                                                    seed, share.valid_before);
         const bool unanswerable = state.closed && kind == AuditKind::spot;
         // Whom the crash cut off gets the time to find back.
         if (kind != AuditKind::none && !unanswerable)
@@ -196,7 +198,7 @@ void Pool::resume(uint64_t now) {
     try_complete(id, now);
   for (const auto& [id, place] : rooms_) {
     const JobState& job = ledger().jobs().at(id);
-    if (!job.finished && job.round == place.job.spec.rounds) {
+    if (!job.finished && job.round == place.work->job().spec.rounds) {
       // Between the last merge and the end.
       const auto finished =
           book_.append(RecordKind::finish, verifier::finish_body(id, job.theta_roots.back()), now);

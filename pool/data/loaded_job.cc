@@ -1,30 +1,24 @@
 #include "pool/data/loaded_job.h"
 
+#include <utility>
+
 #include "kernels/hash/blake3.h"
-#include "kernels/model/program.h"
 #include "pool/data/dataset.h"
 
 namespace gemmine::pool {
 
 Result<LoadedJob> load_job(const JobFile& file) {
-  LoadedJob out;
-  out.job = file.job;
   auto data = load_data(file);
   if (!data) return data.error();
-  out.job.spec.records = data.value().train_records;
-  out.job.test_records = data.value().test_records;
-  out.train_records = std::move(data.value().train);
-  out.test_records = std::move(data.value().test);
-  out.job.train_address = kernels::blake3(out.train_records);
-  out.job.test_address = kernels::blake3(out.test_records);
-  const auto program = kernels::Program::make(out.job.spec);
-  if (!program) return Error{program.error().code, file.path + ": " + program.error().detail};
-  out.bytes = verifier::encode_job(out.job);
-  // What we publish must be what others accept.
-  if (const auto again = verifier::decode_job(out.bytes); !again)
-    return Error{again.error().code, file.path + ": " + again.error().detail};
-  out.id = verifier::job_id(out.bytes);
-  return out;
+  verifier::Job job = file.job;
+  job.spec.records = data.value().train_records;
+  job.test_records = data.value().test_records;
+  job.train_address = kernels::blake3(data.value().train);
+  job.test_address = kernels::blake3(data.value().test);
+  auto work = verifier::Work::make(job);
+  if (!work) return Error{work.error().code, file.path + ": " + work.error().detail};
+  return LoadedJob{std::move(work.value()), std::move(data.value().train),
+                   std::move(data.value().test)};
 }
 
 Result<LoadedJob> load_job(const std::string& path) {

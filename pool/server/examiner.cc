@@ -55,26 +55,26 @@ TaskDone Auditor::run(const Task& task) {
   return evaluate(std::get<EvaluateTask>(task));
 }
 
-Result<std::vector<float>> Auditor::published(const JobData& data, const Digest& root) const {
-  const uint64_t bytes = data.program.published_floats() * sizeof(float);
+Result<std::vector<float>> Auditor::published(const LoadedJob& job, const Digest& root) const {
+  const uint64_t bytes = job.work.program().published_floats() * sizeof(float);
   const auto blob = read_blob(blobs_, root, bytes);
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
-  std::vector<float> out(data.program.published_floats());
+  std::vector<float> out(job.work.program().published_floats());
   std::memcpy(out.data(), blob.value().data(), bytes);
   return out;
 }
 
-Result<std::vector<float>> Auditor::theta(const JobData& data, const Digest& root) const {
-  auto out = published(data, root);
-  if (out) out.value().resize(data.program.parameters());
+Result<std::vector<float>> Auditor::theta(const LoadedJob& job, const Digest& root) const {
+  auto out = published(job, root);
+  if (out) out.value().resize(job.work.program().parameters());
   return out;
 }
 
-Result<kernels::Engine*> Auditor::engine(const Digest& job_id, const JobData& data) {
+Result<kernels::Engine*> Auditor::engine(const Digest& job_id, const LoadedJob& job) {
   auto& slot = engines_[job_id];
   if (slot == nullptr) {
-    auto made = kernels::make_engine("cpu", data.program, data.train_records, 1);
+    auto made = kernels::make_engine("cpu", job.work.program(), job.train_records, 1);
     if (!made) return made.error();
     slot = std::move(made.value());
   }
@@ -84,30 +84,30 @@ Result<kernels::Engine*> Auditor::engine(const Digest& job_id, const JobData& da
 AuditDone Auditor::replay(const ReplayTask& task) {
   GEMMINE_CHECK(!task.shares.empty());
   AuditDone out;
-  out.lease_id = verifier::lease_id(task.lease);
+  out.lease_id = task.lease.id;
   out.index = out.found_index = static_cast<uint32_t>(task.shares.size() - 1);
   const auto undecided = [&](const Error& error) {
     out.finding = {Outcome::undecided, verifier::kNoStep, error.detail};
     return out;
   };
-  const auto job = jobs_.find(task.lease.job_id);
-  if (job == jobs_.end()) return undecided({Errc::undecided, "the job's data is not here"});
-  const JobData& data = job->second;
-  const auto global = theta(data, task.lease.theta_root);
+  const auto found = jobs_.find(task.lease.job_id);
+  if (found == jobs_.end()) return undecided({Errc::undecided, "the job's data is not here"});
+  const LoadedJob& job = found->second;
+  const auto global = theta(job, task.lease.theta_root);
   if (!global) return undecided(global.error());
-  const auto machine = engine(task.lease.job_id, data);
+  const auto machine = engine(task.lease.job_id, job);
   if (!machine) return undecided(machine.error());
   StateCache::Kept at;
   if (auto kept = cache_.take(out.lease_id, out.index)) {
     at = std::move(*kept);
   } else {
     at.state = global.value();
-    at.state.resize(data.program.state_floats(), 0.0F);
+    at.state.resize(job.work.program().state_floats(), 0.0F);
   }
   // From what is known on: a share before the one in question may be the wrong one.
   for (uint32_t i = at.next_share; i <= out.index; ++i) {
-    auto own = verifier::run_share(*machine.value(), data.program, data.job, task.lease, i,
-                                   global.value(), at.state);
+    auto own =
+        verifier::run_share(*machine.value(), {job.work, task.lease, global.value()}, i, at.state);
     if (!own && own.error().code != Errc::invalid) return undecided(own.error());
     out.finding = own ? verifier::compare_share(task.shares[i], own.value())
                       : Finding{Outcome::invalid, verifier::kNoStep, own.error().detail};
@@ -129,22 +129,22 @@ AuditDone Auditor::spot(const SpotTask& task) {
     out.finding = {Outcome::undecided, verifier::kNoStep, why};
     return out;
   };
-  const auto job = jobs_.find(task.lease.job_id);
-  if (job == jobs_.end()) return undecided("the job's data is not here");
-  const JobData& data = job->second;
-  const auto choices = verifier::choose_blocks(data.program, data.job.audit, task.seed,
+  const auto found = jobs_.find(task.lease.job_id);
+  if (found == jobs_.end()) return undecided("the job's data is not here");
+  const LoadedJob& job = found->second;
+  const auto choices = verifier::choose_blocks(job.work.program(), job.work.job().audit, task.seed,
                                                task.share.steps, task.last_share);
   GEMMINE_CHECK(choices.size() == task.openings.size());
   std::vector<float> global;
   for (const verifier::BlockChoice& choice : choices) {
     if (!choice.delta || !global.empty()) continue;
-    auto read = theta(data, task.lease.theta_root);
+    auto read = theta(job, task.lease.theta_root);
     if (!read) return undecided(read.error().detail);
     global = std::move(read.value());
   }
   for (size_t i = 0; i < choices.size(); ++i) {
-    out.finding = verifier::check_opening(data.job, data.program, task.lease, task.share,
-                                          choices[i], task.openings[i], global);
+    out.finding = verifier::check_opening({job.work, task.lease, global}, task.share, choices[i],
+                                          task.openings[i]);
     if (out.finding.outcome == Outcome::valid) continue;
     out.finding.detail = "block " + std::to_string(i) + ": " + out.finding.detail;
     return out;
@@ -161,13 +161,13 @@ MergeDone Auditor::merge(const MergeTask& task) {
     out.failed = why;
     return out;
   };
-  const auto job = jobs_.find(task.job_id);
-  if (job == jobs_.end()) return failed("the job's data is not here");
-  const JobData& data = job->second;
-  const auto global = published(data, task.theta_root);
+  const auto found = jobs_.find(task.job_id);
+  if (found == jobs_.end()) return failed("the job's data is not here");
+  const LoadedJob& job = found->second;
+  const auto global = published(job, task.theta_root);
   if (!global) return failed(global.error().detail);
-  const uint64_t parameters = data.program.parameters();
-  verifier::Merge sum(data.program);
+  const uint64_t parameters = job.work.program().parameters();
+  verifier::Merge sum(job.work.program());
   for (const Digest& root : task.delta_roots) {
     const auto delta = read_blob(blobs_, root, verifier::delta_bytes(parameters));
     if (!delta) return failed(delta.error().detail);
@@ -177,8 +177,8 @@ MergeDone Auditor::merge(const MergeTask& task) {
   if (!next) return failed(next.error().detail);
   const ByteView bytes = as_bytes(std::span<const float>(next.value()));
   out.theta_root = kernels::blake3(bytes);
-  out.start_root = verifier::start_root(verifier::theta_of(data.program, next.value()),
-                                        data.program.state_floats());
+  out.start_root = verifier::start_root(verifier::theta_of(job.work.program(), next.value()),
+                                        job.work.program().state_floats());
   const std::string path = blobs_ + "/" + to_hex(out.theta_root.bytes);
   if (const Status written = write_durable(path, bytes); !written)
     return failed(written.error().detail);
@@ -187,12 +187,12 @@ MergeDone Auditor::merge(const MergeTask& task) {
 
 EvaluateDone Auditor::evaluate(const EvaluateTask& task) {
   EvaluateDone out{.job_id = task.job_id, .round = task.round};
-  const auto job = jobs_.find(task.job_id);
-  if (job == jobs_.end()) return out;
-  const auto global = theta(job->second, task.theta_root);
+  const auto found = jobs_.find(task.job_id);
+  if (found == jobs_.end()) return out;
+  const auto global = theta(found->second, task.theta_root);
   if (!global) return out;
-  const auto result =
-      kernels::evaluate(job->second.program, global.value(), job->second.test_records, 1);
+  const auto result = kernels::evaluate(found->second.work.program(), global.value(),
+                                        found->second.test_records, 1);
   if (!result) return out;
   out.correct = result.value().correct;
   out.records = result.value().records;

@@ -11,19 +11,12 @@
 #include <vector>
 
 #include "kernels/engine.h"
-#include "kernels/model/program.h"
 #include "pool/core/actions.h"
-#include "verifier/records/job.h"
+#include "pool/data/loaded_job.h"
 
 namespace gemmine::pool {
 
-struct JobData {
-  verifier::Job job;
-  kernels::Program program;
-  Bytes train_records;
-  Bytes test_records;
-};
-using JobTable = std::map<Digest, JobData>;  // not changed while threads look at it
+using JobTable = std::map<Digest, LoadedJob>;  // not changed while threads look at it
 
 // States that replays ended with, so that the next share of the lease costs only itself. A state is
 // kept only after every share up to it was found right. Any thread.
@@ -60,10 +53,10 @@ class Auditor {
   AuditDone spot(const SpotTask& task);
   MergeDone merge(const MergeTask& task);
   EvaluateDone evaluate(const EvaluateTask& task);
-  Result<std::vector<float>> published(const JobData& data, const Digest& root) const;
+  Result<std::vector<float>> published(const LoadedJob& job, const Digest& root) const;
   // Of what was published, without the outer velocity.
-  Result<std::vector<float>> theta(const JobData& data, const Digest& root) const;
-  Result<kernels::Engine*> engine(const Digest& job_id, const JobData& data);
+  Result<std::vector<float>> theta(const LoadedJob& job, const Digest& root) const;
+  Result<kernels::Engine*> engine(const Digest& job_id, const LoadedJob& job);
 
   const JobTable& jobs_;
   StateCache& cache_;

@@ -104,26 +104,26 @@ json miners_json(const LedgerState& state, const Sums& sums) {
 
 json job_json(const LedgerState& state, const JobState& job, const Sums& sums) {
   json losses = json::array();
-  if (const auto found = sums.losses.find(job.id); found != sums.losses.end()) {
+  if (const auto found = sums.losses.find(job.work.id()); found != sums.losses.end()) {
     const auto& all = found->second;
     for (size_t i = all.size() - std::min(all.size(), kLossesShown); i < all.size(); ++i)
       losses.push_back(all[i].second);
   }
   const auto of = [&](const std::map<Digest, uint64_t>& map) {
-    const auto found = map.find(job.id);
+    const auto found = map.find(job.work.id());
     return found == map.end() ? uint64_t{0} : found->second;
   };
-  return {{"id", hex(job.id)},
-          {"name", job.job.name},
+  return {{"id", hex(job.work.id())},
+          {"name", job.work.job().name},
           {"round", job.round},
-          {"rounds", job.job.spec.rounds},
-          {"slots", job.job.spec.slots},
-          {"steps_per_lease", job.job.spec.steps_per_lease},
-          {"macs_per_step", job.macs_per_step},
+          {"rounds", job.work.job().spec.rounds},
+          {"slots", job.work.job().spec.slots},
+          {"steps_per_lease", job.work.job().spec.steps_per_lease},
+          {"macs_per_step", job.work.program().macs_per_step()},
           {"shares", of(sums.shares_by_job)},
           {"steps", of(sums.steps_by_job)},
           {"paid_gross", of(sums.gross_by_job)},
-          {"escrow", balance(state, "escrow:" + hex(job.id))},
+          {"escrow", balance(state, "escrow:" + hex(job.work.id()))},
           {"theta_root", hex(job.theta_roots.back())},
           {"losses", losses},
           {"finished", job.finished}};
@@ -200,9 +200,9 @@ std::string report_text(const LedgerState& state) {
   for (const auto& [id, job] : state.jobs()) {
     const int64_t escrow = balance(state, "escrow:" + hex(id));
     const auto gross = sums.gross_by_job.find(id);
-    out += "job      " + job.job.name + "  " + hex(id) + "\n";
-    out += "  round  " + std::to_string(job.round) + " of " + std::to_string(job.job.spec.rounds) +
-           (job.finished ? ", finished" : "") + "\n";
+    out += "job      " + job.work.job().name + "  " + hex(id) + "\n";
+    out += "  round  " + std::to_string(job.round) + " of " +
+           std::to_string(job.work.job().spec.rounds) + (job.finished ? ", finished" : "") + "\n";
     out += "  theta  " + hex(job.theta_roots.back()) + "\n";
     out += "  paid   " + std::to_string(gross == sums.gross_by_job.end() ? 0 : gross->second) +
            " gross, escrow " + std::to_string(escrow) + "\n";

@@ -41,16 +41,27 @@ kernels::Spec demo_spec() {
           .sr_seed = 3};
 }
 
-Bytes noise(const Program& program) {
-  Bytes out(size_t{program.spec().records} * program.record_bytes());
+Bytes noise(const kernels::Spec& spec) {
+  const uint32_t features = spec.widths.front();
+  Bytes out(size_t{spec.records} * (features + 1));
   uint32_t x = 1;
   for (uint8_t& byte : out) {
     x = x * 1664525 + 1013904223;
     byte = static_cast<uint8_t>(x >> 24);
   }
-  for (size_t i = program.inputs(0); i < out.size(); i += program.record_bytes())
+  for (size_t i = features; i < out.size(); i += features + 1)
     out[i] %= 10;
   return out;
+}
+
+Job demo_job(ByteView records) {
+  Job job;
+  job.name = "bench";
+  job.spec = demo_spec();
+  job.steps_per_share = kStepsPerShare;
+  job.audit.spot_blocks = 4;
+  job.train_address = kernels::blake3(records);
+  return job;
 }
 
 template <class T>
@@ -61,27 +72,25 @@ T need(Result<T> result) {
 
 // One share, run once for all benchmarks here, on one thread.
 struct Stage {
-  Program program = need(Program::make(demo_spec()));
-  Bytes records = noise(program);
+  Bytes records = noise(demo_spec());
+  Work work = need(Work::make(demo_job(records)));
+  Program program = work.program();
   std::vector<float> theta = program.initial_theta();
   std::vector<float> state;
   std::unique_ptr<kernels::Engine> engine;
-  Job job;
+  Job job = work.job();
   Identity miner = Identity::from_seed(Digest{});
   Lease lease;
   ShareRun run;
   double share_seconds = 0;
 
+  LeaseView at() const { return {work, lease, theta}; }
+
   Stage() {
     state = theta;
     state.resize(program.state_floats(), 0.0F);
     engine = need(kernels::make_engine("cpu", program, records, 1));
-    job.name = "bench";
-    job.spec = program.spec();
-    job.steps_per_share = kStepsPerShare;
-    job.audit.spot_blocks = 4;
-    job.train_address = kernels::blake3(records);
-    lease.job_id = job_id(encode_job(job));
+    lease.job_id = work.id();
     lease.miner_key = miner.public_key();
     lease.steps = program.spec().steps_per_lease;
     lease.steps_per_share = kStepsPerShare;
@@ -89,7 +98,7 @@ struct Stage {
     std::vector<double> seconds;
     for (int i = 0; i < 3; ++i) {
       const auto began = std::chrono::steady_clock::now();
-      run = need(run_share(*engine, program, job, lease, 0, theta, state));
+      run = need(run_share(*engine, at(), 0, state));
       seconds.push_back(
           std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
     }
@@ -104,8 +113,7 @@ struct Stage {
     Digest digest;
     digest.bytes[0] = seed;
     std::vector<std::pair<BlockChoice, Bytes>> out;
-    const ProverView view{job,   program,         lease,   run,     theta,
-                          state, run.state_after, records, nullptr, *engine};
+    const ProverView view{at(), run, state, run.state_after, records, nullptr, *engine};
     for (BlockChoice choice : choose_blocks(program, job.audit, digest, kStepsPerShare, true)) {
       const bool weights =
           !choice.delta && program.tensors()[choice.position].kind == kernels::TensorKind::w;
@@ -150,8 +158,7 @@ void bm_spot_check(benchmark::State& state) {
   for (auto _ : state) {
     const auto began = std::chrono::steady_clock::now();
     for (const auto& [choice, opening] : all) {
-      const Finding finding =
-          check_opening(s.job, s.program, s.lease, s.run.share, choice, opening, s.theta);
+      const Finding finding = check_opening(s.at(), s.run.share, choice, opening);
       GEMMINE_CHECK(finding.outcome == Outcome::valid);
     }
     seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
@@ -167,7 +174,7 @@ BENCHMARK(bm_spot_check)->Unit(benchmark::kMillisecond);
 void bm_replay(benchmark::State& state) {
   Stage& s = stage();
   for (auto _ : state) {
-    const ShareRun own = need(run_share(*s.engine, s.program, s.job, s.lease, 0, s.theta, s.state));
+    const ShareRun own = need(run_share(*s.engine, s.at(), 0, s.state));
     GEMMINE_CHECK(compare_share(s.run.share, own).outcome == Outcome::valid);
   }
   state.counters["share_ms"] = s.share_seconds * 1e3;

@@ -60,12 +60,12 @@ struct Openings {
 };
 
 Status open_all(const ProverView& view, Openings& out) {
-  for (const BlockChoice& choice : choose_blocks(view.program, view.job.audit, Digest{}, 1, true)) {
+  for (const BlockChoice& choice :
+       choose_blocks(view.at.work.program(), view.at.work.job().audit, Digest{}, 1, true)) {
     const auto opening = make_opening(view, choice);
     if (!opening) return opening.error();
     const double began = now_ms();
-    const Finding finding = check_opening(view.job, view.program, view.lease, view.run.share,
-                                          choice, opening.value(), view.theta);
+    const Finding finding = check_opening(view.at, view.run.share, choice, opening.value());
     out.check_ms += now_ms() - began;
     if (finding.outcome != Outcome::valid) return Error{Errc::invalid, finding.detail};
     ++out.count;
@@ -78,48 +78,50 @@ Status open_all(const ProverView& view, Openings& out) {
 // Errors: those of its parts; a shape that cannot run is a bug of this bench.
 Status measure(const Shape& shape, double largest) {
   Job job = job_of(shape);
-  const auto program = kernels::Program::make(job.spec);
-  if (!program) return program.error();
-  if (static_cast<double>(program.value().parameters()) > largest) return Ok{};
   Bytes tokens(job.spec.records);
   for (size_t i = 0; i < tokens.size(); ++i)
     tokens[i] = static_cast<uint8_t>(i * i >> 7);
   job.train_address = kernels::blake3(tokens);
+  const auto work = Work::make(job);
+  if (!work) return work.error();
+  const kernels::Program& program = work.value().program();
+  if (static_cast<double>(program.parameters()) > largest) return Ok{};
   Lease lease;
-  lease.job_id = job_id(encode_job(job));
+  lease.job_id = work.value().id();
   lease.steps = 1;
-  auto engine = kernels::make_engine("cpu", program.value(), tokens, 1);
+  auto engine = kernels::make_engine("cpu", program, tokens, 1);
   if (!engine) return engine.error();
-  const std::vector<float> theta = program.value().initial_theta();
+  const std::vector<float> theta = program.initial_theta();
   std::vector<float> before = theta;
-  before.resize(program.value().state_floats());
+  before.resize(program.state_floats());
+  const LeaseView at{work.value(), lease, theta};
   const double t0 = now_ms();
-  const auto run = run_share(*engine.value(), program.value(), job, lease, 0, theta, before);
+  const auto run = run_share(*engine.value(), at, 0, before);
   const double share_ms = now_ms() - t0;
   if (!run) return run.error();
   Openings openings;
-  if (Status opened = open_all({job, program.value(), lease, run.value(), theta, before,
-                                run.value().state_after, tokens, nullptr, *engine.value()},
-                               openings);
+  if (Status opened = open_all(
+          {at, run.value(), before, run.value().state_after, tokens, nullptr, *engine.value()},
+          openings);
       !opened)
     return opened;
   const double t1 = now_ms();
-  Merge merge(program.value());
+  Merge merge(program);
   if (Status added = merge.add(run.value().delta); !added) return added;
   if (const auto merged = merge.finish(theta, 1); !merged) return merged.error();
   const double merge_ms = now_ms() - t1;
   uint64_t hashed = 0;
-  for (const kernels::TensorInfo& tensor : program.value().tensors())
+  for (const kernels::TensorInfo& tensor : program.tensors())
     hashed += tensor.bytes();
   std::printf(R"({"parameters":%llu,"share_bytes":%zu,"opening_mean_bytes":%zu,)"
               R"("opening_max_bytes":%zu,"check_mean_ms":%.3f,"share_of_one_step_ms":%.1f,)"
               R"("merge_ms":%.2f,"delta_bytes":%zu,"theta_bytes":%llu,"hashed_bytes_a_step":%llu})"
               "\n",
-              static_cast<unsigned long long>(program.value().parameters()), kShareBytes,
+              static_cast<unsigned long long>(program.parameters()), kShareBytes,
               openings.bytes / openings.count, openings.largest,
               openings.check_ms / static_cast<double>(openings.count), share_ms, merge_ms,
               run.value().delta.size(),
-              static_cast<unsigned long long>(4 * program.value().published_floats()),
+              static_cast<unsigned long long>(4 * program.published_floats()),
               static_cast<unsigned long long>(hashed));
   std::fflush(stdout);
   return Ok{};

@@ -18,9 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::copy_n(data + 3, std::min(size - 3, mixed.size() - at),
               mixed.begin() + static_cast<ptrdiff_t>(at));
   const auto judge = [&](gemmine::ByteView bytes) {
-    return gv::check_opening(stage.job, stage.program, stage.lease, stage.run.share, stage.choice,
-                             bytes, stage.theta)
-        .outcome;
+    return gv::check_opening(stage.at(), stage.run.share, stage.choice, bytes).outcome;
   };
   GEMMINE_CHECK((judge(mixed) == gv::Outcome::valid) == (mixed == stage.honest));
   GEMMINE_CHECK(judge(gemmine::ByteView(data, size)) == gv::Outcome::malformed);

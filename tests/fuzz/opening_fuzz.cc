@@ -19,7 +19,8 @@ namespace {
 struct Stage {
   gv::Job job = gemmine::test::toy_job();
   gemmine::Bytes train = gemmine::test::toy_train();
-  gemmine::kernels::Program program = gemmine::kernels::Program::make(job.spec).value();
+  gv::Work work = gv::Work::make(job).value();
+  gemmine::kernels::Program program = work.program();
   std::vector<float> theta = program.initial_theta();
   std::vector<float> state = std::vector<float>(program.state_floats(), 0.0F);
   gv::Lease lease;
@@ -27,17 +28,18 @@ struct Stage {
   gv::BlockChoice choice;
   gemmine::Bytes honest;
 
+  gv::LeaseView at() const { return {work, lease, theta}; }
+
   Stage() {
     std::copy(theta.begin(), theta.end(), state.begin());
     lease.steps = job.spec.steps_per_lease;
     lease.steps_per_share = job.steps_per_share;
+    lease.id = gv::lease_id(lease);
     auto engine = std::move(gemmine::kernels::make_engine("cpu", program, train, 1).value());
-    run = gv::run_share(*engine, program, job, lease, 0, theta, state).value();
+    run = gv::run_share(*engine, at(), 0, state).value();
     choice.position = program.position(gemmine::kernels::TensorKind::x, 1);
     choice.step = run.share.steps - 1;
-    honest = gv::make_opening(
-                 {job, program, lease, run, theta, state, run.state_after, train, nullptr, *engine},
-                 choice)
+    honest = gv::make_opening({at(), run, state, run.state_after, train, nullptr, *engine}, choice)
                  .value();
   }
 };
@@ -49,9 +51,7 @@ struct Stage {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Stage stage;
   const auto judge = [&](gemmine::ByteView bytes) {
-    return gv::check_opening(stage.job, stage.program, stage.lease, stage.run.share, stage.choice,
-                             bytes, stage.theta)
-        .outcome;
+    return gv::check_opening(stage.at(), stage.run.share, stage.choice, bytes).outcome;
   };
   const gemmine::ByteView input(data, size);
   const bool same = std::ranges::equal(input, stage.honest);

@@ -116,7 +116,7 @@ uint64_t Miner::share_ms(const Held& held) {
 }
 
 Miner::Held& Miner::take(const verifier::Lease& lease) {
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   const auto [at, fresh] = held_.try_emplace(id);
   Held& held = at->second;
   if (!fresh) return held;
@@ -137,7 +137,7 @@ Miner::Held& Miner::take(const verifier::Lease& lease) {
 
 // The same lie about the same lease in every life, or the pool would see a conflict.
 void Miner::spoil(Held& held) {
-  spoiled_.insert(verifier::lease_id(held.lease));
+  spoiled_.insert(held.lease.id);
   verifier::Share& last = held.shares.back();
   if (cheat_ == Cheat::trace) last.trace_root.bytes[3] ^= 1;
   if (cheat_ == Cheat::loss) last.loss += 1;
@@ -157,7 +157,7 @@ void Miner::on_ready(ConnId, const pool::AuthOk& hello) {
   std::set<Digest> open;
   for (const auto& each : hello.leases) {
     const auto lease = verifier::decode_lease(each.lease).value();
-    open.insert(verifier::lease_id(lease));
+    open.insert(lease.id);
     Held& held = take(lease);
     held.accepted = std::max(held.accepted, each.shares_accepted);
     held.stored |= each.delta_stored;

@@ -63,23 +63,21 @@ std::vector<float> floats_of(const Bytes& bytes) {
 
 Training::Training(const Setting& setting, Random& random)
     : records_(sim_records(setting)),
-      job_(sim_job(setting, random)),
-      program_(kernels::Program::make(job_.spec).value()),
-      engine_(std::move(kernels::make_engine("cpu", program_, records_, 1).value())) {}
+      work_(verifier::Work::make(sim_job(setting, random)).value()),
+      engine_(std::move(kernels::make_engine("cpu", program(), records_, 1).value())) {}
 
 const Leased& Training::run(const verifier::Lease& lease, const Bytes& published) {
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   const auto [at, fresh] = leased_.try_emplace(id);
   Leased& out = at->second;
   if (!fresh) return out;
   std::vector<float> global = floats_of(published);
-  global.resize(program_.parameters());  // a lease starts without the outer velocity
+  global.resize(program().parameters());  // a lease starts without the outer velocity
   std::vector<float> state = global;
-  state.resize(program_.state_floats());
+  state.resize(program().state_floats());
   for (uint32_t i = 0; i < lease.shares(); ++i) {
     out.states.push_back(state);
-    out.runs.push_back(
-        verifier::run_share(*engine_, program_, job_, lease, i, global, state).value());
+    out.runs.push_back(verifier::run_share(*engine_, {work_, lease, global}, i, state).value());
     state = out.runs.back().state_after;
   }
   out.delta = out.runs.back().delta;
@@ -91,19 +89,24 @@ std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& pub
   const Leased& work = run(lease, published);
   const verifier::ShareRun& own = work.runs[index];
   std::vector<float> global = floats_of(published);
-  global.resize(program_.parameters());
+  global.resize(program().parameters());
   std::vector<Bytes> out;
   const bool last = index + 1 == lease.shares();
   for (const verifier::BlockChoice& choice :
-       verifier::choose_blocks(program_, job_.audit, seed, own.share.steps, last)) {
+       verifier::choose_blocks(program(), job().audit, seed, own.share.steps, last)) {
     GEMMINE_CHECK(engine_->load_state(work.states[index], own.share.first_step).ok());
     const uint32_t step = choice.delta ? own.share.steps - 1 : choice.step;
     for (uint32_t h = own.share.first_step; h <= own.share.first_step + step; ++h) {
       const Digest key = verifier::step_key(own.share.lease_id, h);
       GEMMINE_CHECK(engine_->run_step({lease.round, lease.slot, h}, &key).ok());
     }
-    out.push_back(verifier::make_opening({job_, program_, lease, own, global, work.states[index],
-                                          own.state_after, records_, nullptr, *engine_},
+    out.push_back(verifier::make_opening({{work_, lease, global},
+                                          own,
+                                          work.states[index],
+                                          own.state_after,
+                                          records_,
+                                          nullptr,
+                                          *engine_},
                                          choice)
                       .value());
   }
@@ -111,19 +114,20 @@ std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& pub
 }
 
 Digest Training::honest_root() {
-  std::vector<float> published = verifier::initial_published(program_);
-  for (uint32_t round = 0; round < job_.spec.rounds; ++round) {
-    verifier::Merge merge(program_);
+  std::vector<float> published = verifier::initial_published(program());
+  for (uint32_t round = 0; round < job().spec.rounds; ++round) {
+    verifier::Merge merge(program());
     const ByteView bytes = as_bytes(std::span<const float>(published));
-    for (uint32_t slot = 0; slot < job_.spec.slots; ++slot) {
+    for (uint32_t slot = 0; slot < job().spec.slots; ++slot) {
       verifier::Lease lease;
       lease.round = round;
       lease.slot = slot;
-      lease.steps = lease.steps_per_share = job_.spec.steps_per_lease;
+      lease.steps = lease.steps_per_share = job().spec.steps_per_lease;
+      lease.id = verifier::lease_id(lease);
       const Leased& work = run(lease, Bytes(bytes.begin(), bytes.end()));
       GEMMINE_CHECK(merge.add(work.delta).ok());
     }
-    published = merge.finish(published, job_.spec.slots).value();
+    published = merge.finish(published, job().spec.slots).value();
   }
   return kernels::blake3(as_bytes(std::span<const float>(published)));
 }

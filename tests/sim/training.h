@@ -50,8 +50,9 @@ class Training {
  public:
   Training(const Setting& setting, Random& random);
 
-  const verifier::Job& job() const { return job_; }
-  const kernels::Program& program() const { return program_; }
+  const verifier::Work& work() const { return work_; }
+  const verifier::Job& job() const { return work_.job(); }
+  const kernels::Program& program() const { return work_.program(); }
   const Bytes& records() const { return records_; }
 
   // published: the bytes that lease.theta_root names.
@@ -63,8 +64,7 @@ class Training {
 
  private:
   const Bytes records_;
-  const verifier::Job job_;
-  const kernels::Program program_;
+  const verifier::Work work_;
   std::unique_ptr<kernels::Engine> engine_;
   std::map<Digest, Leased> leased_;
 };

@@ -34,9 +34,8 @@ World::World(uint64_t seed, Plant plant, const Setting& setting, std::vector<Dig
       auditors_(std::move(auditors)),
       training_(setting, random_),
       identity_(verifier::Identity::from_seed(filled(7))) {
-  const Digest id = verifier::job_id(verifier::encode_job(training_.job()));
-  jobs_.emplace(id, pool::JobData{training_.job(), training_.program(), training_.records(),
-                                  training_.records()});
+  jobs_.emplace(training_.work().id(),
+                pool::LoadedJob{training_.work(), training_.records(), training_.records()});
   auditor_ = std::make_unique<pool::Auditor>(jobs_, cache_, folder_.path());
   now_ += seed % 1000;
   start();
@@ -94,8 +93,9 @@ void World::start() {
     starts[address] =
         verifier::start_root(verifier::theta_of(program, published), program.state_floats());
   }
-  const Bytes job = verifier::encode_job(training_.job());
-  GEMMINE_CHECK(pool_->add_job(job, kernels::blake3(bytes), starts, 1'000'000'000'000, now_).ok());
+  GEMMINE_CHECK(
+      pool_->add_job(training_.work(), kernels::blake3(bytes), starts, 1'000'000'000'000, now_)
+          .ok());
   pool_->resume(now_);
   ++life_;
   flushing_ = false;

@@ -1,6 +1,7 @@
 // Honest openings of a toy language model, for fuzzers to spoil.
 #pragma once
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,21 +17,25 @@ struct GptStage {
   GptStage(kernels::TensorKind kind, uint32_t layer) {
     state.resize(program.state_floats());
     job.steps_per_share = 1;
+    work = verifier::Work::make(job).value();
     lease.steps = job.spec.steps_per_lease;
     lease.steps_per_share = job.steps_per_share;
+    lease.id = verifier::lease_id(lease);
     auto engine = std::move(kernels::make_engine("cpu", program, train, 1).value());
-    run = verifier::run_share(*engine, program, job, lease, 0, theta, state).value();
+    run = verifier::run_share(*engine, at(), 0, state).value();
     choice.position = program.position(kind, layer);
     choice.tile_row = 1;
-    honest = verifier::make_opening(
-                 {job, program, lease, run, theta, state, run.state_after, train, nullptr, *engine},
-                 choice)
-                 .value();
+    honest =
+        verifier::make_opening({at(), run, state, run.state_after, train, nullptr, *engine}, choice)
+            .value();
     opening = verifier::decode_opening(program, honest).value();
   }
 
+  verifier::LeaseView at() const { return {*work, lease, theta}; }
+
   verifier::Job job = toy_gpt_job(testing::toy_gpt());
   Bytes train = testing::toy_tokens(job.spec);
+  std::optional<verifier::Work> work;
   kernels::Program program = kernels::Program::make(job.spec).value();
   std::vector<float> theta = program.initial_theta();
   std::vector<float> state = theta;

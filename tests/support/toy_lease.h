@@ -24,8 +24,9 @@ inline std::string lease_name(uint32_t round, uint32_t slot) {
 struct Toy {
   explicit Toy(const std::string& file)
       : golden(file),
-        job(verifier::decode_job(golden.bytes("job")).value()),
-        program(kernels::Program::make(job.spec).value()),
+        work(verifier::Work::decode(golden.bytes("job")).value()),
+        job(work.job()),
+        program(work.program()),
         train(program.is_gpt() ? golden_train(job.spec) : toy_train()) {
     thetas.push_back(verifier::initial_published(program));
   }
@@ -41,9 +42,10 @@ struct Toy {
                                             uint32_t shares) const {
     std::vector<verifier::ShareRun> runs;
     std::vector<float> state = start(round);
+    const verifier::Lease terms = lease(round, slot);
+    const std::vector<float> global = theta(round);
     for (uint32_t i = 0; i < shares; ++i) {
-      auto run =
-          verifier::run_share(engine, program, job, lease(round, slot), i, theta(round), state);
+      auto run = verifier::run_share(engine, {work, terms, global}, i, state);
       if (!run.ok()) {
         ADD_FAILURE() << lease_name(round, slot) << ": " << run.error().detail;
         return runs;
@@ -77,8 +79,9 @@ struct Toy {
   }
 
   Golden golden;
-  verifier::Job job;
-  kernels::Program program;
+  verifier::Work work;
+  verifier::Job job;         // of work, to be changed at will
+  kernels::Program program;  // of work
   Bytes train;
   std::vector<std::vector<float>> thetas;
 };

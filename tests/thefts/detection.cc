@@ -35,38 +35,35 @@ uint32_t columns_of_tiles(const TensorInfo& tensor) {
 }  // namespace
 
 StolenShare::StolenShare(const verifier::Job& job, ByteView tokens, const Theft& theft)
-    : job_(job),
-      tokens_(tokens),
-      in_part_(theft.in_part),
-      program_(kernels::Program::make(job.spec).value()) {
-  lease_.job_id = verifier::job_id(verifier::encode_job(job_));
-  lease_.steps = lease_.steps_per_share = job_.spec.steps_per_lease;
-  theta_ = program_->initial_theta();
+    : work_(verifier::Work::make(job).value()), tokens_(tokens), in_part_(theft.in_part) {
+  lease_.job_id = work_.id();
+  lease_.steps = lease_.steps_per_share = job.spec.steps_per_lease;
+  theta_ = program().initial_theta();
   before_ = theta_;
-  before_.resize(program_->state_floats());
-  thief_ = std::make_unique<Thief>(*program_, tokens_, theft);
+  before_.resize(program().state_floats());
+  thief_ = std::make_unique<Thief>(program(), tokens_, theft);
   const auto run = [&](kernels::Engine& engine) {
-    return verifier::run_share(engine, *program_, job_, lease_, 0, theta_, before_).value();
+    return verifier::run_share(engine, {work_, lease_, theta_}, 0, before_).value();
   };
   run_ = run(*thief_);
-  honest_ = run(*kernels::make_engine("cpu", *program_, tokens_, 1).value());
+  honest_ = run(*kernels::make_engine("cpu", program(), tokens_, 1).value());
 }
 
 double StolenShare::checks() const {
-  const auto& tensors = program_->tensors();
+  const auto& tensors = program().tensors();
   return static_cast<double>(std::count_if(tensors.begin(), tensors.end(), is_listed)) + 1;
 }
 
 Outcome StolenShare::check(const BlockChoice& choice) const {
   WholeSource source(thief_->tensors(choice.step), before_, tokens_);
-  verifier::BlockCheck check(*program_, {lease_.round, lease_.slot, choice.step}, source);
+  verifier::BlockCheck check(program(), {lease_.round, lease_.slot, choice.step}, source);
   const auto witness = check.find_witness(choice);
   return check.check(choice, witness ? witness.value() : 0).outcome;
 }
 
 // Of the groups that the coin may draw for a tile. A theft that is wrong in part may miss some.
 double StolenShare::wrong_part(BlockChoice choice) const {
-  const uint32_t groups = in_part_ ? groups_of(program_->tensors()[choice.position], choice) : 1;
+  const uint32_t groups = in_part_ ? groups_of(program().tensors()[choice.position], choice) : 1;
   double out = 0;
   for (choice.group = 0; choice.group < groups; ++choice.group)
     out += check(choice) != Outcome::valid ? 1.0 / groups : 0.0;
@@ -75,8 +72,8 @@ double StolenShare::wrong_part(BlockChoice choice) const {
 
 double StolenShare::block_rate() const {
   double out = 0;
-  for (uint32_t p = 0; p < program_->tensors().size(); ++p) {
-    const TensorInfo& tensor = program_->tensors()[p];
+  for (uint32_t p = 0; p < program().tensors().size(); ++p) {
+    const TensorInfo& tensor = program().tensors()[p];
     if (!is_listed(tensor)) continue;
     const uint32_t steps = verifier::reads_state_before(tensor) ? 1 : lease_.steps;
     double wrong = 0;
@@ -91,13 +88,12 @@ double StolenShare::block_rate() const {
 
 Outcome StolenShare::open_and_check(const BlockChoice& choice) {
   thief_->stand_after(choice.delta ? lease_.steps - 1 : choice.step);
-  verifier::ProverView view{job_,    *program_,         lease_,  *run_,   theta_,
-                            before_, run_->state_after, tokens_, nullptr, *thief_};
+  verifier::ProverView view{
+      {work_, lease_, theta_}, *run_, before_, run_->state_after, tokens_, nullptr, *thief_};
   view.check_own = false;
   const auto opening = verifier::make_opening(view, choice);
   GEMMINE_CHECK(opening.ok());
-  return verifier::check_opening(job_, *program_, lease_, run_->share, choice, opening.value(),
-                                 theta_)
+  return verifier::check_opening({work_, lease_, theta_}, run_->share, choice, opening.value())
       .outcome;
 }
 

@@ -24,8 +24,8 @@ class StolenShare {
   // The same without opening anything, straight from the thief's memory.
   verifier::Outcome check(const verifier::BlockChoice& choice) const;
 
-  const kernels::Program& program() const { return *program_; }
-  const verifier::Job& job() const { return job_; }
+  const kernels::Program& program() const { return work_.program(); }
+  const verifier::Job& job() const { return work_.job(); }
   const verifier::ShareRun& run() const { return *run_; }
   // The share of an honest miner of the same lease.
   const verifier::ShareRun& honest() const { return *honest_; }
@@ -33,10 +33,9 @@ class StolenShare {
  private:
   double wrong_part(verifier::BlockChoice choice) const;
 
-  const verifier::Job job_;
+  const verifier::Work work_;
   const ByteView tokens_;
   const bool in_part_;
-  std::optional<kernels::Program> program_;
   verifier::Lease lease_;
   std::vector<float> theta_;
   std::vector<float> before_;

@@ -44,7 +44,8 @@ class Ghost final : public kernels::Engine {
 TEST(GhostSteps, OfAnMlpPassEverySpotCheckAndNoReplay) {
   verifier::Job job = test::toy_job();
   job.audit.spot_blocks = 64;
-  const auto program = kernels::Program::make(job.spec).value();
+  const auto work = verifier::Work::make(job).value();
+  const kernels::Program& program = work.program();
   const Bytes train = test::toy_train();
   verifier::Lease lease;
   lease.steps = lease.steps_per_share = job.spec.steps_per_lease;
@@ -54,9 +55,10 @@ TEST(GhostSteps, OfAnMlpPassEverySpotCheckAndNoReplay) {
   const auto engine = [&] {
     return std::move(kernels::make_engine("cpu", program, train, 1).value());
   };
+  const verifier::LeaseView at{work, lease, theta};
   Ghost ghost(engine());
-  const auto run = verifier::run_share(ghost, program, job, lease, 0, theta, before).value();
-  const auto honest = verifier::run_share(*engine(), program, job, lease, 0, theta, before).value();
+  const auto run = verifier::run_share(ghost, at, 0, before).value();
+  const auto honest = verifier::run_share(*engine(), at, 0, before).value();
   EXPECT_EQ(verifier::compare_share(run.share, honest).outcome, Outcome::invalid);
   uint32_t later = 0;
   for (uint32_t coin = 0; coin < 5; ++coin) {
@@ -70,14 +72,11 @@ TEST(GhostSteps, OfAnMlpPassEverySpotCheckAndNoReplay) {
         const Digest key = verifier::step_key(run.share.lease_id, h);
         ASSERT_TRUE(ghost.run_step({lease.round, lease.slot, h}, &key));
       }
-      const auto opening = verifier::make_opening(
-          {job, program, lease, run, theta, before, run.state_after, train, nullptr, ghost},
-          choice);
+      const auto opening =
+          verifier::make_opening({at, run, before, run.state_after, train, nullptr, ghost}, choice);
       ASSERT_TRUE(opening) << opening.error().detail;
-      EXPECT_EQ(
-          verifier::check_opening(job, program, lease, run.share, choice, opening.value(), theta)
-              .outcome,
-          Outcome::valid);
+      EXPECT_EQ(verifier::check_opening(at, run.share, choice, opening.value()).outcome,
+                Outcome::valid);
     }
   }
   EXPECT_GT(later, 5U * 64 / 3) << "the coins looked at no ghosts";

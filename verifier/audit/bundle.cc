@@ -36,15 +36,15 @@ class Findings {
   std::vector<BundleFinding> out_;
 };
 
-void check_openings(const Bundle& bundle, const Job& job, const kernels::Program& program,
-                    std::span<const float> theta, Findings& out) {
+void check_openings(const Bundle& bundle, std::span<const float> theta, Findings& out) {
   if (!bundle.seed) {
     if (!bundle.openings.empty())
       out.add("openings", {Outcome::undecided, kNoStep, "the challenge's seed is not included"});
     return;
   }
   const bool last = bundle.share.index + 1 == bundle.lease.shares();
-  const auto choices = choose_blocks(program, job.audit, *bundle.seed, bundle.share.steps, last);
+  const auto choices = choose_blocks(bundle.work.program(), bundle.work.job().audit, *bundle.seed,
+                                     bundle.share.steps, last);
   if (!out.expect("openings", bundle.openings.size() == choices.size(),
                   std::to_string(bundle.openings.size()) + " of " + std::to_string(choices.size()) +
                       " blocks are answered"))
@@ -54,8 +54,8 @@ void check_openings(const Bundle& bundle, const Job& job, const kernels::Program
     if (choices[i].delta && theta.empty()) {
       out.add(name, {Outcome::undecided, kNoStep, "a delta block needs theta"});
     } else {
-      out.add(name, check_opening(job, program, bundle.lease, bundle.share, choices[i],
-                                  bundle.openings[i], theta));
+      out.add(name, check_opening({bundle.work, bundle.lease, theta}, bundle.share, choices[i],
+                                  bundle.openings[i]));
     }
   }
 }
@@ -78,7 +78,7 @@ Bytes encode_bundle(const Bundle& bundle) {
   GEMMINE_CHECK(bundle.openings.size() <= kSpotBlocksMax);
   GEMMINE_CHECK(bundle.verdicts.size() <= kBundleVerdictsMax);
   Writer out;
-  out.put_raw(as_bytes(kBundleMagic)).put_blob(bundle.job);
+  out.put_raw(as_bytes(kBundleMagic)).put_blob(bundle.work.bytes());
   out.put_blob(encode(bundle.lease)).put_blob(encode(bundle.share));
   out.put(uint64_t{bundle.theta.size()}).put_raw(bundle.theta);
   out.put(static_cast<uint8_t>(bundle.seed ? 1 : 0));
@@ -94,16 +94,21 @@ Bytes encode_bundle(const Bundle& bundle) {
 
 Result<Bundle> decode_bundle(ByteView bytes) {
   Reader in(bytes);
-  Bundle out;
   if (!std::ranges::equal(in.get_raw(kBundleMagic.size()), as_bytes(kBundleMagic)))
     return malformed("this is no share bundle");
   const auto keep = [](ByteView view) { return Bytes(view.begin(), view.end()); };
-  out.job = keep(in.get_blob(kJobBytesMax));
+  auto work = Work::decode(in.get_blob(kJobBytesMax));
+  if (!work) return malformed(work.error().detail);
   auto lease = decode_lease(in.get_blob(kLeaseBytes));
   auto share = decode_share(in.get_blob(kShareBytes));
   if (!lease || !share) return malformed("the lease or the share does not decode");
-  out.lease = lease.value();
-  out.share = share.value();
+  Bundle out{.work = std::move(work.value()),
+             .lease = lease.value(),
+             .share = share.value(),
+             .theta = {},
+             .seed = {},
+             .openings = {},
+             .verdicts = {}};
   out.theta = keep(in.get_raw(in.get<uint64_t>()));
   const auto with_seed = in.get<uint8_t>();
   if (with_seed > 1) return malformed("a flag is neither 0 nor 1");
@@ -120,11 +125,11 @@ Result<Bundle> decode_bundle(ByteView bytes) {
     out.verdicts.push_back(std::move(verdict.value()));
   }
   if (!in.done()) return malformed("ends early or has trailing bytes");
-  if (auto job = decode_job(out.job); !job) return malformed(job.error().detail);
   return out;
 }
 
-Result<std::vector<float>> bundle_theta(const Bundle& bundle, const kernels::Program& program) {
+Result<std::vector<float>> bundle_theta(const Bundle& bundle) {
+  const kernels::Program& program = bundle.work.program();
   if (bundle.theta.empty()) return Error{Errc::undecided, "theta is not included"};
   if (bundle.theta.size() != program.published_floats() * sizeof(float))
     return Error{Errc::invalid, "theta has another length than what the job publishes"};
@@ -137,33 +142,30 @@ Result<std::vector<float>> bundle_theta(const Bundle& bundle, const kernels::Pro
 
 std::vector<BundleFinding> check_bundle(const Bundle& bundle) {
   Findings out;
-  const auto decoded = decode_job(bundle.job);
-  if (!out.expect("job", decoded.ok(), decoded ? "" : decoded.error().detail)) return out.take();
-  const Job& job = decoded.value();
-  const auto program = kernels::Program::make(job.spec);
-  GEMMINE_CHECK(program.ok());  // decode_job saw to it
-  const kernels::Program& steps = program.value();
+  out.expect("job", true, "");  // a Work is one
+  const kernels::Program& program = bundle.work.program();
+  const kernels::Spec& spec = program.spec();
   const Lease& lease = bundle.lease;
   if (!out.expect("lease is of the job",
-                  lease.job_id == job_id(bundle.job) && lease.round < job.spec.rounds &&
-                      lease.slot < job.spec.slots && lease.steps == job.spec.steps_per_lease,
+                  lease.job_id == bundle.work.id() && lease.round < spec.rounds &&
+                      lease.slot < spec.slots && lease.steps == spec.steps_per_lease,
                   "its job, round, slot or steps are others"))
     return out.take();
   out.expect("lease is signed by the pool", signed_by_pool(lease), "the signature is wrong");
   const Refusal refusal = admit_share(lease, bundle.share, bundle.share.index,
-                                      bundle.share.state_before, steps.macs_per_step());
+                                      bundle.share.state_before, program.macs_per_step());
   if (!out.expect("share is admissible", refusal.wire_code == 0, refusal.detail)) return out.take();
   std::vector<float> theta;
   if (!bundle.theta.empty()) {
-    auto floats = bundle_theta(bundle, steps);
+    auto floats = bundle_theta(bundle);
     out.expect("theta", floats.ok(), floats ? "" : floats.error().detail);
     if (floats) theta = std::move(floats.value());
     if (!theta.empty() && bundle.share.index == 0)
       out.expect("share starts from theta",
-                 bundle.share.state_before == start_root(theta, steps.state_floats()),
+                 bundle.share.state_before == start_root(theta, program.state_floats()),
                  "state_before is another state");
   }
-  check_openings(bundle, job, steps, theta, out);
+  check_openings(bundle, theta, out);
   check_verdicts(bundle, out);
   return out.take();
 }

@@ -20,7 +20,7 @@ inline constexpr uint64_t kBundleBytesMax = (uint64_t{1} << 33) + (uint64_t{1} <
 // Bytes: the magic, blob job, blob lease, blob share, u64 length and θ, u8 1 and d32 seed or u8 0,
 // u16 count of openings (blobs, by block number), u16 count of verdicts (blobs).
 struct Bundle {
-  Bytes job;
+  Work work;
   Lease lease;
   Share share;
   Bytes theta;                 // what the lease's round publishes; empty: not included
@@ -30,7 +30,7 @@ struct Bundle {
 };
 
 Bytes encode_bundle(const Bundle& bundle);
-// Errors: malformed. What the parts say is not looked at, except that the job decodes.
+// Errors: malformed. What the parts say is not looked at, except that the job is one.
 Result<Bundle> decode_bundle(ByteView bytes);
 
 struct BundleFinding {
@@ -43,6 +43,6 @@ std::vector<BundleFinding> check_bundle(const Bundle& bundle);
 
 // θ as floats, without an outer velocity. Errors: undecided (not included), invalid (other length,
 // or not the lease's).
-Result<std::vector<float>> bundle_theta(const Bundle& bundle, const kernels::Program& program);
+Result<std::vector<float>> bundle_theta(const Bundle& bundle);
 
 }  // namespace gemmine::verifier

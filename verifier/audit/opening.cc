@@ -193,11 +193,11 @@ Digest object_root(const Job& job, const Share& share, ObjectId object,
 Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
   const Share& share = view.run.share;
   const uint32_t step = lease_step(share, choice);
-  const Digest lease_id = verifier::lease_id(view.lease);
-  const Digest key = step_key(lease_id, step);
+  const Lease& lease = view.at.lease;
+  const Digest key = step_key(lease.id, step);
   const uint32_t index = step - share.first_step;
   WholeSource source(view);
-  BlockCheck check(view.program, {view.lease.round, view.lease.slot, step}, source);
+  BlockCheck check(view.at.work.program(), {lease.round, lease.slot, step}, source);
 
   Opening opening;
   if (!choice.delta) {
@@ -206,8 +206,8 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
     opening.witness = witness ? witness.value() : 0;
   }
   source.recording = true;
-  const Finding finding =
-      choice.delta ? check.check_delta(choice, view.theta) : check.check(choice, opening.witness);
+  const Finding finding = choice.delta ? check.check_delta(choice, view.at.theta)
+                                       : check.check(choice, opening.witness);
   if (finding.outcome != Outcome::valid && view.check_own)
     return Error{Errc::invalid, finding.detail};
   source.recording = false;
@@ -215,7 +215,7 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
   const Bytes digests = digest_string(view.run.step_digests);
   const ChunkRange digest_chunk{index / 32, index / 32 + 1};
   auto step_siblings =
-      kernels::open_chunks(Blake3Mode::keyed(share_key(lease_id, share.first_step)),
+      kernels::open_chunks(Blake3Mode::keyed(share_key(lease.id, share.first_step)),
                            ChunkSource::of_bytes(digests), std::span(&digest_chunk, 1));
   if (!step_siblings) return step_siblings.error();
   opening.step_siblings = std::move(step_siblings.value());
@@ -235,17 +235,17 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
   return encode_opening(opening);
 }
 
-Finding check_opening(const Job& job, const kernels::Program& program, const Lease& lease,
-                      const Share& share, const BlockChoice& choice, ByteView bytes,
-                      std::span<const float> theta) {
+Finding check_opening(const LeaseView& view, const Share& share, const BlockChoice& choice,
+                      ByteView bytes) {
+  const kernels::Program& program = view.work.program();
+  const Lease& lease = view.lease;
   if (bytes.size() > kOpeningBytesMax) return malformed("longer than 2 MiB");
   const auto decoded = decode_opening(program, bytes);
   if (!decoded) return malformed(decoded.error().detail);
   const Opening& opening = decoded.value();
-  const Digest lease_id = verifier::lease_id(lease);
   const uint32_t step = lease_step(share, choice);
   const uint32_t index = step - share.first_step;
-  const Digest key = step_key(lease_id, step);
+  const Digest key = step_key(lease.id, step);
 
   // Is it the opening that was asked for? Looked for first (PROTOCOL 6.5).
   const uint64_t digest_bytes = uint64_t{share.steps} * 32;
@@ -256,7 +256,7 @@ Finding check_opening(const Job& job, const kernels::Program& program, const Lea
   BlockCheck check(program, {lease.round, lease.slot, step}, source);
   if (choice.delta && opening.witness != 0) return malformed("a delta has no witness");
   Finding finding =
-      choice.delta ? check.check_delta(choice, theta) : check.check(choice, opening.witness);
+      choice.delta ? check.check_delta(choice, view.theta) : check.check(choice, opening.witness);
   if (finding.outcome == Outcome::undecided || !source.exhausted())
     return malformed("it holds other chunks than the block is derived from");
   if (finding.outcome == Outcome::malformed) return malformed(finding.detail);
@@ -264,7 +264,7 @@ Finding check_opening(const Job& job, const kernels::Program& program, const Lea
   // Are they the bytes that were committed to?
   const ChunkRange digest_chunk{index / 32, index / 32 + 1};
   auto proof = kernels::verify_chunks(
-      share.trace_root, Blake3Mode::keyed(share_key(lease_id, share.first_step)), digest_bytes,
+      share.trace_root, Blake3Mode::keyed(share_key(lease.id, share.first_step)), digest_bytes,
       std::span(&digest_chunk, 1), opening.step_chunk, opening.step_siblings);
   if (!proof) return invalid(step, "step digest: " + proof.error().detail);
   std::vector<Digest> roots(program.tensors().size());
@@ -275,7 +275,7 @@ Finding check_opening(const Job& job, const kernels::Program& program, const Lea
   if (std::memcmp(own.bytes.data(), opening.step_chunk.data() + size_t{index % 32} * 32, 32) != 0)
     return invalid(step, "the tensor roots are not the ones of the step digest");
   for (const OpenedObject& object : opening.objects) {
-    proof = kernels::verify_chunks(object_root(job, share, object.id, roots),
+    proof = kernels::verify_chunks(object_root(view.work.job(), share, object.id, roots),
                                    object_mode(object.id, key), object_bytes(program, object.id),
                                    object.ranges, object.bytes, object.siblings);
     if (!proof) return invalid(step, "object: " + proof.error().detail);

@@ -15,11 +15,8 @@ namespace gemmine::verifier {
 // What the prover has at hand when it answers: the share it ran, and the engine standing right
 // after the block's step (so that read_tensor gives that step's tensors).
 struct ProverView {
-  const Job& job;
-  const kernels::Program& program;
-  const Lease& lease;
+  LeaseView at;
   const ShareRun& run;
-  std::span<const float> theta;  // global, of the lease's round
   std::span<const float> state_before;
   std::span<const float> state_after;
   ByteView train_records;
@@ -32,10 +29,10 @@ struct ProverView {
 // faulty hardware: nothing is sent then).
 Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice);
 
-// Decides one block from the opened bytes alone, θ aside (only a delta block needs it).
+// Decides one block from the opened bytes alone. Only a delta block needs view.theta, which may be
+// empty for the others.
 // valid, invalid (it decodes and is wrong), malformed (does not decode, or holds other chunks).
-Finding check_opening(const Job& job, const kernels::Program& program, const Lease& lease,
-                      const Share& share, const BlockChoice& choice, ByteView opening,
-                      std::span<const float> theta);
+Finding check_opening(const LeaseView& view, const Share& share, const BlockChoice& choice,
+                      ByteView opening);
 
 }  // namespace gemmine::verifier

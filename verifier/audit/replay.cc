@@ -11,15 +11,16 @@ namespace gemmine::verifier {
 
 namespace {
 
-Status check_arguments(const kernels::Program& program, const Job& job, const Lease& lease,
-                       uint32_t index, std::span<const float> theta, std::span<const float> state) {
+Status check_arguments(const LeaseView& view, uint32_t index, std::span<const float> state) {
+  const Lease& lease = view.lease;
+  const kernels::Program& program = view.work.program();
   if (!share_size_ok(lease.steps, lease.steps_per_share))
     return Error{Errc::invalid_argument, "replay: the lease's shares are out of bounds"};
-  if (lease.steps != job.spec.steps_per_lease)
+  if (lease.steps != program.spec().steps_per_lease)
     return Error{Errc::invalid_argument, "replay: the lease has another number of steps"};
   if (index >= lease.shares())
     return Error{Errc::invalid_argument, "replay: the lease has no share " + std::to_string(index)};
-  if (theta.size() != program.parameters())
+  if (view.theta.size() != program.parameters())
     return Error{Errc::invalid_argument, "replay: theta has another number of parameters"};
   if (state.size() != program.state_floats())
     return Error{Errc::invalid_argument, "replay: the state has another number of floats"};
@@ -28,14 +29,14 @@ Status check_arguments(const kernels::Program& program, const Job& job, const Le
 
 }  // namespace
 
-Result<ShareRun> run_share(kernels::Engine& engine, const kernels::Program& program, const Job& job,
-                           const Lease& lease, uint32_t index, std::span<const float> theta,
+Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint32_t index,
                            std::span<const float> state) {
-  if (Status status = check_arguments(program, job, lease, index, theta, state); !status)
-    return status.error();
+  if (Status status = check_arguments(view, index, state); !status) return status.error();
+  const kernels::Program& program = view.work.program();
+  const Lease& lease = view.lease;
   ShareRun out;
   Share& share = out.share;
-  share.lease_id = lease_id(lease);
+  share.lease_id = lease.id;
   share.index = index;
   share.first_step = lease.first_step(index);
   share.steps = lease.steps_of(index);
@@ -60,7 +61,8 @@ Result<ShareRun> run_share(kernels::Engine& engine, const kernels::Program& prog
   if (Status status = engine.read_state(out.state_after); !status) return status.error();
   share.state_after = state_root(out.state_after);
   if (index + 1 < lease.shares()) return out;
-  auto delta = make_delta(std::span<const float>(out.state_after).first(theta.size()), theta);
+  auto delta =
+      make_delta(std::span<const float>(out.state_after).first(view.theta.size()), view.theta);
   if (!delta) return delta.error();
   out.delta = std::move(delta.value());
   share.delta_root = kernels::blake3(out.delta);

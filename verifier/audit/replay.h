@@ -11,6 +11,13 @@
 
 namespace gemmine::verifier {
 
+// A lease with what its shares are computed from.
+struct LeaseView {
+  const Work& work;
+  const Lease& lease;            // of this job
+  std::span<const float> theta;  // θ of the lease's round, without an outer velocity
+};
+
 struct ShareRun {
   Share share;                             // everything but the signature
   std::vector<Digest> step_digests;        // one per step
@@ -20,10 +27,10 @@ struct ShareRun {
   Bytes delta;  // only for the lease's last share
 };
 
-// Runs share `index` of a lease from `state` (θ and moments). theta: the lease's global θ.
-// Errors: those of Engine; invalid when the lease diverged.
-Result<ShareRun> run_share(kernels::Engine& engine, const kernels::Program& program, const Job& job,
-                           const Lease& lease, uint32_t index, std::span<const float> theta,
+// Runs share `index` of a lease from `state` (θ and moments) on an engine of the job's program and
+// data. Errors: those of Engine; invalid_argument (an index, θ or state that does not fit the job);
+// invalid when the lease diverged.
+Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint32_t index,
                            std::span<const float> state);
 
 // Compares a share with what its steps give. The outcome is valid or invalid, `step` the first step

@@ -64,17 +64,14 @@ class MergeCheck {
 
  private:
   Status redo(const LedgerState& state, const JobState& job, uint32_t round) {
-    const auto program = kernels::Program::make(job.job.spec);
-    if (!program) return program.error();
-    const uint64_t parameters = program.value().parameters();
-    const auto published =
-        blobs_.floats(job.theta_roots[round], program.value().published_floats());
+    const kernels::Program& program = job.work.program();
+    const uint64_t parameters = program.parameters();
+    const auto published = blobs_.floats(job.theta_roots[round], program.published_floats());
     if (!published) return published.error();
-    if (round == 0 && !same_bits(published.value(), initial_published(program.value())))
+    if (round == 0 && !same_bits(published.value(), initial_published(program)))
       return Error{Errc::invalid, "theta of round 0 does not follow from init_seed"};
-    const Digest start =
-        start_root(theta_of(program.value(), published.value()), program.value().state_floats());
-    Merge merge(program.value());
+    const Digest start = start_root(theta_of(program, published.value()), program.state_floats());
+    Merge merge(program);
     for (const Digest& id : job.merged[round]) {
       const LeaseState& lease = state.leases().at(id);
       if (lease.shares.front().share.state_before != start)
@@ -83,7 +80,7 @@ class MergeCheck {
       if (!delta) return delta.error();
       if (Status status = merge.add(delta.value()); !status) return status;
     }
-    const auto merged = merge.finish(published.value(), job.job.spec.slots);
+    const auto merged = merge.finish(published.value(), job.work.job().spec.slots);
     if (!merged) return merged.error();
     if (kernels::blake3(as_bytes(std::span<const float>(merged.value()))) !=
         job.theta_roots[round + 1])

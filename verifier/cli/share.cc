@@ -23,43 +23,38 @@ Result<Bundle> load_bundle(const std::string& path) {
 }
 
 void report_bundle(const Bundle& bundle, Report& report) {
-  report.fact("job", to_hex(job_id(bundle.job).view()));
-  report.fact("lease", to_hex(lease_id(bundle.lease).view()));
+  report.fact("job", to_hex(bundle.work.id().view()));
+  report.fact("lease", to_hex(bundle.lease.id.view()));
   report.fact("share",
               std::to_string(bundle.share.index) + " " + to_hex(share_id(bundle.share).view()));
   report.fact("pool", to_hex(bundle.lease.pool_key.view()));
   report.fact("miner", to_hex(bundle.lease.miner_key.view()));
 }
 
-Result<Bytes> load_records(const std::string& path, const Job& job) {
-  const auto program = kernels::Program::make(job.spec);
-  if (!program) return program.error();
-  const uint64_t size = program.value().data_bytes(job.spec.records);
+Result<Bytes> load_records(const std::string& path, const Work& work) {
+  const uint64_t size = work.program().data_bytes(work.job().spec.records);
   auto records = load(path, size);
   if (!records) return records;
   if (records.value().size() != size)
     return Error{Errc::malformed, path + ": has " + std::to_string(records.value().size()) +
                                       " bytes, the job's records have " + std::to_string(size)};
-  if (kernels::blake3(records.value()) != job.train_address)
+  if (kernels::blake3(records.value()) != work.job().train_address)
     return Error{Errc::malformed, path + ": these are not the job's records (train_address)"};
   return records;
 }
 
 // Runs the lease from its start up to the share: states between shares are not in a bundle.
-Result<ShareRun> rerun(const Bundle& bundle, const Job& job, ByteView records,
-                       const ReplayOptions& options) {
-  const auto program = kernels::Program::make(job.spec);
-  if (!program) return program.error();
-  const kernels::Program& steps = program.value();
-  auto theta = bundle_theta(bundle, steps);
+Result<ShareRun> rerun(const Bundle& bundle, ByteView records, const ReplayOptions& options) {
+  const kernels::Program& program = bundle.work.program();
+  const auto theta = bundle_theta(bundle);
   if (!theta) return theta.error();
-  auto engine = kernels::make_engine(options.engine, steps, records, options.threads);
+  auto engine = kernels::make_engine(options.engine, program, records, options.threads);
   if (!engine) return engine.error();
-  std::vector<float> state(steps.state_floats(), 0.0F);
+  std::vector<float> state(program.state_floats(), 0.0F);
   std::copy(theta.value().begin(), theta.value().end(), state.begin());
   for (uint32_t index = 0;; ++index) {
     show_progress("replaying shares", index, bundle.share.index + 1);
-    auto run = run_share(*engine.value(), steps, job, bundle.lease, index, theta.value(), state);
+    auto run = run_share(*engine.value(), {bundle.work, bundle.lease, theta.value()}, index, state);
     if (!run || index == bundle.share.index) {
       if (run) show_progress("replaying shares", index + 1, index + 1);
       return run;
@@ -111,14 +106,12 @@ ExitCode run_replay(const ReplayOptions& options) {
     sound &= item.check.starts_with("verdict") || item.finding.outcome == Outcome::valid;
   }
   if (!sound) return report.finish();
-  const auto job = decode_job(bundle.value().job);
-  GEMMINE_CHECK(job.ok());  // decode_bundle saw to it
-  const auto records = load_records(options.data, job.value());
+  const auto records = load_records(options.data, bundle.value().work);
   if (!records) {
     report.failure("data", records.error());
     return report.finish();
   }
-  const auto run = rerun(bundle.value(), job.value(), records.value(), options);
+  const auto run = rerun(bundle.value(), records.value(), options);
   if (!run) {
     report.failure("replay", run.error());
     return report.finish();

@@ -156,7 +156,7 @@ Result<AuditKind> required_audit(const LedgerState& state, const Digest& lease_i
   const JobState* const job = find_in(state.jobs(), lease->lease.job_id);
   GEMMINE_CHECK(job != nullptr);
   const ShareState& share = lease->shares[index];
-  return audit_kind(job->job.audit, challenge_seed(secret, share.id), share.valid_before);
+  return audit_kind(job->work.job().audit, challenge_seed(secret, share.id), share.valid_before);
 }
 
 }  // namespace gemmine::verifier

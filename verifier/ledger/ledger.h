@@ -99,7 +99,6 @@ struct ShareState {
 
 struct LeaseState {
   Lease lease;
-  Digest id;
   std::vector<ShareState> shares;
   std::optional<Digest> delta_root;
   std::optional<CloseReason> closed;
@@ -111,10 +110,7 @@ struct LeaseState {
 };
 
 struct JobState {
-  Job job;
-  Bytes bytes;
-  Digest id;
-  uint64_t macs_per_step = 0;
+  Work work;                     // stays where it is as long as the LedgerState, also when moved
   uint64_t gross_per_lease = 0;  // what a complete lease earns
   uint32_t open_leases = 0;
   uint32_t round = 0;

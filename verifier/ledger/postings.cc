@@ -63,7 +63,7 @@ Result<std::optional<PendingPost>> PostingSheet::settle(const LedgerData& data,
 
 void post_vested(PostingSheet& sheet, const LedgerData& data, const JobState& job,
                  const LeaseState& lease) {
-  const auto fee = static_cast<int64_t>(Wide{lease.gross} * job.job.fee_ppm / kMillion);
+  const auto fee = static_cast<int64_t>(Wide{lease.gross} * job.work.job().fee_ppm / kMillion);
   const auto gross = static_cast<int64_t>(lease.gross);
   const std::string from = vesting_account(lease.lease.miner_key);
   sheet.move(from, "fee:" + data.fee_account, fee);

@@ -45,25 +45,22 @@ Status apply_genesis(LedgerData& data, const Record& record) {
 }
 
 Status apply_job(LedgerData& data, const Record& record) {
-  auto body = decode_job_body(record.body);
+  const auto body = decode_job_body(record.body);
   if (!body) return body.error();
-  auto job = decode_job(body.value().job);
-  if (!job) return job.error();
-  const Digest id = job_id(body.value().job);
+  auto work = Work::decode(body.value().job);
+  if (!work) return work.error();
+  const Job& job = work.value().job();
+  const Digest id = work.value().id();
   if (data.jobs.contains(id)) return invalid("the job is already in the ledger");
-  const auto program = kernels::Program::make(job.value().spec);
-  if (!program) return invalid(program.error().detail);
-  JobState state;
-  state.macs_per_step = program.value().macs_per_step();
-  const auto gross =
-      gross_of(job.value().price_per_tmac, state.macs_per_step * job.value().spec.steps_per_lease);
+  const auto gross = gross_of(job.price_per_tmac,
+                              work.value().program().macs_per_step() * job.spec.steps_per_lease);
   if (!gross) return invalid("a lease of this job would earn more than an account can hold");
-  state.gross_per_lease = *gross;
-  state.job = std::move(job.value());
-  state.bytes = std::move(body.value().job);
-  state.id = id;
-  state.theta_roots = {body.value().theta_root};
-  state.slots.resize(state.job.spec.slots);
+  JobState state{.work = std::move(work.value()),
+                 .gross_per_lease = *gross,
+                 .theta_roots = {body.value().theta_root},
+                 .slots = {},
+                 .merged = {}};
+  state.slots.resize(state.work.job().spec.slots);
   data.jobs.emplace(id, std::move(state));
   return Ok{};
 }
@@ -77,7 +74,7 @@ Status apply_fund(LedgerData& data, const Record& record) {
   if (job->finished) return invalid("the job has finished");
   if (body.amount > static_cast<uint64_t>(INT64_MAX)) return invalid("the amount overflows");
   PostingSheet sheet;
-  sheet.move(kExternal, escrow_account(job->id), static_cast<int64_t>(body.amount));
+  sheet.move(kExternal, escrow_account(job->work.id()), static_cast<int64_t>(body.amount));
   auto post = sheet.settle(data, record.seq);
   if (!post) return post.error();
   data.pending = std::move(post.value());
@@ -126,7 +123,7 @@ Status apply_merge(LedgerData& data, const Record& record) {
   JobState* const job = find_in(data.jobs, body.job_id);
   if (job == nullptr) return invalid("no such job");
   if (job->finished) return invalid("the job has finished");
-  if (body.round != job->round || job->round >= job->job.spec.rounds)
+  if (body.round != job->round || job->round >= job->work.job().spec.rounds)
     return invalid("the job's current round is " + std::to_string(job->round));
   if (body.lease_ids.size() != job->slots.size())
     return invalid("a merge names one lease for each slot");
@@ -178,18 +175,19 @@ Status apply_finish(LedgerData& data, const Record& record) {
   JobState* const job = find_in(data.jobs, body.job_id);
   if (job == nullptr) return invalid("no such job");
   if (job->finished) return invalid("the job has already finished");
-  if (job->round != job->job.spec.rounds) return invalid("the last round is not merged");
+  if (job->round != job->work.job().spec.rounds) return invalid("the last round is not merged");
   if (job->open_leases != 0) return invalid("a lease of the job is open");
   if (body.theta_root != job->theta_roots.back())
     return invalid("theta_root is not the last round's");
   PostingSheet sheet;
-  const auto first = data.tallies.lower_bound({job->id, Digest{}});
+  const auto first = data.tallies.lower_bound({job->work.id(), Digest{}});
   auto last = first;
-  for (; last != data.tallies.end() && last->first.first == job->id; ++last) {
+  for (; last != data.tallies.end() && last->first.first == job->work.id(); ++last) {
     for (const Digest& id : last->second.unvested)
       post_vested(sheet, data, *job, data.leases.at(id));
   }
-  sheet.move(escrow_account(job->id), kExternal, balance(data, escrow_account(job->id)));
+  sheet.move(escrow_account(job->work.id()), kExternal,
+             balance(data, escrow_account(job->work.id())));
   auto post = sheet.settle(data, record.seq);
   if (!post) return post.error();
 

@@ -10,14 +10,14 @@ __extension__ using Wide = unsigned __int128;
 
 Status check_place(const LedgerData& data, const Lease& lease, const JobState& job) {
   if (job.finished) return invalid("the job has finished");
-  if (lease.round != job.round || job.round >= job.job.spec.rounds)
+  if (lease.round != job.round || job.round >= job.work.job().spec.rounds)
     return invalid("the lease is of round " + std::to_string(lease.round) +
                    ", the job's current round is " + std::to_string(job.round));
   if (lease.theta_root != job.theta_roots.back())
     return invalid("theta_root is not the current round's");
   if (lease.slot >= job.slots.size()) return invalid("there is no such slot");
   if (job.slots[lease.slot]) return invalid("the slot has an open or complete lease");
-  if (lease.steps != job.job.spec.steps_per_lease)
+  if (lease.steps != job.work.job().spec.steps_per_lease)
     return invalid("steps differ from the job's steps_per_lease");
   const MemberState* const member = find_in(data.members, lease.miner_key);
   if (member == nullptr) return invalid("the key is no member");
@@ -26,7 +26,7 @@ Status check_place(const LedgerData& data, const Lease& lease, const JobState& j
   if (open != nullptr && *open >= kOpenLeasesMax)
     return invalid("the key has open_leases_max leases open");
   const Wide promised = Wide{job.gross_per_lease} * (Wide{job.open_leases} + 1);
-  const int64_t escrow = balance(data, escrow_account(job.id));
+  const int64_t escrow = balance(data, escrow_account(job.work.id()));
   GEMMINE_CHECK(escrow >= 0);
   if (promised > Wide{static_cast<uint64_t>(escrow)})
     return invalid("the escrow does not cover this lease and those open");
@@ -59,9 +59,9 @@ PostingSheet earn(const LedgerData& data, const LeaseState& lease, const JobStat
                   const Tally& tally, const LeaseState** vested) {
   PostingSheet sheet;
   const Digest& key = lease.lease.miner_key;
-  sheet.move(escrow_account(job.id), vesting_account(key),
+  sheet.move(escrow_account(job.work.id()), vesting_account(key),
              static_cast<int64_t>(job.gross_per_lease));
-  if (tally.unvested.size() < job.job.audit.vest_leases) return sheet;
+  if (tally.unvested.size() < job.work.job().audit.vest_leases) return sheet;
   LeaseState self = lease;
   self.gross = job.gross_per_lease;
   *vested = tally.unvested.empty() ? &lease : find_in(data.leases, tally.unvested.front());
@@ -78,7 +78,7 @@ Status apply_lease(LedgerData& data, const Record& record) {
   const auto decoded = decode_lease(wrapped.value());
   if (!decoded) return decoded.error();
   const Lease& lease = decoded.value();
-  const Digest id = lease_id(lease);
+  const Digest id = lease.id;
   if (data.leases.contains(id)) return invalid("the lease is already in the ledger");
   JobState* const job = find_in(data.jobs, lease.job_id);
   if (job == nullptr) return invalid("no such job");
@@ -88,7 +88,6 @@ Status apply_lease(LedgerData& data, const Record& record) {
 
   LeaseState state;
   state.lease = lease;
-  state.id = id;
   data.leases.emplace(id, std::move(state));
   job->slots[lease.slot] = id;
   ++job->open_leases;
@@ -113,7 +112,7 @@ Status apply_share(LedgerData& data, const Record& record) {
       lease->shares.empty() ? share.state_before : lease->shares.back().share.state_after;
   const Refusal refusal =
       admit_share(lease->lease, share, static_cast<uint32_t>(lease->shares.size()), previous,
-                  job->macs_per_step);
+                  job->work.program().macs_per_step());
   if (refusal.wire_code != 0) return invalid(refusal.detail);
 
   ShareState state;
@@ -121,7 +120,7 @@ Status apply_share(LedgerData& data, const Record& record) {
   state.id = share_id(share);
   state.seq = record.seq;
   state.time_ms = record.time_ms;
-  state.valid_before = data.tallies.at({job->id, lease->lease.miner_key}).valid_shares;
+  state.valid_before = data.tallies.at({job->work.id(), lease->lease.miner_key}).valid_shares;
   lease->shares.push_back(state);
   return Ok{};
 }
@@ -184,12 +183,12 @@ Status apply_close(LedgerData& data, const Record& record) {
   GEMMINE_CHECK(job != nullptr);
   std::vector<AuditKind> required;
   for (const ShareState& share : lease->shares)
-    required.push_back(
-        audit_kind(job->job.audit, challenge_seed(body.secret, share.id), share.valid_before));
+    required.push_back(audit_kind(job->work.job().audit, challenge_seed(body.secret, share.id),
+                                  share.valid_before));
   const bool complete = body.reason == CloseReason::complete;
   std::optional<PendingPost> post;
   const LeaseState* vested = nullptr;
-  Tally& tally = data.tallies.at({job->id, lease->lease.miner_key});
+  Tally& tally = data.tallies.at({job->work.id(), lease->lease.miner_key});
   if (complete) {
     if (Status status = check_complete(data, *lease, required); !status) return status;
     auto settled = earn(data, *lease, *job, tally, &vested).settle(data, record.seq);
@@ -208,13 +207,13 @@ Status apply_close(LedgerData& data, const Record& record) {
   if (--open == 0) data.open_by_key.erase(lease->lease.miner_key);
   if (complete) {
     lease->gross = job->gross_per_lease;
-    tally.unvested.push_back(lease->id);
+    tally.unvested.push_back(lease->lease.id);
   } else if (!lease->voided) {
     job->slots[lease->lease.slot].reset();
   }
   if (vested != nullptr) {
-    GEMMINE_CHECK(tally.unvested.front() == vested->id);
-    data.leases.at(vested->id).vested = true;
+    GEMMINE_CHECK(tally.unvested.front() == vested->lease.id);
+    data.leases.at(vested->lease.id).vested = true;
     tally.unvested.pop_front();
   }
   data.pending = std::move(post);

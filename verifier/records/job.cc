@@ -1,5 +1,8 @@
 #include "verifier/records/job.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "kernels/hash/blake3.h"
 #include "verifier/records/identity.h"
 
@@ -25,6 +28,12 @@ Error ends_early() {
 bool loss_fits_opening(const std::vector<uint32_t>& widths) {
   constexpr uint64_t kLastLayerMax = uint64_t{1} << 20;
   return uint64_t{widths[widths.size() - 2]} * widths.back() <= kLastLayerMax;
+}
+
+// What Reader::get_text() takes.
+bool name_ok(std::string_view name) {
+  return name.size() <= kNameBytesMax &&
+         std::ranges::all_of(name, [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
 // Bounds of what Program does not know (PROTOCOL 9).
@@ -133,6 +142,35 @@ void read_terms(Reader& in, Job& job) {
   job.fee_ppm = in.get<uint32_t>();
 }
 
+// The fields as they stand in the bytes; their bounds are Work's to check.
+Result<Job> parse(ByteView bytes) {
+  if (bytes.size() > kJobBytesMax) return Error{Errc::malformed, "job: more than 1024 bytes"};
+  Reader in(bytes);
+  Job job;
+  job.name = in.get_text(kNameBytesMax);
+  const auto numerics = in.get<uint16_t>();
+  job.spec.architecture = in.get<Architecture>();
+  if (!in.ok()) return ends_early();
+  if (numerics != kNumerics) return refuse("numerics", "must be 1");
+  // Before the shape is read: what follows the architecture cannot be placed otherwise.
+  const bool mlp = job.spec.architecture == Architecture::mlp;
+  if (!mlp && job.spec.architecture != Architecture::gpt)
+    return refuse("architecture", "must be 1 (mlp) or 2 (gpt)");
+  if (Status shape = mlp ? read_mlp(in, job.spec) : read_gpt(in, job.spec); !shape)
+    return shape.error();
+  read_terms(in, job);
+  if (!in.done()) return Error{Errc::malformed, "job: ends early or has trailing bytes"};
+  return job;
+}
+
+// Everything that PROTOCOL 9 and 10.14 bound.
+Result<kernels::Program> check(const Job& job) {
+  auto program = kernels::Program::make(job.spec);
+  if (!program) return Error{Errc::invalid, "job: " + program.error().detail};
+  if (Status terms = check_terms(job); !terms) return terms.error();
+  return program;
+}
+
 }  // namespace
 
 Bytes encode_job(const Job& job) {
@@ -156,31 +194,33 @@ Bytes encode_job(const Job& job) {
   return out.take();
 }
 
-Result<Job> decode_job(ByteView bytes) {
-  if (bytes.size() > kJobBytesMax) return Error{Errc::malformed, "job: more than 1024 bytes"};
-  Reader in(bytes);
-  Job job;
-  job.name = in.get_text(kNameBytesMax);
-  const auto numerics = in.get<uint16_t>();
-  job.spec.architecture = in.get<Architecture>();
-  if (!in.ok()) return ends_early();
-  if (numerics != kNumerics) return refuse("numerics", "must be 1");
-  // Before the shape is read: what follows the architecture cannot be placed otherwise.
-  const bool mlp = job.spec.architecture == Architecture::mlp;
-  if (!mlp && job.spec.architecture != Architecture::gpt)
-    return refuse("architecture", "must be 1 (mlp) or 2 (gpt)");
-  if (Status shape = mlp ? read_mlp(in, job.spec) : read_gpt(in, job.spec); !shape)
-    return shape.error();
-  read_terms(in, job);
-  if (!in.done()) return Error{Errc::malformed, "job: ends early or has trailing bytes"};
-  if (auto program = kernels::Program::make(job.spec); !program)
-    return Error{Errc::invalid, "job: " + program.error().detail};
-  if (Status terms = check_terms(job); !terms) return terms.error();
-  return job;
-}
-
 Digest job_id(ByteView job_bytes) {
   return kernels::blake3_derive_key(domain::kJob, job_bytes);
+}
+
+Work::Work(Job job, Bytes bytes, kernels::Program program)
+    : job_(std::move(job)),
+      bytes_(std::move(bytes)),
+      id_(job_id(bytes_)),
+      program_(std::move(program)) {
+  GEMMINE_CHECK(bytes_.size() <= kJobBytesMax);
+  GEMMINE_CHECK(program_.spec() == job_.spec);
+}
+
+Result<Work> Work::decode(ByteView job_bytes) {
+  auto job = parse(job_bytes);
+  if (!job) return job.error();
+  auto program = check(job.value());
+  if (!program) return program.error();
+  return Work(std::move(job.value()), Bytes(job_bytes.begin(), job_bytes.end()),
+              std::move(program.value()));
+}
+
+Result<Work> Work::make(const Job& job) {
+  auto program = check(job);
+  if (!program) return program.error();
+  if (!name_ok(job.name)) return refuse("name", "must be at most 64 printable ASCII characters");
+  return Work(job, encode_job(job), std::move(program.value()));
 }
 
 }  // namespace gemmine::verifier

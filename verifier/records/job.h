@@ -1,5 +1,5 @@
-// The job: what is trained, how it is audited, what is paid (PROTOCOL 6.1, 10.12). Its bytes are
-// its name.
+// The job: what is trained, how it is audited, what is paid (PROTOCOL 6.1, 10.12). The hash of its
+// bytes is its name.
 #pragma once
 
 #include <string>
@@ -48,10 +48,33 @@ inline bool share_size_ok(uint32_t steps, uint32_t steps_per_share) {
          (steps - 1) / steps_per_share < kSharesPerLeaseMax;
 }
 
+// The bytes of PROTOCOL 6.1 or 10.12. The shape must fit its counts: 2 to 17 widths, or at most 255
+// blocks.
 Bytes encode_job(const Job& job);
-// Errors: malformed (does not decode), invalid (a bound of PROTOCOL 9 or 10.14, with the field's
-// name).
-Result<Job> decode_job(ByteView bytes);
 Digest job_id(ByteView job_bytes);
+
+// A job that may be worked on: its terms, the bytes and the name they have, and the program that
+// they make. The four always fit together, since nothing in it can be changed.
+class Work {
+ public:
+  // A stranger's bytes. Errors: malformed (does not decode), invalid (a bound of PROTOCOL 9 or
+  // 10.14, with the field's name).
+  static Result<Work> decode(ByteView job_bytes);
+  // Terms that are written here. Errors: invalid, as above; also a name that is not plain text.
+  static Result<Work> make(const Job& job);
+
+  const Job& job() const { return job_; }
+  const Bytes& bytes() const { return bytes_; }
+  const Digest& id() const { return id_; }
+  const kernels::Program& program() const { return program_; }
+
+ private:
+  Work(Job job, Bytes bytes, kernels::Program program);
+
+  Job job_;
+  Bytes bytes_;
+  Digest id_;
+  kernels::Program program_;
+};
 
 }  // namespace gemmine::verifier

@@ -131,6 +131,7 @@ Result<Lease> decode_lease(ByteView bytes) {
   if (!in.done()) return malformed("lease");
   if (!share_size_ok(out.steps, out.steps_per_share))
     return Error{Errc::malformed, "lease: steps_per_share is out of bounds"};
+  out.id = lease_id(out);
   return out;
 }
 
@@ -185,7 +186,8 @@ Digest verdict_id(const Verdict& verdict) {
 
 void sign(Lease& lease, const Identity& pool) {
   lease.pool_key = pool.public_key();
-  lease.signature = pool.sign(lease_id(lease));
+  lease.id = lease_id(lease);
+  lease.signature = pool.sign(lease.id);
 }
 void sign(Share& share, const Identity& miner) {
   share.signature = miner.sign(share_id(share));
@@ -196,6 +198,7 @@ void sign(Verdict& verdict, const Identity& auditor) {
 }
 
 bool signed_by_pool(const Lease& lease) {
+  // Hashed again: what was changed since it was decoded is not what was signed.
   return verify_signature(lease.pool_key, lease_id(lease), lease.signature);
 }
 bool signed_by(const Share& share, const Digest& miner_key) {
@@ -208,7 +211,7 @@ bool signed_by_auditor(const Verdict& verdict) {
 Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
                     const Digest& previous_state, uint64_t macs_per_step) {
   const uint32_t shares = lease.shares();
-  if (share.lease_id != lease_id(lease)) return {unknown_lease, "the share names another lease"};
+  if (share.lease_id != lease.id) return {unknown_lease, "the share names another lease"};
   if (next_index >= shares) return {lease_closed, "every share of this lease is in the ledger"};
   if (share.index != next_index)
     return {out_of_order, "the next share has index " + std::to_string(next_index)};

@@ -11,6 +11,7 @@
 namespace gemmine::verifier {
 
 struct Lease {
+  Digest id;  // lease_id() of the rest; decode_lease() and sign() set it, and it is not encoded
   Digest job_id;
   Digest pool_key;
   Digest miner_key;
@@ -81,7 +82,7 @@ Result<Lease> decode_lease(ByteView bytes);
 Result<Share> decode_share(ByteView bytes);
 Result<Verdict> decode_verdict(ByteView bytes);
 
-Digest lease_id(const Lease& lease);
+Digest lease_id(const Lease& lease);  // hashes; who holds a Lease has it as its id
 Digest share_id(const Share& share);
 Digest verdict_id(const Verdict& verdict);
 

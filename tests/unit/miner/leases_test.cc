@@ -46,7 +46,7 @@ TEST_F(Scene, NeverGivesBackALeaseWhoseSharesAreBeingChecked) {
   wait(60'000);
   EXPECT_EQ(sent<pool::Abandon>(), 0U) << "it is challenged";
   EXPECT_EQ(posted<AnswerChallenge>(), 1U);
-  device(ChallengeAnswered{verifier::lease_id(one), 0, {Bytes(1)}});
+  device(ChallengeAnswered{one.id, 0, {Bytes(1)}});
   EXPECT_EQ(all<SendOpenings>().size(), 1U);
   wait(kQuietMs);
   EXPECT_EQ(posted<AnswerChallenge>(), 1U) << "once";
@@ -211,7 +211,7 @@ TEST_F(Scene, ACleanStopAnswersFirstAndASecondOneDoesNot) {
   ask_to_stop(again, "", now_);
   ask_to_stop(again, "", now_);
   EXPECT_TRUE(again.ended);
-  device(ChallengeAnswered{verifier::lease_id(one), 0, {Bytes(1)}});
+  device(ChallengeAnswered{one.id, 0, {Bytes(1)}});
   wait(kQuietMs);
   EXPECT_EQ(sent<pool::Abandon>(), 1U);
   EXPECT_TRUE(state_.ended);

@@ -56,7 +56,7 @@ class Scene : public ::testing::Test {
   // The device's word about a share of the lease; the state after it lies on disk.
   ShareDone computed(const verifier::Lease& lease, uint32_t index) {
     verifier::Share share;
-    share.lease_id = verifier::lease_id(lease);
+    share.lease_id = lease.id;
     share.index = index;
     share.first_step = lease.first_step(index);
     share.steps = lease.steps_of(index);
@@ -72,7 +72,7 @@ class Scene : public ::testing::Test {
   }
   void device_fails(const verifier::Lease& lease, uint32_t index, Trouble trouble, bool challenge,
                     const std::string& why = "planted") {
-    device(TaskFailed{verifier::lease_id(lease), index, challenge, trouble, {Errc::io, why}});
+    device(TaskFailed{lease.id, index, challenge, trouble, {Errc::io, why}});
   }
   template <class Message>
   void pool_says(pool::MessageType type, const Message& message) {
@@ -83,15 +83,13 @@ class Scene : public ::testing::Test {
     pool_says(pool::MessageType::lease, pool::LeaseMessage{verifier::encode(lease)});
   }
   void accept(const verifier::Lease& lease, uint32_t index) {
-    pool_says(pool::MessageType::share_ok, pool::ShareOk{verifier::lease_id(lease), index, 7});
+    pool_says(pool::MessageType::share_ok, pool::ShareOk{lease.id, index, 7});
   }
   void challenge(const verifier::Lease& lease, uint32_t index) {
-    pool_says(pool::MessageType::challenge,
-              pool::Challenge{verifier::lease_id(lease), index, Digest{}, 20'000});
+    pool_says(pool::MessageType::challenge, pool::Challenge{lease.id, index, Digest{}, 20'000});
   }
   void close_lease(const verifier::Lease& lease) {
-    pool_says(pool::MessageType::lease_closed,
-              pool::LeaseClosed{verifier::lease_id(lease), 1, secret_});
+    pool_says(pool::MessageType::lease_closed, pool::LeaseClosed{lease.id, 1, secret_});
   }
   void wait(uint64_t ms) {
     now_ += ms;

@@ -80,7 +80,7 @@ class Devices : public ::testing::Test {
  protected:
   Devices()
       : toy_("job_sgd"),
-        workload_{verifier::job_id(toy_.golden.bytes("job")), toy_.job, toy_.program, toy_.train,
+        workload_{toy_.work, toy_.train,
                   kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
                                             kernels::ChunkSource::of_bytes(toy_.train))} {}
 

@@ -63,8 +63,13 @@ Bytes golden_ledger(const std::string& name) {
 }
 
 Bundle golden_bundle(const Toy& toy, uint32_t index) {
-  Bundle out;
-  out.job = encode_job(toy.job);
+  Bundle out{.work = toy.work,
+             .lease = {},
+             .share = {},
+             .theta = {},
+             .seed = {},
+             .openings = {},
+             .verdicts = {}};
   out.lease = toy.lease(0, 0);
   out.share = decode_share(toy.golden.bytes("share 0 0 " + std::to_string(index))).value();
   const ByteView theta = as_bytes(std::span<const float>(toy.thetas[0]));

@@ -63,7 +63,7 @@ TEST(CheatingShares, CopiedFromAnotherMinerAreRefused) {
   Share copy = s.work.shares[0];
   EXPECT_EQ(refusal(s, copy, kOther, other()), WireError::unknown_lease);
   // Under its own lease the start is right and the trace's key is not: a replay sees it.
-  copy.lease_id = verifier::lease_id(lease);
+  copy.lease_id = lease.id;
   verifier::sign(copy, other());
   s.fake.send_share(kOther, copy);
   EXPECT_EQ(s.fake.lease_state(lease).closed, CloseReason::rejected);
@@ -77,7 +77,7 @@ TEST(CheatingShares, OfAnotherKeysLeaseAreRefused) {
   EXPECT_EQ(refusal(s, s.work.shares[1], kOther), WireError::unknown_lease);
   Share share = s.work.shares[1];
   EXPECT_EQ(refusal(s, share, kMiner, other()), WireError::bad_signature);
-  s.fake.frame(kOther, MessageType::abandon, encode(Abandon{verifier::lease_id(s.lease)}));
+  s.fake.frame(kOther, MessageType::abandon, encode(Abandon{s.lease.id}));
   EXPECT_EQ(s.fake.error(), WireError::unknown_lease);
   s.fake.send_delta(kOther, s.lease, s.work.delta);
   EXPECT_EQ(s.fake.error(), WireError::unknown_lease);
@@ -116,7 +116,7 @@ TEST(CheatingShares, ThatLieInAFieldAreRefused) {
 
 TEST(CheatingShares, AfterTheCloseAreRefused) {
   Scene s(setup(false));
-  s.fake.frame(kMiner, MessageType::abandon, encode(Abandon{verifier::lease_id(s.lease)}));
+  s.fake.frame(kMiner, MessageType::abandon, encode(Abandon{s.lease.id}));
   EXPECT_EQ(s.state().closed, CloseReason::abandoned);
   EXPECT_EQ(refusal(s, s.work.shares[1]), WireError::lease_closed);
   s.fake.send_delta(kMiner, s.lease, s.work.delta);
@@ -179,7 +179,7 @@ TEST(CheatingOpenings, OfBlocksNobodyDrewAreFoundWrong) {
 
 TEST(CheatingOpenings, NobodyAskedForAreRefused) {
   Scene s(setup(true));
-  const Digest id = verifier::lease_id(s.lease);
+  const Digest id = s.lease.id;
   const auto code = [&](uint32_t index, uint32_t block, const Bytes& bytes, ConnId from = kMiner) {
     s.fake.inbox.clear();
     s.fake.send_opening(from, id, index, block, bytes);
@@ -204,7 +204,7 @@ TEST(CheatingOpenings, NobodyAskedForAreRefused) {
 TEST(CheatingDeltas, OfAnotherLengthOrPlaceAreRefused) {
   Scene s(setup(false));
   s.second_share();
-  const Digest id = verifier::lease_id(s.lease);
+  const Digest id = s.lease.id;
   const auto code = [&](const DeltaPart& part) {
     s.fake.inbox.clear();
     s.fake.frame(kMiner, MessageType::delta, encode(part));

@@ -68,11 +68,10 @@ class FakePool {
     for (int i = 0; i < 20; ++i)
       for (const int value : {i * 7, i * 31, 255 - i, i * i, i % 3})
         records_.push_back(static_cast<uint8_t>(value));
-    job_ = toy_job(records_);
-    setup_.change(job_);
-    program_ = kernels::Program::make(job_.spec).value();
-    job_id_ = verifier::job_id(verifier::encode_job(job_));
-    jobs_.emplace(job_id_, JobData{job_, *program_, records_, records_});
+    verifier::Job job = toy_job(records_);
+    setup_.change(job);
+    work_ = verifier::Work::make(job).value();
+    jobs_.emplace(work_->id(), LoadedJob{*work_, records_, records_});
     auditor_ = std::make_unique<Auditor>(jobs_, cache_, folder_.path());
     start({});
   }
@@ -94,16 +93,15 @@ class FakePool {
                                               .share_ms = setup_.share_ms,
                                               .auditors = setup_.auditors});
     std::map<Digest, Digest> starts;
-    const std::vector<float> published = verifier::initial_published(*program_);
+    const std::vector<float> published = verifier::initial_published(program());
     const Digest first = keep(as_bytes(std::span<const float>(published)));
-    starts[first] = verifier::start_root(theta_of(first), program_->state_floats());
-    const auto known = pool->ledger().jobs().find(job_id_);
+    starts[first] = verifier::start_root(theta_of(first), program().state_floats());
+    const auto known = pool->ledger().jobs().find(job_id());
     if (known != pool->ledger().jobs().end()) {
       for (const Digest& root : known->second.theta_roots)
-        starts[root] = verifier::start_root(theta_of(root), program_->state_floats());
+        starts[root] = verifier::start_root(theta_of(root), program().state_floats());
     }
-    GEMMINE_CHECK(
-        pool->add_job(verifier::encode_job(job_), first, starts, 1'000'000'000, now).ok());
+    GEMMINE_CHECK(pool->add_job(*work_, first, starts, 1'000'000'000, now).ok());
     pool->resume(now);
     settle();
   }
@@ -115,7 +113,7 @@ class FakePool {
   }
   std::vector<float> theta_of(const Digest& root) {
     auto out = load(root);
-    out.resize(program_->parameters());  // without the outer velocity
+    out.resize(program().parameters());  // without the outer velocity
     return out;
   }
   std::vector<float> load(const Digest& root) {
@@ -224,12 +222,12 @@ class FakePool {
   };
   Work work(const verifier::Lease& lease, const verifier::Identity& miner) {
     Work out;
-    auto engine = kernels::make_engine("cpu", *program_, records_, 1);
+    auto engine = kernels::make_engine("cpu", program(), records_, 1);
     const std::vector<float> theta = theta_of(lease.theta_root);
     std::vector<float> state = theta;
-    state.resize(program_->state_floats());
+    state.resize(program().state_floats());
     for (uint32_t i = 0; i < lease.shares(); ++i) {
-      auto run = verifier::run_share(*engine.value(), *program_, job_, lease, i, theta, state);
+      auto run = verifier::run_share(*engine.value(), {*work_, lease, theta}, i, state);
       verifier::sign(run.value().share, miner);
       out.shares.push_back(run.value().share);
       out.states.push_back(state);
@@ -245,18 +243,23 @@ class FakePool {
     std::vector<Bytes> out;
     const std::vector<float> theta = theta_of(lease.theta_root);
     const verifier::ShareRun& run = work.runs[index];
-    const auto choices = verifier::choose_blocks(*program_, job_.audit, seed, run.share.steps,
+    const auto choices = verifier::choose_blocks(program(), job().audit, seed, run.share.steps,
                                                  index + 1 == lease.shares());
     for (const verifier::BlockChoice& choice : choices) {
-      auto engine = std::move(kernels::make_engine("cpu", *program_, records_, 1).value());
+      auto engine = std::move(kernels::make_engine("cpu", program(), records_, 1).value());
       GEMMINE_CHECK(engine->load_state(work.states[index], run.share.first_step).ok());
       const uint32_t step = choice.delta ? run.share.steps - 1 : choice.step;
       for (uint32_t h = run.share.first_step; h <= run.share.first_step + step; ++h) {
         const Digest key = verifier::step_key(run.share.lease_id, h);
         GEMMINE_CHECK(engine->run_step({lease.round, lease.slot, h}, &key).ok());
       }
-      out.push_back(verifier::make_opening({job_, *program_, lease, run, theta, work.states[index],
-                                            run.state_after, records_, nullptr, *engine},
+      out.push_back(verifier::make_opening({{*work_, lease, theta},
+                                            run,
+                                            work.states[index],
+                                            run.state_after,
+                                            records_,
+                                            nullptr,
+                                            *engine},
                                            choice)
                         .value());
     }
@@ -271,12 +274,12 @@ class FakePool {
     frame(id, MessageType::share, encode(ShareMessage{encode(share)}));
   }
   void send_delta(ConnId id, const verifier::Lease& lease, const Bytes& delta) {
-    DeltaPart part{verifier::lease_id(lease), {delta.size(), 0, 1, {}, delta}};
+    DeltaPart part{lease.id, {delta.size(), 0, 1, {}, delta}};
     frame(id, MessageType::delta, encode(part));
   }
 
   const verifier::LeaseState& lease_state(const verifier::Lease& lease) const {
-    return pool->ledger().leases().at(verifier::lease_id(lease));
+    return pool->ledger().leases().at(lease.id);
   }
   size_t count(verifier::RecordKind kind) const {
     return static_cast<size_t>(std::ranges::count(durable, kind, &verifier::Record::kind));
@@ -287,10 +290,10 @@ class FakePool {
       out += amount;
     return out;
   }
-  const Digest& job_id() const { return job_id_; }
-  const verifier::Job& job() const { return job_; }
+  const Digest& job_id() const { return work_->id(); }
+  const verifier::Job& job() const { return work_->job(); }
   const verifier::Identity& identity() const { return identity_; }
-  const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id_); }
+  const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
 
   uint64_t now = 1'000'000;
   bool run_tasks = true;
@@ -305,12 +308,12 @@ class FakePool {
   std::unique_ptr<Pool> pool;
 
  private:
+  const kernels::Program& program() const { return work_->program(); }
+
   const FakeSetup setup_;
   TempDirectory folder_;
   Bytes records_;
-  verifier::Job job_;
-  std::optional<kernels::Program> program_;
-  Digest job_id_;
+  std::optional<verifier::Work> work_;
   JobTable jobs_;
   StateCache cache_{1 << 20};
   std::unique_ptr<Auditor> auditor_;

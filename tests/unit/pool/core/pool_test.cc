@@ -91,7 +91,7 @@ TEST_F(PoolSteps, RejectAndBanWhoSendsAWrongShare) {
   verifier::sign(share, miner_);
   fake_.send_share(kConn, share);
   const auto& state = fake_.pool->ledger();
-  EXPECT_EQ(state.leases().at(verifier::lease_id(*lease)).closed, CloseReason::rejected);
+  EXPECT_EQ(state.leases().at((*lease).id).closed, CloseReason::rejected);
   EXPECT_TRUE(state.members().at(miner_.public_key()).banned);
   EXPECT_TRUE(state.unvested(miner_.public_key()).empty());
   EXPECT_FALSE(fake_.job_state().slots[lease->slot].has_value());  // to be leased again
@@ -107,8 +107,7 @@ TEST_F(PoolSteps, CloseWhatIsLateAndLeaseItAgain) {
   EXPECT_EQ(fake_.error(), WireError::lease_closed);
   fake_.pool->on_tick(fake_.now);
   fake_.settle();
-  EXPECT_EQ(fake_.pool->ledger().leases().at(verifier::lease_id(*lease)).closed,
-            CloseReason::expired);
+  EXPECT_EQ(fake_.pool->ledger().leases().at((*lease).id).closed, CloseReason::expired);
   const auto again = fake_.get_lease(kConn);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->slot, lease->slot);

@@ -50,7 +50,7 @@ class PoolRounds : public testing::Test {
   // A verdict on the last share of a lease, signed by the auditor.
   verifier::Verdict verdict(const verifier::Lease& lease, Outcome outcome) {
     verifier::Verdict out;
-    out.lease_id = verifier::lease_id(lease);
+    out.lease_id = lease.id;
     out.index = 1;
     out.share_id = fake_.lease_state(lease).shares[1].id;
     out.outcome = outcome;

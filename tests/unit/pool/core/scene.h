@@ -46,7 +46,7 @@ struct Scene {
   }
   verifier::Verdict verdict(uint32_t index, verifier::Outcome outcome) const {
     verifier::Verdict out;
-    out.lease_id = verifier::lease_id(lease);
+    out.lease_id = lease.id;
     out.index = index;
     out.share_id = verifier::share_id(work.shares[index]);
     out.outcome = outcome;

@@ -162,7 +162,7 @@ TEST(Challenges, CannotBeOutlastedByComingAndGoing) {
 TEST(Challenges, AreNotEscapedByAbandoningTheLease) {
   Scene s(setup(true));
   ASSERT_TRUE(s.second_share());
-  s.fake.frame(kMiner, MessageType::abandon, encode(Abandon{verifier::lease_id(s.lease)}));
+  s.fake.frame(kMiner, MessageType::abandon, encode(Abandon{s.lease.id}));
   EXPECT_EQ(s.state().closed, CloseReason::rejected);
   EXPECT_TRUE(s.banned());
 }

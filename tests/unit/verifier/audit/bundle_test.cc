@@ -15,8 +15,13 @@ using test::filled;
 
 // Share 0 of lease (0, 0), as the golden file has it.
 Bundle golden_bundle(const Toy& toy) {
-  Bundle out;
-  out.job = encode_job(toy.job);
+  Bundle out{.work = toy.work,
+             .lease = {},
+             .share = {},
+             .theta = {},
+             .seed = {},
+             .openings = {},
+             .verdicts = {}};
   out.lease = toy.lease(0, 0);
   out.share = decode_share(toy.golden.bytes("share 0 0 0")).value();
   const ByteView theta = as_bytes(std::span<const float>(toy.thetas[0]));
@@ -133,8 +138,9 @@ TEST(Replay, RefusesArgumentsOfOtherSizes) {
   const auto engine = toy.engine();
   const std::vector<float> state = toy.start(0);
   const std::vector<float>& theta = toy.thetas[0];
+  const Lease lease = toy.lease(0, 0);
   const auto code = [&](uint32_t index, std::span<const float> t, std::span<const float> s) {
-    return run_share(*engine, toy.program, toy.job, toy.lease(0, 0), index, t, s).error().code;
+    return run_share(*engine, {toy.work, lease, t}, index, s).error().code;
   };
   EXPECT_EQ(code(3, theta, state), Errc::invalid_argument);
   EXPECT_EQ(code(0, std::span(theta).subspan(1), state), Errc::invalid_argument);

@@ -45,11 +45,8 @@ class Stand {
 
   Result<Bytes> open(const BlockChoice& choice) {
     stand_after(choice.step);
-    return make_opening({.job = toy_.job,
-                         .program = toy_.program,
-                         .lease = lease_,
+    return make_opening({.at = {toy_.work, lease_, theta_},
                          .run = run_,
-                         .theta = theta_,
                          .state_before = before_,
                          .state_after = run_.state_after,
                          .train_records = toy_.train,
@@ -106,7 +103,7 @@ class Stand {
   }
   Finding judge(const Job& job, const Share& share, const BlockChoice& choice,
                 ByteView opening) const {
-    return check_opening(job, toy_.program, lease_, share, choice, opening, theta_);
+    return check_opening({Work::make(job).value(), lease_, theta_}, share, choice, opening);
   }
   Bytes string_of(ObjectId id, uint32_t step) {
     if (id.origin == Origin::train) return toy_.train;

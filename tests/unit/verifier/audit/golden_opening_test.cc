@@ -56,11 +56,8 @@ TEST_P(GoldenOpening, ProverSendsTheSameBytes) {
     const kernels::StepKey key{place.round, place.slot, run.share.first_step + i};
     ASSERT_TRUE(engine->run_step(key, nullptr).ok());
   }
-  const auto opening = make_opening({.job = toy_.job,
-                                     .program = toy_.program,
-                                     .lease = lease,
+  const auto opening = make_opening({.at = {toy_.work, lease, toy_.thetas.at(place.round)},
                                      .run = run,
-                                     .theta = toy_.thetas.at(place.round),
                                      .state_before = before,
                                      .state_after = run.state_after,
                                      .train_records = toy_.train,
@@ -86,8 +83,8 @@ TEST_P(GoldenOpening, CheckerGivesTheSameVerdicts) {
     bytes.resize(bytes.size() - golden_.natural(key, 3));
     for (const uint8_t byte : golden_.bytes(key, 4))
       bytes.push_back(byte);
-    const Finding finding = check_opening(toy_.job, toy_.program, lease, share, place.choice, bytes,
-                                          toy_.thetas.at(place.round));
+    const Finding finding =
+        check_opening({toy_.work, lease, toy_.thetas.at(place.round)}, share, place.choice, bytes);
     EXPECT_EQ(static_cast<int64_t>(finding.outcome), golden_.integer(key, 5))
         << key << ": " << finding.detail;
     ++seen;

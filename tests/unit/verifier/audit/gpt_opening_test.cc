@@ -64,15 +64,18 @@ struct Prover {
   explicit Prover(const Spec& spec) : job(test::toy_job()) {
     job.spec = of_one_share(spec);
     job.steps_per_share = 2;
-    program = kernels::Program::make(job.spec).value();
     train = toys::toy_tokens(job.spec);
     job.train_address = kernels::blake3(train);
+    job.test_records = job.spec.records;
+    work = Work::make(job).value();
+    program = work->program();
     theta = program->initial_theta();
-    lease.job_id = job_id(encode_job(job));
+    lease.job_id = work->id();
     lease.round = 1;
     lease.slot = 1;
     lease.steps = job.spec.steps_per_lease;
     lease.steps_per_share = job.steps_per_share;
+    lease.id = lease_id(lease);
     auto made = kernels::make_engine("cpu", *program, train, 1);
     EXPECT_TRUE(made) << made.error().detail;
     engine = std::make_unique<BentEngine>(std::move(made.value()));
@@ -81,22 +84,22 @@ struct Prover {
     run();
   }
 
-  void run() { share = run_share(*engine, *program, job, lease, 0, theta, before).value(); }
+  LeaseView at() const { return {*work, lease, theta}; }
+  void run() { share = run_share(*engine, at(), 0, before).value(); }
 
   // The engine has to stand right after the block's step.
   Result<Bytes> open(const BlockChoice& choice, bool check_own = true) {
     EXPECT_TRUE(engine->load_state(before, 0));
     for (uint32_t h = 0; h <= choice.step; ++h) {
-      const Digest key = step_key(lease_id(lease), h);
+      const Digest key = step_key(lease.id, h);
       EXPECT_TRUE(engine->run_step({lease.round, lease.slot, h}, &key));
     }
-    ProverView view{job,    *program,           lease, *share,  theta,
-                    before, share->state_after, train, nullptr, *engine};
+    ProverView view{at(), *share, before, share->state_after, train, nullptr, *engine};
     view.check_own = check_own;
     return make_opening(view, choice);
   }
   Finding check(const BlockChoice& choice, ByteView opening) const {
-    return check_opening(job, *program, lease, share->share, choice, opening, theta);
+    return check_opening(at(), share->share, choice, opening);
   }
   BlockChoice choice(uint32_t position, uint32_t row, uint32_t col, uint32_t group = 0) const {
     const TensorInfo& tensor = program->tensors()[position];
@@ -116,6 +119,7 @@ struct Prover {
   }
 
   Job job;
+  std::optional<Work> work;
   std::optional<kernels::Program> program;
   Bytes train;
   std::vector<float> theta;

@@ -19,44 +19,48 @@ class OpeningTest : public testing::Test {
   void SetUp() override {
     job_ = test::toy_job();
     train_ = test::toy_train();
-    program_ = kernels::Program::make(job_.spec).value();
+    work_ = Work::make(job_).value();
+    program_ = work_->program();
     theta_ = program_->initial_theta();
-    lease_.job_id = job_id(encode_job(job_));
+    lease_.job_id = work_->id();
     lease_.round = 1;
     lease_.slot = 1;
     lease_.steps = job_.spec.steps_per_lease;
     lease_.steps_per_share = job_.steps_per_share;
+    lease_.id = lease_id(lease_);
     engine_ = std::move(kernels::make_engine("cpu", *program_, train_, 1).value());
     std::vector<float> state(program_->state_floats(), 0.0F);
     std::copy(theta_.begin(), theta_.end(), state.begin());
     for (uint32_t i = 0; i < lease_.shares(); ++i) {
       states_.push_back(state);
-      runs_.push_back(run_share(*engine_, *program_, job_, lease_, i, theta_, state).value());
+      runs_.push_back(run_share(*engine_, at(), i, state).value());
       state = runs_.back().state_after;
     }
   }
+
+  LeaseView at() const { return {*work_, lease_, theta_}; }
 
   // The engine has to stand right after the block's step.
   void stand(uint32_t share, uint32_t step) {
     const uint32_t first = runs_[share].share.first_step;
     ASSERT_TRUE(engine_->load_state(states_[share], first));
     for (uint32_t h = first; h <= first + step; ++h) {
-      const Digest key = step_key(lease_id(lease_), h);
+      const Digest key = step_key(lease_.id, h);
       ASSERT_TRUE(engine_->run_step({lease_.round, lease_.slot, h}, &key));
     }
   }
 
   Bytes open(uint32_t share, const BlockChoice& choice) {
     stand(share, choice.delta ? runs_[share].share.steps - 1 : choice.step);
-    auto opening = make_opening({job_, *program_, lease_, runs_[share], theta_, states_[share],
-                                 runs_[share].state_after, train_, nullptr, *engine_},
-                                choice);
+    auto opening = make_opening(
+        {at(), runs_[share], states_[share], runs_[share].state_after, train_, nullptr, *engine_},
+        choice);
     EXPECT_TRUE(opening) << opening.error().detail;
     return opening ? opening.value() : Bytes{};
   }
 
   Finding check(uint32_t share, const BlockChoice& choice, ByteView opening) {
-    return check_opening(job_, *program_, lease_, runs_[share].share, choice, opening, theta_);
+    return check_opening(at(), runs_[share].share, choice, opening);
   }
 
   std::vector<BlockChoice> all_blocks(uint32_t step) const {
@@ -76,6 +80,7 @@ class OpeningTest : public testing::Test {
 
   Job job_;
   Bytes train_;
+  std::optional<Work> work_;
   std::optional<kernels::Program> program_;
   std::vector<float> theta_;
   Lease lease_;
@@ -176,14 +181,13 @@ TEST_F(OpeningTest, AConsistentLieIsInvalidAndNamesTheElement) {
   for (const TensorKind kind : {TensorKind::x, TensorKind::g1, TensorKind::g2}) {
     const uint32_t position = program_->position(kind, 1);
     Liar liar(*engine_, position);
-    const auto run = run_share(liar, *program_, job_, lease_, 0, theta_, states_[0]).value();
+    const auto run = run_share(liar, at(), 0, states_[0]).value();
     const BlockChoice choice{.step = run.share.steps - 1, .position = position};
-    ProverView view{job_,       *program_,       lease_, run,     theta_,
-                    states_[0], run.state_after, train_, nullptr, liar};
+    ProverView view{at(), run, states_[0], run.state_after, train_, nullptr, liar};
     EXPECT_EQ(make_opening(view, choice).error().code, Errc::invalid);
     view.check_own = false;
     const Bytes lie = make_opening(view, choice).value();
-    const Finding finding = check_opening(job_, *program_, lease_, run.share, choice, lie, theta_);
+    const Finding finding = check_opening(at(), run.share, choice, lie);
     EXPECT_EQ(finding.outcome, Outcome::invalid);
     EXPECT_EQ(finding.step, 1u);
     EXPECT_NE(finding.detail.find("[0,5]"), std::string::npos) << finding.detail;

@@ -17,7 +17,7 @@ TEST(LedgerClose, RefusesCompleteWithoutAllSharesAuditsAndTheDelta) {
   World w;
   w.begin();
   const Lease lease = w.lease(0, w.miner);
-  w.refuses(close, close_body(lease_id(lease), CloseReason::complete, filled(9)), "secret");
+  w.refuses(close, close_body(lease.id, CloseReason::complete, filled(9)), "secret");
   w.refuses(close, close_body(filled(1), CloseReason::complete, filled(9)), "no such lease");
   w.refuses(close, done(lease, w), "a share is missing");
   for (uint32_t i = 0; i < 3; ++i)
@@ -36,21 +36,21 @@ TEST(LedgerClose, RefusesCompleteWithoutAllSharesAuditsAndTheDelta) {
   w.refuses(close, done(lease, w), "share 2 lacks");
   w.audit(lease, 2);
   w.refuses(close, done(lease, w), "delta");
-  w.must(delta, delta_body(lease_id(lease), filled(0x44)));
+  w.must(delta, delta_body(lease.id, filled(0x44)));
   w.must(close, done(lease, w));
-  EXPECT_EQ(w.lease_state(lease_id(lease)).secret, w.secret_of(lease));
+  EXPECT_EQ(w.lease_state(lease.id).secret, w.secret_of(lease));
 }
 
 TEST(LedgerClose, RefusesCompleteWhenThePoolFoundAShareWrongAndOnlyThen) {
   World w;
   w.begin();
   const Lease lease = w.trained(0, w.miner);
-  w.must(delta, delta_body(lease_id(lease), filled(0x44)));
+  w.must(delta, delta_body(lease.id, filled(0x44)));
   LedgerState before(w.state);
   Verdict slander = w.make_verdict(lease, 1, AuditKind::replay, Outcome::invalid);
   sign(slander, w.other);
   w.must(verdict, World::wrap(slander));
-  EXPECT_EQ(w.lease_state(lease_id(lease)).shares[1].invalid_verdicts, 1U);
+  EXPECT_EQ(w.lease_state(lease.id).shares[1].invalid_verdicts, 1U);
   w.must(verdict, World::wrap(w.make_verdict(lease, 1, AuditKind::spot, Outcome::malformed)));
   w.refuses(close, done(lease, w), "share 1 was found wrong");
   w.must(verdict, World::wrap(w.make_verdict(lease, 1, AuditKind::replay, Outcome::valid)));
@@ -74,14 +74,14 @@ TEST(LedgerClose, CountsProbationWhenTheShareWasLogged) {
   for (uint32_t i = 0; i < 2; ++i)
     w.audit(first, i);
   EXPECT_EQ(w.state.valid_shares(w.miner.public_key(), w.id), 2U);
-  w.must(delta, delta_body(lease_id(first), filled(0x44)));
+  w.must(delta, delta_body(first.id, filled(0x44)));
   w.refuses(close, done(first, w), "share 2 lacks");  // logged before any verdict
   w.audit(first, 2);
   w.must(close, done(first, w));
   const Lease second = w.lease(1, w.miner);
   for (uint32_t i = 0; i < 3; ++i)
     w.share(second, i, w.miner);
-  w.must(delta, delta_body(lease_id(second), filled(0x44)));
+  w.must(delta, delta_body(second.id, filled(0x44)));
   w.must(close, done(second, w));  // past probation, and this job audits no more
 }
 
@@ -95,11 +95,10 @@ TEST(LedgerClose, TakesAReplayForASpotAuditButNotTheReverse) {
   const Lease lease = w.lease(0, w.miner);
   for (uint32_t i = 0; i < 3; ++i)
     w.share(lease, i, w.miner);
-  EXPECT_EQ(required_audit(w.state, lease_id(lease), 0, w.secret_of(lease)).value(),
-            AuditKind::spot);
+  EXPECT_EQ(required_audit(w.state, lease.id, 0, w.secret_of(lease)).value(), AuditKind::spot);
   w.audit(lease, 0);
   w.audit(lease, 1);
-  w.must(delta, delta_body(lease_id(lease), filled(0x44)));
+  w.must(delta, delta_body(lease.id, filled(0x44)));
   w.refuses(close, done(lease, w), "valid spot");
   w.must(verdict, World::wrap(w.make_verdict(lease, 2, AuditKind::replay, Outcome::valid)));
   w.must(close, done(lease, w));
@@ -126,16 +125,16 @@ TEST(LedgerMerge, TakesExactlyTheCompleteLeasesOfTheCurrentRound) {
   const Lease a = w.complete(0, w.miner);
   const Lease b = w.trained(1, w.other);
   w.refuses(merge, w.merge({a, b}), "slot 1 is not complete");
-  w.must(delta, delta_body(lease_id(b), filled(0x44)));
+  w.must(delta, delta_body(b.id, filled(0x44)));
   w.must(close, done(b, w));
   w.refuses(merge, w.merge({a}), "one lease for each slot");
   w.refuses(merge, w.merge({b, a}), "slot 0 has another lease");
   w.refuses(merge, w.merge({a, a}), "slot 1 has another lease");
-  w.refuses(merge, merge_body(w.id, 1, filled(1), {lease_id(a), lease_id(b)}), "current round");
+  w.refuses(merge, merge_body(w.id, 1, filled(1), {a.id, b.id}), "current round");
   w.refuses(finish, finish_body(w.id, World::theta(0)), "last round is not merged");
   w.must(merge, w.merge({a, b}));
   EXPECT_EQ(w.job_state().round, 1U);
-  w.refuses(merge, merge_body(w.id, 0, filled(1), {lease_id(a), lease_id(b)}), "current round");
+  w.refuses(merge, merge_body(w.id, 0, filled(1), {a.id, b.id}), "current round");
 }
 
 TEST(LedgerRollback, NamesAMergedLeaseThatThePoolFoundWrong) {
@@ -144,24 +143,24 @@ TEST(LedgerRollback, NamesAMergedLeaseThatThePoolFoundWrong) {
   const Lease a = w.complete(0, w.miner);
   const Lease b = w.complete(1, w.other);
   w.condemn(a);
-  w.refuses(rollback, rollback_body(w.id, 0, lease_id(a)), "not merged");
+  w.refuses(rollback, rollback_body(w.id, 0, a.id), "not merged");
   w.must(merge, w.merge({a, b}));
   const Lease later = w.complete(0, w.other);
   const Lease open = w.lease(1, w.other);
-  w.refuses(rollback, rollback_body(w.id, 1, lease_id(later)), "not merged");
-  w.refuses(rollback, rollback_body(w.id, 0, lease_id(later)), "not merged in this round");
-  w.refuses(rollback, rollback_body(w.id, 0, lease_id(b)), "found wrong");
+  w.refuses(rollback, rollback_body(w.id, 1, later.id), "not merged");
+  w.refuses(rollback, rollback_body(w.id, 0, later.id), "not merged in this round");
+  w.refuses(rollback, rollback_body(w.id, 0, b.id), "found wrong");
   const int64_t earned = w.vesting(w.other) + w.balance("account:bob");
-  w.must(rollback, rollback_body(w.id, 0, lease_id(a)));
-  EXPECT_TRUE(w.lease_state(lease_id(a)).voided);
-  EXPECT_FALSE(w.lease_state(lease_id(b)).voided);
-  EXPECT_TRUE(w.lease_state(lease_id(later)).voided);
-  EXPECT_TRUE(w.lease_state(lease_id(open)).voided);
+  w.must(rollback, rollback_body(w.id, 0, a.id));
+  EXPECT_TRUE(w.lease_state(a.id).voided);
+  EXPECT_FALSE(w.lease_state(b.id).voided);
+  EXPECT_TRUE(w.lease_state(later.id).voided);
+  EXPECT_TRUE(w.lease_state(open.id).voided);
   EXPECT_EQ(w.vesting(w.other) + w.balance("account:bob"), earned) << "what was earned stays";
   EXPECT_EQ(w.job_state().round, 0U);
   EXPECT_EQ(w.job_state().theta_roots.back(), World::theta(0));
   EXPECT_FALSE(w.job_state().slots[0]);
-  EXPECT_EQ(w.job_state().slots[1], lease_id(b));
+  EXPECT_EQ(w.job_state().slots[1], b.id);
   w.refuses(share, World::wrap(w.make_share(open, 0, w.other)), "closed");
   w.must(close, w.close(open, CloseReason::cancelled));
   const Lease again = w.complete(0, w.other);
@@ -194,21 +193,21 @@ TEST(LedgerBan, NeedsEvidenceAndForfeitsOnlyWhatHasNotVested) {
   const Lease first = w.complete(0, w.miner);
   const Lease second = w.complete(1, w.miner);
   const auto gross = static_cast<int64_t>(w.job_state().gross_per_lease);
-  EXPECT_TRUE(w.lease_state(lease_id(first)).vested) << "the oldest vests first";
-  EXPECT_FALSE(w.lease_state(lease_id(second)).vested);
-  EXPECT_EQ(w.state.unvested(w.miner.public_key()), std::vector{lease_id(second)});
+  EXPECT_TRUE(w.lease_state(first.id).vested) << "the oldest vests first";
+  EXPECT_FALSE(w.lease_state(second.id).vested);
+  EXPECT_EQ(w.state.unvested(w.miner.public_key()), std::vector{second.id});
   EXPECT_EQ(w.vesting(w.miner), gross);
-  const Bytes body = ban_body(w.miner.public_key(), lease_id(second));
+  const Bytes body = ban_body(w.miner.public_key(), second.id);
   w.refuses(ban, body, "found wrong");
   w.condemn(second);
-  w.refuses(ban, ban_body(w.other.public_key(), lease_id(second)), "not one of this key");
-  w.refuses(ban, ban_body(filled(1), lease_id(second)), "no member");
+  w.refuses(ban, ban_body(w.other.public_key(), second.id), "not one of this key");
+  w.refuses(ban, ban_body(filled(1), second.id), "no member");
   const int64_t escrow = w.escrow();
   w.must(ban, body);
   EXPECT_EQ(w.escrow(), escrow + gross);
   EXPECT_EQ(w.vesting(w.miner), 0);
   EXPECT_EQ(w.balance("account:alice"), gross - gross / 10);
-  EXPECT_TRUE(w.lease_state(lease_id(second)).forfeited);
+  EXPECT_TRUE(w.lease_state(second.id).forfeited);
   EXPECT_TRUE(w.state.unvested(w.miner.public_key()).empty());
 }
 
@@ -217,9 +216,9 @@ TEST(LedgerBan, StopsTheKeysOtherLeasesFromEarning) {
   w.begin();
   const Lease bad = w.complete(0, w.miner);
   const Lease open = w.trained(1, w.miner);
-  w.must(delta, delta_body(lease_id(open), filled(0x44)));
+  w.must(delta, delta_body(open.id, filled(0x44)));
   w.condemn(bad);
-  w.must(ban, ban_body(w.miner.public_key(), lease_id(bad)));
+  w.must(ban, ban_body(w.miner.public_key(), bad.id));
   w.refuses(close, done(open, w), "banned");
   w.must(close, w.close(open, CloseReason::cancelled));
 }
@@ -230,7 +229,7 @@ TEST(LedgerVesting, ZeroVestLeasesPaysAtOnce) {
   World w(job);
   w.begin();
   const Lease lease = w.complete(0, w.miner);
-  EXPECT_TRUE(w.lease_state(lease_id(lease)).vested);
+  EXPECT_TRUE(w.lease_state(lease.id).vested);
   EXPECT_EQ(w.vesting(w.miner), 0);
   const auto gross = static_cast<int64_t>(w.job_state().gross_per_lease);
   EXPECT_EQ(w.balance("account:alice"), gross - gross / 10);

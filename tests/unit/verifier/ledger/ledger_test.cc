@@ -123,9 +123,9 @@ TEST(Ledger, RefusesALeaseToABannedKey) {
   w.begin();
   const Lease bad = w.complete(0, w.miner);
   w.condemn(bad);
-  w.must(ban, ban_body(w.miner.public_key(), lease_id(bad)));
+  w.must(ban, ban_body(w.miner.public_key(), bad.id));
   w.refuses(lease, World::wrap(w.make_lease(1, w.miner)), "banned");
-  w.refuses(ban, ban_body(w.miner.public_key(), lease_id(bad)), "already banned");
+  w.refuses(ban, ban_body(w.miner.public_key(), bad.id), "already banned");
 }
 
 TEST(Ledger, RefusesMoreOpenLeasesThanAKeyMayHave) {
@@ -196,7 +196,7 @@ TEST(Ledger, RefusesAShareAfterTheLeaseIsClosed) {
   const Lease lease = w.lease(0, w.miner);
   w.must(close, w.close(lease, CloseReason::expired));
   w.refuses(share, World::wrap(w.make_share(lease, 0, w.miner)), "closed");
-  w.refuses(delta, delta_body(lease_id(lease), filled(0x44)), "closed");
+  w.refuses(delta, delta_body(lease.id, filled(0x44)), "closed");
   w.refuses(close, w.close(lease, CloseReason::expired), "already closed");
   EXPECT_FALSE(w.job_state().slots[0]) << "the slot is free again";
   w.lease(0, w.other);
@@ -212,22 +212,22 @@ TEST(Ledger, TakesTheSharesOfTheLeaseWhateverTheJobSays) {
   Lease lie = terms;  // shares of the job's size, as in every other lease
   lie.steps_per_share = w.job.steps_per_share;
   Share small = w.make_share(lie, 0, w.miner);
-  small.lease_id = lease_id(terms);
+  small.lease_id = terms.id;
   sign(small, w.miner);
   w.refuses(share, World::wrap(small), "this share has 3 steps");
   w.share(terms, 0, w.miner);
   small = w.make_share(lie, 1, w.miner);
-  small.lease_id = lease_id(terms);
+  small.lease_id = terms.id;
   sign(small, w.miner);
   w.refuses(share, World::wrap(small), "starts at step 3");
   w.share(terms, 1, w.miner);
-  EXPECT_EQ(w.lease_state(lease_id(terms)).shares.back().share.steps, 2U);
+  EXPECT_EQ(w.lease_state(terms.id).shares.back().share.steps, 2U);
   w.refuses(share, World::wrap(w.make_share(lie, 2, w.miner)), "");
   for (uint32_t i = 0; i < 2; ++i)
     w.audit(terms, i);
-  w.must(delta, delta_body(lease_id(terms), filled(0x44)));
+  w.must(delta, delta_body(terms.id, filled(0x44)));
   w.must(close, w.close(terms, CloseReason::complete));
-  EXPECT_EQ(w.lease_state(lease_id(terms)).gross, w.job_state().gross_per_lease)
+  EXPECT_EQ(w.lease_state(terms.id).gross, w.job_state().gross_per_lease)
       << "pay is for steps, not for shares";
 }
 
@@ -254,13 +254,13 @@ TEST(Ledger, RefusesADeltaThatIsNotTheLastShares) {
   World w;
   w.begin();
   const Lease lease = w.lease(0, w.miner);
-  w.refuses(delta, delta_body(lease_id(lease), filled(0x44)), "last share");
+  w.refuses(delta, delta_body(lease.id, filled(0x44)), "last share");
   for (uint32_t i = 0; i < 3; ++i)
     w.share(lease, i, w.miner);
   w.refuses(delta, delta_body(filled(1), filled(0x44)), "no such lease");
-  w.refuses(delta, delta_body(lease_id(lease), filled(0x45)), "differs");
-  w.must(delta, delta_body(lease_id(lease), filled(0x44)));
-  w.refuses(delta, delta_body(lease_id(lease), filled(0x44)), "already");
+  w.refuses(delta, delta_body(lease.id, filled(0x45)), "differs");
+  w.must(delta, delta_body(lease.id, filled(0x44)));
+  w.refuses(delta, delta_body(lease.id, filled(0x44)), "already");
 }
 
 }  // namespace

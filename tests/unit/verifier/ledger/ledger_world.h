@@ -109,7 +109,7 @@ class World {
 
   Share make_share(const Lease& lease, uint32_t index, const Identity& by) const {
     Share share;
-    share.lease_id = lease_id(lease);
+    share.lease_id = lease.id;
     share.index = index;
     share.first_step = lease.first_step(index);
     share.steps = lease.steps_of(index);
@@ -124,7 +124,7 @@ class World {
   }
   Verdict make_verdict(const Lease& lease, uint32_t index, AuditKind kind, Outcome outcome) const {
     Verdict verdict;
-    verdict.lease_id = lease_id(lease);
+    verdict.lease_id = lease.id;
     verdict.index = index;
     verdict.share_id = lease_state(verdict.lease_id).shares.at(index).id;
     verdict.kind = kind;
@@ -149,13 +149,13 @@ class World {
   }
   // The verdict that PROTOCOL 7.2 demands, if it does.
   void audit(const Lease& lease, uint32_t index) {
-    const auto kind = required_audit(state, lease_id(lease), index, secret_of(lease));
+    const auto kind = required_audit(state, lease.id, index, secret_of(lease));
     ASSERT_TRUE(kind.ok());
     if (kind.value() == AuditKind::none) return;
     must(RecordKind::verdict, wrap(make_verdict(lease, index, kind.value(), Outcome::valid)));
   }
   Bytes close(const Lease& lease, CloseReason reason) const {
-    return close_body(lease_id(lease), reason, secret_of(lease));
+    return close_body(lease.id, reason, secret_of(lease));
   }
   // A lease with all shares and audits, open.
   Lease trained(uint32_t slot, const Identity& by) {
@@ -168,7 +168,7 @@ class World {
   }
   Lease complete(uint32_t slot, const Identity& by) {
     const Lease made = trained(slot, by);
-    must(RecordKind::delta, delta_body(lease_id(made), filled(0x44)));
+    must(RecordKind::delta, delta_body(made.id, filled(0x44)));
     must(RecordKind::close, close(made, CloseReason::complete));
     return made;
   }
@@ -178,7 +178,7 @@ class World {
   Bytes merge(const std::vector<Lease>& leases) const {
     std::vector<Digest> ids;
     for (const Lease& one : leases)
-      ids.push_back(lease_id(one));
+      ids.push_back(one.id);
     const uint32_t round = job_state().round;
     return merge_body(id, round, theta(round + 1), ids);
   }

@@ -211,21 +211,28 @@ TEST(Merge, RefusesAVelocityThatIsNotFinite) {
 TEST(BundleTheta, CutsTheVelocityOffWhatTheLeaseNames) {
   kernels::Spec spec = testing::toy_gpt();
   spec.outer_momentum = 0.9F;
-  const auto program = kernels::Program::make(spec).value();
+  const auto work = Work::make(test::toy_gpt_job(spec)).value();
+  const kernels::Program& program = work.program();
   std::vector<float> published = initial_published(program);
   published.back() = 3;
   const ByteView bytes = as_bytes(std::span<const float>(published));
-  Bundle bundle;
+  Bundle bundle{.work = work,
+                .lease = {},
+                .share = {},
+                .theta = {},
+                .seed = {},
+                .openings = {},
+                .verdicts = {}};
   bundle.theta.assign(bytes.begin(), bytes.end());
   bundle.lease.theta_root = kernels::blake3(bytes);
-  const auto theta = bundle_theta(bundle, program);
+  const auto theta = bundle_theta(bundle);
   ASSERT_TRUE(theta.ok()) << theta.error().detail;
   EXPECT_EQ(theta.value(), program.initial_theta());
   bundle.theta.back() ^= 1;
-  EXPECT_EQ(bundle_theta(bundle, program).error().code, Errc::invalid) << "another velocity";
+  EXPECT_EQ(bundle_theta(bundle).error().code, Errc::invalid) << "another velocity";
   bundle.theta.resize(bytes.size() / 2);
   bundle.lease.theta_root = kernels::blake3(bundle.theta);
-  EXPECT_EQ(bundle_theta(bundle, program).error().code, Errc::invalid) << "θ without velocity";
+  EXPECT_EQ(bundle_theta(bundle).error().code, Errc::invalid) << "θ without velocity";
 }
 
 TEST(Merge, RefusesMalformedMissingAndInfinite) {

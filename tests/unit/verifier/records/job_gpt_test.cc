@@ -17,7 +17,7 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 void refuses(std::string_view field, auto change) {
   Job job = test::toy_gpt_job(testing::toy_gpt());
   change(job);
-  const auto decoded = decode_job(encode_job(job));
+  const auto decoded = Work::decode(encode_job(job));
   ASSERT_FALSE(decoded.ok()) << field;
   EXPECT_EQ(decoded.error().code, Errc::invalid) << field;
   EXPECT_NE(decoded.error().detail.find("job: " + std::string(field)), std::string::npos)
@@ -28,9 +28,9 @@ TEST(GptJobCodec, RoundTripsBothToys) {
   for (const Spec& spec : {testing::toy_gpt(), testing::toy_gpt_tied()}) {
     const Job job = test::toy_gpt_job(spec);
     const Bytes bytes = encode_job(job);
-    const auto decoded = decode_job(bytes);
+    const auto decoded = Work::decode(bytes);
     ASSERT_TRUE(decoded.ok()) << decoded.error().detail;
-    EXPECT_EQ(decoded.value(), job);
+    EXPECT_EQ(decoded.value().job(), job);
     EXPECT_LT(bytes.size() + 64, kJobBytesMax);
   }
 }
@@ -56,7 +56,7 @@ TEST(GptJobCodec, LaysTheFieldsOutAsTheProtocolSays) {
 TEST(GptJobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {
   const Bytes good = encode_job(test::toy_gpt_job(testing::toy_gpt()));
   for (size_t size = 0; size < good.size(); ++size) {
-    const auto job = decode_job(ByteView(good).first(size));
+    const auto job = Work::decode(ByteView(good).first(size));
     ASSERT_FALSE(job.ok()) << size;
     EXPECT_EQ(job.error().code, Errc::malformed) << size;
   }
@@ -64,14 +64,14 @@ TEST(GptJobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {
     Bytes flipped = good;
     flipped[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
     EXPECT_NE(job_id(flipped), job_id(good)) << bit;
-    const auto job = decode_job(flipped);
+    const auto job = Work::decode(flipped);
     if (job) {
-      EXPECT_EQ(encode_job(job.value()), flipped) << bit;
+      EXPECT_EQ(encode_job(job.value().job()), flipped) << bit;
     }
   }
   Bytes longer = good;
   longer.push_back(0);
-  EXPECT_EQ(decode_job(longer).error().code, Errc::malformed);
+  EXPECT_EQ(Work::decode(longer).error().code, Errc::malformed);
 }
 
 TEST(GptJobCodec, NamesTheShapeThatIsOutOfBounds) {
@@ -127,9 +127,9 @@ TEST(GptJobCodec, RefusesAFlagThatIsNeitherNorAnotherArchitecture) {
   const size_t tied = architecture + 2 + 16 + 1 + 4 + 2;
   Bytes bytes = encode_job(job);
   bytes[tied] = 2;
-  EXPECT_NE(decode_job(bytes).error().detail.find("tied"), std::string::npos);
+  EXPECT_NE(Work::decode(bytes).error().detail.find("tied"), std::string::npos);
   bytes[architecture] = 3;
-  EXPECT_NE(decode_job(bytes).error().detail.find("architecture"), std::string::npos);
+  EXPECT_NE(Work::decode(bytes).error().detail.find("architecture"), std::string::npos);
 }
 
 }  // namespace

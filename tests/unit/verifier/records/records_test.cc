@@ -184,9 +184,9 @@ TEST(Admission, NamesTheWireCodeOfEachRefusal) {
 
 TEST(JobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {
   const Bytes good = encode_job(small_job());
-  EXPECT_EQ(decode_job(good).value(), small_job());
+  EXPECT_EQ(Work::decode(good).value().job(), small_job());
   for (size_t size = 0; size < good.size(); ++size) {
-    const auto job = decode_job(ByteView(good).first(size));
+    const auto job = Work::decode(ByteView(good).first(size));
     ASSERT_FALSE(job.ok()) << size;
     EXPECT_EQ(job.error().code, Errc::malformed) << size;
   }
@@ -194,12 +194,56 @@ TEST(JobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {
     Bytes flipped = good;
     flipped[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
     EXPECT_NE(job_id(flipped), job_id(good)) << bit;
-    const auto job = decode_job(flipped);
+    const auto job = Work::decode(flipped);
     if (job) {
-      EXPECT_EQ(encode_job(job.value()), flipped) << bit;
+      EXPECT_EQ(encode_job(job.value().job()), flipped) << bit;
     }
   }
-  EXPECT_EQ(decode_job(Bytes(kJobBytesMax + 1)).error().code, Errc::malformed);
+  EXPECT_EQ(Work::decode(Bytes(kJobBytesMax + 1)).error().code, Errc::malformed);
+}
+
+TEST(Work, IsTheSameFromTermsAsFromBytes) {
+  const Work made = Work::make(small_job()).value();
+  EXPECT_EQ(made.bytes(), encode_job(small_job()));
+  EXPECT_EQ(made.id(), job_id(made.bytes()));
+  const Work decoded = Work::decode(made.bytes()).value();
+  EXPECT_EQ(decoded.job(), made.job());
+  EXPECT_EQ(decoded.bytes(), made.bytes());
+  EXPECT_EQ(decoded.id(), made.id());
+  EXPECT_EQ(decoded.program().spec(), made.program().spec());
+  EXPECT_EQ(decoded.program().macs_per_step(), made.program().macs_per_step());
+}
+
+TEST(Work, IsNotMadeOfTermsThatDoNotDecode) {
+  const auto refuses = [](std::string_view field, auto change) {
+    Job job = small_job();
+    change(job);
+    const auto made = Work::make(job);
+    ASSERT_FALSE(made.ok()) << field;
+    EXPECT_EQ(made.error().code, Errc::invalid) << field;
+    EXPECT_NE(made.error().detail.find("job: " + std::string(field)), std::string::npos)
+        << made.error().detail;
+  };
+  refuses("name", [](Job& j) { j.name = "two\nlines"; });
+  refuses("name", [](Job& j) { j.name = "Zürich"; });
+  refuses("name", [](Job& j) { j.name = std::string(65, 'a'); });
+  refuses("widths", [](Job& j) { j.spec.widths.clear(); });
+  refuses("widths", [](Job& j) { j.spec.widths.assign(300, 8); });
+  refuses("steps_per_share", [](Job& j) { j.steps_per_share = 0; });
+  refuses("fee_ppm", [](Job& j) { j.fee_ppm = 1'000'001; });
+}
+
+TEST(LeaseCodec, KeepsTheNameThatItsBytesHave) {
+  Lease lease;
+  lease.steps = 4;
+  EXPECT_TRUE(lease.id.is_zero());
+  const Identity pool = Identity::from_seed(filled(1));
+  sign(lease, pool);
+  EXPECT_EQ(lease.id, lease_id(lease));
+  EXPECT_EQ(decode_lease(encode(lease)).value(), lease);
+  EXPECT_TRUE(signed_by_pool(lease));
+  lease.slot = 1;  // the name it carries is the old one, and so is the signature
+  EXPECT_FALSE(signed_by_pool(lease));
 }
 
 TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
@@ -207,7 +251,7 @@ TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
   const auto refuses = [](std::string_view field, auto change) {
     Job job = small_job();
     change(job);
-    const auto decoded = decode_job(encode_job(job));
+    const auto decoded = Work::decode(encode_job(job));
     ASSERT_FALSE(decoded.ok()) << field;
     EXPECT_EQ(decoded.error().code, Errc::invalid) << field;
     EXPECT_NE(decoded.error().detail.find(field), std::string::npos) << decoded.error().detail;
@@ -254,9 +298,9 @@ TEST(JobCodec, RefusesOtherNumericsArchitecturesAndLayerCounts) {
   for (const size_t offset : {at, at + 2, at + 4}) {
     Bytes other = good;
     other[offset] = 0;
-    EXPECT_EQ(decode_job(other).error().code, Errc::invalid) << offset;
+    EXPECT_EQ(Work::decode(other).error().code, Errc::invalid) << offset;
     other[offset] = 17;
-    EXPECT_EQ(decode_job(other).error().code, Errc::invalid) << offset;
+    EXPECT_EQ(Work::decode(other).error().code, Errc::invalid) << offset;
   }
 }
 
