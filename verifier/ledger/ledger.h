@@ -111,6 +111,7 @@ struct LeaseState {
 
 struct JobState {
   Work work;                     // stays where it is as long as the LedgerState, also when moved
+  uint64_t seq = 0;              // of its record
   uint64_t gross_per_lease = 0;  // what a complete lease earns
   uint32_t open_leases = 0;
   uint32_t round = 0;

@@ -56,6 +56,7 @@ Status apply_job(LedgerData& data, const Record& record) {
                               work.value().program().macs_per_step() * job.spec.steps_per_lease);
   if (!gross) return invalid("a lease of this job would earn more than an account can hold");
   JobState state{.work = std::move(work.value()),
+                 .seq = record.seq,
                  .gross_per_lease = *gross,
                  .theta_roots = {body.value().theta_root},
                  .slots = {},

@@ -208,7 +208,7 @@ bool signed_by_auditor(const Verdict& verdict) {
   return verify_signature(verdict.auditor_key, verdict_id(verdict), verdict.signature);
 }
 
-Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
+Refusal check_share(const Lease& lease, const Share& share, uint32_t next_index,
                     const Digest& previous_state, uint64_t macs_per_step) {
   const uint32_t shares = lease.shares();
   if (share.lease_id != lease.id) return {unknown_lease, "the share names another lease"};
@@ -229,9 +229,16 @@ Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
   const bool last = share.index + 1 == shares;
   if (last == share.delta_root.is_zero())
     return {bad_delta, "delta_root belongs to the last share, and only to it"};
-  // Last, since it costs more than all the rest.
-  if (!signed_by(share, lease.miner_key)) return {bad_signature, "not signed by the lease's miner"};
   return {};
+}
+
+Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
+                    const Digest& previous_state, uint64_t macs_per_step) {
+  Refusal refusal = check_share(lease, share, next_index, previous_state, macs_per_step);
+  // Last, since it costs more than all the rest.
+  if (refusal.wire_code == 0 && !signed_by(share, lease.miner_key))
+    return {bad_signature, "not signed by the lease's miner"};
+  return refusal;
 }
 
 }  // namespace gemmine::verifier

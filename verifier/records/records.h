@@ -93,13 +93,15 @@ bool signed_by_pool(const Lease& lease);
 bool signed_by(const Share& share, const Digest& miner_key);
 bool signed_by_auditor(const Verdict& verdict);
 
-// Cheap admission of a share against its lease (design §6, first tier). `previous_state` is
-// the state root the share must start from, `next_index` the index it must have. The error's code
-// is `invalid`; `wire_code` is PROTOCOL 5.5's.
+// Whether a share may follow the lease's earlier ones (PROTOCOL 8.5). `previous_state` is the state
+// root it must start from, `next_index` the index it must have; wire_code is PROTOCOL 5.5's.
+// check_share looks at everything but the signature, admit_share at that, too.
 struct Refusal {
   uint16_t wire_code = 0;  // 0: admitted
   std::string detail;
 };
+Refusal check_share(const Lease& lease, const Share& share, uint32_t next_index,
+                    const Digest& previous_state, uint64_t macs_per_step);
 Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
                     const Digest& previous_state, uint64_t macs_per_step);
 
