@@ -26,7 +26,9 @@ void add_serve_options(CLI::App& command, pool::ServeCommand& serve) {
                            "of the job's size)");
   command.add_option("--listen", serve.listen, "address:port, instead of the file's");
   command.add_option("--job", serve.jobs, "job file; may be given again");
-  gemmine::cli::add_number(command, "--fund", serve.fund, {}, "escrow of each job that is new");
+  gemmine::cli::add_number(command, "--fund", serve.fund, {},
+                           "fill the escrow of every unfinished job up to this, at each start;\n"
+                           "what is in it counts, what was spent does not");
   command.add_option("--status-file", serve.status_file, "keep a JSON status here");
   command.add_flag("--exit-when-finished", serve.exit_when_finished,
                    "end when every job has finished");

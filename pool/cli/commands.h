@@ -16,7 +16,7 @@ struct ServeCommand {
   std::string data;
   std::string listen;  // empty: the configuration's
   std::vector<std::string> jobs;
-  uint64_t fund = 0;
+  uint64_t fund = 0;  // every unfinished job's escrow is filled up to it
   std::string status_file;
   bool exit_when_finished = false;
 };

@@ -3,6 +3,7 @@
 
 #include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
+#include "pool/core/answer_time.h"
 #include "pool/core/theft_odds.h"
 #include "pool/data/loaded_job.h"
 #include "pool/server/status.h"
@@ -48,6 +49,18 @@ static void print_theft_odds(const verifier::Job& job) {
       "            into more shares; spot audits do not stop it\n");
 }
 
+// An honest device's times: what it has for an answer follows its own pace, a lease's does not.
+static void print_times(const verifier::Job& job) {
+  const uint64_t wanted = uint64_t{1000} * kShareSeconds;
+  const uint64_t target = share_target_ms(job, wanted);
+  std::printf("times       %u ms a lease; an answer has %u ms and what its device's pace needs\n",
+              job.audit.lease_ms, job.audit.answer_ms);
+  if (target == wanted) return;
+  std::printf(
+      "            lease_ms = %u is too short for shares of share_seconds = %u: they get %.3g s\n",
+      job.audit.lease_ms, kShareSeconds, static_cast<double>(target) * 1e-3);
+}
+
 ExitCode check_job(const std::string& path) {
   const auto loaded = load_job(path);
   if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
@@ -75,6 +88,7 @@ ExitCode check_job(const std::string& path) {
   std::printf("cost        %llu a lease, %llu in all\n",
               static_cast<unsigned long long>(lease_gross),
               static_cast<unsigned long long>(lease_gross) * leases);
+  print_times(job);
   print_theft_odds(job);
   return ExitCode::ok;
 }

@@ -8,6 +8,7 @@
 #include "kernels/hash/blake3.h"
 #include "pool/cli/commands.h"
 #include "pool/config/pool_config.h"
+#include "pool/core/garbage.h"
 #include "pool/data/loaded_job.h"
 #include "pool/log/console.h"
 #include "pool/server/server.h"
@@ -49,8 +50,9 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
   return {};
 }
 
-// A job of a file: its data becomes blobs.
-std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs) {
+// A job of a file: its data becomes blobs. `order` gets its id.
+std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs,
+                                 std::vector<Digest>& order) {
   auto loaded = load_job(path);
   if (!loaded) return Failure{ExitCode::bad_input, loaded.error().detail};
   LoadedJob& job = loaded.value();
@@ -59,6 +61,7 @@ std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable
     if (!put) return Failure{ExitCode::failed, put.error().detail};
   }
   const Digest id = job.work.id();
+  if (!jobs.contains(id)) order.push_back(id);
   jobs.insert_or_assign(id, std::move(job));
   return {};
 }
@@ -79,7 +82,7 @@ Status recall_job(const verifier::Work& work, const Blobs& blobs, JobTable& jobs
 
 // Where leases of each θ that is still of use start.
 Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, const Blobs& blobs,
-                                             const std::vector<Digest>& theta_roots) {
+                                             std::span<const Digest> theta_roots) {
   std::map<Digest, Digest> out;
   std::vector<float> published(program.published_floats());
   const uint64_t bytes = published.size() * sizeof(float);
@@ -96,11 +99,13 @@ Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, co
 }
 
 // The first θ of a job that is new to the ledger becomes a blob.
-std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs, uint64_t fund,
-                                uint64_t now) {
-  for (const auto& [id, job] : jobs) {
+std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
+                                const std::vector<Digest>& order, uint64_t fund, uint64_t now) {
+  for (const Digest& id : order) {
+    const LoadedJob& job = jobs.at(id);
     const kernels::Program& program = job.work.program();
     std::vector<Digest> thetas;
+    size_t first_kept = 0;  // the blobs of earlier rounds may be gone
     const auto known = pool.ledger().jobs().find(id);
     if (known == pool.ledger().jobs().end()) {
       const std::vector<float> first = verifier::initial_published(program);
@@ -109,12 +114,16 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs, 
       thetas.push_back(put.value());
     } else {
       thetas = known->second.theta_roots;
+      first_kept = first_round_kept(known->second.round, pool.state().options.rounds_kept);
     }
-    auto roots = start_roots(program, blobs, thetas);
+    auto roots = start_roots(program, blobs, std::span(thetas).subspan(first_kept));
     if (!roots) return Failure{ExitCode::failed, roots.error().detail};
     const Status added =
         pool.add_job(job.work, thetas.front(), std::move(roots.value()), fund, now);
-    if (!added) return Failure{ExitCode::failed, added.error().detail};
+    if (!added)
+      return Failure{
+          added.error().code == Errc::invalid_argument ? ExitCode::bad_input : ExitCode::failed,
+          added.error().detail};
   }
   return {};
 }
@@ -152,8 +161,9 @@ ExitCode serve(const ServeCommand& command) {
   if (!tls) return fail(ExitCode::failed, tls.error().detail);
 
   JobTable jobs;
+  std::vector<Digest> order;
   for (const std::string& path : config.jobs) {
-    const auto failure = bring_job(path, blobs.value(), jobs);
+    const auto failure = bring_job(path, blobs.value(), jobs, order);
     if (failure) return fail(failure->code, failure->text);
   }
   const uint64_t wall = wall_ms();
@@ -161,6 +171,7 @@ ExitCode serve(const ServeCommand& command) {
   if (!book) return fail(ExitCode::failed, book.error().detail);
   for (const auto& [id, state] : book.value().state().jobs()) {
     if (jobs.contains(id)) continue;
+    order.push_back(id);
     if (const Status recalled = recall_job(state.work, blobs.value(), jobs); !recalled)
       return fail(ExitCode::failed,
                   "job " + state.work.job().name + ": " + recalled.error().detail);
@@ -172,8 +183,9 @@ ExitCode serve(const ServeCommand& command) {
                         .leases_per_key = config.leases_per_key,
                         .upload_bytes = config.upload_bytes,
                         .share_ms = uint64_t{1000} * config.share_seconds,
+                        .rounds_kept = config.rounds_kept,
                         .auditors = config.auditors});
-  if (const auto failure = add_jobs(pool, blobs.value(), jobs, command.fund, start_ms))
+  if (const auto failure = add_jobs(pool, blobs.value(), jobs, order, command.fund, start_ms))
     return fail(failure->code, failure->text);
 
   Console console;

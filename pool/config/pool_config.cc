@@ -58,6 +58,7 @@ Result<PoolConfig> parse_pool_config(Toml toml) {
   out.connections = u32("limits.connections", {1, 1'000'000}, out.connections);
   out.connections_per_ip = u32("limits.connections_per_ip", {1, 1'000'000}, out.connections_per_ip);
   out.leases_per_key = u32("limits.leases_per_key", {1, kOpenLeasesMax}, out.leases_per_key);
+  out.rounds_kept = u32("limits.rounds_kept", {0, 1 << 24}, out.rounds_kept);
   for (const std::string& text : toml.texts("audit.auditors", kAuditorsMax)) {
     const auto key = digest_from_hex(text);
     if (key) {

@@ -52,7 +52,10 @@ struct EvaluateTask {
   uint32_t round = 0;  // rounds merged into this θ
   Digest theta_root;
 };
-using Task = std::variant<ReplayTask, SpotTask, MergeTask, EvaluateTask>;
+struct DropTask {
+  std::vector<Digest> addresses;  // of blobs; those that are not there are no failure
+};
+using Task = std::variant<ReplayTask, SpotTask, MergeTask, EvaluateTask, DropTask>;
 
 struct AuditDone {
   Digest lease_id;
@@ -77,7 +80,11 @@ struct EvaluateDone {
   uint64_t records = 0;
   double loss = 0;
 };
-using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone>;
+struct DropDone {
+  uint64_t dropped = 0;
+  std::string failed;  // not empty: why one of them is still there
+};
+using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone, DropDone>;
 
 struct Actions {
   std::vector<Outgoing> sends;

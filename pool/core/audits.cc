@@ -1,238 +1,207 @@
-// Audits and verdicts: drawing them, waiting for answers, and what a wrong share costs
-// (PROTOCOL 7, design: forfeit, ban, look at the key's other work again).
+#include "pool/core/audits.h"
+
 #include <algorithm>
 
-#include "pool/core/pool.h"
-#include "verifier/records/coin.h"
+#include "pool/core/answer_time.h"
+#include "pool/core/closing.h"
+#include "pool/core/verdicts.h"
 
 namespace gemmine::pool {
 
 using verifier::AuditKind;
-using verifier::CloseReason;
 using verifier::LeaseState;
 using verifier::Outcome;
-using verifier::RecordKind;
 
 namespace {
 
-constexpr uint32_t kUnlistedRetryMs = 60'000;
+void send_challenge(PoolState& pool, const ShareKey& key, const Audit& audit, uint64_t now) {
+  GEMMINE_CHECK(audit.stage == Audit::Stage::waiting_answer);
+  const uint64_t left = audit.due_ms > now ? audit.due_ms - now : 0;
+  const auto shown = static_cast<uint32_t>(std::min<uint64_t>(left, UINT32_MAX));
+  pool.tell_miner(pool.known_lease(key.lease_id).lease.miner_key,
+                  Challenge{key.lease_id, key.index, audit.seed, shown});
+}
+
+// Challenges that a key has not answered yet.
+uint32_t waiting_of(const PoolState& pool, const Digest& miner) {
+  uint32_t waiting = 0;
+  const auto open = pool.open_leases.find(miner);
+  if (open == pool.open_leases.end()) return 0;
+  for (const Digest& lease_id : open->second) {
+    for (const ShareKey& key : pool.audits.of_lease(lease_id))
+      waiting += pool.audits.waits(key) ? 1 : 0;
+  }
+  return waiting;
+}
+
+// The challenge has its answer, or will never have it: the miner's deadline gets the time back.
+void end_waiting(PoolState& pool, const ShareKey& key, const Audit& audit, uint64_t now) {
+  GEMMINE_CHECK(audit.stage == Audit::Stage::waiting_answer);
+  pool.lease_notes[key.lease_id].asked_ms += now > audit.asked_ms ? now - audit.asked_ms : 0;
+}
+
+void unanswered(PoolState& pool, const ShareKey& key, uint64_t now) {
+  const LeaseState& state = pool.known_lease(key.lease_id);
+  const Audit before = *pool.audits.find(key);
+  end_waiting(pool, key, before, now);
+  pool.lease_notes[key.lease_id].unanswered = true;
+  log_verdict(pool, key, AuditKind::unanswered,
+              {Outcome::undecided, verifier::kNoStep,
+               "the challenge was not answered in time: the pool runs the share itself"},
+              now);
+  pause_key(pool, state.lease.miner_key, now);
+  begin_replay(pool, state, key.index, before.required);
+  pool.audits.find(key)->doubted = before.doubted;
+}
 
 }  // namespace
 
-void Pool::begin_audit(const LeaseState& state, uint32_t index, AuditKind kind, const Digest& seed,
-                       uint64_t now) {
-  if (kind == AuditKind::replay) return begin_replay(state, index, true);
+bool replays(const verifier::AuditPolicy& policy) {
+  return policy.replay_ppm > 0 || policy.probation_shares > 0;
+}
+
+void begin_audit(PoolState& pool, const LeaseState& state, uint32_t index, AuditKind kind,
+                 const Digest& seed, uint64_t now, uint64_t grace_ms) {
+  GEMMINE_CHECK(kind == AuditKind::replay || kind == AuditKind::spot);
+  GEMMINE_CHECK(index < state.shares.size());
+  if (kind == AuditKind::replay) return begin_replay(pool, state, index, true);
+  const Digest& miner = state.lease.miner_key;
+  const verifier::Work& work = pool.work_of(state.lease);
   Audit audit;
   audit.kind = AuditKind::spot;
   audit.stage = Audit::Stage::waiting_answer;
   audit.seed = seed;
-  const verifier::AuditPolicy& policy = rooms_.at(state.lease.job_id).work->job().audit;
-  audit.due_ms = now + policy.answer_ms;
-  audit.blocks.resize(policy.spot_blocks);
-  send_challenge({state.lease.id, index}, audits_.add({state.lease.id, index}, std::move(audit)),
-                 now);
+  audit.asked_ms = now;
+  const uint64_t macs = state.shares[index].share.macs;
+  audit.due_ms = now + grace_ms +
+                 answer_time_ms(work, pool.paces_of(miner), macs, waiting_of(pool, miner) + 1);
+  audit.blocks.resize(work.job().audit.spot_blocks);
+  const ShareKey key{state.lease.id, index};
+  send_challenge(pool, key, pool.audits.add(key, std::move(audit)), now);
 }
 
-void Pool::begin_replay(const LeaseState& state, uint32_t index, bool required) {
+void begin_replay(PoolState& pool, const LeaseState& state, uint32_t index, bool required) {
+  GEMMINE_CHECK(index < state.shares.size());
   Audit audit;
   audit.kind = AuditKind::replay;
   audit.required = required;
-  audits_.add({state.lease.id, index}, std::move(audit));
+  pool.audits.add({state.lease.id, index}, std::move(audit));
   ReplayTask task{state.lease, {}};
   for (uint32_t i = 0; i <= index; ++i)
     task.shares.push_back(state.shares[i].share);
-  out_.tasks.emplace_back(std::move(task));
+  pool.out.tasks.emplace_back(std::move(task));
 }
 
-void Pool::send_challenge(const ShareKey& key, const Audit& audit, uint64_t now) {
-  const uint64_t left = audit.due_ms > now ? audit.due_ms - now : 0;
-  tell_miner(lease(key.lease_id)->lease.miner_key,
-             Challenge{key.lease_id, key.index, audit.seed, static_cast<uint32_t>(left)});
+void ask_again(PoolState& pool, const Digest& lease_id, uint64_t now) {
+  for (const ShareKey& key : pool.audits.of_lease(lease_id)) {
+    if (pool.audits.waits(key)) send_challenge(pool, key, *pool.audits.find(key), now);
+  }
 }
 
-void Pool::on_miner(const Peer& peer, uint32_t seq, OpeningMessage& message, uint64_t now) {
+void stop_asking(PoolState& pool, const Digest& lease_id) {
+  const LeaseState& state = pool.known_lease(lease_id);
+  const bool may_replay = replays(pool.work_of(state.lease).job().audit);
+  for (const ShareKey& key : pool.audits.of_lease(lease_id)) {
+    if (!pool.audits.waits(key)) continue;
+    if (may_replay) {
+      begin_replay(pool, state, key.index, true);
+    } else {
+      pool.audits.erase(key);
+    }
+  }
+}
+
+uint64_t lease_end_ms(const PoolState& pool, const LeaseState& state, uint64_t now) {
+  GEMMINE_CHECK(!state.closed);
+  const auto found = pool.lease_notes.find(state.lease.id);
+  const LeaseNotes notes = found == pool.lease_notes.end() ? LeaseNotes{} : found->second;
+  uint64_t asked = notes.asked_ms;
+  for (const auto& [key, audit] : pool.audits.pending_of(state.lease.id)) {
+    if (audit.stage == Audit::Stage::waiting_answer && now > audit.asked_ms)
+      asked += now - audit.asked_ms;
+  }
+  const uint64_t most = state.lease.deadline_ms > state.lease.issued_ms
+                            ? state.lease.deadline_ms - state.lease.issued_ms
+                            : 0;
+  return state.lease.deadline_ms + notes.away_ms + std::min(asked, most);
+}
+
+void on_opening(PoolState& pool, const Peer& peer, uint32_t seq, OpeningMessage& message,
+                uint64_t now) {
   const ShareKey key{message.lease_id, message.index};
-  const LeaseState* const state = lease(key.lease_id);
+  const LeaseState* const state = pool.lease(key.lease_id);
   if (state == nullptr || state->lease.miner_key != peer.key)
-    return refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  Audit* const audit = audits_.find(key);
+    return pool.refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
+  Audit* const audit = pool.audits.find(key);
   const bool asked = audit != nullptr && audit->stage == Audit::Stage::waiting_answer &&
                      message.block < audit->blocks.size() && !message.opening.empty();
   // The first answer counts: a second one could depend on the first one's fate.
   if (!asked || !audit->blocks[message.block].empty())
-    return refuse(peer.id, seq, WireError::not_challenged, "nobody asked for this opening");
+    return pool.refuse(peer.id, seq, WireError::not_challenged, "nobody asked for this opening");
   audit->blocks[message.block] = std::move(message.opening);
-  if (std::ranges::any_of(audit->blocks, &Bytes::empty)) return;
+  const auto missing = std::ranges::count_if(audit->blocks, &Bytes::empty);
+  if (missing > 0) {
+    // It is on its way: a slow line gets the time that the rest needs.
+    const uint64_t line = opening_line_ms(pool.work_of(state->lease));
+    audit->due_ms = std::max(audit->due_ms, now + line * static_cast<uint64_t>(missing));
+    return;
+  }
+  end_waiting(pool, key, *audit, now);
   audit->stage = Audit::Stage::running;
   audit->due_ms = now;
-  out_.tasks.emplace_back(SpotTask{.lease = state->lease,
-                                   .share = state->shares[key.index].share,
-                                   .last_share = key.index + 1 == state->lease.shares(),
-                                   .seed = audit->seed,
-                                   .openings = std::move(audit->blocks)});
+  pool.out.tasks.emplace_back(SpotTask{.lease = state->lease,
+                                       .share = state->shares[key.index].share,
+                                       .last_share = key.index + 1 == state->lease.shares(),
+                                       .seed = audit->seed,
+                                       .openings = std::move(audit->blocks)});
 }
 
-void Pool::on_auditor(const Peer& peer, uint32_t seq, const VerdictMessage& message, uint64_t now) {
-  const auto decoded = verifier::decode_verdict(message.verdict);
-  if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
-  const verifier::Verdict& verdict = decoded.value();
-  const bool listened = options_.auditors.empty() ||
-                        std::ranges::find(options_.auditors, peer.key) != options_.auditors.end();
-  if (!listened)  // it may go on watching, and the list may change
-    return refuse(peer.id, seq, WireError::too_many, "not one of this pool's auditors",
-                  kUnlistedRetryMs);
-  if (verdict.auditor_key != peer.key || !verifier::signed_by_auditor(verdict))
-    return refuse(peer.id, seq, WireError::bad_signature, "the verdict is not signed by this key");
-  const LeaseState* const state = lease(verdict.lease_id);
-  if (state == nullptr || verdict.index >= state->shares.size() ||
-      state->shares[verdict.index].id != verdict.share_id)
-    return refuse(peer.id, seq, WireError::unknown_lease, "no such share");
-  const ShareKey key{verdict.lease_id, verdict.index};
-  if (heard_[key].contains(peer.key))
-    return refuse(peer.id, seq, WireError::duplicate, "this auditor has spoken about this share");
-  if (heard_[key].size() >= kVerdictsPerShareMax)
-    return refuse(peer.id, seq, WireError::too_many, "enough was said about this share");
-  const bool wrong = verdict.outcome == Outcome::invalid || verdict.outcome == Outcome::malformed;
-  if (wrong && audits_.full())
-    return refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
-  const auto logged = book_.append(RecordKind::verdict, signed_body(message.verdict), now);
-  if (!logged) return refuse(peer.id, seq, WireError::malformed, logged.error().detail);
-  out_.note("auditor_verdict", {{"lease", short_hex(key.lease_id)},
-                                {"index", std::to_string(key.index)},
-                                {"outcome", std::string(verifier::to_string(verdict.outcome))},
-                                {"auditor", short_hex(peer.key)}});
-  heard_[key].insert(peer.key);
-  if (wrong) doubt(*state, key.index);
-}
-
-// Somebody says that this share is wrong. Believed only after we have run it ourselves.
-void Pool::doubt(const LeaseState& state, uint32_t index) {
-  const verifier::ShareState& share = state.shares[index];
-  if (state.voided || share.replayed || share.found_wrong()) return;
-  if (!rooms_.contains(state.lease.job_id)) return;
-  if (Audit* const pending = audits_.find({state.lease.id, index})) {
-    pending->doubted = true;
-  } else {
-    begin_replay(state, index, false);
-  }
-}
-
-bool Pool::log_verdict(const Digest& lease_id, uint32_t index, AuditKind kind,
-                       const verifier::Finding& finding, uint64_t now) {
-  const LeaseState& state = *lease(lease_id);
-  verifier::Verdict verdict;
-  verdict.lease_id = lease_id;
-  verdict.index = index;
-  verdict.share_id = state.shares[index].id;
-  verdict.kind = kind;
-  verdict.outcome = finding.outcome;
-  verdict.step = finding.step;
-  verdict.time_ms = std::max(now, ledger().last_time_ms());
-  verdict.auditor_key = identity_.public_key();
-  verdict.detail = finding.detail.substr(0, 200);
-  for (char& c : verdict.detail) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
-  verifier::sign(verdict, identity_);
-  const Bytes bytes = encode(verdict);
-  const auto logged = book_.append(RecordKind::verdict, signed_body(bytes), now);
-  out_.note("verdict", {{"lease", short_hex(lease_id)},
-                        {"index", std::to_string(index)},
-                        {"miner", short_hex(state.lease.miner_key)},
-                        {"kind", std::string(verifier::to_string(kind))},
-                        {"outcome", std::string(verifier::to_string(finding.outcome))},
-                        {"detail", logged ? verdict.detail : logged.error().detail}});
-  if (logged) tell_miner(state.lease.miner_key, VerdictMessage{bytes});
-  return logged.ok();
-}
-
-void Pool::on_audit_done(const AuditDone& done, uint64_t now) {
+void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now) {
   const ShareKey key{done.lease_id, done.index};
-  Audit* const audit = audits_.find(key);
-  if (audit == nullptr) return;  // condemned or cancelled meanwhile
+  Audit* const audit = pool.audits.find(key);
+  // Condemned or cancelled meanwhile; or a spot check whose share is being replayed by now.
+  if (audit == nullptr || audit->stage != Audit::Stage::running) return;
+  GEMMINE_CHECK(done.found_index <= done.index);
   if (done.finding.outcome == Outcome::undecided) {
     audit->stage = Audit::Stage::waiting_retry;
     audit->due_ms = now + kAuditRetryMs;
-    return out_.note("audit_undecided",
-                     {{"lease", short_hex(key.lease_id)}, {"reason", done.finding.detail}},
-                     Level::warning);
+    return pool.out.note("audit_undecided",
+                         {{"lease", short_hex(key.lease_id)}, {"reason", done.finding.detail}},
+                         Level::warning);
   }
-  const Digest job_id = lease(key.lease_id)->lease.job_id;
-  const bool logged = log_verdict(key.lease_id, done.found_index, done.kind, done.finding, now);
+  log_verdict(pool, {key.lease_id, done.found_index}, done.kind, done.finding, now);
   const bool doubted = audit->doubted;
-  audits_.erase(key);
-  if (done.finding.outcome != Outcome::valid) return condemn(key.lease_id, now);
-  const LeaseState& state = *lease(key.lease_id);
-  if (doubted) doubt(state, key.index);
-  if (logged && !state.closed) try_complete(key.lease_id, now);
-  try_merge(job_id);
+  pool.audits.erase(key);
+  if (done.finding.outcome != Outcome::valid) {
+    pool.due.wrong.insert(key.lease_id);
+    return;
+  }
+  const LeaseState& state = pool.known_lease(key.lease_id);
+  if (doubted) doubt(pool, state, key.index);
+  pool.due.complete.insert(key.lease_id);
+  pool.due.merge.insert(state.lease.job_id);
 }
 
-// A connection that is dead and does not know it yet carried no challenge: only a word of the
-// miner after the time was up proves that it is there and kept silent.
-bool Pool::spoke_since(const Digest& key, uint64_t since_ms) const {
-  return std::ranges::any_of(sessions_.of_miner(key), [&](ConnId id) {
-    return sessions_.peers().at(id).heard_ms >= since_ms;
-  });
-}
-
-void Pool::check_deadlines(uint64_t now) {
+void check_deadlines(PoolState& pool, uint64_t now) {
   std::vector<ShareKey> late;
   std::vector<ShareKey> again;
-  for (const auto& [key, audit] : audits_.pending()) {
+  for (const auto& [key, audit] : pool.audits.pending()) {
     if (audit.stage == Audit::Stage::running || now < audit.due_ms) continue;
     if (audit.stage == Audit::Stage::waiting_retry) {
       again.push_back(key);
-    } else if (spoke_since(lease(key.lease_id)->lease.miner_key, audit.due_ms)) {
-      late.push_back(key);  // who is away answers on the way back, or loses the lease
+    } else {
+      const verifier::Lease& lease = pool.known_lease(key.lease_id).lease;
+      if (replays(pool.work_of(lease).job().audit)) late.push_back(key);
     }
   }
   for (const ShareKey& key : again) {
     // Openings of a spot check are gone with their task; a replay decides without them.
-    const Audit before = *audits_.find(key);
-    begin_replay(*lease(key.lease_id), key.index, before.required);
-    audits_.find(key)->doubted = before.doubted;
+    const Audit before = *pool.audits.find(key);
+    begin_replay(pool, pool.known_lease(key.lease_id), key.index, before.required);
+    pool.audits.find(key)->doubted = before.doubted;
   }
-  for (const ShareKey& key : late) {
-    if (audits_.find(key) != nullptr) unanswered(key, now);
-  }
-}
-
-void Pool::unanswered(const ShareKey& key, uint64_t now) {
-  log_verdict(key.lease_id, key.index, AuditKind::unanswered,
-              {Outcome::invalid, verifier::kNoStep, "the challenge was not answered in time"}, now);
-  condemn(key.lease_id, now);
-}
-
-// A share of this lease is wrong: the lease, its key, and what else the key did and is not paid
-// for.
-void Pool::condemn(const Digest& lease_id, uint64_t now) {
-  audits_.erase_lease(lease_id);
-  const Digest key = lease(lease_id)->lease.miner_key;
-  if (!lease(lease_id)->closed) close_lease(lease_id, CloseReason::rejected, now);
-  const std::vector<Digest> unpaid = ledger().unvested(key);
-  const auto member = ledger().members().find(key);
-  if (member != ledger().members().end() && !member->second.banned) {
-    std::vector<Digest> open;
-    for (const auto& [id, state] : ledger().leases()) {
-      if (state.lease.miner_key == key && !state.closed && !state.voided) open.push_back(id);
-    }
-    const auto banned = book_.append(RecordKind::ban, verifier::ban_body(key, lease_id), now);
-    if (!banned) out_.note("ban_refused", {{"reason", banned.error().detail}}, Level::error);
-    out_.note("banned", {{"miner", short_hex(key)}, {"lease", short_hex(lease_id)}},
-              Level::warning);
-    for (const Digest& id : open) {
-      audits_.erase_lease(id);
-      close_lease(id, CloseReason::cancelled, now);
-    }
-    for (const ConnId id : sessions_.of_miner(key))
-      refuse(id, 0, WireError::banned, "this key was found cheating");
-    for (const Digest& id : unpaid) {
-      if (id != lease_id) second_look(id);
-    }
-  }
-  roll_back(lease_id, now);
-  try_merge(lease(lease_id)->lease.job_id);
+  for (const ShareKey& key : late)
+    unanswered(pool, key, now);
 }
 
 }  // namespace gemmine::pool

@@ -2,7 +2,17 @@
 
 #include <algorithm>
 
+#include "kernels/base/check.h"
+
 namespace gemmine::pool {
+
+Audit& Audits::add(const ShareKey& key, Audit audit) {
+  const bool spot = audit.kind == verifier::AuditKind::spot;
+  GEMMINE_CHECK(spot || audit.kind == verifier::AuditKind::replay);
+  GEMMINE_CHECK(spot == (audit.stage == Audit::Stage::waiting_answer));
+  GEMMINE_CHECK(spot || audit.blocks.empty());
+  return pending_[key] = std::move(audit);
+}
 
 Audit* Audits::find(const ShareKey& key) {
   const auto found = pending_.find(key);
@@ -11,25 +21,28 @@ Audit* Audits::find(const ShareKey& key) {
 
 std::vector<ShareKey> Audits::of_lease(const Digest& lease_id) const {
   std::vector<ShareKey> out;
-  for (auto at = pending_.lower_bound({lease_id, 0});
-       at != pending_.end() && at->first.lease_id == lease_id; ++at)
-    out.push_back(at->first);
+  for (const auto& [key, audit] : pending_of(lease_id))
+    out.push_back(key);
   return out;
 }
 
 void Audits::erase_lease(const Digest& lease_id) {
-  for (const ShareKey& key : of_lease(lease_id))
-    pending_.erase(key);
+  pending_.erase(pending_.lower_bound({lease_id, 0}), pending_.upper_bound({lease_id, UINT32_MAX}));
 }
 
 bool Audits::owes(const Digest& lease_id) const {
-  return std::ranges::any_of(of_lease(lease_id),
-                             [&](const ShareKey& key) { return pending_.at(key).required; });
+  return std::ranges::any_of(pending_of(lease_id),
+                             [](const auto& entry) { return entry.second.required; });
+}
+
+bool Audits::waits(const ShareKey& key) const {
+  const auto found = pending_.find(key);
+  return found != pending_.end() && found->second.stage == Audit::Stage::waiting_answer;
 }
 
 bool Audits::waits_for_miner(const Digest& lease_id) const {
-  return std::ranges::any_of(of_lease(lease_id), [&](const ShareKey& key) {
-    return pending_.at(key).stage == Audit::Stage::waiting_answer;
+  return std::ranges::any_of(pending_of(lease_id), [](const auto& entry) {
+    return entry.second.stage == Audit::Stage::waiting_answer;
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <ranges>
 #include <vector>
 
 #include "kernels/base/bytes.h"
@@ -24,6 +25,7 @@ struct Audit {
   enum class Stage { waiting_answer, running, waiting_retry } stage = Stage::running;
   bool required = true;       // by PROTOCOL 7.2; false: a second look, for which merges wait
   bool doubted = false;       // an auditor says it is wrong: a spot check alone will not do
+  uint64_t asked_ms = 0;      // spot: when the challenge was sent first
   uint64_t due_ms = 0;        // of the answer, or of the retry
   Digest seed;                // spot
   std::vector<Bytes> blocks;  // spot: openings by number, empty while missing
@@ -31,7 +33,8 @@ struct Audit {
 
 class Audits {
  public:
-  Audit& add(const ShareKey& key, Audit audit) { return pending_[key] = std::move(audit); }
+  // Takes the place of an earlier audit of the same share.
+  Audit& add(const ShareKey& key, Audit audit);
   Audit* find(const ShareKey& key);
   void erase(const ShareKey& key) { pending_.erase(key); }
   void erase_lease(const Digest& lease_id);
@@ -40,10 +43,16 @@ class Audits {
   size_t size() const { return pending_.size(); }
   // Is a required audit of this lease still owed?
   bool owes(const Digest& lease_id) const;
-  // Is an answer of the miner still owed?
+  // Is an answer of the miner still owed: to this share's challenge, to any of this lease?
+  bool waits(const ShareKey& key) const;
   bool waits_for_miner(const Digest& lease_id) const;
   const std::map<ShareKey, Audit>& pending() const { return pending_; }
   std::vector<ShareKey> of_lease(const Digest& lease_id) const;
+  // The same without a copy; valid until something is added or erased.
+  auto pending_of(const Digest& lease_id) const {
+    return std::ranges::subrange(pending_.lower_bound({lease_id, 0}),
+                                 pending_.upper_bound({lease_id, UINT32_MAX}));
+  }
 
  private:
   std::map<ShareKey, Audit> pending_;

@@ -1,224 +1,272 @@
-// Leases and shares: handing slots out, admitting work, closing (PROTOCOL 6.2, 6.3, 8.5).
+#include "pool/core/leases.h"
+
 #include <algorithm>
 
-#include "pool/core/pool.h"
+#include "pool/core/answer_time.h"
+#include "pool/core/audits.h"
+#include "pool/core/closing.h"
 #include "verifier/merge/delta.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {
 
+using verifier::AuditKind;
 using verifier::CloseReason;
+using verifier::JobState;
 using verifier::LeaseState;
 using verifier::RecordKind;
 
-void Pool::on_miner(const Peer& peer, uint32_t seq, const GetLease& get, uint64_t now) {
-  const Digest wanted = get.job_id;
-  if (ledger().open_leases(peer.key) >= options_.leases_per_key)
-    return refuse(peer.id, seq, WireError::too_many, "this key holds enough leases", 1'000);
-  bool unfinished = false;
-  for (const auto& [id, job] : ledger().jobs()) {
-    if (job.finished || !rooms_.contains(id) || (!wanted.is_zero() && wanted != id)) continue;
-    unfinished = true;
-    if (grant(peer, job, seq, now)) return;
-  }
-  if (!unfinished)
-    return refuse(peer.id, seq, WireError::unknown_job, "no such job, or it has finished");
-  out_.send(peer.id, NoLease{kNoLeaseRetryMs, "no slot is free"});
+namespace {
+
+enum class Grant : uint8_t { given, no_slot, dry };
+
+// The ledger learns of a key with its first work, not with its first word: keys are free, and
+// records stay for ever. False when the ledger refuses it, which the peer is told.
+bool know_member(PoolState& pool, const Peer& peer, uint32_t seq, uint64_t now) {
+  const auto member = pool.ledger().members().find(peer.key);
+  const bool known = member != pool.ledger().members().end();
+  if (known && member->second.account == peer.account) return true;
+  const auto logged =
+      pool.book.append(RecordKind::member, verifier::member_body(peer.key, peer.account), now);
+  if (!logged) pool.refuse(peer.id, seq, WireError::bad_account, logged.error().detail);
+  return logged.ok();
 }
 
-bool Pool::grant(const Peer& peer, const verifier::JobState& job, uint32_t seq, uint64_t now) {
-  const auto slot = std::ranges::find_if(job.slots, [](const auto& s) { return !s; });
-  if (slot == job.slots.end() || rooms_.at(job.work.id()).merging) return false;
+verifier::Lease make_terms(const PoolState& pool, const Digest& key, const JobState& job,
+                           uint32_t slot, uint64_t now) {
+  const verifier::Job& wanted = job.work.job();
   verifier::Lease terms;
   terms.job_id = job.work.id();
-  terms.pool_key = identity_.public_key();
-  terms.miner_key = peer.key;
+  terms.pool_key = pool.identity.public_key();
+  terms.miner_key = key;
   terms.round = job.round;
-  terms.slot = static_cast<uint32_t>(slot - job.slots.begin());
-  terms.serial = next_serial_;
+  terms.slot = slot;
+  terms.serial = pool.next_serial;
   terms.theta_root = job.theta_roots.back();
-  terms.steps = job.work.job().spec.steps_per_lease;
+  terms.steps = wanted.spec.steps_per_lease;
   terms.steps_per_share =
-      choose_share_size(paces_[peer.key], options_.share_ms, terms.steps,
-                        job.work.program().macs_per_step(), job.work.job().steps_per_share);
-  terms.issued_ms = std::max(now, ledger().last_time_ms());
-  terms.deadline_ms = terms.issued_ms + job.work.job().audit.lease_ms;
-  terms.coin_commit =
-      verifier::coin_commit(verifier::lease_secret(options_.coin_master, terms.serial));
-  verifier::sign(terms, identity_);
+      choose_share_size(pool.paces_of(key), share_target_ms(wanted, pool.options.share_ms),
+                        terms.steps, job.work.program().macs_per_step(), wanted.steps_per_share);
+  GEMMINE_CHECK(verifier::share_size_ok(terms.steps, terms.steps_per_share));
+  terms.issued_ms = std::max(now, pool.ledger().last_time_ms());
+  terms.deadline_ms = terms.issued_ms + wanted.audit.lease_ms;
+  terms.coin_commit = verifier::coin_commit(pool.secret(terms));
+  return terms;
+}
+
+// Once for every time that it runs dry: who waits asks again and again.
+void note_dry(PoolState& pool, const JobState& job, JobRoom& place) {
+  if (std::exchange(place.dry, true)) return;
+  pool.out.note("job_dry",
+                {{"job", job.work.job().name},
+                 {"id", short_hex(job.work.id())},
+                 {"escrow_free", std::to_string(pool.ledger().escrow_free(job.work.id()))},
+                 {"lease_costs", std::to_string(job.gross_per_lease)},
+                 {"help", "a start with --fund N fills the escrow up to N"}},
+                Level::warning);
+}
+
+Grant grant(PoolState& pool, const Peer& peer, const JobState& job, uint32_t seq, uint64_t now) {
+  JobRoom& place = pool.rooms.at(job.work.id());
+  const auto slot = std::ranges::find_if(job.slots, [](const auto& s) { return !s; });
+  if (slot == job.slots.end() || place.merging) return Grant::no_slot;
+  const int64_t free = pool.ledger().escrow_free(job.work.id());
+  GEMMINE_CHECK(free >= 0);  // the ledger never promises more than there is
+  if (static_cast<uint64_t>(free) < job.gross_per_lease) {
+    note_dry(pool, job, place);
+    return Grant::dry;
+  }
+  place.dry = false;
+  if (!know_member(pool, peer, seq, now)) return Grant::given;
+  verifier::Lease terms =
+      make_terms(pool, peer.key, job, static_cast<uint32_t>(slot - job.slots.begin()), now);
+  verifier::sign(terms, pool.identity);
   const Bytes bytes = encode(terms);
-  const auto logged = book_.append(RecordKind::lease, signed_body(bytes), now);
+  const auto logged = pool.book.append(RecordKind::lease, signed_body(bytes), now);
   if (!logged) {
-    out_.note("lease_refused", {{"job", job.work.job().name}, {"reason", logged.error().detail}},
-              Level::warning);
-    out_.send(peer.id, NoLease{60'000, "the escrow covers no more leases"});
-    return true;
+    pool.out.note("lease_refused",
+                  {{"job", job.work.job().name}, {"reason", logged.error().detail}},
+                  Level::warning);
+    return Grant::no_slot;
   }
-  ++next_serial_;
-  out_.send(peer.id, LeaseMessage{bytes});
-  out_.note("lease", {{"lease", short_hex(terms.id)},
-                      {"job", job.work.job().name},
-                      {"round", std::to_string(terms.round)},
-                      {"slot", std::to_string(terms.slot)},
-                      {"miner", short_hex(peer.key)},
-                      {"frame", std::to_string(seq)}});
-  return true;
+  ++pool.next_serial;
+  pool.open_leases[peer.key].insert(terms.id);
+  pool.out.send(peer.id, LeaseMessage{bytes});
+  pool.out.note("lease", {{"lease", short_hex(terms.id)},
+                          {"job", job.work.job().name},
+                          {"round", std::to_string(terms.round)},
+                          {"slot", std::to_string(terms.slot)},
+                          {"miner", short_hex(peer.key)},
+                          {"frame", std::to_string(seq)}});
+  return Grant::given;
 }
 
-void Pool::on_miner(const Peer& peer, uint32_t seq, const Abandon& abandon, uint64_t now) {
+void admit(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& state,
+           const verifier::Share& share, uint64_t now) {
+  JobRoom* const place = pool.room(state.lease.job_id);
+  if (place == nullptr)
+    return pool.refuse(peer.id, seq, WireError::unknown_job,
+                       "this pool does not serve the job now");
+  const auto start = place->start_roots.find(state.lease.theta_root);
+  if (state.shares.empty() && start == place->start_roots.end())
+    return pool.refuse(peer.id, seq, WireError::internal, "the round's start is unknown", 5'000);
+  const Digest previous =
+      state.shares.empty() ? start->second : state.shares.back().share.state_after;
+  const auto index = static_cast<uint32_t>(state.shares.size());
+  const verifier::Refusal refusal = verifier::check_share(state.lease, share, index, previous,
+                                                          place->work->program().macs_per_step());
+  if (refusal.wire_code != 0)
+    return pool.refuse(peer.id, seq, static_cast<WireError>(refusal.wire_code), refusal.detail);
+  // The draw depends on what was known when the share was logged (PROTOCOL 7.2): before it is.
+  const Digest seed = verifier::challenge_seed(pool.secret(state.lease), verifier::share_id(share));
+  const AuditKind kind = verifier::audit_kind(
+      place->work->job().audit, seed, pool.ledger().valid_shares(peer.key, state.lease.job_id));
+  // The one look at the signature is the ledger's; nothing else is left for it to refuse.
+  const auto logged = pool.book.append(RecordKind::share, signed_body(encode(share)), now);
+  if (!logged) return pool.refuse(peer.id, seq, WireError::bad_signature, logged.error().detail);
+  GEMMINE_CHECK(state.shares.size() == size_t{index} + 1);
+  know_member(pool, peer, seq, now);  // who has another account by now is paid there
+  pool.out.send(peer.id, ShareOk{share.lease_id, index, logged.value()});
+  pool.out.note("share", {{"lease", short_hex(share.lease_id)},
+                          {"index", std::to_string(index)},
+                          {"miner", short_hex(peer.key)},
+                          {"loss", std::to_string(share.loss)},
+                          {"audit", std::string(verifier::to_string(kind))}});
+  keep_pace(pool.paces[peer.key], pace_of(state, index));
+  pool.speed.emplace_back(now, share.macs);
+  if (pool.speed.size() > kSpeedSamplesMax) pool.speed.pop_front();
+  if (kind != AuditKind::none) begin_audit(pool, state, index, kind, seed, now);
+}
+
+// The lease if it is one of this key; else the peer is told.
+const LeaseState* own_lease(PoolState& pool, const Peer& peer, uint32_t seq, const Digest& id) {
+  const LeaseState* const state = pool.lease(id);
+  if (state != nullptr && state->lease.miner_key == peer.key) return state;
+  pool.refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
+  return nullptr;
+}
+
+}  // namespace
+
+void on_get_lease(PoolState& pool, const Peer& peer, const GetLease& get, uint32_t seq,
+                  uint64_t now) {
+  GEMMINE_CHECK(peer.stage == Peer::Stage::ready && peer.role == Role::miner);
+  const Digest wanted = get.job_id;
+  if (pool.ledger().open_leases(peer.key) >= pool.options.leases_per_key)
+    return pool.refuse(peer.id, seq, WireError::too_many, "this key holds enough leases",
+                       kManyLeasesRetryMs);
+  const auto pause = pool.pauses.find(peer.key);
+  const uint64_t wait = pause == pool.pauses.end() ? 0 : pause->second.left_ms(now);
+  if (wait > 0)
+    return pool.out.send(peer.id, NoLease{static_cast<uint32_t>(wait),
+                                          "the last lease of this key came to nothing"});
+  bool unfinished = false;
+  bool slots = false;  // taken ones, of a job that could pay
+  for (const Digest& id : pool.queue) {
+    const JobState& job = pool.ledger().jobs().at(id);
+    if (job.finished || (!wanted.is_zero() && wanted != id)) continue;
+    unfinished = true;
+    const Grant result = grant(pool, peer, job, seq, now);
+    if (result == Grant::given) return;
+    slots |= result == Grant::no_slot;
+  }
+  if (!unfinished)
+    return pool.refuse(peer.id, seq, WireError::unknown_job, "no such job, or it has finished");
+  pool.out.send(peer.id, slots ? NoLease{kNoLeaseRetryMs, "no slot is free"}
+                               : NoLease{kDryRetryMs, "the escrow covers no more leases"});
+}
+
+void on_abandon(PoolState& pool, const Peer& peer, const Abandon& abandon, uint32_t seq,
+                uint64_t now) {
   const Digest id = abandon.lease_id;
-  const LeaseState* const state = lease(id);
-  if (state == nullptr || state->lease.miner_key != peer.key)
-    return refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  if (state->closed) return refuse(peer.id, seq, WireError::lease_closed, "closed already");
-  // Walking away from a challenge is an answer too: otherwise it would be free to be caught.
-  for (const ShareKey& key : audits_.of_lease(id)) {
-    const Audit* const audit = audits_.find(key);
-    if (audit != nullptr && audit->stage == Audit::Stage::waiting_answer)
-      return unanswered(key, now);
-  }
-  close_lease(id, CloseReason::abandoned, now);
+  const LeaseState* const state = own_lease(pool, peer, seq, id);
+  if (state == nullptr) return;
+  if (state->closed) return pool.refuse(peer.id, seq, WireError::lease_closed, "closed already");
+  // No confession: machines fail. What was sent is judged by the pool alone, and is not paid.
+  stop_asking(pool, id);
+  if (close_lease(pool, id, CloseReason::abandoned, now)) pause_key(pool, peer.key, now);
 }
 
-void Pool::on_miner(const Peer& peer, uint32_t seq, const ShareMessage& message, uint64_t now) {
+void on_share(PoolState& pool, const Peer& peer, const ShareMessage& message, uint32_t seq,
+              uint64_t now) {
   const auto decoded = verifier::decode_share(message.share);
-  if (!decoded) return refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
+  if (!decoded) return pool.refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
   const verifier::Share& share = decoded.value();
-  const LeaseState* const state = lease(share.lease_id);
-  if (state == nullptr || state->lease.miner_key != peer.key)
-    return refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
+  const LeaseState* const state = own_lease(pool, peer, seq, share.lease_id);
+  if (state == nullptr) return;
   if (share.index < state->shares.size()) {
     // Compared as decoded: another signature under the same words is the same share.
     const verifier::ShareState& known = state->shares[share.index];
     if (verifier::share_id(share) != known.id)
-      return refuse(peer.id, seq, WireError::conflict, "this index is logged with other bytes");
-    refuse(peer.id, seq, WireError::duplicate, "already logged");
-    return out_.send(peer.id, ShareOk{share.lease_id, share.index, known.seq});
+      return pool.refuse(peer.id, seq, WireError::conflict,
+                         "this index is logged with other bytes");
+    pool.refuse(peer.id, seq, WireError::duplicate, "already logged");
+    return pool.out.send(peer.id, ShareOk{share.lease_id, share.index, known.seq});
   }
-  if (state->closed || state->voided || now > state->lease.deadline_ms)
-    return refuse(peer.id, seq, WireError::lease_closed, "past its deadline, or closed");
-  if (audits_.full()) return refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
-  admit(peer, seq, *state, share, now);
+  if (state->closed || state->voided || now > lease_end_ms(pool, *state, now))
+    return pool.refuse(peer.id, seq, WireError::lease_closed, "past its deadline, or closed");
+  if (pool.audits.full())
+    return pool.refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
+  admit(pool, peer, seq, *state, share, now);
 }
 
-void Pool::admit(const Peer& peer, uint32_t seq, const LeaseState& state,
-                 const verifier::Share& share, uint64_t now) {
-  JobRoom* const place = room(state.lease.job_id);
-  if (place == nullptr)
-    return refuse(peer.id, seq, WireError::unknown_job, "this pool does not serve the job now");
-  const auto start = place->start_roots.find(state.lease.theta_root);
-  if (state.shares.empty() && start == place->start_roots.end())
-    return refuse(peer.id, seq, WireError::internal, "the round's start is unknown", 5'000);
-  const Digest previous =
-      state.shares.empty() ? start->second : state.shares.back().share.state_after;
-  const auto index = static_cast<uint32_t>(state.shares.size());
-  const verifier::Refusal refusal = verifier::admit_share(state.lease, share, index, previous,
-                                                          place->work->program().macs_per_step());
-  if (refusal.wire_code != 0)
-    return refuse(peer.id, seq, static_cast<WireError>(refusal.wire_code), refusal.detail);
-  if (!verifier::signed_by(share, peer.key))
-    return refuse(peer.id, seq, WireError::bad_signature, "the share's signature is wrong");
-  // The draw depends on what was known when the share was logged (PROTOCOL 7.2): before it is.
-  const Digest secret = verifier::lease_secret(options_.coin_master, state.lease.serial);
-  const Digest seed = verifier::challenge_seed(secret, verifier::share_id(share));
-  const verifier::AuditKind kind = verifier::audit_kind(
-      place->work->job().audit, seed, ledger().valid_shares(peer.key, state.lease.job_id));
-  const auto logged = book_.append(RecordKind::share, signed_body(encode(share)), now);
-  if (!logged) return refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
-  out_.send(peer.id, ShareOk{share.lease_id, index, logged.value()});
-  out_.note("share", {{"lease", short_hex(share.lease_id)},
-                      {"index", std::to_string(index)},
-                      {"miner", short_hex(peer.key)},
-                      {"loss", std::to_string(share.loss)},
-                      {"audit", std::string(verifier::to_string(kind))}});
-  keep_pace(paces_[peer.key], pace_of(state, index));
-  speed_.emplace_back(now, share.macs);
-  if (speed_.size() > kSpeedSamplesMax) speed_.pop_front();
-  if (kind != verifier::AuditKind::none)
-    begin_audit(*lease(share.lease_id), index, kind, seed, now);
-}
-
-void Pool::on_miner(const Peer& peer, uint32_t seq, const DeltaPart& part, uint64_t now) {
-  const LeaseState* const state = lease(part.lease_id);
-  if (state == nullptr || state->lease.miner_key != peer.key)
-    return refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  if (state->delta_root) return out_.send(peer.id, DeltaOk{part.lease_id});
+void on_delta(PoolState& pool, const Peer& peer, const DeltaPart& part, uint32_t seq,
+              uint64_t now) {
+  const LeaseState* const state = own_lease(pool, peer, seq, part.lease_id);
+  if (state == nullptr) return;
+  if (state->delta_root) return pool.out.send(peer.id, DeltaOk{part.lease_id});
   if (state->closed || state->voided)
-    return refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
-  const JobRoom* const place = room(state->lease.job_id);
-  if (place == nullptr || state->shares.size() != state->lease.shares())
-    return refuse(peer.id, seq, WireError::out_of_order, "the delta comes after the last share");
+    return pool.refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
+  if (state->shares.size() != state->lease.shares())
+    return pool.refuse(peer.id, seq, WireError::out_of_order,
+                       "the delta comes after the last share");
   const Digest root = state->shares.back().share.delta_root;
-  const uint64_t parameters = place->work->program().parameters();
-  auto whole = uploads_.take(part, root, verifier::delta_bytes(parameters));
+  const uint64_t parameters = pool.work_of(state->lease).program().parameters();
+  auto whole = pool.uploads.take(part, root, verifier::delta_bytes(parameters));
   if (!whole) {
     const bool busy = whole.error().code == Errc::busy;
-    return refuse(peer.id, seq, busy ? WireError::busy : WireError::bad_delta, whole.error().detail,
-                  busy ? 2'000 : 0);
+    return pool.refuse(peer.id, seq, busy ? WireError::busy : WireError::bad_delta,
+                       whole.error().detail, busy ? 2'000 : 0);
   }
   if (!whole.value()) return;
   if (const Status checked = verifier::check_delta(*whole.value(), parameters); !checked)
-    return refuse(peer.id, seq, WireError::bad_delta, checked.error().detail);
+    return pool.refuse(peer.id, seq, WireError::bad_delta, checked.error().detail);
   const auto logged =
-      book_.append(RecordKind::delta, verifier::delta_body(part.lease_id, root), now);
-  if (!logged) return refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
-  blobs_.push_back(std::move(*whole.value()));
-  out_.send(peer.id, DeltaOk{part.lease_id});
-  try_complete(part.lease_id, now);
+      pool.book.append(RecordKind::delta, verifier::delta_body(part.lease_id, root), now);
+  if (!logged) return pool.refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
+  pool.blobs.push_back(std::move(*whole.value()));
+  pool.out.send(peer.id, DeltaOk{part.lease_id});
+  pool.due.complete.insert(part.lease_id);
 }
 
-bool Pool::close_lease(const Digest& lease_id, CloseReason reason, uint64_t now) {
-  const LeaseState* const state = lease(lease_id);
-  const Digest secret = verifier::lease_secret(options_.coin_master, state->lease.serial);
-  const Digest key = state->lease.miner_key;
-  const auto logged =
-      book_.append(RecordKind::close, verifier::close_body(lease_id, reason, secret), now);
-  if (!logged) {
-    out_.note("close_refused", {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}},
-              Level::error);
-    return false;
-  }
-  uploads_.forget(lease_id);
-  tell_miner(key, LeaseClosed{lease_id, static_cast<uint8_t>(reason), secret});
-  constexpr const char* kReasons[] = {"?",        "complete",  "expired",
-                                      "rejected", "abandoned", "cancelled"};
-  out_.note("lease_closed", {{"lease", short_hex(lease_id)},
-                             {"miner", short_hex(key)},
-                             {"reason", kReasons[static_cast<size_t>(reason)]}});
-  return true;
-}
-
-void Pool::expire(uint64_t now) {
+void expire(PoolState& pool, uint64_t now) {
   std::vector<Digest> late;
-  for (const auto& [job_id, job] : ledger().jobs()) {
-    for (const auto& slot : job.slots) {
-      const LeaseState* const state = slot ? lease(*slot) : nullptr;
-      if (state == nullptr || state->closed || now <= state->lease.deadline_ms) continue;
+  for (const auto& [key, leases] : pool.open_leases) {
+    for (const Digest& id : leases) {
+      const LeaseState& state = pool.known_lease(id);
+      if (now <= state.lease.deadline_ms || now <= lease_end_ms(pool, state, now)) continue;
       // All work is in: the lease waits for the pool's own audits, which is not the miner's fault.
-      const bool all_in = state->shares.size() == state->lease.shares() && state->delta_root;
-      if (!all_in || audits_.waits_for_miner(*slot)) late.push_back(*slot);
+      const bool all_in = state.shares.size() == state.lease.shares() && state.delta_root;
+      const bool due = std::ranges::any_of(pool.audits.pending_of(id), [&](const auto& entry) {
+        return entry.second.stage == Audit::Stage::waiting_answer && now >= entry.second.due_ms;
+      });
+      if (!all_in || due) late.push_back(id);
     }
   }
   for (const Digest& id : late) {
-    const auto owed = audits_.of_lease(id);
-    const auto open = std::ranges::find_if(owed, [&](const ShareKey& key) {
-      const Audit& audit = *audits_.find(key);
-      return audit.stage == Audit::Stage::waiting_answer && now > audit.due_ms;
-    });
-    if (open != owed.end()) {
-      unanswered(*open, now);
-    } else if (!audits_.waits_for_miner(id)) {  // else it has time left to answer
-      close_lease(id, CloseReason::expired, now);
-    }
+    const Digest key = pool.known_lease(id).lease.miner_key;
+    stop_asking(pool, id);
+    if (close_lease(pool, id, CloseReason::expired, now)) pause_key(pool, key, now);
   }
 }
 
-void Pool::try_complete(const Digest& lease_id, uint64_t now) {
-  const LeaseState* const state = lease(lease_id);
-  const JobRoom* const place = room(state->lease.job_id);
-  if (state->closed || state->voided || place == nullptr || !state->delta_root) return;
-  if (state->shares.size() != state->lease.shares() || audits_.owes(lease_id)) return;
-  if (close_lease(lease_id, CloseReason::complete, now)) try_merge(state->lease.job_id);
+void try_complete(PoolState& pool, const Digest& lease_id, uint64_t now) {
+  const LeaseState& state = pool.known_lease(lease_id);
+  if (state.closed || state.voided || !state.delta_root) return;
+  if (pool.room(state.lease.job_id) == nullptr) return;
+  if (state.shares.size() != state.lease.shares() || pool.audits.owes(lease_id)) return;
+  if (close_lease(pool, lease_id, CloseReason::complete, now))
+    pool.due.merge.insert(state.lease.job_id);
 }
 
 }  // namespace gemmine::pool

@@ -9,6 +9,7 @@ namespace gemmine::pool {
 
 void Sessions::open(ConnId id, const Digest& channel_binding, const Digest& server_random,
                     uint64_t now) {
+  GEMMINE_CHECK(!peers_.contains(id));
   Peer& peer = peers_[id];
   peer.id = id;
   peer.channel_binding = channel_binding;
@@ -17,7 +18,23 @@ void Sessions::open(ConnId id, const Digest& channel_binding, const Digest& serv
 }
 
 void Sessions::close(ConnId id) {
-  peers_.erase(id);
+  const auto found = peers_.find(id);
+  if (found == peers_.end()) return;
+  forget_ready(found->second);
+  peers_.erase(found);
+}
+
+void Sessions::forget_ready(const Peer& peer) {
+  const auto found = ready_.find(peer.key);
+  if (found == ready_.end()) return;
+  std::erase(found->second, peer.id);
+  if (found->second.empty()) ready_.erase(found);
+}
+
+void Sessions::begin_again(Peer& peer) {
+  GEMMINE_CHECK(peer.stage == Peer::Stage::ready);
+  forget_ready(peer);
+  peer.stage = Peer::Stage::hello;
 }
 
 Peer* Sessions::find(ConnId id) {
@@ -26,15 +43,15 @@ Peer* Sessions::find(ConnId id) {
 }
 
 std::vector<ConnId> Sessions::of_miner(const Digest& key) const {
-  std::vector<ConnId> out;
-  for (const auto& [id, peer] : peers_) {
-    const bool ready = peer.stage == Peer::Stage::ready && peer.role == Role::miner;
-    if (ready && peer.key == key) out.push_back(id);
-  }
+  const auto found = ready_.find(key);
+  if (found == ready_.end()) return {};
+  std::vector<ConnId> out = found->second;
+  std::erase_if(out, [&](ConnId id) { return peers_.at(id).role != Role::miner; });
   return out;
 }
 
 std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
+  GEMMINE_CHECK(peer.stage == Peer::Stage::hello);
   const auto decoded = decode<Hello>(payload);
   if (!decoded) return GreetingError{WireError::malformed, decoded.error().detail};
   const Hello& hello = decoded.value();
@@ -54,6 +71,7 @@ std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
 }
 
 std::optional<GreetingError> Sessions::auth(Peer& peer, ByteView payload) {
+  GEMMINE_CHECK(peer.stage == Peer::Stage::auth);
   const auto decoded = decode<Auth>(payload);
   if (!decoded) return GreetingError{WireError::malformed, decoded.error().detail};
   const Digest message = auth_message({.server_random = peer.server_random,
@@ -65,12 +83,11 @@ std::optional<GreetingError> Sessions::auth(Peer& peer, ByteView payload) {
                                        .account = peer.account});
   if (!verifier::verify_signature(peer.key, message, decoded.value().signature))
     return GreetingError{WireError::bad_signature, "AUTH does not sign this connection"};
-  size_t same_key = 0;
-  for (const auto& [id, other] : peers_)
-    same_key += other.stage == Peer::Stage::ready && other.key == peer.key ? 1 : 0;
-  if (same_key >= kSessionsPerKeyMax)
+  const auto same = ready_.find(peer.key);
+  if (same != ready_.end() && same->second.size() >= kSessionsPerKeyMax)
     return GreetingError{WireError::too_many, "this key has too many sessions"};
   peer.stage = Peer::Stage::ready;
+  ready_[peer.key].push_back(peer.id);
   return {};
 }
 

@@ -45,8 +45,10 @@ class Sessions {
   Peer* find(ConnId id);
   const std::map<ConnId, Peer>& peers() const { return peers_; }
   std::map<ConnId, Peer>& peers() { return peers_; }
-  // Ready miners' connections of a key.
+  // Ready miners' connections of a key, in O(log n) of the peers.
   std::vector<ConnId> of_miner(const Digest& key) const;
+  // A peer that had just become ready is not welcome: it would have to greet anew.
+  void begin_again(Peer& peer);
 
   // The two steps of a greeting; each moves the peer on when it returns nothing.
   std::optional<GreetingError> hello(Peer& peer, ByteView payload);
@@ -59,7 +61,11 @@ class Sessions {
  private:
   const Digest pool_key_;
   const uint32_t idle_ms_;
+  void forget_ready(const Peer& peer);
+
   std::map<ConnId, Peer> peers_;  // bounded by the listener's connections_max
+  // Connections of ready peers by key: a pool greets a thousand strangers a second.
+  std::map<Digest, std::vector<ConnId>> ready_;
 };
 
 }  // namespace gemmine::pool

@@ -1,5 +1,7 @@
 #include "pool/server/examiner.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "kernels/base/files.h"
@@ -52,7 +54,21 @@ TaskDone Auditor::run(const Task& task) {
   if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted);
   if (const auto* wanted = std::get_if<SpotTask>(&task)) return spot(*wanted);
   if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
+  if (const auto* wanted = std::get_if<DropTask>(&task)) return drop(*wanted);
   return evaluate(std::get<EvaluateTask>(task));
+}
+
+DropDone Auditor::drop(const DropTask& task) {
+  DropDone out;
+  for (const Digest& address : task.addresses) {
+    const std::string path = blobs_ + "/" + to_hex(address.bytes);
+    if (std::remove(path.c_str()) == 0) {
+      ++out.dropped;
+    } else if (errno != ENOENT) {
+      out.failed = "cannot remove " + path + ": " + std::strerror(errno);
+    }
+  }
+  return out;
 }
 
 Result<std::vector<float>> Auditor::published(const LoadedJob& job, const Digest& root) const {

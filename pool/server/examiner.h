@@ -53,6 +53,7 @@ class Auditor {
   AuditDone spot(const SpotTask& task);
   MergeDone merge(const MergeTask& task);
   EvaluateDone evaluate(const EvaluateTask& task);
+  DropDone drop(const DropTask& task);
   Result<std::vector<float>> published(const LoadedJob& job, const Digest& root) const;
   // Of what was published, without the outer velocity.
   Result<std::vector<float>> theta(const LoadedJob& job, const Digest& root) const;

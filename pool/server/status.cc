@@ -8,6 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pool/core/jobs.h"
+
 namespace gemmine::pool {
 namespace {
 
@@ -63,7 +65,7 @@ Sums sum_up(const LedgerState& state) {
       out.steps_by_job[job] += share.share.steps;
       miner.macs += share.share.macs;
       out.losses[job].emplace_back(share.seq, share.share.loss);
-      if (!share.pool_verdict) continue;
+      if (!share.pool_verdict || share.pool_verdict == verifier::Outcome::undecided) continue;
       const bool valid = !share.found_wrong();
       (valid ? miner.valid : miner.invalid) += 1;
       (valid ? out.valid : out.invalid) += 1;
@@ -113,6 +115,7 @@ json job_json(const LedgerState& state, const JobState& job, const Sums& sums) {
     const auto found = map.find(job.work.id());
     return found == map.end() ? uint64_t{0} : found->second;
   };
+  const EscrowReach reach = escrow_reach(state, job.work.id());
   return {{"id", hex(job.work.id())},
           {"name", job.work.job().name},
           {"round", job.round},
@@ -124,6 +127,9 @@ json job_json(const LedgerState& state, const JobState& job, const Sums& sums) {
           {"steps", of(sums.steps_by_job)},
           {"paid_gross", of(sums.gross_by_job)},
           {"escrow", balance(state, "escrow:" + hex(job.work.id()))},
+          {"leases_left", reach.leases_left},
+          {"leases_covered", reach.leases_covered},
+          {"dry", reach.leases_left > 0 && reach.leases_covered == 0},
           {"theta_root", hex(job.theta_roots.back())},
           {"losses", losses},
           {"finished", job.finished}};
@@ -203,6 +209,10 @@ std::string report_text(const LedgerState& state) {
     out += "job      " + job.work.job().name + "  " + hex(id) + "\n";
     out += "  round  " + std::to_string(job.round) + " of " +
            std::to_string(job.work.job().spec.rounds) + (job.finished ? ", finished" : "") + "\n";
+    const EscrowReach reach = escrow_reach(state, id);
+    if (reach.leases_covered < reach.leases_left)
+      out += "  escrow covers " + std::to_string(reach.leases_covered) + " of " +
+             std::to_string(reach.leases_left) + " leases that are left; serve --fund N fills it\n";
     out += "  theta  " + hex(job.theta_roots.back()) + "\n";
     out += "  paid   " + std::to_string(gross == sums.gross_by_job.end() ? 0 : gross->second) +
            " gross, escrow " + std::to_string(escrow) + "\n";

@@ -31,7 +31,7 @@ Workers::~Workers() {
 void Workers::post(Task task) {
   {
     const std::lock_guard lock(mutex_);
-    if (std::holds_alternative<EvaluateTask>(task)) {
+    if (std::holds_alternative<EvaluateTask>(task) || std::holds_alternative<DropTask>(task)) {
       evaluations_.push_back(std::move(task));
     } else if (std::holds_alternative<MergeTask>(task)) {
       tasks_.push_front(std::move(task));

@@ -24,7 +24,7 @@ class Workers {
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
-  // Merges overtake: a round waits for them. Evaluations go last.
+  // Merges overtake: a round waits for them. Evaluations and deletions go last.
   void post(Task task);
   // Nothing waits and nothing runs; results may still be in the mailbox.
   bool idle() const;

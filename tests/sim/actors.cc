@@ -101,7 +101,8 @@ void Client::on_message(ConnId link, MessageType type, const Bytes& payload) {
 Miner::Miner(World& world, uint8_t key, Cheat cheat, Habits habits)
     : Client(world, key, Role::miner, "miner-" + std::to_string(key)),
       cheat_(cheat),
-      habits_(habits) {
+      habits_(habits),
+      failures_(habits.failures) {
   if (cheat != Cheat::none) honest_leases_ = static_cast<uint32_t>(world.random().below(2));
 }
 
@@ -140,7 +141,7 @@ void Miner::spoil(Held& held) {
   spoiled_.insert(held.lease.id);
   verifier::Share& last = held.shares.back();
   if (cheat_ == Cheat::trace) last.trace_root.bytes[3] ^= 1;
-  if (cheat_ == Cheat::loss) last.loss += 1;
+  if (cheat_ == Cheat::loss || cheat_ == Cheat::silence || cheat_ == Cheat::escape) last.loss += 1;
   if (cheat_ == Cheat::state) {
     held.shares[0].state_after.bytes[3] ^= 1;
     if (held.shares.size() > 1) held.shares[1].state_before = held.shares[0].state_after;
@@ -179,7 +180,7 @@ void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
     if (ok.index != held.accepted) return;
     ++held.accepted;
     held.ready_ms = world_.now() + share_ms(held);
-    const bool in_share = cheat_ != Cheat::silence && cheat_ != Cheat::forgery;
+    const bool in_share = cheat_ != Cheat::forgery;
     const bool told = cheat_ == Cheat::state || ok.index + 1 == held.shares.size();
     if (spoiled_.contains(ok.lease_id) && in_share && told) cheated_ = true;
   } else if (type == MessageType::delta_ok) {
@@ -188,12 +189,29 @@ void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
   } else if (type == MessageType::lease_closed) {
     held_.erase(decode<pool::LeaseClosed>(payload).value().lease_id);
   } else if (type == MessageType::challenge) {
-    const auto challenge = decode<pool::Challenge>(payload).value();
-    const bool bad = spoiled_.contains(challenge.lease_id);
-    if (bad && (cheat_ == Cheat::silence || cheat_ == Cheat::forgery)) cheated_ = true;
-    if (bad && cheat_ == Cheat::silence) return;
-    world_.after(world_.random().between(50, 1'000), [this, challenge] { answer(challenge); });
+    challenged(decode<pool::Challenge>(payload).value());
   }
+}
+
+void Miner::give_back(const Digest& lease_id) {
+  say(MessageType::abandon, encode(pool::Abandon{lease_id}));
+  held_.erase(lease_id);
+}
+
+void Miner::challenged(const pool::Challenge& challenge) {
+  const bool bad = spoiled_.contains(challenge.lease_id);
+  if (bad && cheat_ == Cheat::forgery) cheated_ = true;
+  if (bad && cheat_ == Cheat::silence) return;
+  if (bad && cheat_ == Cheat::escape) return give_back(challenge.lease_id);
+  const auto held = held_.find(challenge.lease_id);
+  if (failures_ > 0 && held != held_.end() && world_.random().chance(300)) {
+    --failures_;
+    return give_back(challenge.lease_id);
+  }
+  uint64_t wait = world_.random().between(50, 1'000);
+  if (habits_.slow_answers && held != held_.end())
+    wait = world_.random().between(3, 20) * share_ms(held->second);
+  world_.after(wait, [this, challenge] { answer(challenge); });
 }
 
 void Miner::answer(const pool::Challenge& challenge) {

@@ -45,13 +45,17 @@ class Client : public Actor {
   bool gone_ = false;
 };
 
-enum class Cheat { none, trace, loss, state, delta, silence, forgery };
+// silence answers no challenge of the lease it lies about, escape gives it back when there is one.
+enum class Cheat { none, trace, loss, state, delta, silence, escape, forgery };
 
 // How a device works, and for how long.
 struct Habits {
   uint32_t step_ms = 0;  // of every step; 0: erratic
   size_t leases_max = SIZE_MAX;
   bool vanishes = false;  // in the middle of its last lease; else it leaves when that is done
+  // The honest path of an answer and more: the share at hand, the share again, the walk, a line.
+  bool slow_answers = false;
+  uint32_t failures = 0;  // leases given back by local trouble, if it can while it is challenged
 };
 
 class Miner : public Client {
@@ -85,11 +89,14 @@ class Miner : public Client {
   Held& take(const verifier::Lease& lease);
   void spoil(Held& held);
   void answer(const pool::Challenge& challenge);
+  void challenged(const pool::Challenge& challenge);
+  void give_back(const Digest& lease_id);
   uint64_t share_ms(const Held& held);
 
   const Cheat cheat_;
   const Habits habits_;
   uint32_t honest_leases_ = 0;  // played straight first
+  uint32_t failures_ = 0;       // still to come
   std::set<Digest> spoiled_;
   std::map<Digest, verifier::Lease> known_;  // for late challenges
   std::map<Digest, Held> held_;

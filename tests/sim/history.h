@@ -24,7 +24,10 @@ struct Outcome {
   Digest theta_root;               // that the job ended with
   std::set<std::string> arrivals;  // slots of a merged round's deltas, in the order they came
   uint32_t expired = 0;            // leases
-  uint32_t leased_again = 0;       // leases of a slot that had one before
+  uint32_t given_back = 0;         // leases
+  uint32_t unanswered = 0;         // challenges
+  uint32_t fundings = 0;
+  uint32_t leased_again = 0;  // leases of a slot that had one before
   // Sizes of shares by the milliseconds of a miner's step, in the order of its leases.
   std::map<uint32_t, std::vector<uint32_t>> share_sizes;
 };

@@ -38,6 +38,36 @@ TEST(Simulation, EndsWellInAllWeathers) {
   EXPECT_GT(crashes, kSeeds);
 }
 
+// F01, F02, A13: no answer can be in time, machines fail while they are challenged, the escrow runs
+// dry again and again. Nobody honest is banned, cheats are, and the job comes to its end.
+TEST(Simulation, IsKindToTheSlowTheFailingAndThePoor) {
+  constexpr Setting kHard{.hard = true};
+  const char* const only = std::getenv("SIM_SEED");
+  const uint64_t first = only != nullptr ? std::strtoull(only, nullptr, 10) : 1;
+  const uint64_t last = only != nullptr ? first : 60;
+  Outcome all;
+  uint64_t cheated = 0;
+  for (uint64_t seed = first; seed <= last; ++seed) {
+    const Outcome one = simulate(seed, Plant::none, kHard);
+    for (const std::string& failure : one.failures)
+      ADD_FAILURE() << "SIM_SEED=" << seed << ": " << failure;
+    cheated += one.cheated ? 1 : 0;
+    all.unanswered += one.unanswered;
+    all.given_back += one.given_back;
+    all.fundings += one.fundings;
+  }
+  std::printf(
+      "%llu seeds, %llu with a cheat, %u challenges unanswered, %u leases given back, "
+      "%u fundings\n",
+      static_cast<unsigned long long>(last - first + 1), static_cast<unsigned long long>(cheated),
+      all.unanswered, all.given_back, all.fundings);
+  if (only != nullptr) return;
+  EXPECT_GT(cheated, 30U);
+  EXPECT_GT(all.unanswered, 20U);
+  EXPECT_GT(all.given_back, 20U);
+  EXPECT_GT(all.fundings, 3 * 60U);
+}
+
 bool found(Plant plant, const std::string& words) {
   for (uint64_t seed = 1; seed <= 30; ++seed) {
     for (const std::string& failure : simulate(seed, plant).failures) {

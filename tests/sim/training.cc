@@ -51,7 +51,7 @@ verifier::Job sim_job(const Setting& setting, Random& random) {
   job.audit.probation_shares = static_cast<uint32_t>(random.between(0, 2));
   job.audit.vest_leases = static_cast<uint32_t>(random.between(0, 3));
   job.audit.lease_ms = 120'000;
-  job.audit.answer_ms = 5'000;
+  job.audit.answer_ms = setting.hard ? 100 : 5'000;
   return job;
 }
 

@@ -34,6 +34,9 @@ class Random {
 struct Setting {
   bool gpt = false;       // with an outer step that has momentum; else an MLP
   uint64_t share_ms = 0;  // what a share should take a device; 0: the job's size
+  // Devices that are slow and fail, an answer_ms that none of them can keep, and an owner who fills
+  // the escrow for a lease or two at a time.
+  bool hard = false;
 };
 // Three rounds of three slots of two shares, or of a gpt four of four; the seed decides how much is
 // audited.

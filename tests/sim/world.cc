@@ -94,8 +94,7 @@ void World::start() {
         verifier::start_root(verifier::theta_of(program, published), program.state_floats());
   }
   GEMMINE_CHECK(
-      pool_->add_job(training_.work(), kernels::blake3(bytes), starts, 1'000'000'000'000, now_)
-          .ok());
+      pool_->add_job(training_.work(), kernels::blake3(bytes), starts, fund(), now_).ok());
   pool_->resume(now_);
   ++life_;
   flushing_ = false;
@@ -103,7 +102,7 @@ void World::start() {
     crash_at_ = disk_.size() + random_.between(1, 2 * kMeanRecordsOfALife);
   touch();
   const auto tick = [this, life = life_](const auto& self) -> void {
-    if (life != life_ || pool_ == nullptr) return;
+    if (life != life_ || pool_ == nullptr || fill_up()) return;
     pool_->on_tick(now_);
     touch();
     after(kTickMs, [self] { self(self); });
@@ -111,17 +110,37 @@ void World::start() {
   after(kTickMs, [tick] { tick(tick); });
 }
 
+// For a lease or a few, in a hard world.
+uint64_t World::fund() {
+  if (!setting_.hard) return 1'000'000'000'000;
+  const verifier::Job& job = training_.job();
+  const uint64_t macs = training_.program().macs_per_step() * job.spec.steps_per_lease;
+  const double gross = static_cast<double>(macs) * static_cast<double>(job.price_per_tmac) * 1e-12;
+  return (static_cast<uint64_t>(gross) + 1) * random_.between(1, 4);
+}
+
+bool World::fill_up() {
+  if (!setting_.hard || flushing_ || !pool_->rooms().begin()->second.dry) return false;
+  if (!random_.chance(20)) return false;
+  stop();
+  return true;
+}
+
 // Everything in memory is gone; who was connected finds out in his own time.
 void World::crash() {
   ++crashes_;
   crash_at_.reset();
-  pool_.reset();
-  ++life_;
+  stop();
   if (plant_ == Plant::lost_tail) {
     while (follows(disk_.back()))
       disk_.pop_back();
     disk_.pop_back();
   }
+}
+
+void World::stop() {
+  pool_.reset();
+  ++life_;
   for (auto& [id, link] : links_)
     drop(id);
   after(random_.chance(150) ? random_.between(60'000, 400'000) : random_.between(100, 15'000),

@@ -88,7 +88,10 @@ class World {
   };
   void start();
   void crash();
-  void touch();  // the pool decided something
+  void stop();  // and start again, a little later
+  uint64_t fund();
+  bool fill_up();  // the owner sees that the pool has run dry, and stops it
+  void touch();    // the pool decided something
   void flush();
   void carry_out(pool::Actions actions);
   pool::MergeDone merge(const pool::MergeTask& task);

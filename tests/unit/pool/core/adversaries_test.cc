@@ -303,8 +303,9 @@ TEST(CheatingMembers, StayBannedUnderAnyAccount) {
   EXPECT_EQ(s.say(accusation), WireError::banned);  // told to the miner
   EXPECT_TRUE(s.hung_up(kMiner));
   const size_t records = s.fake.durable.size();
+  uint64_t next = 50;
   for (const char* account : {"alice", "bob"})
-    EXPECT_EQ(s.fake.join(ConnId{50}, miner(), Role::miner, account), WireError::banned);
+    EXPECT_EQ(s.fake.join(ConnId{next++}, miner(), Role::miner, account), WireError::banned);
   // The old connection, not closed yet, is worth nothing either.
   EXPECT_FALSE(s.fake.get_lease(kMiner));
   EXPECT_EQ(s.fake.durable.size(), records);

@@ -60,16 +60,18 @@ struct FakeSetup {
   std::vector<Digest> auditors;
   uint32_t leases_per_key = 2;
   uint64_t share_ms = 0;
+  uint64_t fund = 1'000'000'000;
+  uint32_t rounds_kept = 16;
 };
 
 class FakePool {
  public:
-  explicit FakePool(FakeSetup setup = {}) : setup_(std::move(setup)) {
+  explicit FakePool(FakeSetup how = {}) : setup(std::move(how)) {
     for (int i = 0; i < 20; ++i)
       for (const int value : {i * 7, i * 31, 255 - i, i * i, i % 3})
         records_.push_back(static_cast<uint8_t>(value));
     verifier::Job job = toy_job(records_);
-    setup_.change(job);
+    setup.change(job);
     work_ = verifier::Work::make(job).value();
     jobs_.emplace(work_->id(), LoadedJob{*work_, records_, records_});
     auditor_ = std::make_unique<Auditor>(jobs_, cache_, folder_.path());
@@ -89,9 +91,10 @@ class FakePool {
                         .ok());
     pool = std::make_unique<Pool>(std::move(book), identity_,
                                   PoolOptions{.coin_master = filled(9),
-                                              .leases_per_key = setup_.leases_per_key,
-                                              .share_ms = setup_.share_ms,
-                                              .auditors = setup_.auditors});
+                                              .leases_per_key = setup.leases_per_key,
+                                              .share_ms = setup.share_ms,
+                                              .rounds_kept = setup.rounds_kept,
+                                              .auditors = setup.auditors});
     std::map<Digest, Digest> starts;
     const std::vector<float> published = verifier::initial_published(program());
     const Digest first = keep(as_bytes(std::span<const float>(published)));
@@ -101,9 +104,24 @@ class FakePool {
       for (const Digest& root : known->second.theta_roots)
         starts[root] = verifier::start_root(theta_of(root), program().state_floats());
     }
-    GEMMINE_CHECK(pool->add_job(*work_, first, starts, 1'000'000'000, now).ok());
+    GEMMINE_CHECK(pool->add_job(*work_, first, starts, setup.fund, now).ok());
+    for (const auto& [work, fund] : beside)
+      GEMMINE_CHECK(add_beside(work, fund).ok());
     pool->resume(now);
     settle();
+  }
+
+  // A job of the same data and shape, from the same first θ.
+  Status add_beside(const verifier::Work& work, uint64_t fund) {
+    const std::vector<float> published = verifier::initial_published(work.program());
+    const Digest first = keep(as_bytes(std::span<const float>(published)));
+    if (!jobs_.contains(work.id())) jobs_.emplace(work.id(), LoadedJob{work, records_, records_});
+    return pool->add_job(
+        work, first,
+        {{first, verifier::start_root(theta_of(first), work.program().state_floats())}}, fund, now);
+  }
+  bool has_blob(const Digest& address) const {
+    return read_file(folder_.path() + "/" + to_hex(address.bytes), 1 << 20).ok();
   }
 
   Digest keep(ByteView bytes) {
@@ -213,6 +231,13 @@ class FakePool {
     return verifier::decode_lease(decode<LeaseMessage>(*payload).value().lease).value();
   }
 
+  // Why there was none, if the last get_lease() brought none.
+  std::optional<NoLease> no_lease() {
+    const auto payload = receive(MessageType::no_lease);
+    if (!payload) return {};
+    return decode<NoLease>(*payload).value();
+  }
+
   // The shares and the delta of a lease, honestly.
   struct Work {
     std::vector<verifier::Share> shares;
@@ -306,11 +331,13 @@ class FakePool {
   std::vector<Outgoing> inbox;
   std::vector<Hangup> hangups;
   std::unique_ptr<Pool> pool;
+  std::vector<std::pair<verifier::Work, uint64_t>>
+      beside;  // further jobs of the next start(), funds
+  FakeSetup setup;
 
  private:
   const kernels::Program& program() const { return work_->program(); }
 
-  const FakeSetup setup_;
   TempDirectory folder_;
   Bytes records_;
   std::optional<verifier::Work> work_;

@@ -108,6 +108,7 @@ TEST_F(PoolSteps, CloseWhatIsLateAndLeaseItAgain) {
   fake_.pool->on_tick(fake_.now);
   fake_.settle();
   EXPECT_EQ(fake_.pool->ledger().leases().at((*lease).id).closed, CloseReason::expired);
+  fake_.tick(Pause::kFirstMs);
   const auto again = fake_.get_lease(kConn);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->slot, lease->slot);

@@ -1,7 +1,8 @@
 // Rounds that go wrong: a merge that fails, an evaluation that fails, a lease found wrong too late.
+#include "pool/core/rounds.h"
+
 #include <gtest/gtest.h>
 
-#include "pool/core/pool.h"
 #include "tests/unit/pool/core/fake_pool.h"
 
 namespace gemmine::pool {

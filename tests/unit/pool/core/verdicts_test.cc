@@ -1,4 +1,6 @@
-// Whose word counts, and what silence costs: auditors' verdicts, challenges, time-outs.
+// Whose word counts: what auditors say, and when the pool looks for itself.
+#include "pool/core/verdicts.h"
+
 #include <gtest/gtest.h>
 
 #include "tests/unit/pool/core/scene.h"
@@ -6,7 +8,6 @@
 namespace gemmine::pool {
 namespace {
 
-using verifier::AuditKind;
 using verifier::CloseReason;
 using verifier::Outcome;
 using verifier::RecordKind;
@@ -97,104 +98,6 @@ TEST(AuditorVerdicts, AreBoundedPerShareWhenEverybodyMaySpeak) {
   const size_t records = s.fake.durable.size();
   EXPECT_EQ(s.say(s.verdict(0, Outcome::valid)), WireError::too_many);
   EXPECT_EQ(s.fake.durable.size(), records);
-}
-
-TEST(Challenges, AreAnsweredWithOpenings) {
-  Scene s(setup(true));
-  const auto challenge = s.second_share();
-  ASSERT_TRUE(challenge);
-  const auto blocks = s.fake.open(s.lease, s.work, 1, challenge->seed);
-  for (uint32_t i = 0; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, challenge->lease_id, 1, i, blocks[i]);
-  EXPECT_TRUE(s.state().shares[1].spotted);
-  s.fake.send_delta(kMiner, s.lease, s.work.delta);
-  EXPECT_EQ(s.state().closed, CloseReason::complete);
-}
-
-TEST(Challenges, LeftUnansweredCostTheLeaseAndTheKey) {
-  Scene s(setup(true));
-  ASSERT_TRUE(s.second_share());
-  s.fake.tick(1'001);
-  EXPECT_FALSE(s.state().closed);  // the line may be dead: nothing was heard since
-  s.fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
-  s.fake.tick(0);
-  EXPECT_EQ(s.state().closed, CloseReason::rejected);
-  EXPECT_EQ(s.state().shares[1].pool_verdict, Outcome::invalid);
-  EXPECT_TRUE(s.banned());
-  const auto told = decode<VerdictMessage>(*s.fake.receive(MessageType::verdict)).value();
-  EXPECT_EQ(verifier::decode_verdict(told.verdict).value().kind, AuditKind::unanswered);
-  EXPECT_EQ(s.fake.error(), WireError::banned);
-  ASSERT_EQ(s.fake.join(ConnId{8}, auditor(7)), std::nullopt);
-  const auto again = s.fake.get_lease(ConnId{8});
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again->slot, s.lease.slot);
-}
-
-TEST(Challenges, WaitForWhoIsAwayUntilTheLeaseEnds) {
-  Scene s(setup(true));
-  ASSERT_TRUE(s.second_share());
-  s.fake.pool->on_close(kMiner);
-  s.fake.tick(30'000);
-  EXPECT_FALSE(s.banned());
-  EXPECT_EQ(s.fake.join(kMiner, miner()), std::nullopt);
-  const auto challenge = s.fake.challenge();  // it comes again, with the whole time
-  ASSERT_TRUE(challenge);
-  EXPECT_EQ(challenge->answer_ms, 1'000U);
-  const auto blocks = s.fake.open(s.lease, s.work, 1, challenge->seed);
-  for (uint32_t i = 0; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, challenge->lease_id, 1, i, blocks[i]);
-  EXPECT_TRUE(s.state().shares[1].spotted);
-}
-
-TEST(Challenges, CannotBeOutlastedByComingAndGoing) {
-  Scene s(setup(true));
-  ASSERT_TRUE(s.second_share());
-  for (int i = 0; i < 200 && !s.banned(); ++i) {
-    s.fake.pool->on_close(kMiner);
-    s.fake.tick(500);
-    const auto refused = s.fake.join(kMiner, miner());
-    EXPECT_EQ(refused, s.banned() ? std::optional(WireError::banned) : std::nullopt);
-  }
-  EXPECT_TRUE(s.banned());
-  EXPECT_LE(s.fake.now, s.lease.deadline_ms + 2'000);
-}
-
-TEST(Challenges, AreNotEscapedByAbandoningTheLease) {
-  Scene s(setup(true));
-  ASSERT_TRUE(s.second_share());
-  s.fake.frame(kMiner, MessageType::abandon, encode(Abandon{s.lease.id}));
-  EXPECT_EQ(s.state().closed, CloseReason::rejected);
-  EXPECT_TRUE(s.banned());
-}
-
-TEST(Challenges, AreNotCountedWhileThePoolWasDown) {
-  Scene s(setup(true));
-  ASSERT_TRUE(s.second_share());
-  s.fake.now = s.lease.deadline_ms + 3'600'000;
-  s.fake.start(std::vector(s.fake.durable));
-  s.fake.tick(30'000);
-  EXPECT_FALSE(s.banned());
-  ASSERT_EQ(s.fake.join(kMiner, miner()), std::nullopt);
-  const auto challenge = s.fake.challenge();
-  ASSERT_TRUE(challenge);
-  const auto blocks = s.fake.open(s.lease, s.work, 1, challenge->seed);
-  for (uint32_t i = 0; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, challenge->lease_id, 1, i, blocks[i]);
-  EXPECT_TRUE(s.state().shares[1].spotted);
-  EXPECT_FALSE(s.banned());
-}
-
-TEST(Sessions, EndWhenSilentAndWhenTheGreetingTakesTooLong) {
-  Scene s(setup(false));
-  s.fake.pool->on_open(ConnId{30}, filled(1), filled(2), s.fake.now);
-  s.fake.tick(kGreetingMs + 1);
-  EXPECT_TRUE(s.hung_up(ConnId{30}));
-  EXPECT_FALSE(s.hung_up(kMiner));
-  s.fake.tick(60'000);
-  s.fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
-  s.fake.tick(60'000);
-  EXPECT_TRUE(s.hung_up(kAuditor));
-  EXPECT_FALSE(s.hung_up(kMiner));
 }
 
 }  // namespace
