@@ -1,8 +1,12 @@
 """What people met while they ran a pool."""
 import json
-import unittest
+import re
+import shutil
 
+import base
 import case
+import cluster
+import ledgerfile
 
 
 class Watching(case.Case):
@@ -21,3 +25,142 @@ class Watching(case.Case):
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
+
+class Patience(case.Case):
+    """Time, trouble and restored folders convict nobody."""
+
+    def slow(self, **changes):
+        """A job whose shares take a throttled device a second and more, and nobody 100 ms."""
+        return self.toy(width=256, batch=64, rounds=1, slots=1, steps_per_lease=8,
+                        steps_per_share=2, answer_ms=100, vest_leases=0, **changes)
+
+    def finish_slowly(self, job, throttle):
+        c = self.cluster(job, share_seconds=1)
+        c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner", "--throttle", throttle).start()
+        ledger = self.finish(c, [miner], 60)
+        self.assertFalse(ledger.of("ban"), miner.tail())
+        self.assertTrue(miner.events("challenged"), miner.tail())
+        self.assertEqual({v.outcome for v in ledger.verdicts} - {"undecided"}, {"valid"})
+        return ledger
+
+    def test_F01_a_slow_device_answers_in_its_own_time(self):
+        # The pool runs nothing itself: without the answers no lease would be paid.
+        ledger = self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=0,
+                                              probation_shares=0), throttle=1)
+        self.assertEqual([close.reason for close in ledger.closes], ["complete"])
+
+    def test_F01_a_device_that_is_too_late_for_everything_is_not_banned(self):
+        self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=1, probation_shares=1),
+                           throttle=2)
+
+    def test_F01_job_check_names_times_that_do_not_fit(self):
+        job = self.toy(lease_ms=8_000, steps_per_lease=12, steps_per_share=2)
+        said = self.accept("gemmine-pool", "job", "check", job).stdout
+        self.assertRegex(said, r"lease_ms = 8000 .* share_seconds = 20")
+        said = self.accept("gemmine-pool", "job", "check", self.toy(lease_ms=600_000)).stdout
+        self.assertNotIn("share_seconds", said)
+
+    def test_A2_a_pool_from_an_old_copy_bans_nobody(self):
+        c = self.cluster(self.toy(width=512, batch=128, rounds=2, slots=1, steps_per_lease=60,
+                                  steps_per_share=4, spot_ppm=1_000_000, probation_shares=0,
+                                  replay_ppm=0))
+        pool = c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner").start()
+        miner.wait_for(" share_accepted ")
+        pool.kill()
+        shutil.copytree(c.data("pool"), c.data("copy"))
+        pool.start()
+        accepted = len(miner.events("share_accepted"))
+        cluster.wait_until(lambda: len(miner.events("share_accepted")) > accepted + 2, 60,
+                           lambda: miner.tail(), miner)
+        pool.kill()
+        shutil.rmtree(c.data("pool"))
+        c.data("copy").rename(c.data("pool"))
+        pool.start()
+        self.assertEqual(miner.wait(90 * base.SLOW), 0, miner.tail())
+        self.assertEqual(pool.stop(20), 0, pool.tail())
+        ledger = ledgerfile.Ledger(c.export())
+        self.assertFalse(ledger.of("ban"))
+        self.check_root(c, ledger)
+
+
+class Escrow(case.Case):
+    def status_when(self, c, wanted):
+        return cluster.wait_until(lambda: wanted(c.status()) and c.status(), 20,
+                                  lambda: f"{c.status()}\n{c.processes['pool'].tail()}")
+
+    def test_A10_a_job_without_money_is_said_and_funded_later(self):
+        c = self.cluster(self.toy(rounds=1))
+        c.fund = 0
+        pool = c.start_pool(exit_when_finished=False)
+        pool.wait_for(" escrow_empty ")
+        miner = c.miner("miner").start()
+        self.assertTrue(self.status_when(c, lambda s: s.get("jobs"))["jobs"][0]["dry"])
+        pool.wait_for(" job_dry ")
+        self.assertEqual(pool.stop(20), 0)
+        c.fund = base.FUND
+        start = len(pool.text())
+        pool = c.pool(exit_when_finished=False).start()
+        pool.wait_for(" job_funded ", start=start)
+        ledger = self.finish(c, [miner])
+        self.assertEqual(len(ledger.of("fund")), 1)
+
+    def test_A11_a_dry_job_does_not_stop_the_others(self):
+        dear = self.toy(price_per_tmac=10**12)
+        dear.rename(dear.with_name("dear.toml"))
+        text = dear.with_name("dear.toml").read_text()
+        dear.with_name("dear.toml").write_text(text.replace('"toy"', '"dear"'))
+        c = self.cluster(dear.with_name("dear.toml"))  # it comes first
+        c.fund = 10**6
+        c.start_pool("--job", self.toy(rounds=1), exit_when_finished=False)
+        c.miner("miner").start()
+        status = self.status_when(
+            c, lambda s: any(job["finished"] for job in s.get("jobs", [])))
+        self.assertEqual({job["name"]: job["dry"] for job in status["jobs"]},
+                         {"toy": False, "dear": True})
+
+    def test_A12_another_price_is_refused_with_both_ids(self):
+        c = self.cluster(self.toy())
+        pool = c.start_pool(exit_when_finished=False)
+        known = c.report()["jobs"][0]["id"]
+        self.assertEqual(pool.stop(20), 0)
+        self.toy(price_per_tmac=10**9 + 1)
+        new = c.run("gemmine-pool", "job", "check", c.job).stdout.split("job_id")[1].split()[0]
+        pool.start()
+        self.assertEqual(pool.wait(20), 3, pool.tail())
+        for word in (known, new, "price_per_tmac 1000000000 -> 1000000001"):
+            self.assertIn(word, pool.text())
+        self.assertEqual(len(c.report()["jobs"]), 1)
+
+    def test_A13_a_job_that_ran_dry_goes_on_when_it_is_filled(self):
+        c = self.cluster(self.toy(rounds=2, slots=2))
+        check = c.run("gemmine-pool", "job", "check", c.job).stdout
+        c.fund = int(re.search(r"cost +(\d+) a lease", check).group(1))
+        pool = c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner").start()
+        pool.wait_for(" job_dry ")
+        left = self.status_when(c, lambda s: s["jobs"][0]["dry"])["jobs"][0]
+        self.assertEqual((left["leases_left"], left["leases_covered"]), (3, 0))
+        self.assertEqual(pool.stop(20), 0)
+        c.fund = base.FUND
+        c.pool(exit_when_finished=False).start()
+        ledger = self.finish(c, [miner])  # nothing is left in escrow or vesting
+        self.check_root(c, ledger)
+        self.assertEqual(len(ledger.of("fund")), 2)
+
+
+class Disk(case.Case):
+    def test_A20_old_rounds_leave_the_pool_s_disk(self):
+        c = self.cluster(self.toy(rounds=8, slots=2), pool_toml="[limits]\nrounds_kept = 2\n")
+        pool = c.start_pool(exit_when_finished=False)
+        ledger = self.finish(c, [c.miner("miner").start()])
+        # Data of training and test; three weights, and two deltas of each of two rounds.
+        blobs = len(list((c.data("pool") / "blobs").iterdir()))
+        self.assertLessEqual(blobs, 2 + 3 + 2 * 2)
+        start = len(pool.text())
+        pool.start()  # what is left is enough to start with, and to export the model
+        pool.wait_for(" listening ", start=start)
+        self.assertEqual(pool.stop(20), 0, pool.tail())
+        c.export("--model", c.folder / "model.safetensors")
+        self.check_root(c, ledger)

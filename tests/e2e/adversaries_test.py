@@ -42,7 +42,7 @@ class Adversaries(base.EndToEnd):
         ledger = self.caught("random-matrices", replay_ppm=0, spot_ppm=1_000_000,
                              probation_shares=0)
         kinds = {v.kind for v in ledger.verdicts if v.outcome != "valid"}
-        self.assertTrue(kinds & {"spot", "unanswered"}, kinds)
+        self.assertIn("spot", kinds)
 
     def test_a_language_model_s_ghost_steps_are_caught_by_replays_alone(self):
         job = toyjob.write_lm(self.folder / "job", rounds=16, spot_ppm=1_000_000)
