@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 
 #include "kernels/base/files.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::miner {
 
@@ -59,9 +59,7 @@ Result<std::vector<float>> Checkpoint::load_state(const Digest& lease_id, uint32
   if (bytes.value().size() != floats * sizeof(float)) {
     return Error{Errc::malformed, file + " is not a state of this job"};
   }
-  std::vector<float> state(floats);
-  std::memcpy(state.data(), bytes.value().data(), bytes.value().size());
-  return state;
+  return verifier::floats_of(bytes.value());
 }
 
 Result<Bytes> Checkpoint::load_delta(const Digest& lease_id) const {

@@ -1,9 +1,9 @@
 #include "miner/leases.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::miner {
 
@@ -222,8 +222,7 @@ void on_weights(State& state, LeaseWork& lease, const Result<Bytes>& bytes, uint
   // A lease starts without the outer velocity.
   const uint64_t parameters = lease.job->workload->work.program().parameters();
   GEMMINE_CHECK(bytes.value().size() >= parameters * sizeof(float));
-  lease.theta.resize(parameters);
-  std::memcpy(lease.theta.data(), bytes.value().data(), parameters * sizeof(float));
+  lease.theta = verifier::floats_of(ByteView(bytes.value()).first(parameters * sizeof(float)));
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "kernels/engines.h"
-#include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::miner {
 
@@ -42,8 +42,7 @@ class Training {
 
 Result<std::optional<LeaseRun>> Training::run_lease(std::span<const float> theta, uint32_t round,
                                                     uint32_t slot) {
-  std::vector<float> state(program_.state_floats(), 0.0F);
-  std::copy(theta.begin(), theta.end(), state.begin());
+  std::vector<float> state = verifier::start_state(program_, theta);
   if (auto loaded = engine_.load_state(state, 0); !loaded) return loaded.error();
   LeaseRun out;
   for (uint32_t step = 0; step < program_.spec().steps_per_lease; ++step) {
@@ -80,22 +79,20 @@ Result<LocalModel> train_locally(const pool::LoadedJob& job, const EngineFactory
   LocalModel out{.theta = {}, .round = options.first_round};
   while (out.round < options.first_round + rounds && !out.stopped) {
     const auto start = std::chrono::steady_clock::now();
-    verifier::Merge merge(program);
     RoundReport report;
-    for (uint32_t slot = 0; slot < spec.slots && !out.stopped; ++slot) {
+    auto merged = verifier::redo_round(program, published, [&](uint32_t slot) -> Result<Bytes> {
       auto lease = training.run_lease(verifier::theta_of(program, published), out.round, slot);
       if (!lease) return lease.error();
       out.stopped = !lease.value();
-      if (out.stopped) break;
-      if (auto added = merge.add(lease.value()->delta); !added) return added.error();
+      if (out.stopped) return Error{Errc::closed, "stopped"};
       report.loss += lease.value()->loss / static_cast<float>(spec.slots);
-    }
+      return std::move(lease.value()->delta);
+    });
     if (out.stopped) break;
-    auto merged = merge.finish(published, spec.slots);
     if (!merged) return merged.error();
-    published = std::move(merged.value());
+    published = std::move(merged.value().published);
     report.round = ++out.round;
-    report.theta_root = kernels::blake3(as_bytes(std::span<const float>(published)));
+    report.theta_root = merged.value().theta_root;
     report.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const std::span<const float> theta = verifier::theta_of(program, published);

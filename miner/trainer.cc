@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "kernels/base/random.h"
-#include "verifier/records/coin.h"
+#include "verifier/merge/round.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::miner {
@@ -158,10 +158,7 @@ Result<std::vector<float>> Trainer::state_before(const Workload& workload,
     state = std::move(loaded.value());
     break;
   }
-  if (from == 0) {
-    state.assign(floats, 0.0F);
-    std::copy(theta.begin(), theta.end(), state.begin());
-  }
+  if (from == 0) state = verifier::start_state(workload.work.program(), theta);
   if (from == index) return state;
   if (auto begun = engine_->load_state(state, lease.first_step(from)); !begun) return begun.error();
   for (uint32_t step = lease.first_step(from); step < lease.first_step(index); ++step) {

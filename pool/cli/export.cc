@@ -1,11 +1,10 @@
 // Writes what others need to believe nobody: the ledger as a stream, and the model.
-#include <cstring>
-
 #include "kernels/base/files.h"
 #include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
 #include "pool/store/folder.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 #include "verifier/merge/safetensors.h"
 
 namespace gemmine::pool {
@@ -41,13 +40,12 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
   if (!job) return job.error();
   const verifier::Work& work = job.value()->work;
   const kernels::Program& program = work.program();
-  std::vector<float> published(program.published_floats());
-  const uint64_t bytes = published.size() * sizeof(float);
+  const uint64_t bytes = program.published_floats() * sizeof(float);
   const auto& roots = job.value()->theta_roots;
   const auto blob = read_blob(blobs_path(command.data), roots.back(), bytes);
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
-  std::memcpy(published.data(), blob.value().data(), bytes);
+  const std::vector<float> published = verifier::floats_of(blob.value());
   const verifier::ModelOrigin origin{.job_name = work.job().name,
                                      .job_id = work.id(),
                                      .round = static_cast<uint32_t>(roots.size() - 1)};

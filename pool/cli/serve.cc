@@ -1,6 +1,5 @@
 #include <chrono>
 #include <csignal>
-#include <cstring>
 #include <optional>
 
 #include "kernels/cli/output.h"
@@ -14,7 +13,7 @@
 #include "pool/server/server.h"
 #include "pool/store/folder.h"
 #include "verifier/merge/delta.h"
-#include "verifier/records/trace.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::pool {
 
@@ -84,16 +83,14 @@ Status recall_job(const verifier::Work& work, const Blobs& blobs, JobTable& jobs
 Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, const Blobs& blobs,
                                              std::span<const Digest> theta_roots) {
   std::map<Digest, Digest> out;
-  std::vector<float> published(program.published_floats());
-  const uint64_t bytes = published.size() * sizeof(float);
+  const uint64_t bytes = program.published_floats() * sizeof(float);
   for (const Digest& root : theta_roots) {
     const auto blob = read_blob(blobs.folder(), root, bytes);
     if (!blob) return blob.error();
     if (blob.value().size() != bytes)
       return Error{Errc::invalid, "blob " + to_hex(root.bytes) + " is no theta of this job"};
-    std::memcpy(published.data(), blob.value().data(), bytes);
-    out[root] =
-        verifier::start_root(verifier::theta_of(program, published), program.state_floats());
+    const std::vector<float> published = verifier::floats_of(blob.value());
+    out[root] = verifier::start_root(program, verifier::theta_of(program, published));
   }
   return out;
 }

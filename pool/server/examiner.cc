@@ -10,8 +10,7 @@
 #include "pool/store/blobs.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
-#include "verifier/records/coin.h"
-#include "verifier/records/trace.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::pool {
 
@@ -76,9 +75,7 @@ Result<std::vector<float>> Auditor::published(const LoadedJob& job, const Digest
   const auto blob = read_blob(blobs_, root, bytes);
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
-  std::vector<float> out(job.work.program().published_floats());
-  std::memcpy(out.data(), blob.value().data(), bytes);
-  return out;
+  return verifier::floats_of(blob.value());
 }
 
 Result<std::vector<float>> Auditor::theta(const LoadedJob& job, const Digest& root) const {
@@ -117,8 +114,7 @@ AuditDone Auditor::replay(const ReplayTask& task) {
   if (auto kept = cache_.take(out.lease_id, out.index)) {
     at = std::move(*kept);
   } else {
-    at.state = global.value();
-    at.state.resize(job.work.program().state_floats(), 0.0F);
+    at.state = verifier::start_state(job.work.program(), global.value());
   }
   // From what is known on: a share before the one in question may be the wrong one.
   for (uint32_t i = at.next_share; i <= out.index; ++i) {
@@ -182,21 +178,17 @@ MergeDone Auditor::merge(const MergeTask& task) {
   const LoadedJob& job = found->second;
   const auto global = published(job, task.theta_root);
   if (!global) return failed(global.error().detail);
-  const uint64_t parameters = job.work.program().parameters();
-  verifier::Merge sum(job.work.program());
-  for (const Digest& root : task.delta_roots) {
-    const auto delta = read_blob(blobs_, root, verifier::delta_bytes(parameters));
-    if (!delta) return failed(delta.error().detail);
-    if (const Status added = sum.add(delta.value()); !added) return failed(added.error().detail);
-  }
-  const auto next = sum.finish(global.value(), static_cast<uint32_t>(task.delta_roots.size()));
+  const kernels::Program& program = job.work.program();
+  GEMMINE_CHECK(task.delta_roots.size() == program.spec().slots);
+  const auto next = verifier::redo_round(program, global.value(), [&](uint32_t slot) {
+    return read_blob(blobs_, task.delta_roots[slot], verifier::delta_bytes(program.parameters()));
+  });
   if (!next) return failed(next.error().detail);
-  const ByteView bytes = as_bytes(std::span<const float>(next.value()));
-  out.theta_root = kernels::blake3(bytes);
-  out.start_root = verifier::start_root(verifier::theta_of(job.work.program(), next.value()),
-                                        job.work.program().state_floats());
+  const std::vector<float>& floats = next.value().published;
+  out.theta_root = next.value().theta_root;
+  out.start_root = verifier::start_root(program, verifier::theta_of(program, floats));
   const std::string path = blobs_ + "/" + to_hex(out.theta_root.bytes);
-  if (const Status written = write_durable(path, bytes); !written)
+  if (const Status written = write_durable(path, as_bytes(std::span(floats))); !written)
     return failed(written.error().detail);
   return out;
 }

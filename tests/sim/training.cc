@@ -1,11 +1,10 @@
 #include "tests/sim/training.h"
 
-#include <cstring>
-
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_gpt.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::sim {
@@ -55,12 +54,6 @@ verifier::Job sim_job(const Setting& setting, Random& random) {
   return job;
 }
 
-std::vector<float> floats_of(const Bytes& bytes) {
-  std::vector<float> out(bytes.size() / sizeof(float));
-  std::memcpy(out.data(), bytes.data(), bytes.size());
-  return out;
-}
-
 Training::Training(const Setting& setting, Random& random)
     : records_(sim_records(setting)),
       work_(verifier::Work::make(sim_job(setting, random)).value()),
@@ -71,7 +64,7 @@ const Leased& Training::run(const verifier::Lease& lease, const Bytes& published
   const auto [at, fresh] = leased_.try_emplace(id);
   Leased& out = at->second;
   if (!fresh) return out;
-  std::vector<float> global = floats_of(published);
+  std::vector<float> global = verifier::floats_of(published);
   global.resize(program().parameters());  // a lease starts without the outer velocity
   std::vector<float> state = global;
   state.resize(program().state_floats());
@@ -88,7 +81,7 @@ std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& pub
                                   uint32_t index, const Digest& seed) {
   const Leased& work = run(lease, published);
   const verifier::ShareRun& own = work.runs[index];
-  std::vector<float> global = floats_of(published);
+  std::vector<float> global = verifier::floats_of(published);
   global.resize(program().parameters());
   std::vector<Bytes> out;
   const bool last = index + 1 == lease.shares();

@@ -72,6 +72,4 @@ class Training {
   std::map<Digest, Leased> leased_;
 };
 
-std::vector<float> floats_of(const Bytes& bytes);
-
 }  // namespace gemmine::sim

@@ -5,7 +5,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
-#include "verifier/records/trace.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::sim {
 
@@ -89,9 +89,8 @@ void World::start() {
   std::map<Digest, Digest> starts;
   for (const auto& [address, blob] : blobs_) {
     if (blob.size() != program.published_floats() * sizeof(float)) continue;
-    const auto published = floats_of(blob);
-    starts[address] =
-        verifier::start_root(verifier::theta_of(program, published), program.state_floats());
+    const auto published = verifier::floats_of(blob);
+    starts[address] = verifier::start_root(program, verifier::theta_of(program, published));
   }
   GEMMINE_CHECK(
       pool_->add_job(training_.work(), kernels::blake3(bytes), starts, fund(), now_).ok());
@@ -197,7 +196,7 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
   verifier::Merge sum(training_.program());
   for (const Digest& root : task.delta_roots)
     GEMMINE_CHECK(sum.add(blobs_.at(root)).ok());
-  std::vector<float> published = floats_of(blobs_.at(task.theta_root));
+  std::vector<float> published = verifier::floats_of(blobs_.at(task.theta_root));
   if (plant_ == Plant::no_velocity)
     std::fill(published.begin() + static_cast<ptrdiff_t>(training_.program().parameters()),
               published.end(), 0.0F);
@@ -205,8 +204,8 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
   const ByteView bytes = as_bytes(std::span<const float>(theta));
   keep(Bytes(bytes.begin(), bytes.end()));
   out.theta_root = kernels::blake3(bytes);
-  out.start_root = verifier::start_root(verifier::theta_of(training_.program(), theta),
-                                        training_.program().state_floats());
+  out.start_root =
+      verifier::start_root(training_.program(), verifier::theta_of(training_.program(), theta));
   return out;
 }
 

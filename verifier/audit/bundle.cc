@@ -1,12 +1,10 @@
 #include "verifier/audit/bundle.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/opening.h"
-#include "verifier/records/coin.h"
-#include "verifier/records/trace.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::verifier {
 
@@ -135,8 +133,8 @@ Result<std::vector<float>> bundle_theta(const Bundle& bundle) {
     return Error{Errc::invalid, "theta has another length than what the job publishes"};
   if (kernels::blake3(bundle.theta) != bundle.lease.theta_root)
     return Error{Errc::invalid, "theta is not the lease's"};
-  std::vector<float> out(program.parameters());
-  std::memcpy(out.data(), bundle.theta.data(), out.size() * sizeof(float));
+  std::vector<float> out = floats_of(bundle.theta);
+  out.resize(program.parameters());  // without an outer velocity
   return out;
 }
 
@@ -161,8 +159,7 @@ std::vector<BundleFinding> check_bundle(const Bundle& bundle) {
     out.expect("theta", floats.ok(), floats ? "" : floats.error().detail);
     if (floats) theta = std::move(floats.value());
     if (!theta.empty() && bundle.share.index == 0)
-      out.expect("share starts from theta",
-                 bundle.share.state_before == start_root(theta, program.state_floats()),
+      out.expect("share starts from theta", bundle.share.state_before == start_root(program, theta),
                  "state_before is another state");
   }
   check_openings(bundle, theta, out);

@@ -9,7 +9,7 @@
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
 #include "verifier/merge/delta.h"
-#include "verifier/records/trace.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::verifier {
 
@@ -33,9 +33,7 @@ class Blobs {
   Result<std::vector<float>> floats(const Digest& address, uint64_t count) const {
     const auto bytes = get(address, count * sizeof(float));
     if (!bytes) return bytes.error();
-    std::vector<float> out(count);
-    std::memcpy(out.data(), bytes.value().data(), bytes.value().size());
-    return out;
+    return floats_of(bytes.value());
   }
 
  private:
@@ -65,25 +63,20 @@ class MergeCheck {
  private:
   Status redo(const LedgerState& state, const JobState& job, uint32_t round) {
     const kernels::Program& program = job.work.program();
-    const uint64_t parameters = program.parameters();
     const auto published = blobs_.floats(job.theta_roots[round], program.published_floats());
     if (!published) return published.error();
     if (round == 0 && !same_bits(published.value(), initial_published(program)))
       return Error{Errc::invalid, "theta of round 0 does not follow from init_seed"};
-    const Digest start = start_root(theta_of(program, published.value()), program.state_floats());
-    Merge merge(program);
-    for (const Digest& id : job.merged[round]) {
+    const Digest start = start_root(program, theta_of(program, published.value()));
+    const auto redone = redo_round(program, published.value(), [&](uint32_t slot) -> Result<Bytes> {
+      const Digest& id = job.merged[round][slot];
       const LeaseState& lease = state.leases().at(id);
       if (lease.shares.front().share.state_before != start)
         return Error{Errc::invalid, "lease " + to_hex(id.view()) + " does not start from theta"};
-      const auto delta = blobs_.get(*lease.delta_root, delta_bytes(parameters));
-      if (!delta) return delta.error();
-      if (Status status = merge.add(delta.value()); !status) return status;
-    }
-    const auto merged = merge.finish(published.value(), job.work.job().spec.slots);
-    if (!merged) return merged.error();
-    if (kernels::blake3(as_bytes(std::span<const float>(merged.value()))) !=
-        job.theta_roots[round + 1])
+      return blobs_.get(*lease.delta_root, delta_bytes(program.parameters()));
+    });
+    if (!redone) return redone.error();
+    if (redone.value().theta_root != job.theta_roots[round + 1])
       return Error{Errc::invalid, "the deltas give another theta than theta_root"};
     return Ok{};
   }

@@ -8,7 +8,7 @@
 #include "verifier/audit/bundle.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
-#include "verifier/records/trace.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::verifier {
 
@@ -50,8 +50,7 @@ Result<ShareRun> rerun(const Bundle& bundle, ByteView records, const ReplayOptio
   if (!theta) return theta.error();
   auto engine = kernels::make_engine(options.engine, program, records, options.threads);
   if (!engine) return engine.error();
-  std::vector<float> state(program.state_floats(), 0.0F);
-  std::copy(theta.value().begin(), theta.value().end(), state.begin());
+  std::vector<float> state = start_state(program, theta.value());
   for (uint32_t index = 0;; ++index) {
     show_progress("replaying shares", index, bundle.share.index + 1);
     auto run = run_share(*engine.value(), {bundle.work, bundle.lease, theta.value()}, index, state);

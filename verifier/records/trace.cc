@@ -1,8 +1,5 @@
 #include "verifier/records/trace.h"
 
-#include <algorithm>
-#include <vector>
-
 #include "kernels/hash/blake3.h"
 #include "verifier/records/identity.h"
 
@@ -42,12 +39,6 @@ Digest trace_root(const Digest& lease_id, uint32_t first_step, std::span<const D
 
 Digest state_root(std::span<const float> state) {
   return kernels::blake3_keyed(kernels::blake3_derive_key(domain::kState, {}), as_bytes(state));
-}
-
-Digest start_root(std::span<const float> theta, uint64_t state_floats) {
-  std::vector<float> state(state_floats, 0.0F);
-  std::copy(theta.begin(), theta.end(), state.begin());
-  return state_root(state);
 }
 
 }  // namespace gemmine::verifier

@@ -12,7 +12,5 @@ Digest step_digest(const Digest& step_key, std::span<const Digest> roots, float 
 Digest share_key(const Digest& lease_id, uint32_t first_step);
 Digest trace_root(const Digest& lease_id, uint32_t first_step, std::span<const Digest> steps);
 Digest state_root(std::span<const float> state);
-// State root of θ with zero moments: where every lease starts (PROTOCOL 7.6).
-Digest start_root(std::span<const float> theta, uint64_t state_floats);
 
 }  // namespace gemmine::verifier

@@ -18,6 +18,7 @@
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::pool {
@@ -98,11 +99,11 @@ class FakePool {
     std::map<Digest, Digest> starts;
     const std::vector<float> published = verifier::initial_published(program());
     const Digest first = keep(as_bytes(std::span<const float>(published)));
-    starts[first] = verifier::start_root(theta_of(first), program().state_floats());
+    starts[first] = verifier::start_root(program(), theta_of(first));
     const auto known = pool->ledger().jobs().find(job_id());
     if (known != pool->ledger().jobs().end()) {
       for (const Digest& root : known->second.theta_roots)
-        starts[root] = verifier::start_root(theta_of(root), program().state_floats());
+        starts[root] = verifier::start_root(program(), theta_of(root));
     }
     GEMMINE_CHECK(pool->add_job(*work_, first, starts, setup.fund, now).ok());
     for (const auto& [work, fund] : beside)
@@ -118,7 +119,7 @@ class FakePool {
     if (!jobs_.contains(work.id())) jobs_.emplace(work.id(), LoadedJob{work, records_, records_});
     return pool->add_job(
         work, first,
-        {{first, verifier::start_root(theta_of(first), work.program().state_floats())}}, fund, now);
+        {{first, verifier::start_root(work.program(), theta_of(first))}}, fund, now);
   }
   bool has_blob(const Digest& address) const {
     return read_file(folder_.path() + "/" + to_hex(address.bytes), 1 << 20).ok();
@@ -136,9 +137,7 @@ class FakePool {
   }
   std::vector<float> load(const Digest& root) {
     const auto bytes = read_file(folder_.path() + "/" + to_hex(root.bytes), 1 << 20);
-    std::vector<float> out(bytes.value().size() / sizeof(float));
-    std::memcpy(out.data(), bytes.value().data(), bytes.value().size());
-    return out;
+    return verifier::floats_of(bytes.value());
   }
 
   // Carries out everything decided, the audits too, until nothing is left.
