@@ -181,25 +181,25 @@ Finding BlockCheck::check(const BlockChoice& choice, uint32_t witness) {
   const uint32_t width = tile_width(tensor);
   const Range rows{choice.tile_row * 16, std::min(16U, tensor.rows - choice.tile_row * 16)};
   const Range cols{choice.tile_col * width, std::min(width, tensor.cols - choice.tile_col * width)};
-  std::vector<Finding> findings;
-  // Every part runs to its end, so that prover and auditor touch the same chunks.
-  if (tensor.is_int8()) {
-    const Group group = drawn_group(tensor, choice);
-    const bool biased = tensor.kind == TensorKind::w && program_.linears()[tensor.layer].has_bias;
-    findings = {check_witness(tensor, group, witness), check_elements(choice, rows, cols),
-                check_padding(tensor, choice), biased ? check_biases(tensor.layer, rows) : valid()};
-  } else if (witness != 0) {
-    findings = {{Outcome::malformed, kNoStep, "an f32 tensor has no witness"}};
-  } else {
-    findings = {check_floats(choice, rows, cols)};
+  GEMMINE_CHECK(choice.tile_row * 16 < tensor.rows && choice.tile_col * width < tensor.cols);
+  if (!tensor.is_int8()) {
+    if (witness != 0) return {Outcome::malformed, kNoStep, "an f32 tensor has no witness"};
+    Finding floats = check_floats(choice, rows, cols);
+    if (reader_.missing()) return missing();
+    return reader_.objection().empty() ? floats : invalid(reader_.objection());
   }
+  // Every part runs to its end, so that prover and auditor touch the same chunks.
+  const bool biased = tensor.kind == TensorKind::w && program_.linears()[tensor.layer].has_bias;
+  Finding attained = check_witness(tensor, drawn_group(tensor, choice), witness);
+  Finding elements = check_elements(choice, rows, cols);
+  Finding padding = check_padding(tensor, choice);
+  Finding biases = biased ? check_biases(tensor.layer, rows) : valid();
   if (reader_.missing()) return missing();
-  if (findings[0].outcome == Outcome::malformed) return std::move(findings[0]);
+  if (attained.outcome == Outcome::malformed) return attained;
   if (!reader_.objection().empty()) return invalid(reader_.objection());
-  // The tile before its witness.
-  std::rotate(findings.begin(), findings.begin() + (findings.size() > 1 ? 1 : 0), findings.end());
-  for (Finding& finding : findings)
-    if (finding.outcome != Outcome::valid) return std::move(finding);
+  // A wrong element is reported before a wrong witness.
+  for (Finding* const finding : {&elements, &padding, &biases, &attained})
+    if (finding->outcome != Outcome::valid) return std::move(*finding);
   return valid();
 }
 

@@ -10,8 +10,8 @@
 #include "kernels/base/result.h"
 #include "kernels/model/program.h"
 #include "verifier/audit/block_reader.h"
+#include "verifier/audit/choice.h"
 #include "verifier/audit/replay.h"
-#include "verifier/records/coin.h"
 
 namespace gemmine::verifier {
 

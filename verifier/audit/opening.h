@@ -7,8 +7,8 @@
 
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
+#include "verifier/audit/choice.h"
 #include "verifier/audit/replay.h"
-#include "verifier/records/coin.h"
 
 namespace gemmine::verifier {
 

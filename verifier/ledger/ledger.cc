@@ -2,7 +2,6 @@
 
 #include "kernels/hash/blake3.h"
 #include "verifier/ledger/data.h"
-#include "verifier/records/coin.h"
 #include "verifier/records/identity.h"
 
 namespace gemmine::verifier {
@@ -135,8 +134,10 @@ int64_t LedgerState::escrow_free(const Digest& job_id) const {
   const JobState* const job = find_in(data_->jobs, job_id);
   if (job == nullptr) return 0;
   // Leases are only issued while the escrow covers them, so the product never exceeds it.
-  return balance(*data_, escrow_account(job_id)) -
-         static_cast<int64_t>(job->open_leases * job->gross_per_lease);
+  const int64_t free = balance(*data_, escrow_account(job_id)) -
+                       static_cast<int64_t>(job->open_leases * job->gross_per_lease);
+  GEMMINE_CHECK(free >= 0);
+  return free;
 }
 
 LedgerState::LedgerState() : data_(std::make_unique<LedgerData>()) {}
@@ -145,18 +146,5 @@ LedgerState::LedgerState(const LedgerState& other)
 LedgerState::LedgerState(LedgerState&&) noexcept = default;
 LedgerState& LedgerState::operator=(LedgerState&&) noexcept = default;
 LedgerState::~LedgerState() = default;
-
-Result<AuditKind> required_audit(const LedgerState& state, const Digest& lease_id, uint32_t index,
-                                 const Digest& secret) {
-  const LeaseState* const lease = find_in(state.leases(), lease_id);
-  if (lease == nullptr || index >= lease->shares.size())
-    return Error{Errc::invalid_argument, "no such share"};
-  if (coin_commit(secret) != lease->lease.coin_commit)
-    return Error{Errc::invalid_argument, "not the secret of this lease"};
-  const JobState* const job = find_in(state.jobs(), lease->lease.job_id);
-  GEMMINE_CHECK(job != nullptr);
-  const ShareState& share = lease->shares[index];
-  return audit_kind(job->work.job().audit, challenge_seed(secret, share.id), share.valid_before);
-}
 
 }  // namespace gemmine::verifier

@@ -5,7 +5,6 @@
 
 #include "tests/support/toy_lease.h"
 #include "tests/unit/verifier/ledger/ledger_world.h"
-#include "verifier/records/coin.h"
 
 namespace gemmine::verifier {
 namespace {
@@ -104,82 +103,6 @@ TEST(Bundle, BelievesAVerdictOnlyWithItsSignatureAndRepeatsWhatItSays) {
   EXPECT_EQ(outcome_of(bundle, "verdict 0 says"), Outcome::invalid);
   bundle.verdicts[0].outcome = Outcome::valid;
   EXPECT_EQ(outcome_of(bundle, "verdict 0"), Outcome::invalid);
-}
-
-TEST(Replay, FindsEachFieldThatDiffersAndTheStepWhereItCan) {
-  const Toy toy("job_sgd");
-  const auto engine = toy.engine();
-  const auto runs = toy.run_lease(*engine, 0, 0, 3);
-  const auto judge = [&](size_t index, auto change) {
-    Share claimed = runs[index].share;
-    change(claimed);
-    return compare_share(claimed, runs[index]);
-  };
-  EXPECT_EQ(judge(0, [](Share&) {}).outcome, Outcome::valid);
-  const auto refuses = [&](std::string_view words, auto change) {
-    const Finding finding = judge(0, change);
-    EXPECT_EQ(finding.outcome, Outcome::invalid) << words;
-    EXPECT_NE(finding.detail.find(words), std::string::npos) << finding.detail;
-  };
-  refuses("other steps", [](Share& s) { s.steps = 1; });
-  refuses("state_before", [](Share& s) { s.state_before = filled(1); });
-  refuses("trace_root", [](Share& s) { s.trace_root = filled(1); });
-  refuses("state_after", [](Share& s) { s.state_after = filled(1); });
-  refuses("loss", [](Share& s) { s.loss = -s.loss; });
-  refuses("macs", [](Share& s) { s.macs += 1; });
-  refuses("delta_root", [](Share& s) { s.delta_root = filled(1); });
-  // The last share of the toy has one step, so the step is known.
-  EXPECT_EQ(judge(2, [](Share& s) { s.trace_root = filled(1); }).step, 4U);
-  EXPECT_EQ(judge(0, [](Share& s) { s.trace_root = filled(1); }).step, kNoStep);
-}
-
-TEST(Replay, RefusesArgumentsOfOtherSizes) {
-  const Toy toy("job_sgd");
-  const auto engine = toy.engine();
-  const std::vector<float> state = toy.start(0);
-  const std::vector<float>& theta = toy.thetas[0];
-  const Lease lease = toy.lease(0, 0);
-  const auto code = [&](uint32_t index, std::span<const float> t, std::span<const float> s) {
-    return run_share(*engine, {toy.work, lease, t}, index, s).error().code;
-  };
-  EXPECT_EQ(code(3, theta, state), Errc::invalid_argument);
-  EXPECT_EQ(code(0, std::span(theta).subspan(1), state), Errc::invalid_argument);
-  EXPECT_EQ(code(0, theta, std::span(state).subspan(1)), Errc::invalid_argument);
-}
-
-TEST(Coin, OpensOnlyWithItsSecretAndSpreadsEvenly) {
-  Lease lease;
-  const Digest secret = lease_secret(filled(1), 7);
-  EXPECT_NE(secret, lease_secret(filled(1), 8));
-  lease.coin_commit = coin_commit(secret);
-  const Digest seed = challenge_seed(secret, filled(3));
-  EXPECT_TRUE(challenge_is_fair(lease, filled(3), secret, seed));
-  EXPECT_FALSE(challenge_is_fair(lease, filled(4), secret, seed));
-  EXPECT_FALSE(challenge_is_fair(lease, filled(3), filled(1), seed));
-  EXPECT_FALSE(challenge_is_fair(lease, filled(3), secret, filled(1)));
-  // Chi-square of 7 bins, 6 degrees: above 22.46 once in a thousand; the draw is fixed.
-  constexpr uint32_t kDraws = 7000;
-  double bins[7] = {};
-  for (uint32_t i = 0; i < kDraws; ++i)
-    bins[pick(seed, i, 7)] += 1;
-  double chi = 0;
-  for (const double bin : bins)
-    chi += (bin - 1000) * (bin - 1000) / 1000;
-  EXPECT_LT(chi, 22.46);
-  for (uint32_t i = 0; i < 100; ++i)
-    EXPECT_EQ(pick(seed, i, 1), 0U);
-}
-
-TEST(Coin, AuditsAsOftenAsThePolicySays) {
-  const AuditPolicy policy{.replay_ppm = 200'000, .spot_ppm = 500'000, .probation_shares = 3};
-  int kinds[3] = {};
-  for (uint32_t i = 0; i < 5000; ++i) {
-    const Digest seed = lease_secret(filled(2), i);
-    EXPECT_EQ(audit_kind(policy, seed, 2), AuditKind::replay);
-    ++kinds[static_cast<int>(audit_kind(policy, seed, 3))];
-  }
-  EXPECT_NEAR(kinds[static_cast<int>(AuditKind::replay)], 1000, 100);
-  EXPECT_NEAR(kinds[static_cast<int>(AuditKind::spot)], 2000, 120);
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ TEST(LedgerClose, TakesAReplayForASpotAuditButNotTheReverse) {
   const Lease lease = w.lease(0, w.miner);
   for (uint32_t i = 0; i < 3; ++i)
     w.share(lease, i, w.miner);
-  EXPECT_EQ(required_audit(w.state, lease.id, 0, w.secret_of(lease)).value(), AuditKind::spot);
+  EXPECT_EQ(w.required_audit(lease, 0), AuditKind::spot);
   w.audit(lease, 0);
   w.audit(lease, 1);
   w.must(delta, delta_body(lease.id, filled(0x44)));

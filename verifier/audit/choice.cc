@@ -1,0 +1,86 @@
+#include "verifier/audit/choice.h"
+
+#include <algorithm>
+
+#include "verifier/merge/delta.h"
+#include "verifier/records/coin.h"
+
+namespace gemmine::verifier {
+
+using kernels::TensorInfo;
+using kernels::TensorKind;
+
+namespace {
+
+// The real groups of a tile (PROTOCOL 7.3, 10.11).
+uint32_t groups_in_tile(const TensorInfo& tensor, const BlockChoice& choice) {
+  if (!tensor.is_int8()) return 1;
+  if (tensor.groups == kernels::Groups::column_runs)
+    return std::min(uint32_t{64}, tensor.cols - choice.tile_col * 64);
+  return std::min(uint32_t{16}, tensor.rows - choice.tile_row * 16) *
+         segments_in_tile(tensor, choice.tile_col);
+}
+
+}  // namespace
+
+bool reads_state_before(const TensorInfo& tensor) {
+  return tensor.kind == TensorKind::w || tensor.kind == TensorKind::gain ||
+         tensor.kind == TensorKind::shift ||
+         (tensor.kind == TensorKind::residual && tensor.layer == 0);
+}
+
+uint32_t tile_width(const TensorInfo& tensor) {
+  switch (tensor.kind) {
+    case TensorKind::row_max:
+    case TensorKind::row_sum:
+    case TensorKind::delta_dot:
+    case TensorKind::loss_max:
+    case TensorKind::loss_sum:
+      return 1;
+    default:
+      return 64;
+  }
+}
+
+uint32_t segments_in_tile(const TensorInfo& tensor, uint32_t tile_col) {
+  GEMMINE_CHECK(tensor.groups == kernels::Groups::row_segments && tensor.span > 0);
+  GEMMINE_CHECK(tile_col < tensor.tile_cols());
+  const uint32_t end = std::min(tensor.cols, tile_col * 64 + 64);
+  return (end - 1) / tensor.span - tile_col * 64 / tensor.span + 1;
+}
+
+std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
+                                       const Digest& seed, uint32_t steps_in_share,
+                                       bool last_share) {
+  GEMMINE_CHECK(steps_in_share > 0 && policy.spot_blocks <= kSpotBlocksMax);
+  std::vector<uint32_t> positions;
+  for (uint32_t i = 0; i < program.tensors().size(); ++i) {
+    const TensorInfo& tensor = program.tensors()[i];
+    if (tensor.is_int8() || tensor.is_checked_f32()) positions.push_back(i);
+  }
+  GEMMINE_CHECK(!positions.empty());  // every program has linears
+  const uint64_t checks = positions.size() + (last_share ? 1 : 0);
+  const uint64_t delta_blocks = (program.parameters() + kDeltaBlock - 1) / kDeltaBlock;
+  std::vector<BlockChoice> out(policy.spot_blocks);
+  for (uint32_t j = 0; j < out.size(); ++j) {
+    const auto roll = [&](uint32_t number, uint64_t count) {
+      return static_cast<uint32_t>(pick(seed, 8 * j + number, count));
+    };
+    BlockChoice& choice = out[j];
+    const uint32_t check = roll(3, checks);
+    if (check == positions.size()) {
+      choice.delta = true;
+      choice.tile_row = roll(4, delta_blocks);
+      continue;
+    }
+    choice.position = positions[check];
+    const TensorInfo& tensor = program.tensors()[choice.position];
+    choice.step = reads_state_before(tensor) ? 0 : roll(2, steps_in_share);
+    choice.tile_row = roll(4, tensor.tile_rows());
+    choice.tile_col = roll(5, (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor));
+    choice.group = roll(6, groups_in_tile(tensor, choice));
+  }
+  return out;
+}
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,37 @@
+// Which blocks a challenge asks for: drawn from its seed over the tensors of the job's step
+// (PROTOCOL 7.3, 10.11).
+#pragma once
+
+#include <vector>
+
+#include "kernels/base/bytes.h"
+#include "kernels/model/program.h"
+#include "verifier/records/job.h"
+
+namespace gemmine::verifier {
+
+struct BlockChoice {
+  uint32_t step = 0;      // index within the share
+  bool delta = false;     // true: `tile_row` is the delta's block, the rest is zero
+  uint32_t position = 0;  // of the tensor in Program::tensors()
+  uint32_t tile_row = 0;
+  uint32_t tile_col = 0;
+  uint32_t group = 0;  // number of the scale group within the tile; f32 tensors have none
+};
+
+// Whether a tensor is made of state_before, which is committed at a share's start only: its blocks
+// are of the share's first step (PROTOCOL 7.3, 10.11).
+bool reads_state_before(const kernels::TensorInfo& tensor);
+// Columns of a tile (PROTOCOL 7.3, 10.11): 64, or 1 where so many would need too much to be opened.
+uint32_t tile_width(const kernels::TensorInfo& tensor);
+// How many scale groups a row has within a column of tiles. tensor.groups == row_segments, and the
+// column of tiles is one of the tensor's.
+uint32_t segments_in_tile(const kernels::TensorInfo& tensor, uint32_t tile_col);
+
+// The policy.spot_blocks blocks of a challenge. steps_in_share > 0. last_share: of its lease (only
+// then a delta is drawn).
+std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
+                                       const Digest& seed, uint32_t steps_in_share,
+                                       bool last_share);
+
+}  // namespace gemmine::verifier
