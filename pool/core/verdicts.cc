@@ -14,7 +14,6 @@ using verifier::RecordKind;
 namespace {
 
 constexpr uint32_t kUnlistedRetryMs = 60'000;
-constexpr size_t kDetailBytesMax = 200;  // PROTOCOL 6.6
 
 }  // namespace
 
@@ -33,10 +32,7 @@ void log_verdict(PoolState& pool, const ShareKey& key, AuditKind kind,
   verdict.step = finding.step;
   verdict.time_ms = std::max(now, pool.ledger().last_time_ms());
   verdict.auditor_key = pool.identity.public_key();
-  verdict.detail = finding.detail.substr(0, kDetailBytesMax);
-  for (char& c : verdict.detail) {
-    if (c < 0x20 || c > 0x7e) c = '?';
-  }
+  verdict.detail = verifier::detail_text(finding.detail);
   verifier::sign(verdict, pool.identity);
   const Bytes bytes = encode(verdict);
   const auto logged = pool.book.append(RecordKind::verdict, signed_body(bytes), now);

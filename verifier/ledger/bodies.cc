@@ -10,11 +10,14 @@ namespace {
 constexpr std::string_view kAccountCharacters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
-template <class T>
-Result<T> finished(const Reader& in, T value) {
-  if (!in.done()) return malformed("the body does not decode");
-  return value;
-}
+struct PostBody {
+  static constexpr std::string_view kName = "the body";
+  uint64_t cause = 0;
+  std::vector<Posting> postings;
+  static void fields(auto& f, auto& b) {
+    f(b.cause).template list<uint16_t>(b.postings, UINT16_MAX);
+  }
+};
 
 }  // namespace
 
@@ -74,121 +77,52 @@ std::string_view to_string(CloseReason reason) {
 }
 
 Bytes encode(const Record& record) {
-  return Writer().put(record.seq).put(record.time_ms).put(record.kind).put_blob(record.body).take();
+  return gemmine::encode(record);
 }
-
 Result<Record> decode_record(ByteView bytes) {
-  Reader in(bytes);
-  Record out;
-  out.seq = in.get<uint64_t>();
-  out.time_ms = in.get<uint64_t>();
-  out.kind = in.get<RecordKind>();
-  const ByteView body = in.get_blob(kRecordBytesMax);
-  out.body.assign(body.begin(), body.end());
-  if (!in.done()) return malformed("the record does not decode");
-  return out;
+  return decode<Record>(bytes);
 }
 
 Bytes genesis_body(const Digest& pool_key, std::string_view fee_account) {
-  return Writer().put_digest(pool_key).put_text(fee_account).take();
+  return gemmine::encode(GenesisBody{pool_key, std::string(fee_account)});
 }
 Bytes job_body(ByteView job_bytes, const Digest& theta_root) {
-  return Writer().put_blob(job_bytes).put_digest(theta_root).take();
+  return gemmine::encode(JobBody{Bytes(job_bytes.begin(), job_bytes.end()), theta_root});
 }
 Bytes fund_body(const Digest& job_id, uint64_t amount) {
-  return Writer().put_digest(job_id).put(amount).take();
+  return gemmine::encode(FundBody{job_id, amount});
 }
 Bytes member_body(const Digest& key, std::string_view account) {
-  return Writer().put_digest(key).put_text(account).take();
+  return gemmine::encode(MemberBody{key, std::string(account)});
 }
 Bytes delta_body(const Digest& lease_id, const Digest& delta_root) {
-  return Writer().put_digest(lease_id).put_digest(delta_root).take();
+  return gemmine::encode(DeltaBody{lease_id, delta_root});
 }
 Bytes close_body(const Digest& lease_id, CloseReason reason, const Digest& secret) {
-  return Writer().put_digest(lease_id).put(reason).put_digest(secret).take();
+  return gemmine::encode(CloseBody{lease_id, reason, secret});
 }
 Bytes ban_body(const Digest& key, const Digest& lease_id) {
-  return Writer().put_digest(key).put_digest(lease_id).take();
+  return gemmine::encode(BanBody{key, lease_id});
 }
 Bytes merge_body(const Digest& job_id, uint32_t round, const Digest& theta_root,
                  const std::vector<Digest>& lease_ids) {
-  Writer out;
-  out.put_digest(job_id).put(round).put_digest(theta_root);
-  out.put(static_cast<uint32_t>(lease_ids.size()));
-  for (const Digest& id : lease_ids)
-    out.put_digest(id);
-  return out.take();
+  return gemmine::encode(MergeBody{job_id, round, theta_root, lease_ids});
 }
 Bytes rollback_body(const Digest& job_id, uint32_t round, const Digest& lease_id) {
-  return Writer().put_digest(job_id).put(round).put_digest(lease_id).take();
+  return gemmine::encode(RollbackBody{job_id, round, lease_id});
 }
 Bytes finish_body(const Digest& job_id, const Digest& theta_root) {
-  return Writer().put_digest(job_id).put_digest(theta_root).take();
+  return gemmine::encode(FinishBody{job_id, theta_root});
 }
 Bytes post_body(uint64_t cause, const std::vector<Posting>& postings) {
-  GEMMINE_CHECK(postings.size() <= UINT16_MAX);
-  Writer out;
-  out.put(cause).put(static_cast<uint16_t>(postings.size()));
-  for (const Posting& posting : postings)
-    out.put_text(posting.account).put(posting.amount);
-  return out.take();
+  return gemmine::encode(PostBody{cause, postings});
 }
 
-Result<GenesisBody> decode_genesis(ByteView body) {
-  Reader in(body);
-  GenesisBody out{in.get_digest(), in.get_text(kAccountBytesMax)};
-  return finished(in, std::move(out));
-}
-Result<JobBody> decode_job_body(ByteView body) {
-  Reader in(body);
-  const ByteView job = in.get_blob(kJobBytesMax);
-  JobBody out{Bytes(job.begin(), job.end()), in.get_digest()};
-  return finished(in, std::move(out));
-}
-Result<FundBody> decode_fund(ByteView body) {
-  Reader in(body);
-  return finished(in, FundBody{in.get_digest(), in.get<uint64_t>()});
-}
-Result<MemberBody> decode_member(ByteView body) {
-  Reader in(body);
-  MemberBody out{in.get_digest(), in.get_text(kAccountBytesMax)};
-  return finished(in, std::move(out));
-}
 Result<ByteView> decode_wrapped(ByteView body, size_t bytes_max) {
   Reader in(body);
-  return finished(in, in.get_blob(bytes_max));
-}
-Result<DeltaBody> decode_delta_body(ByteView body) {
-  Reader in(body);
-  return finished(in, DeltaBody{in.get_digest(), in.get_digest()});
-}
-Result<CloseBody> decode_close(ByteView body) {
-  Reader in(body);
-  const CloseBody out{in.get_digest(), in.get<CloseReason>(), in.get_digest()};
-  if (out.reason < CloseReason::complete || out.reason > CloseReason::cancelled)
-    return malformed("the reason must be 1 … 5");
-  return finished(in, out);
-}
-Result<BanBody> decode_ban(ByteView body) {
-  Reader in(body);
-  return finished(in, BanBody{in.get_digest(), in.get_digest()});
-}
-Result<MergeBody> decode_merge(ByteView body) {
-  Reader in(body);
-  MergeBody out{in.get_digest(), in.get<uint32_t>(), in.get_digest(), {}};
-  const auto count = in.get<uint32_t>();
-  if (count > kernels::kSlotsMax) return malformed("more leases than slots_max");
-  for (uint32_t i = 0; i < count && in.ok(); ++i)
-    out.lease_ids.push_back(in.get_digest());
-  return finished(in, std::move(out));
-}
-Result<RollbackBody> decode_rollback(ByteView body) {
-  Reader in(body);
-  return finished(in, RollbackBody{in.get_digest(), in.get<uint32_t>(), in.get_digest()});
-}
-Result<FinishBody> decode_finish(ByteView body) {
-  Reader in(body);
-  return finished(in, FinishBody{in.get_digest(), in.get_digest()});
+  const ByteView wrapped = in.get_blob(bytes_max);
+  if (!in.done()) return malformed("the body is not one signed record");
+  return wrapped;
 }
 
 }  // namespace gemmine::verifier

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
+#include "kernels/base/fields.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
 
@@ -50,6 +51,11 @@ struct Record {
   uint64_t time_ms = 0;
   RecordKind kind = RecordKind::genesis;
   Bytes body;
+
+  static constexpr std::string_view kName = "the record";
+  static void fields(auto& f, auto& r) {
+    f(r.seq)(r.time_ms)(r.kind).blob(r.body, kRecordBytesMax);
+  }
 };
 Digest next_head(const Digest& head, const Record& record);
 // seq, time, kind, blob: as 8.1 packs it. Errors: malformed.
@@ -73,6 +79,7 @@ struct Posting {
   std::string account;
   int64_t amount = 0;
   bool operator==(const Posting&) const = default;
+  static void fields(auto& f, auto& p) { f.text(p.account, kAccountBytesMax)(p.amount); }
 };
 Bytes post_body(uint64_t cause, const std::vector<Posting>& postings);
 
@@ -154,7 +161,8 @@ class LedgerState {
   uint32_t open_leases(const Digest& key) const;
   // Leases of the key that are complete, unvested and not forfeited.
   std::vector<Digest> unvested(const Digest& key) const;
-  // What the escrow can still promise: balance minus gross of all open leases (PROTOCOL 8.5).
+  // What the escrow can still promise: its balance less what all open leases would earn (PROTOCOL
+  // 8.5); 0 for an unknown job.
   int64_t escrow_free(const Digest& job_id) const;
 
   LedgerState();
@@ -166,10 +174,5 @@ class LedgerState {
  private:
   std::unique_ptr<LedgerData> data_;
 };
-
-// What PROTOCOL 7.2 demands for a logged share, for whoever knows the lease's secret.
-// Errors: invalid_argument (no such lease, job or share; not the committed secret).
-Result<AuditKind> required_audit(const LedgerState& state, const Digest& lease_id, uint32_t index,
-                                 const Digest& secret);
 
 }  // namespace gemmine::verifier

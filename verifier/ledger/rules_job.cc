@@ -35,7 +35,7 @@ void void_leases(LedgerData& data, const std::vector<std::optional<Digest>>& slo
 }  // namespace
 
 Status apply_genesis(LedgerData& data, const Record& record) {
-  auto decoded = decode_genesis(record.body);
+  auto decoded = decode<GenesisBody>(record.body);
   if (!decoded) return decoded.error();
   if (!account_ok(decoded.value().fee_account)) return invalid("the fee account is no account");
   data.pool_key = decoded.value().pool_key;
@@ -45,7 +45,7 @@ Status apply_genesis(LedgerData& data, const Record& record) {
 }
 
 Status apply_job(LedgerData& data, const Record& record) {
-  const auto body = decode_job_body(record.body);
+  const auto body = decode<JobBody>(record.body);
   if (!body) return body.error();
   auto work = Work::decode(body.value().job);
   if (!work) return work.error();
@@ -67,7 +67,7 @@ Status apply_job(LedgerData& data, const Record& record) {
 }
 
 Status apply_fund(LedgerData& data, const Record& record) {
-  const auto decoded = decode_fund(record.body);
+  const auto decoded = decode<FundBody>(record.body);
   if (!decoded) return decoded.error();
   const FundBody& body = decoded.value();
   const JobState* const job = find_in(data.jobs, body.job_id);
@@ -83,7 +83,7 @@ Status apply_fund(LedgerData& data, const Record& record) {
 }
 
 Status apply_member(LedgerData& data, const Record& record) {
-  auto decoded = decode_member(record.body);
+  auto decoded = decode<MemberBody>(record.body);
   if (!decoded) return decoded.error();
   if (!account_ok(decoded.value().account)) return invalid("the account is no account");
   data.members[decoded.value().key].account = std::move(decoded.value().account);
@@ -91,7 +91,7 @@ Status apply_member(LedgerData& data, const Record& record) {
 }
 
 Status apply_ban(LedgerData& data, const Record& record) {
-  const auto decoded = decode_ban(record.body);
+  const auto decoded = decode<BanBody>(record.body);
   if (!decoded) return decoded.error();
   const BanBody& body = decoded.value();
   MemberState* const member = find_in(data.members, body.key);
@@ -118,7 +118,7 @@ Status apply_ban(LedgerData& data, const Record& record) {
 }
 
 Status apply_merge(LedgerData& data, const Record& record) {
-  const auto decoded = decode_merge(record.body);
+  const auto decoded = decode<MergeBody>(record.body);
   if (!decoded) return decoded.error();
   const MergeBody& body = decoded.value();
   JobState* const job = find_in(data.jobs, body.job_id);
@@ -142,7 +142,7 @@ Status apply_merge(LedgerData& data, const Record& record) {
 }
 
 Status apply_rollback(LedgerData& data, const Record& record) {
-  const auto decoded = decode_rollback(record.body);
+  const auto decoded = decode<RollbackBody>(record.body);
   if (!decoded) return decoded.error();
   const RollbackBody& body = decoded.value();
   JobState* const job = find_in(data.jobs, body.job_id);
@@ -170,7 +170,7 @@ Status apply_rollback(LedgerData& data, const Record& record) {
 }
 
 Status apply_finish(LedgerData& data, const Record& record) {
-  const auto decoded = decode_finish(record.body);
+  const auto decoded = decode<FinishBody>(record.body);
   if (!decoded) return decoded.error();
   const FinishBody& body = decoded.value();
   JobState* const job = find_in(data.jobs, body.job_id);

@@ -154,7 +154,7 @@ Status apply_verdict(LedgerData& data, const Record& record) {
 }
 
 Status apply_delta(LedgerData& data, const Record& record) {
-  const auto decoded = decode_delta_body(record.body);
+  const auto decoded = decode<DeltaBody>(record.body);
   if (!decoded) return decoded.error();
   LeaseState* const lease = find_in(data.leases, decoded.value().lease_id);
   if (lease == nullptr) return invalid("no such lease");
@@ -171,7 +171,7 @@ Status apply_delta(LedgerData& data, const Record& record) {
 }
 
 Status apply_close(LedgerData& data, const Record& record) {
-  const auto decoded = decode_close(record.body);
+  const auto decoded = decode<CloseBody>(record.body);
   if (!decoded) return decoded.error();
   const CloseBody& body = decoded.value();
   LeaseState* const lease = find_in(data.leases, body.lease_id);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/base/fields.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/records/identity.h"
 
@@ -57,110 +58,61 @@ Status check_terms(const Job& job) {
   return Ok{};
 }
 
-// PROTOCOL 6.1: the L + 1 widths. What follows a count out of bounds cannot be placed.
-Status read_mlp(Reader& in, kernels::Spec& spec) {
-  const auto layers = in.get<uint8_t>();
-  if (!in.ok()) return ends_early();
-  if (layers == 0 || layers > kernels::kLayersMax) return refuse("layers", "must be in 1 … 16");
-  for (uint32_t i = 0; i <= layers; ++i)
-    spec.widths.push_back(in.get<uint32_t>());
-  return Ok{};
-}
+// A job as its bytes say it: some fields are narrower there, or can only have one value.
+struct JobBytes {
+  uint16_t numerics = kNumerics;
+  uint8_t layers = 0;  // mlp
+  uint8_t blocks = 0;  // gpt
+  uint8_t tied = 0;    // gpt
+  Job job;
 
-// PROTOCOL 10.12.
-Status read_gpt(Reader& in, kernels::Spec& spec) {
-  kernels::GptShape& gpt = spec.gpt;
-  gpt.vocabulary = in.get<uint32_t>();
-  gpt.width = in.get<uint32_t>();
-  gpt.heads = in.get<uint32_t>();
-  gpt.hidden = in.get<uint32_t>();
-  gpt.blocks = in.get<uint8_t>();
-  gpt.context = in.get<uint32_t>();
-  gpt.norm = in.get<kernels::Norm>();
-  gpt.activation = in.get<kernels::Activation>();
-  const auto tied = in.get<uint8_t>();
-  gpt.tied = tied == 1;
-  gpt.token_bytes = in.get<uint8_t>();
-  spec.clip = in.get_f32();
-  spec.outer_lr = in.get_f32();
-  spec.outer_momentum = in.get_f32();
-  if (!in.ok()) return ends_early();
-  if (tied > 1) return refuse("tied", "must be 0 or 1");
-  return Ok{};
-}
-
-void put_shape(Writer& out, const kernels::Spec& spec) {
-  if (spec.architecture == Architecture::mlp) {
-    GEMMINE_CHECK(spec.widths.size() >= 2 && spec.widths.size() <= kernels::kLayersMax + 1);
-    out.put(static_cast<uint8_t>(spec.widths.size() - 1));
-    for (const uint32_t width : spec.widths)
-      out.put(width);
-    return;
+  static void fields(auto& f, auto& m) {
+    auto& job = m.job;
+    auto& spec = job.spec;
+    f.text(job.name, kNameBytesMax)(m.numerics)(spec.architecture);
+    shape(f, m);
+    f(job.train_address)(spec.records)(job.test_address)(job.test_records);
+    if (spec.architecture == Architecture::mlp) f(spec.feature_scale)(spec.feature_shift);
+    f(spec.optimiser)(spec.lr)(spec.beta1)(spec.beta2)(spec.eps)(spec.wd)(spec.warmup)(spec.batch);
+    f(spec.steps_per_lease)(job.steps_per_share)(spec.slots)(spec.rounds);
+    f(spec.init_seed)(spec.data_seed)(spec.sr_seed);
+    auto& audit = job.audit;
+    f(audit.replay_ppm)(audit.spot_ppm)(audit.spot_blocks)(audit.probation_shares);
+    f(audit.vest_leases)(audit.lease_ms)(audit.answer_ms)(job.price_per_tmac)(job.fee_ppm);
   }
-  const kernels::GptShape& gpt = spec.gpt;
-  GEMMINE_CHECK(gpt.blocks <= UINT8_MAX);
-  out.put(gpt.vocabulary).put(gpt.width).put(gpt.heads).put(gpt.hidden);
-  out.put(static_cast<uint8_t>(gpt.blocks)).put(gpt.context).put(gpt.norm).put(gpt.activation);
-  out.put(static_cast<uint8_t>(gpt.tied ? 1 : 0)).put(gpt.token_bytes);
-  out.put_f32(spec.clip).put_f32(spec.outer_lr).put_f32(spec.outer_momentum);
-}
-
-void read_terms(Reader& in, Job& job) {
-  kernels::Spec& spec = job.spec;
-  job.train_address = in.get_digest();
-  spec.records = in.get<uint32_t>();
-  job.test_address = in.get_digest();
-  job.test_records = in.get<uint32_t>();
-  if (spec.architecture == Architecture::mlp) {
-    spec.feature_scale = in.get_f32();
-    spec.feature_shift = in.get_f32();
+  // PROTOCOL 6.1 or 10.12. What follows a count out of bounds cannot be placed.
+  static void shape(auto& f, auto& m) {
+    auto& spec = m.job.spec;
+    if (spec.architecture == Architecture::mlp) {
+      f(m.layers).array(spec.widths, m.layers <= kernels::kLayersMax ? m.layers + 1 : 0);
+    } else if (spec.architecture == Architecture::gpt) {
+      auto& gpt = spec.gpt;
+      f(gpt.vocabulary)(gpt.width)(gpt.heads)(gpt.hidden)(m.blocks)(gpt.context)(gpt.norm);
+      f(gpt.activation)(m.tied)(gpt.token_bytes);
+      f(spec.clip)(spec.outer_lr)(spec.outer_momentum);
+    }
   }
-  spec.optimiser = in.get<kernels::Optimiser>();
-  spec.lr = in.get_f32();
-  spec.beta1 = in.get_f32();
-  spec.beta2 = in.get_f32();
-  spec.eps = in.get_f32();
-  spec.wd = in.get_f32();
-  spec.warmup = in.get<uint32_t>();
-  spec.batch = in.get<uint32_t>();
-  spec.steps_per_lease = in.get<uint32_t>();
-  job.steps_per_share = in.get<uint32_t>();
-  spec.slots = in.get<uint32_t>();
-  spec.rounds = in.get<uint32_t>();
-  spec.init_seed = in.get<uint64_t>();
-  spec.data_seed = in.get<uint64_t>();
-  spec.sr_seed = in.get<uint64_t>();
-  AuditPolicy& audit = job.audit;
-  audit.replay_ppm = in.get<uint32_t>();
-  audit.spot_ppm = in.get<uint32_t>();
-  audit.spot_blocks = in.get<uint16_t>();
-  audit.probation_shares = in.get<uint32_t>();
-  audit.vest_leases = in.get<uint32_t>();
-  audit.lease_ms = in.get<uint32_t>();
-  audit.answer_ms = in.get<uint32_t>();
-  job.price_per_tmac = in.get<uint64_t>();
-  job.fee_ppm = in.get<uint32_t>();
-}
+};
 
-// The fields as they stand in the bytes; their bounds are Work's to check.
+// The fields as they stand in the bytes; their other bounds are check()'s.
 Result<Job> parse(ByteView bytes) {
   if (bytes.size() > kJobBytesMax) return Error{Errc::malformed, "job: more than 1024 bytes"};
-  Reader in(bytes);
-  Job job;
-  job.name = in.get_text(kNameBytesMax);
-  const auto numerics = in.get<uint16_t>();
-  job.spec.architecture = in.get<Architecture>();
-  if (!in.ok()) return ends_early();
-  if (numerics != kNumerics) return refuse("numerics", "must be 1");
-  // Before the shape is read: what follows the architecture cannot be placed otherwise.
-  const bool mlp = job.spec.architecture == Architecture::mlp;
-  if (!mlp && job.spec.architecture != Architecture::gpt)
+  GetFields get(bytes);
+  JobBytes out;
+  JobBytes::fields(get, out);
+  const Architecture architecture = out.job.spec.architecture;
+  const bool mlp = architecture == Architecture::mlp;
+  if (!get.good()) return ends_early();
+  if (out.numerics != kNumerics) return refuse("numerics", "must be 1");
+  if (!mlp && architecture != Architecture::gpt)
     return refuse("architecture", "must be 1 (mlp) or 2 (gpt)");
-  if (Status shape = mlp ? read_mlp(in, job.spec) : read_gpt(in, job.spec); !shape)
-    return shape.error();
-  read_terms(in, job);
-  if (!in.done()) return Error{Errc::malformed, "job: ends early or has trailing bytes"};
-  return job;
+  if (mlp && (out.layers == 0 || out.layers > kernels::kLayersMax))
+    return refuse("layers", "must be in 1 … 16");
+  if (out.tied > 1) return refuse("tied", "must be 0 or 1");
+  if (get.error() != nullptr) return Error{Errc::malformed, "job: has trailing bytes"};
+  out.job.spec.gpt.blocks = out.blocks;
+  out.job.spec.gpt.tied = out.tied == 1;
+  return out.job;
 }
 
 // Everything that PROTOCOL 9 and 10.14 bound.
@@ -175,23 +127,17 @@ Result<kernels::Program> check(const Job& job) {
 
 Bytes encode_job(const Job& job) {
   const kernels::Spec& spec = job.spec;
-  Writer out;
-  out.put_text(job.name).put(kNumerics).put(spec.architecture);
-  put_shape(out, spec);
-  out.put_digest(job.train_address).put(spec.records);
-  out.put_digest(job.test_address).put(job.test_records);
-  if (spec.architecture == Architecture::mlp)
-    out.put_f32(spec.feature_scale).put_f32(spec.feature_shift);
-  out.put(spec.optimiser).put_f32(spec.lr).put_f32(spec.beta1).put_f32(spec.beta2);
-  out.put_f32(spec.eps).put_f32(spec.wd).put(spec.warmup);
-  out.put(spec.batch).put(spec.steps_per_lease).put(job.steps_per_share);
-  out.put(spec.slots).put(spec.rounds);
-  out.put(spec.init_seed).put(spec.data_seed).put(spec.sr_seed);
-  const AuditPolicy& audit = job.audit;
-  out.put(audit.replay_ppm).put(audit.spot_ppm).put(audit.spot_blocks);
-  out.put(audit.probation_shares).put(audit.vest_leases).put(audit.lease_ms).put(audit.answer_ms);
-  out.put(job.price_per_tmac).put(job.fee_ppm);
-  return out.take();
+  JobBytes out{.job = job};
+  if (spec.architecture == Architecture::mlp) {
+    GEMMINE_CHECK(spec.widths.size() >= 2 && spec.widths.size() <= kernels::kLayersMax + 1);
+    out.layers = static_cast<uint8_t>(spec.widths.size() - 1);
+  }
+  GEMMINE_CHECK(spec.gpt.blocks <= UINT8_MAX);
+  out.blocks = static_cast<uint8_t>(spec.gpt.blocks);
+  out.tied = spec.gpt.tied ? 1 : 0;
+  PutFields put;
+  JobBytes::fields(put, out);
+  return put.take();
 }
 
 Digest job_id(ByteView job_bytes) {

@@ -9,54 +9,11 @@ namespace gemmine::verifier {
 
 namespace {
 
-constexpr size_t kDetailBytesMax = 200;
-
-void put_body(Writer& out, const Lease& lease) {
-  out.put_digest(lease.job_id).put_digest(lease.pool_key).put_digest(lease.miner_key);
-  out.put(lease.round).put(lease.slot).put(lease.serial).put_digest(lease.theta_root);
-  out.put(lease.steps)
-      .put(lease.steps_per_share)
-      .put(lease.issued_ms)
-      .put(lease.deadline_ms)
-      .put_digest(lease.coin_commit);
-}
-
-void put_body(Writer& out, const Share& share) {
-  out.put_digest(share.lease_id).put(share.index).put(share.first_step).put(share.steps);
-  out.put_digest(share.state_before).put_digest(share.state_after).put_digest(share.trace_root);
-  out.put_f32(share.loss).put(share.macs).put_digest(share.delta_root);
-}
-
-void put_body(Writer& out, const Verdict& verdict) {
-  out.put_digest(verdict.lease_id).put(verdict.index).put_digest(verdict.share_id);
-  out.put(verdict.kind).put(verdict.outcome).put(verdict.step).put(verdict.time_ms);
-  out.put_digest(verdict.auditor_key).put_text(verdict.detail);
-}
-
-template <class T>
-Bytes encode_signed(const T& record) {
-  Writer out;
-  put_body(out, record);
-  out.put_raw(record.signature);
-  return out.take();
-}
-
 template <class T>
 Digest body_hash(std::string_view context, const T& record) {
-  Writer out;
-  put_body(out, record);
-  return kernels::blake3_derive_key(context, out.bytes());
-}
-
-Signature get_signature(Reader& in) {
-  Signature out{};
-  const ByteView raw = in.get_raw(out.size());
-  std::copy(raw.begin(), raw.end(), out.begin());
-  return out;
-}
-
-Error malformed(std::string_view what) {
-  return {Errc::malformed, std::string(what) + ": does not decode"};
+  PutFields put;
+  T::body(put, record);
+  return kernels::blake3_derive_key(context, put.take());
 }
 
 // PROTOCOL 5.5, as far as a share can earn them.
@@ -101,77 +58,41 @@ std::string_view to_string(Outcome outcome) {
   return "unknown";
 }
 
+std::string detail_text(std::string_view text) {
+  std::string out(text.substr(0, kDetailBytesMax));
+  std::ranges::replace_if(
+      out, [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return out;
+}
+
 Bytes encode(const Lease& lease) {
-  return encode_signed(lease);
+  GEMMINE_CHECK(share_size_ok(lease.steps, lease.steps_per_share));
+  Bytes out = gemmine::encode(lease);
+  GEMMINE_CHECK(out.size() == kLeaseBytes);
+  return out;
 }
 Bytes encode(const Share& share) {
-  return encode_signed(share);
+  Bytes out = gemmine::encode(share);
+  GEMMINE_CHECK(out.size() == kShareBytes);
+  return out;
 }
 Bytes encode(const Verdict& verdict) {
   GEMMINE_CHECK(verdict.detail.size() <= kDetailBytesMax);
-  return encode_signed(verdict);
+  Bytes out = gemmine::encode(verdict);
+  GEMMINE_CHECK(out.size() <= kVerdictBytesMax);
+  return out;
 }
 
 Result<Lease> decode_lease(ByteView bytes) {
-  Reader in(bytes);
-  Lease out;
-  out.job_id = in.get_digest();
-  out.pool_key = in.get_digest();
-  out.miner_key = in.get_digest();
-  out.round = in.get<uint32_t>();
-  out.slot = in.get<uint32_t>();
-  out.serial = in.get<uint64_t>();
-  out.theta_root = in.get_digest();
-  out.steps = in.get<uint32_t>();
-  out.steps_per_share = in.get<uint32_t>();
-  out.issued_ms = in.get<uint64_t>();
-  out.deadline_ms = in.get<uint64_t>();
-  out.coin_commit = in.get_digest();
-  out.signature = get_signature(in);
-  if (!in.done()) return malformed("lease");
-  if (!share_size_ok(out.steps, out.steps_per_share))
-    return Error{Errc::malformed, "lease: steps_per_share is out of bounds"};
-  out.id = lease_id(out);
+  auto out = decode<Lease>(bytes);
+  if (out) out.value().id = lease_id(out.value());
   return out;
 }
-
 Result<Share> decode_share(ByteView bytes) {
-  Reader in(bytes);
-  Share out;
-  out.lease_id = in.get_digest();
-  out.index = in.get<uint32_t>();
-  out.first_step = in.get<uint32_t>();
-  out.steps = in.get<uint32_t>();
-  out.state_before = in.get_digest();
-  out.state_after = in.get_digest();
-  out.trace_root = in.get_digest();
-  out.loss = in.get_f32();
-  out.macs = in.get<uint64_t>();
-  out.delta_root = in.get_digest();
-  out.signature = get_signature(in);
-  if (!in.done()) return malformed("share");
-  return out;
+  return decode<Share>(bytes);
 }
-
 Result<Verdict> decode_verdict(ByteView bytes) {
-  Reader in(bytes);
-  Verdict out;
-  out.lease_id = in.get_digest();
-  out.index = in.get<uint32_t>();
-  out.share_id = in.get_digest();
-  out.kind = in.get<AuditKind>();
-  out.outcome = in.get<Outcome>();
-  out.step = in.get<uint32_t>();
-  out.time_ms = in.get<uint64_t>();
-  out.auditor_key = in.get_digest();
-  out.detail = in.get_text(kDetailBytesMax);
-  out.signature = get_signature(in);
-  if (!in.done()) return malformed("verdict");
-  if (out.kind < AuditKind::replay || out.kind > AuditKind::unanswered)
-    return Error{Errc::malformed, "verdict: kind must be 1 … 3"};
-  if (out.outcome > Outcome::undecided)
-    return Error{Errc::malformed, "verdict: outcome must be 0 … 3"};
-  return out;
+  return decode<Verdict>(bytes);
 }
 
 Digest lease_id(const Lease& lease) {

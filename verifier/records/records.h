@@ -1,10 +1,15 @@
 // Lease, share, verdict: the three signed records between strangers (PROTOCOL 6.2, 6.3, 6.6).
+//
+// Each names its fields once: body() is what is hashed and signed, fields() the record with its
+// signature (kernels/base/fields.h).
 #pragma once
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "kernels/base/bytes.h"
+#include "kernels/base/fields.h"
 #include "verifier/records/identity.h"
 #include "verifier/records/job.h"
 
@@ -27,10 +32,23 @@ struct Lease {
   Signature signature{};
   bool operator==(const Lease&) const = default;
 
-  // PROTOCOL 6.3. Of an index below shares().
+  static constexpr std::string_view kName = "lease";
+  static void body(auto& f, auto& r) {
+    f(r.job_id)(r.pool_key)(r.miner_key)(r.round)(r.slot)(r.serial)(r.theta_root);
+    f(r.steps)(r.steps_per_share)(r.issued_ms)(r.deadline_ms)(r.coin_commit);
+    f.must(share_size_ok(r.steps, r.steps_per_share));
+  }
+  static void fields(auto& f, auto& r) {
+    body(f, r);
+    f.raw(r.signature);
+  }
+
+  // PROTOCOL 6.3. share_size_ok(steps, steps_per_share).
   uint32_t shares() const { return share_count(steps, steps_per_share); }
+  // Of a share below shares().
   uint32_t first_step(uint32_t share) const { return share * steps_per_share; }
   uint32_t steps_of(uint32_t share) const {
+    GEMMINE_CHECK(share < shares());
     return std::min(steps_per_share, steps - first_step(share));
   }
 };
@@ -48,6 +66,16 @@ struct Share {
   uint64_t macs = 0;
   Digest delta_root;  // zero except in the lease's last share
   Signature signature{};
+
+  static constexpr std::string_view kName = "share";
+  static void body(auto& f, auto& r) {
+    f(r.lease_id)(r.index)(r.first_step)(r.steps)(r.state_before)(r.state_after)(r.trace_root);
+    f(r.loss)(r.macs)(r.delta_root);
+  }
+  static void fields(auto& f, auto& r) {
+    body(f, r);
+    f.raw(r.signature);
+  }
 };
 inline constexpr size_t kShareBytes = 32 * 5 + 4 * 4 + 8 + 64;
 
@@ -56,6 +84,7 @@ inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;  // PROTOCO
 enum class AuditKind : uint8_t { none = 0, replay = 1, spot = 2, unanswered = 3 };
 enum class Outcome : uint8_t { valid = 0, invalid = 1, malformed = 2, undecided = 3 };
 inline constexpr uint32_t kNoStep = 0xffffffff;
+inline constexpr size_t kDetailBytesMax = 200;  // of a verdict
 
 struct Verdict {
   Digest lease_id;
@@ -66,17 +95,33 @@ struct Verdict {
   uint32_t step = kNoStep;
   uint64_t time_ms = 0;
   Digest auditor_key;
-  std::string detail;  // ≤ 200 printable characters, for people
+  std::string detail;  // for people; a detail_text()
   Signature signature{};
+
+  static constexpr std::string_view kName = "verdict";
+  static void body(auto& f, auto& r) {
+    f(r.lease_id)(r.index)(r.share_id)(r.kind)(r.outcome)(r.step)(r.time_ms)(r.auditor_key);
+    f.text(r.detail, kDetailBytesMax);
+    f.must(r.kind >= AuditKind::replay && r.kind <= AuditKind::unanswered);
+    f.must(r.outcome <= Outcome::undecided);
+  }
+  static void fields(auto& f, auto& r) {
+    body(f, r);
+    f.raw(r.signature);
+  }
 };
-inline constexpr size_t kVerdictBytesMax = 32 * 3 + 4 * 2 + 2 + 8 + 2 + 200 + 64;
+inline constexpr size_t kVerdictBytesMax = 32 * 3 + 4 * 2 + 2 + 8 + 2 + kDetailBytesMax + 64;
+
+// Any text as a verdict can carry it: cut to kDetailBytesMax, and '?' for every byte that is not
+// printable ASCII.
+std::string detail_text(std::string_view text);
 
 std::string_view to_string(AuditKind kind);
 std::string_view to_string(Outcome outcome);
 
 Bytes encode(const Lease& lease);
 Bytes encode(const Share& share);
-Bytes encode(const Verdict& verdict);
+Bytes encode(const Verdict& verdict);  // its detail is a detail_text()
 // Errors: malformed. Signatures are not looked at.
 Result<Lease> decode_lease(ByteView bytes);
 Result<Share> decode_share(ByteView bytes);
@@ -86,6 +131,8 @@ Digest lease_id(const Lease& lease);  // hashes; who holds a Lease has it as its
 Digest share_id(const Share& share);
 Digest verdict_id(const Verdict& verdict);
 
+// Set the signature, and with it what only the signer's key decides: a lease's pool_key and id, a
+// verdict's auditor_key.
 void sign(Lease& lease, const Identity& pool);
 void sign(Share& share, const Identity& miner);
 void sign(Verdict& verdict, const Identity& auditor);

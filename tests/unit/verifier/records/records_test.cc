@@ -233,6 +233,15 @@ TEST(Work, IsNotMadeOfTermsThatDoNotDecode) {
   refuses("fee_ppm", [](Job& j) { j.fee_ppm = 1'000'001; });
 }
 
+TEST(Verdict, CarriesAnyTextAsPrintableAsciiOfBoundedLength) {
+  EXPECT_EQ(detail_text("loss differs"), "loss differs");
+  EXPECT_EQ(detail_text("a\x1b[2Jb\n\xc3\xa9"), "a?[2Jb???");
+  EXPECT_EQ(detail_text(std::string(500, 'x')), std::string(kDetailBytesMax, 'x'));
+  Verdict verdict;
+  verdict.detail = detail_text(std::string(500, '\x7f'));
+  EXPECT_EQ(decode_verdict(encode(verdict)).value().detail, std::string(kDetailBytesMax, '?'));
+}
+
 TEST(LeaseCodec, KeepsTheNameThatItsBytesHave) {
   Lease lease;
   lease.steps = 4;
