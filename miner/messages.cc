@@ -130,8 +130,8 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
     if (challenge != work->challenges.end())
       challenge->second.stage = ChallengeWork::Stage::answered;
   }
-  const bool wrong = said.outcome == verifier::Outcome::invalid ||
-                     said.outcome == verifier::Outcome::malformed;
+  const bool wrong =
+      said.outcome == verifier::Outcome::invalid || said.outcome == verifier::Outcome::malformed;
   state.note(wrong ? Level::error : Level::info, "verdict",
              {{"lease", short_hex(said.lease_id)},
               {"index", std::to_string(said.index)},

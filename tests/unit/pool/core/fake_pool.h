@@ -118,8 +118,7 @@ class FakePool {
     const Digest first = keep(as_bytes(std::span<const float>(published)));
     if (!jobs_.contains(work.id())) jobs_.emplace(work.id(), LoadedJob{work, records_, records_});
     return pool->add_job(
-        work, first,
-        {{first, verifier::start_root(work.program(), theta_of(first))}}, fund, now);
+        work, first, {{first, verifier::start_root(work.program(), theta_of(first))}}, fund, now);
   }
   bool has_blob(const Digest& address) const {
     return read_file(folder_.path() + "/" + to_hex(address.bytes), 1 << 20).ok();
