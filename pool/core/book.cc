@@ -27,7 +27,9 @@ Result<uint64_t> Book::apply(RecordKind kind, Bytes body, uint64_t now_ms) {
   record.time_ms = std::max(now_ms, state_.last_time_ms());
   record.kind = kind;
   record.body = std::move(body);
+  totals_.before(record, state_);
   if (const Status applied = state_.apply(record); !applied) return applied.error();
+  totals_.after(record, state_);
   fresh_.push_back(std::move(record));
   return fresh_.back().seq;
 }

@@ -1,0 +1,71 @@
+// What happened so far, in sums: kept record by record, so that nobody has to scan the ledger.
+// Pure.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "kernels/base/bytes.h"
+#include "verifier/ledger/ledger.h"
+
+namespace gemmine::pool {
+
+inline constexpr size_t kLossesKept = 50;
+
+// Shares by the pool's verdict. "Wrong" once is wrong for ever.
+struct ShareCounts {
+  uint64_t all = 0;
+  uint64_t valid = 0;    // judged, and not found wrong
+  uint64_t invalid = 0;  // found wrong
+
+  uint64_t unaudited() const { return all - valid - invalid; }
+  bool operator==(const ShareCounts&) const = default;
+};
+
+struct MinerTotals {
+  ShareCounts shares;
+  uint64_t macs = 0;    // of its shares
+  uint64_t leases = 0;  // open ones too
+  uint64_t gross = 0;   // tokens of its complete leases, vested or not
+  bool operator==(const MinerTotals&) const = default;
+};
+
+struct JobTotals {
+  uint64_t shares = 0;
+  uint64_t steps = 0;
+  uint64_t gross = 0;
+  std::deque<float> losses;  // of the last kLossesKept shares, in the ledger's order
+  bool operator==(const JobTotals&) const = default;
+};
+
+class Totals {
+ public:
+  Totals() = default;
+  // Of a ledger that was folded: the one scan.
+  static Totals of(const verifier::LedgerState& state);
+
+  // A record goes by in two steps. before() looks at the state it is going to change; after(), when
+  // the state has taken it, counts. Nothing is counted for a record that was refused.
+  void before(const verifier::Record& record, const verifier::LedgerState& state);
+  void after(const verifier::Record& record, const verifier::LedgerState& state);
+
+  const ShareCounts& shares() const { return shares_; }
+  // By key, and by job id: those that had a lease.
+  const std::map<Digest, MinerTotals>& miners() const { return miners_; }
+  const std::map<Digest, JobTotals>& jobs() const { return jobs_; }
+  bool operator==(const Totals&) const = default;
+
+ private:
+  void count_share(const Digest& miner, const Digest& job, const verifier::Share& share);
+  void count_verdict(const Digest& miner, std::optional<verifier::Outcome> from,
+                     std::optional<verifier::Outcome> to);
+
+  ShareCounts shares_;
+  std::map<Digest, MinerTotals> miners_;
+  std::map<Digest, JobTotals> jobs_;
+  std::optional<verifier::Outcome> judged_before_;  // the share of a verdict that goes by
+};
+
+}  // namespace gemmine::pool
