@@ -24,7 +24,8 @@ void add_serve_options(CLI::App& command, pool::ServeCommand& serve) {
                            {0, pool::kShareSecondsMax},
                            "what a share should take its device, instead of the file's (0: shares "
                            "of the job's size)");
-  command.add_option("--listen", serve.listen, "address:port, instead of the file's");
+  command.add_option("--listen", serve.listen,
+                     "address:port, instead of the file's; *:4400 is every address");
   command.add_option("--job", serve.jobs, "job file; may be given again");
   gemmine::cli::add_number(command, "--fund", serve.fund, {},
                            "fill the escrow of every unfinished job up to this, at each start;\n"
@@ -58,11 +59,13 @@ int main(int argc, char** argv) {
       serve);
 
   std::string data;
-  program
-      .command("init", "make keys and certificate, print pin and key",
-               [&] { return pool::init(data); })
-      .add_option("--data", data, "folder")
-      ->required();
+  bool new_tls = false;
+  CLI::App& init_command = program.command("init", "make a pool's folder, print its pin and key",
+                                           [&] { return pool::init(data, new_tls); });
+  init_command.add_option("--data", data, "folder")->required();
+  init_command.add_flag(
+      "--new-tls", new_tls,
+      "only a new certificate, for a pool that is there; miners need the new pin");
 
   std::string job;
   CLI::App& jobs = program.group("job", "job files");
@@ -77,6 +80,15 @@ int main(int argc, char** argv) {
                                              [&] { return pool::report(data, as_json); });
   report_command.add_option("--data", data, "folder")->required();
   report_command.add_flag("--json", as_json, "as JSON");
+
+  std::string to;
+  CLI::App& backup_command = program.command("backup",
+                                             "copy the folder of a pool, also of one that runs (a "
+                                             "copy of ledger.sqlite alone is not whole)",
+                                             [&] { return pool::backup(data, to); });
+  backup_command.add_option("data", data, "folder of the pool")->required();
+  backup_command.add_option("to", to, "folder to make: it can be served in the other's place")
+      ->required();
 
   pool::ExportCommand wanted;
   add_export_options(program.command("export", "write ledger and model to files",

@@ -18,7 +18,7 @@ constexpr size_t kBundlesMax = 64;  // each holds a θ
 using ShareName = std::pair<Digest, uint32_t>;
 
 // Every verdict of the ledger by its share; the folded state only counts them.
-Result<std::map<ShareName, std::vector<Verdict>>> read_verdicts(Store& store) {
+Result<std::map<ShareName, std::vector<Verdict>>> read_verdicts(LedgerStore& store) {
   std::map<ShareName, std::vector<Verdict>> out;
   const Status read = store.replay([&](const verifier::Record& record) {
     if (record.kind != verifier::RecordKind::verdict) return Status(Ok{});
@@ -61,7 +61,7 @@ std::vector<Wanted> choose(const LedgerState& state) {
 
 }  // namespace
 
-Status export_bundles(Store& store, const LedgerState& state, const std::string& data,
+Status export_bundles(LedgerStore& store, const LedgerState& state, const std::string& data,
                       const std::string& folder) {
   const auto verdicts = read_verdicts(store);
   if (!verdicts) return verdicts.error();

@@ -22,9 +22,11 @@ struct ServeCommand {
 };
 ExitCode serve(const ServeCommand& command);
 
-ExitCode init(const std::string& data);
+// new_tls: only a new certificate for a pool that is there.
+ExitCode init(const std::string& data, bool new_tls);
 ExitCode check_job(const std::string& path);
 ExitCode report(const std::string& data, bool as_json);
+ExitCode backup(const std::string& data, const std::string& to);
 
 struct ExportCommand {
   std::string data;

@@ -1,8 +1,9 @@
 // Writes what others need to believe nobody: the ledger as a stream, and the model.
-#include "kernels/base/files.h"
+#include "kernels/base/output.h"
 #include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
 #include "pool/store/folder.h"
+#include "pool/store/sqlite_store.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 #include "verifier/merge/safetensors.h"
@@ -14,14 +15,14 @@ using cli::fail;
 namespace {
 
 // u32 length and the record's bytes (PROTOCOL 8.1), record after record.
-Status export_ledger(Store& store, const std::string& path) {
+Status export_ledger(LedgerStore& store, const std::string& path) {
   Writer out;
   const Status read = store.replay([&](const verifier::Record& record) {
     out.put_blob(encode(record));
     return Status(Ok{});
   });
   if (!read) return read;
-  return write_durable(path, out.bytes());
+  return write_output(path, out.bytes());
 }
 
 Result<const verifier::JobState*> choose_job(const verifier::LedgerState& state,
@@ -49,8 +50,8 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
   const verifier::ModelOrigin origin{.job_name = work.job().name,
                                      .job_id = work.id(),
                                      .round = static_cast<uint32_t>(roots.size() - 1)};
-  return write_durable(command.model, verifier::encode_safetensors(
-                                          program, verifier::theta_of(program, published), origin));
+  return write_output(command.model, verifier::encode_safetensors(
+                                         program, verifier::theta_of(program, published), origin));
 }
 
 }  // namespace
@@ -59,18 +60,18 @@ ExitCode export_data(const ExportCommand& command) {
   if (command.ledger.empty() && command.model.empty() && command.bundles.empty())
     return fail(ExitCode::command_line,
                 "say what to write: --ledger FILE, --model FILE, --bundles DIR");
-  auto store = Store::open(ledger_path(command.data), Store::Mode::read_only);
+  auto store = SqliteStore::open_to_read(ledger_path(command.data));
   if (!store) return fail(ExitCode::failed, store.error().detail);
   if (!command.ledger.empty()) {
-    const Status done = export_ledger(store.value(), command.ledger);
+    const Status done = export_ledger(*store.value(), command.ledger);
     if (!done) return fail(ExitCode::failed, done.error().detail);
   }
   if (command.model.empty() && command.bundles.empty()) return ExitCode::ok;
   verifier::LedgerState state;
-  Status done = fold(store.value(), state);
+  Status done = fold(*store.value(), state);
   if (done && !command.model.empty()) done = export_model(state, command);
   if (done && !command.bundles.empty())
-    done = export_bundles(store.value(), state, command.data, command.bundles);
+    done = export_bundles(*store.value(), state, command.data, command.bundles);
   return done ? ExitCode::ok : fail(ExitCode::failed, done.error().detail);
 }
 

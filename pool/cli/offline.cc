@@ -1,4 +1,4 @@
-// Commands that need no network: init, job check, report.
+// Commands that need no network: init, job check, report, backup.
 #include <cstdio>
 
 #include "kernels/cli/output.h"
@@ -13,10 +13,8 @@ namespace gemmine::pool {
 
 using cli::fail;
 
-ExitCode init(const std::string& data) {
-  const auto lock = lock_folder(data);
-  if (!lock) return fail(ExitCode::failed, lock.error().detail);
-  const auto keys = load_keys(data);
+ExitCode init(const std::string& data, bool new_tls) {
+  const auto keys = new_tls ? renew_certificate(data) : init_folder(data);
   if (!keys) return fail(ExitCode::failed, keys.error().detail);
   std::printf("pool key  %s\n", to_hex(keys.value().identity.public_key().bytes).c_str());
   std::printf("pin       %s\n", pin_text(keys.value().tls.spki_pin()).c_str());
@@ -93,10 +91,18 @@ ExitCode check_job(const std::string& path) {
   return ExitCode::ok;
 }
 
+ExitCode backup(const std::string& data, const std::string& to) {
+  if (const Status done = back_up(data, to); !done)
+    return fail(ExitCode::failed, done.error().detail);
+  std::printf("%s is a copy of %s; it holds the pool's secret keys\n", to.c_str(), data.c_str());
+  return ExitCode::ok;
+}
+
 ExitCode report(const std::string& data, bool as_json) {
   const auto state = read_ledger(data);
   if (!state) return fail(ExitCode::failed, state.error().detail);
-  const std::string text = as_json ? report_json(state.value()) : report_text(state.value());
+  const LedgerView view = view_of(state.value(), Totals::of(state.value()));
+  const std::string text = as_json ? report_json(view) : report_text(view);
   std::fputs(text.c_str(), stdout);
   return ExitCode::ok;
 }

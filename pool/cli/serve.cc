@@ -10,8 +10,12 @@
 #include "pool/core/garbage.h"
 #include "pool/data/loaded_job.h"
 #include "pool/log/console.h"
+#include "pool/net/listen_address.h"
+#include "pool/server/descriptors.h"
 #include "pool/server/server.h"
+#include "pool/store/evaluations.h"
 #include "pool/store/folder.h"
+#include "pool/store/sqlite_store.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 
@@ -46,6 +50,11 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
     const Status listen = parse_listen(command.listen, config.listen_host, config.listen_port);
     if (!listen) return Failure{ExitCode::command_line, "--listen " + listen.error().detail};
   }
+  auto address = listen_address(config.listen_host);
+  if (!address && command.listen.empty())
+    return Failure{ExitCode::bad_input, command.config + ": listen: " + address.error().detail};
+  if (!address) return Failure{ExitCode::command_line, "--listen " + address.error().detail};
+  config.listen_host = std::move(address.value());
   return {};
 }
 
@@ -125,18 +134,54 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
   return {};
 }
 
-Result<Book> open_book(Store& store, const verifier::Identity& identity, const PoolConfig& config,
+struct Folder {
+  FolderLock lock;
+  Keys keys;
+  std::unique_ptr<LedgerStore> store;
+  Blobs blobs;
+  TlsContext tls;
+};
+
+Result<Folder> open_folder(const std::string& data) {
+  if (const Status whole = check_parts(data); !whole) return whole.error();
+  auto lock = lock_folder(data);
+  if (!lock) return lock.error();
+  auto keys = load_keys(data);
+  if (!keys) return keys.error();
+  auto store = SqliteStore::open(ledger_path(data));
+  if (!store) return store.error();
+  auto blobs = Blobs::open(blobs_path(data));
+  if (!blobs) return blobs.error();
+  auto tls = TlsContext::server(keys.value().tls);
+  if (!tls) return tls.error();
+  return Folder{std::move(lock.value()), std::move(keys.value()), std::move(store.value()),
+                std::move(blobs.value()), std::move(tls.value())};
+}
+
+// Opens no more connections than there are descriptors for, and says so.
+Status limit_connections(PoolConfig& config, Console& console) {
+  const auto possible = reserve_descriptors(config.connections, config.audit_threads);
+  if (!possible) return possible.error();
+  if (possible.value() < config.connections)
+    console.event(Level::warning, "connections_limited",
+                  {{"wanted", std::to_string(config.connections)},
+                   {"possible", std::to_string(possible.value())},
+                   {"raise", "the limit of open files (ulimit -n, LimitNOFILE=)"}});
+  config.connections = possible.value();
+  return Ok{};
+}
+
+Result<Book> open_book(LedgerStore& store, const Keys& keys, const PoolConfig& config,
                        uint64_t wall) {
   verifier::LedgerState state;
   if (const Status folded = fold(store, state); !folded) return folded.error();
+  if (const Status belong = check_keys(keys, state); !belong) return belong.error();
   Book book(std::move(state));
   if (book.state().next_seq() == 0) {
     const auto begun =
         book.append(verifier::RecordKind::genesis,
-                    verifier::genesis_body(identity.public_key(), config.fee_account), wall);
+                    verifier::genesis_body(keys.identity.public_key(), config.fee_account), wall);
     if (!begun) return begun.error();
-  } else if (book.state().pool_key() != identity.public_key()) {
-    return Error{Errc::invalid, "the ledger belongs to another pool key than pool.key"};
   }
   return book;
 }
@@ -146,64 +191,63 @@ Result<Book> open_book(Store& store, const verifier::Identity& identity, const P
 ExitCode serve(const ServeCommand& command) {
   PoolConfig config;
   if (const auto failure = read_config(command, config)) return fail(failure->code, failure->text);
-  const auto lock = lock_folder(command.data);
-  if (!lock) return fail(ExitCode::failed, lock.error().detail);
-  auto keys = load_keys(command.data);
-  if (!keys) return fail(ExitCode::failed, keys.error().detail);
-  auto store = Store::open(ledger_path(command.data), Store::Mode::create);
-  if (!store) return fail(ExitCode::failed, store.error().detail);
-  auto blobs = Blobs::open(blobs_path(command.data));
-  if (!blobs) return fail(ExitCode::failed, blobs.error().detail);
-  auto tls = TlsContext::server(keys.value().tls);
-  if (!tls) return fail(ExitCode::failed, tls.error().detail);
+  auto opened = open_folder(command.data);
+  if (!opened) return fail(ExitCode::failed, opened.error().detail);
+  Folder& folder = opened.value();
 
   JobTable jobs;
   std::vector<Digest> order;
   for (const std::string& path : config.jobs) {
-    const auto failure = bring_job(path, blobs.value(), jobs, order);
+    const auto failure = bring_job(path, folder.blobs, jobs, order);
     if (failure) return fail(failure->code, failure->text);
   }
   const uint64_t wall = wall_ms();
-  auto book = open_book(store.value(), keys.value().identity, config, wall);
+  auto book = open_book(*folder.store, folder.keys, config, wall);
   if (!book) return fail(ExitCode::failed, book.error().detail);
   for (const auto& [id, state] : book.value().state().jobs()) {
     if (jobs.contains(id)) continue;
     order.push_back(id);
-    if (const Status recalled = recall_job(state.work, blobs.value(), jobs); !recalled)
+    if (const Status recalled = recall_job(state.work, folder.blobs, jobs); !recalled)
       return fail(ExitCode::failed,
                   "job " + state.work.job().name + ": " + recalled.error().detail);
   }
   const uint64_t start_ms = std::max(wall, book.value().state().last_time_ms());
-  Pool pool(std::move(book.value()), keys.value().identity,
-            PoolOptions{.coin_master = keys.value().coin_master,
+  Pool pool(std::move(book.value()), folder.keys.identity,
+            PoolOptions{.coin_master = folder.keys.coin_master,
                         .idle_ms = config.idle_ms,
                         .leases_per_key = config.leases_per_key,
                         .upload_bytes = config.upload_bytes,
                         .share_ms = uint64_t{1000} * config.share_seconds,
                         .rounds_kept = config.rounds_kept,
                         .auditors = config.auditors});
-  if (const auto failure = add_jobs(pool, blobs.value(), jobs, order, command.fund, start_ms))
+  if (const auto failure = add_jobs(pool, folder.blobs, jobs, order, command.fund, start_ms))
     return fail(failure->code, failure->text);
 
+  for (const EvaluateDone& result : read_evaluations(evaluations_path(command.data)))
+    pool.recall(result);
+
   Console console;
+  if (const Status limited = limit_connections(config, console); !limited)
+    return fail(ExitCode::failed, limited.error().detail);
   auto made = Loop::make();
   if (!made) return fail(ExitCode::failed, made.error().detail);
   Loop& loop = made.value();
   const uint64_t records = pool.ledger().next_seq();
-  auto server = Server::start(
-      loop,
-      {std::move(store.value()), std::move(blobs.value()), std::move(tls.value()), std::move(jobs)},
-      std::move(pool),
-      {.config = config,
-       .status_file = command.status_file,
-       .exit_when_finished = command.exit_when_finished},
-      start_ms, [&](const Event& event) { console.write(event); });
+  auto server =
+      Server::start(loop,
+                    {std::move(folder.store), std::move(folder.blobs), std::move(folder.tls),
+                     std::move(jobs), evaluations_path(command.data)},
+                    std::move(pool),
+                    {.config = config,
+                     .status_file = command.status_file,
+                     .exit_when_finished = command.exit_when_finished},
+                    start_ms, [&](const Event& event) { console.write(event); });
   if (!server) return fail(ExitCode::failed, server.error().detail);
   console.event(Level::info, "listening",
                 {{"address", config.listen_host},
                  {"port", std::to_string(server.value()->port())},
-                 {"pool_key", to_hex(keys.value().identity.public_key().bytes)},
-                 {"pin", pin_text(keys.value().tls.spki_pin())},
+                 {"pool_key", to_hex(folder.keys.identity.public_key().bytes)},
+                 {"pin", pin_text(folder.keys.tls.spki_pin())},
                  {"records", std::to_string(records)}});
   const SignalWatch signals(loop, cli::stop_signals(), [&](int number) {
     server.value()->stop(number == SIGINT ? "interrupted" : "terminated");

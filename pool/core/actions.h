@@ -75,6 +75,7 @@ struct MergeDone {
 };
 struct EvaluateDone {
   Digest job_id;
+  Digest theta_root;
   uint32_t round = 0;
   uint64_t correct = 0;
   uint64_t records = 0;

@@ -32,6 +32,10 @@ Status Pool::add_job(const verifier::Work& work, const Digest& theta_root,
   return pool::add_job(state_, work, theta_root, std::move(start_roots), fund, now);
 }
 
+void Pool::recall(const EvaluateDone& result) {
+  pool::recall(state_, result);
+}
+
 void Pool::resume(uint64_t now) {
   pool::resume(state_, now);
   settle(now);

@@ -23,6 +23,7 @@ class Pool {
   Status add_job(const verifier::Work& work, const Digest& theta_root,
                  std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now);
   // After all jobs, before anything else: resume.h.
+  void recall(const EvaluateDone& result);
   void resume(uint64_t now);
 
   // channel_binding: the TLS exporter of this connection; server_random: fresh randomness.
@@ -41,6 +42,7 @@ class Pool {
 
   const PoolState& state() const { return state_; }
   const verifier::LedgerState& ledger() const { return state_.ledger(); }
+  const Totals& totals() const { return state_.book.totals(); }
   const std::map<Digest, JobRoom>& rooms() const { return state_.rooms; }
   Sessions& sessions() { return state_.sessions; }
   size_t audits_pending() const { return state_.audits.size(); }

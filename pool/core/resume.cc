@@ -87,12 +87,24 @@ void resume_job(PoolState& pool, const Digest& id, uint64_t now) {
     if (!finished)
       pool.out.note("finish_refused", {{"reason", finished.error().detail}}, Level::error);
   }
-  for (uint32_t round = place.first_kept; round < job.theta_roots.size(); ++round)
-    pool.out.tasks.emplace_back(EvaluateTask{id, round, job.theta_roots[round]});
+  for (uint32_t round = place.first_kept; round < job.theta_roots.size(); ++round) {
+    if (!place.results.contains(round))
+      pool.out.tasks.emplace_back(EvaluateTask{id, round, job.theta_roots[round]});
+  }
   pool.due.merge.insert(id);
 }
 
 }  // namespace
+
+void recall(PoolState& pool, const EvaluateDone& result) {
+  JobRoom* const place = pool.room(result.job_id);
+  if (place == nullptr || result.records == 0) return;
+  const std::vector<Digest>& thetas = pool.ledger().jobs().at(result.job_id).theta_roots;
+  // A rollback may have put another θ in its place.
+  if (result.round >= thetas.size() || thetas[result.round] != result.theta_root) return;
+  place->results[result.round] = result;
+  if (result.round == place->work->job().spec.rounds) place->evaluated = true;
+}
 
 void resume(PoolState& pool, uint64_t now) {
   GEMMINE_CHECK(pool.audits.size() == 0);

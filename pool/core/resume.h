@@ -5,7 +5,10 @@
 
 namespace gemmine::pool {
 
-// After all jobs are added, before anything else. Open leases get the time that the pool was away,
+// What a round was evaluated to, so that it is not done again. After all jobs are added.
+void recall(PoolState& pool, const EvaluateDone& result);
+
+// After that, before anything else. Open leases get the time that the pool was away,
 // and what is owed (audits, second looks, consequences of verdicts, merges) is begun again.
 void resume(PoolState& pool, uint64_t now);
 

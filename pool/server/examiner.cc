@@ -49,7 +49,7 @@ uint64_t StateCache::bytes() const {
   return bytes_;
 }
 
-TaskDone Auditor::run(const Task& task) {
+TaskDone Examiner::run(const Task& task) {
   if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted);
   if (const auto* wanted = std::get_if<SpotTask>(&task)) return spot(*wanted);
   if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
@@ -57,7 +57,7 @@ TaskDone Auditor::run(const Task& task) {
   return evaluate(std::get<EvaluateTask>(task));
 }
 
-DropDone Auditor::drop(const DropTask& task) {
+DropDone Examiner::drop(const DropTask& task) {
   DropDone out;
   for (const Digest& address : task.addresses) {
     const std::string path = blobs_ + "/" + to_hex(address.bytes);
@@ -70,7 +70,7 @@ DropDone Auditor::drop(const DropTask& task) {
   return out;
 }
 
-Result<std::vector<float>> Auditor::published(const LoadedJob& job, const Digest& root) const {
+Result<std::vector<float>> Examiner::published(const LoadedJob& job, const Digest& root) const {
   const uint64_t bytes = job.work.program().published_floats() * sizeof(float);
   const auto blob = read_blob(blobs_, root, bytes);
   if (!blob) return blob.error();
@@ -78,13 +78,13 @@ Result<std::vector<float>> Auditor::published(const LoadedJob& job, const Digest
   return verifier::floats_of(blob.value());
 }
 
-Result<std::vector<float>> Auditor::theta(const LoadedJob& job, const Digest& root) const {
+Result<std::vector<float>> Examiner::theta(const LoadedJob& job, const Digest& root) const {
   auto out = published(job, root);
   if (out) out.value().resize(job.work.program().parameters());
   return out;
 }
 
-Result<kernels::Engine*> Auditor::engine(const Digest& job_id, const LoadedJob& job) {
+Result<kernels::Engine*> Examiner::engine(const Digest& job_id, const LoadedJob& job) {
   auto& slot = engines_[job_id];
   if (slot == nullptr) {
     auto made = kernels::make_engine("cpu", job.work.program(), job.train_records, 1);
@@ -94,7 +94,7 @@ Result<kernels::Engine*> Auditor::engine(const Digest& job_id, const LoadedJob& 
   return slot.get();
 }
 
-AuditDone Auditor::replay(const ReplayTask& task) {
+AuditDone Examiner::replay(const ReplayTask& task) {
   GEMMINE_CHECK(!task.shares.empty());
   AuditDone out;
   out.lease_id = task.lease.id;
@@ -132,7 +132,7 @@ AuditDone Auditor::replay(const ReplayTask& task) {
   return out;
 }
 
-AuditDone Auditor::spot(const SpotTask& task) {
+AuditDone Examiner::spot(const SpotTask& task) {
   AuditDone out;
   out.lease_id = task.share.lease_id;
   out.index = out.found_index = task.share.index;
@@ -164,7 +164,7 @@ AuditDone Auditor::spot(const SpotTask& task) {
   return out;
 }
 
-MergeDone Auditor::merge(const MergeTask& task) {
+MergeDone Examiner::merge(const MergeTask& task) {
   MergeDone out;
   out.job_id = task.job_id;
   out.round = task.round;
@@ -193,8 +193,8 @@ MergeDone Auditor::merge(const MergeTask& task) {
   return out;
 }
 
-EvaluateDone Auditor::evaluate(const EvaluateTask& task) {
-  EvaluateDone out{.job_id = task.job_id, .round = task.round};
+EvaluateDone Examiner::evaluate(const EvaluateTask& task) {
+  EvaluateDone out{.job_id = task.job_id, .theta_root = task.theta_root, .round = task.round};
   const auto found = jobs_.find(task.job_id);
   if (found == jobs_.end()) return out;
   const auto global = theta(found->second, task.theta_root);

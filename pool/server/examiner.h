@@ -40,10 +40,10 @@ class StateCache {
   std::list<std::pair<Digest, Kept>> kept_;  // newest first
 };
 
-class Auditor {
+class Examiner {
  public:
   // jobs, cache outlive it. blobs: the folder of blobs.
-  Auditor(const JobTable& jobs, StateCache& cache, std::string blobs)
+  Examiner(const JobTable& jobs, StateCache& cache, std::string blobs)
       : jobs_(jobs), cache_(cache), blobs_(std::move(blobs)) {}
 
   TaskDone run(const Task& task);

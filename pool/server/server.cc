@@ -3,46 +3,90 @@
 #include <algorithm>
 #include <iterator>
 
+#include "kernels/base/check.h"
 #include "kernels/base/random.h"
 #include "pool/server/status.h"
 
 namespace gemmine::pool {
+namespace {
+
+constexpr uint64_t kStatusMs = 400;
+constexpr uint64_t kStatusShare = 20;     // at most 1/20 of the loop's time goes into status
+constexpr uint64_t kBlobPauseMs = 2'000;  // after a GET_BLOB, the next one may still come
+constexpr uint64_t kLastWriteMs = 3'000;  // a stop waits that long for the ledger,
+constexpr uint64_t kLingerMs = 3'000;     // and that long for farewells to get through
+
+}  // namespace
 
 Result<std::unique_ptr<Server>> Server::start(Loop& loop, Opened opened, Pool pool,
                                               ServerOptions options, uint64_t start_ms,
                                               OnNote on_note) {
-  const auto durable = opened.store.size();
+  GEMMINE_CHECK(opened.store != nullptr);
+  const auto durable = opened.store->size();
   if (!durable) return durable.error();
+  GEMMINE_CHECK(durable.value() <= pool.ledger().next_seq());
   // Private constructor: make_unique cannot see it.
   std::unique_ptr<Server> out(new Server(loop, std::move(opened), std::move(pool),
                                          std::move(options), start_ms, durable.value(),
                                          std::move(on_note)));
-  Server& server = *out;
-  const PoolConfig& config = server.options_.config;
-  const ListenOptions listen{.address = config.listen_host,
-                             .port = config.listen_port,
-                             .connections_max = config.connections,
-                             .connections_per_ip_max = config.connections_per_ip,
-                             .limits = {.write_queue_max = size_t{16} << 20}};
+  if (const Status started = out->start_threads(); !started) return started.error();
+  if (const Status listening = out->listen(); !listening) return listening.error();
+  out->pool_.resume(out->now());
+  out->tick_.start(kTickMs, kTickMs);
+  out->schedule();
+  return out;
+}
+
+Status Server::start_threads() {
+  if (!options_.status_file.empty()) {
+    auto opened = StatusFile::open(loop_, options_.status_file, [this](const std::string& why) {
+      if (why.empty()) return note(Level::info, "status_file_writable", {});
+      note(Level::warning, "status_file", {{"reason", why}});
+    });
+    if (!opened) return opened.error();
+    status_file_ = std::move(opened.value());
+  }
+  auto writer = Writer::start(loop_,
+                              {.store = std::move(opened_.store),
+                               .blobs = &opened_.blobs,
+                               .evaluations = opened_.evaluations},
+                              writer_observer());
+  if (!writer) return writer.error();
+  writer_ = std::move(writer.value());
+  auto workers = Workers::start(loop_, opened_.jobs,
+                                {.blobs = opened_.blobs.folder(),
+                                 .threads = options_.config.audit_threads,
+                                 .cache_bytes = options_.config.audit_cache_bytes},
+                                [this](const TaskDone& done) {
+                                  if (const auto* const result = std::get_if<EvaluateDone>(&done))
+                                    writer_->keep(*result);
+                                  pool_.on_task_done(done, now());
+                                  schedule();
+                                });
+  if (!workers) return workers.error();
+  workers_ = std::move(workers.value());
+  return Ok{};
+}
+
+Status Server::listen() {
+  const PoolConfig& config = options_.config;
+  const ListenOptions options{.address = config.listen_host,
+                              .port = config.listen_port,
+                              .connections_max = config.connections + 1,  // see make_room()
+                              .connections_per_ip_max = config.connections_per_ip,
+                              .limits = {.write_queue_max = size_t{16} << 20}};
   auto listener =
-      Listener::open(loop, server.opened_.tls, listen, [&server](std::unique_ptr<Connection> made) {
-        const ConnId id{server.next_id_++};
-        made->set_observer(&server);
-        server.ids_[made.get()] = id;
-        server.clients_[id].connection = std::move(made);
+      Listener::open(loop_, opened_.tls, options, [this](std::unique_ptr<Connection> made) {
+        const ConnId id{next_id_++};
+        made->set_observer(this);
+        ids_[made.get()] = id;
+        clients_[id].connection = std::move(made);
+        greeting_.insert(id);
+        if (clients_.size() > options_.config.connections) make_room();
       });
   if (!listener) return listener.error();
-  server.listener_ = std::move(listener.value());
-  server.workers_ = std::make_unique<Workers>(
-      loop, server.opened_.jobs, server.opened_.blobs.folder(), config.audit_threads,
-      config.audit_cache_bytes, [&server](const TaskDone& done) {
-        server.pool_.on_task_done(done, server.now());
-        server.schedule();
-      });
-  server.pool_.resume(server.now());
-  server.tick_.start(kTickMs, kTickMs);
-  server.schedule();
-  return out;
+  listener_ = std::move(listener.value());
+  return Ok{};
 }
 
 Server::Server(Loop& loop, Opened opened, Pool pool, ServerOptions options, uint64_t start_ms,
@@ -59,14 +103,29 @@ Server::Server(Loop& loop, Opened opened, Pool pool, ServerOptions options, uint
       flush_(loop, [this] { flush(); }),
       tick_(loop, [this] { on_tick(); }) {}
 
-Server::~Server() = default;
+Server::~Server() {
+  clients_.clear();  // the listener outlives its connections
+  closed_.clear();
+}
+
+// Whoever has not said who it is makes room for the next one, the oldest first: strangers that
+// connect and say nothing cannot keep miners out.
+void Server::make_room() {
+  GEMMINE_CHECK(!greeting_.empty());  // the newest is among them
+  const ConnId id = *greeting_.begin();
+  const auto client = clients_.find(id);
+  pool_.on_close(id);
+  greeting_.erase(id);
+  ids_.erase(client->second.connection.get());
+  clients_.erase(client);  // its socket closes now
+}
 
 // A clock that jumps does nothing here: the wall was looked at once, when the process started.
 uint64_t Server::now() const {
   return start_ms_ + (loop_.now_ms() - started_at_ms_);
 }
 
-void Server::note(std::string name, Fields fields, Level level) {
+void Server::note(Level level, std::string name, Fields fields) {
   on_note_({level, std::move(name), std::move(fields)});
 }
 
@@ -79,6 +138,7 @@ void Server::on_open(Connection& connection) {
 
 void Server::on_frame(Connection& connection, const Frame& frame) {
   const ConnId id = ids_.at(&connection);
+  if (stage_ != Stage::running) return;
   Client& client = clients_.at(id);
   Peer* const peer = pool_.sessions().find(id);
   const auto type = static_cast<MessageType>(frame.type);
@@ -88,14 +148,16 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
     if (type == MessageType::watch && peer->role == Role::auditor)
       return on_watch(id, client, frame);
   }
-  if (stalled_ && type != MessageType::ping && type != MessageType::bye) {
+  if (held_up() && type != MessageType::ping && type != MessageType::bye) {
     // Coming back is the way to send again what is dropped here: shares, openings, deltas.
     refuse(client, frame.seq, WireError::busy, "the ledger cannot be written now", 5'000);
     return connection.close("busy");
   }
   pool_.on_frame(id, frame.type, frame.flags, frame.seq, frame.payload, now());
-  if (peer != nullptr && peer->stage == Peer::Stage::ready)
+  if (peer != nullptr && peer->stage == Peer::Stage::ready) {
+    greeting_.erase(id);
     connection.set_payload_max(kFramePayloadMax);
+  }
   schedule();
 }
 
@@ -105,9 +167,10 @@ void Server::on_close(Connection& connection, const std::string& reason) {
   const ConnId id = found->second;
   if (const Peer* const peer = pool_.sessions().find(id);
       peer != nullptr && peer->stage == Peer::Stage::ready)
-    note("left", {{"key", short_hex(peer->key)}, {"reason", reason}});
+    note(Level::info, "left", {{"key", short_hex(peer->key)}, {"reason", reason}});
   pool_.on_close(id);
   watchers_.forget(id);
+  greeting_.erase(id);
   const auto client = clients_.find(id);
   closed_.push_back(std::move(client->second.connection));
   clients_.erase(client);
@@ -135,6 +198,7 @@ void Server::on_get_blob(ConnId id, Client& client, const Frame& frame) {
   }
   if (client.blob_waits.size() >= kBlobWaitsMax)
     return refuse(client, frame.seq, WireError::too_many, "too many GET_BLOBs at once", 1'000);
+  blobs_until_ms_ = now() + kBlobPauseMs;
   client.blob_waits.push_back(get.value());
   serve_blobs(client);
 }
@@ -171,19 +235,20 @@ Watchers::Port Server::watcher_port() {
               },
           .read =
               [this](ConnId id, uint64_t first) {
-                const auto records = opened_.store.read(first, kWatchRecordsMax, kWatchBytesMax);
-                watchers_.on_read(id, first,
-                                  records ? records.value() : std::vector<verifier::Record>{});
+                const auto ticket = static_cast<uint64_t>(id);
+                if (!writer_->read(ticket, first, kWatchRecordsMax, kWatchBytesMax))
+                  watchers_.on_read(id, first, {});
               }};
 }
 
 void Server::watch_on() {
   if (watchers_.turn()) watch_.start(0);
+  leave_when_done();
 }
 
-// Everything that comes in during one turn of the loop shares one transaction.
+// Everything that comes in while the writer has a step shares the next one.
 void Server::schedule() {
-  if (scheduled_ || stalled_) return;
+  if (scheduled_) return;
   scheduled_ = true;
   flush_.start(0);
 }
@@ -194,41 +259,42 @@ void Server::flush() {
   const auto move_to_end = [](auto& to, auto from) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
-  move_to_end(blobs_, pool_.take_blobs());
-  move_to_end(records_, pool_.take_records());
+  move_to_end(step_.blobs, pool_.take_blobs());
+  move_to_end(step_.records, pool_.take_records());
   Actions more = pool_.take_actions();
   move_to_end(actions_.sends, std::move(more.sends));
   move_to_end(actions_.hangups, std::move(more.hangups));
   move_to_end(actions_.tasks, std::move(more.tasks));
   move_to_end(actions_.notes, std::move(more.notes));
-  if (!make_durable()) {
-    flush_.start(kStoreRetryMs);
-    return;
-  }
-  carry_out(std::exchange(actions_, {}));
+  step_bytes_ = step_.bytes();
+  if (writer_->writing()) return;  // on_durable comes back here
+  if (step_.empty()) return carry_out(std::exchange(actions_, {}));
+  actions_of_written_ = std::exchange(actions_, {});
+  writer_->post(std::exchange(step_, {}));
+  step_bytes_ = 0;
 }
 
-bool Server::make_durable() {
-  Status done = Ok{};
-  while (!blobs_.empty() && done) {
-    const auto put = opened_.blobs.put(blobs_.front());
-    if (put) {
-      blobs_.erase(blobs_.begin());
-    } else {
-      done = put.error();
-    }
-  }
-  if (done) done = opened_.store.append(records_);
-  if (done) {
-    watchers_.on_durable(std::exchange(records_, {}));
-    watch_.start(0);
-    if (stalled_) note("ledger_writable", {});
-    stalled_ = false;
-    return true;
-  }
-  if (!stalled_) note("ledger_not_writable", {{"reason", done.error().detail}}, Level::error);
-  stalled_ = true;
-  return false;
+Writer::Observer Server::writer_observer() {
+  return {.on_durable = [this](auto records) { on_durable(std::move(records)); },
+          .on_stalled =
+              [this](const std::string& reason) {
+                stalled_ = true;
+                note(Level::error, "ledger_not_writable", {{"reason", reason}});
+              },
+          .on_read =
+              [this](uint64_t ticket, uint64_t first, const auto& records) {
+                watchers_.on_read(ConnId{ticket}, first, records);
+                watch_.start(0);
+              }};
+}
+
+void Server::on_durable(std::vector<verifier::Record> records) {
+  if (std::exchange(stalled_, false)) note(Level::info, "ledger_writable", {});
+  watchers_.on_durable(std::move(records));
+  watch_.start(0);
+  carry_out(std::exchange(actions_of_written_, {}));
+  flush();
+  leave_when_done();
 }
 
 void Server::carry_out(Actions actions) {
@@ -252,45 +318,59 @@ void Server::hang_up(ConnId id, const std::string& reason) {
 
 void Server::on_tick() {
   const uint64_t time = now();
-  if (stopping_) {
-    if (clients_.empty() || time >= stop_at_ms_) loop_.stop();
+  if (stage_ != Stage::running) {
+    watchers_.retry();
+    watch_.start(0);
+    if (time >= stop_at_ms_) say_bye();
+    if (clients_.empty() || time >= stop_at_ms_ + kLingerMs) loop_.stop();
     return;
   }
-  if (!stalled_) pool_.on_tick(time);
+  if (!held_up()) pool_.on_tick(time);
   watchers_.retry();
   watch_.start(0);
   schedule();
-  write_status();
-  if (options_.exit_when_finished && pool_.all_finished() && workers_->idle() && records_.empty() &&
-      !stalled_)
+  if (time >= status_at_ms_) write_status();
+  if (options_.exit_when_finished && pool_.all_finished() && workers_->idle() && all_durable() &&
+      time >= blobs_until_ms_)
     stop("every job is finished");
 }
 
 void Server::write_status() {
-  constexpr uint64_t kStatusMs = 400;
-  const uint64_t time = now();
-  if (options_.status_file.empty() || time < status_at_ms_) return;
-  status_at_ms_ = time + kStatusMs;
-  const std::string text = status_json(pool_, {.time_ms = time,
-                                               .connections = clients_.size(),
-                                               .tasks_waiting = workers_->waiting(),
-                                               .stalled = stalled_});
-  if (const Status written = replace_file(options_.status_file, text); !written)
-    note("status_file", {{"reason", written.error().detail}}, Level::warning);
+  if (status_file_ == nullptr || status_file_->busy()) return;
+  const uint64_t before = loop_.now_ms();
+  PoolView view = view_of(pool_, now());
+  view.connections = clients_.size();
+  view.tasks_waiting = workers_->waiting();
+  view.stalled = stalled_;
+  static_cast<void>(status_file_->post(std::move(view)));
+  // A pool of very many members spends little of its time on telling so.
+  const uint64_t took = loop_.now_ms() - before;
+  status_at_ms_ = now() + std::max(kStatusMs, took * kStatusShare);
 }
 
 void Server::stop(const std::string& reason) {
-  if (stopping_) return;
-  stopping_ = true;
-  if (!stalled_) flush();
-  status_at_ms_ = 0;
-  write_status();
-  note("stopping", {{"reason", reason}});
+  if (stage_ != Stage::running) return;
+  stage_ = Stage::stopping;
+  stop_reason_ = reason;
+  stop_at_ms_ = now() + kLastWriteMs;
   listener_->stop();
-  stop_at_ms_ = now() + 3'000;
+  flush();
+  leave_when_done();
+}
+
+void Server::leave_when_done() {
+  if (stage_ == Stage::stopping && all_durable() && watchers_.caught_up()) say_bye();
+}
+
+void Server::say_bye() {
+  if (stage_ == Stage::said_bye) return;
+  stage_ = Stage::said_bye;
+  stop_at_ms_ = now();
+  write_status();
+  note(Level::info, "stopping", {{"reason", stop_reason_}});
   for (auto& [id, client] : clients_) {
-    say(client, Bye{reason});
-    client.connection->close(reason);
+    say(client, Bye{stop_reason_});
+    client.connection->close(stop_reason_);
   }
   if (clients_.empty()) loop_.stop();
 }

@@ -67,6 +67,11 @@ void Watchers::on_read(ConnId id, uint64_t first, const std::vector<verifier::Re
   port_.send(id, payloads);
 }
 
+bool Watchers::caught_up() const {
+  return std::ranges::all_of(followers_,
+                             [this](const auto& each) { return each.second.next >= durable_; });
+}
+
 void Watchers::retry() {
   for (auto& [id, follower] : followers_)
     follower.failed = false;

@@ -54,7 +54,8 @@ class Watchers {
   // the next one is after watch(), on_durable(), on_read(), retry() or a drained connection.
   bool turn();
 
-  uint64_t durable() const { return durable_; }
+  // Every follower was sent every durable record.
+  bool caught_up() const;
 
  private:
   struct Follower {

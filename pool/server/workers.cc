@@ -1,6 +1,7 @@
 #include "pool/server/workers.h"
 
 #include <chrono>
+#include <limits>
 #include <utility>
 
 namespace gemmine::pool {
@@ -9,68 +10,52 @@ namespace {
 constexpr size_t kLettersMax = 4096;
 constexpr auto kMailboxFull = std::chrono::milliseconds(5);
 
+int urgency(const Task& task) {
+  if (std::holds_alternative<MergeTask>(task)) return 2;
+  const bool can_wait =
+      std::holds_alternative<EvaluateTask>(task) || std::holds_alternative<DropTask>(task);
+  return can_wait ? 0 : 1;
+}
+
 }  // namespace
 
-Workers::Workers(Loop& loop, const JobTable& jobs, std::string blobs, uint32_t threads,
-                 uint64_t cache_bytes, std::function<void(TaskDone)> on_done)
-    : jobs_(jobs),
-      blobs_(std::move(blobs)),
-      cache_(cache_bytes),
-      mailbox_(loop, kLettersMax, std::move(on_done)) {
-  for (uint32_t i = 0; i < threads; ++i)
-    threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
+Result<std::unique_ptr<Workers>> Workers::start(Loop& loop, const JobTable& jobs,
+                                                const Options& options,
+                                                std::function<void(TaskDone)> on_done) {
+  GEMMINE_CHECK(options.threads >= 1);
+  std::unique_ptr<Workers> out(new Workers(loop, jobs, options, std::move(on_done)));
+  Workers& self = *out;
+  const Status started =
+      self.queue_.start(static_cast<int>(options.threads),
+                        [&self](const Task& task, int worker, const std::stop_token& stop) {
+                          self.work(task, worker, stop);
+                        });
+  if (!started) return started.error();
+  return out;
+}
+
+Workers::Workers(Loop& loop, const JobTable& jobs, const Options& options,
+                 std::function<void(TaskDone)> on_done)
+    : cache_(options.cache_bytes),
+      mailbox_(loop, kLettersMax, std::move(on_done)),
+      queue_(std::numeric_limits<size_t>::max()) {
+  for (uint32_t i = 0; i < options.threads; ++i)
+    examiners_.push_back(std::make_unique<Examiner>(jobs, cache_, options.blobs));
 }
 
 Workers::~Workers() {
-  for (std::jthread& thread : threads_)
-    thread.request_stop();
-  changed_.notify_all();
-  threads_.clear();
+  queue_.stop();
 }
 
 void Workers::post(Task task) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (std::holds_alternative<EvaluateTask>(task) || std::holds_alternative<DropTask>(task)) {
-      evaluations_.push_back(std::move(task));
-    } else if (std::holds_alternative<MergeTask>(task)) {
-      tasks_.push_front(std::move(task));
-    } else {
-      tasks_.push_back(std::move(task));
-    }
-  }
-  changed_.notify_one();
+  const int urgent = urgency(task);
+  GEMMINE_CHECK(queue_.post(std::move(task), urgent));
 }
 
-bool Workers::idle() const {
-  const std::lock_guard lock(mutex_);
-  return tasks_.empty() && evaluations_.empty() && running_ == 0;
-}
-
-size_t Workers::waiting() const {
-  const std::lock_guard lock(mutex_);
-  return tasks_.size() + evaluations_.size();
-}
-
-void Workers::work(const std::stop_token& stop) {
-  Auditor auditor(jobs_, cache_, blobs_);
-  while (true) {
-    Task task;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, stop, [this] { return !tasks_.empty() || !evaluations_.empty(); });
-      if (stop.stop_requested()) return;
-      std::deque<Task>& from = tasks_.empty() ? evaluations_ : tasks_;
-      task = std::move(from.front());
-      from.pop_front();
-      ++running_;
-    }
-    const TaskDone done = auditor.run(task);
-    while (!mailbox_.post(done) && !stop.stop_requested())
-      std::this_thread::sleep_for(kMailboxFull);
-    const std::lock_guard lock(mutex_);
-    --running_;
-  }
+void Workers::work(const Task& task, int worker, const std::stop_token& stop) {
+  const TaskDone done = examiners_[static_cast<size_t>(worker)]->run(task);
+  while (!mailbox_.post(done) && !stop.stop_requested())
+    std::this_thread::sleep_for(kMailboxFull);
 }
 
 }  // namespace gemmine::pool

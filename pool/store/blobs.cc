@@ -50,7 +50,7 @@ bool Blobs::has(const Digest& address) const {
   return ::stat(path(address).c_str(), &info) == 0;
 }
 
-Result<Digest> Blobs::put(ByteView bytes) {
+Result<Digest> Blobs::put(ByteView bytes) const {
   const Digest address = kernels::blake3(bytes);
   if (has(address)) return address;
   if (const Status written = write_durable(path(address), bytes); !written) return written.error();

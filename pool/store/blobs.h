@@ -24,7 +24,8 @@ class Blobs {
   static Result<Blobs> open(const std::string& folder);
 
   // Durable when it returns. Does nothing when the blob is there. Errors: io.
-  Result<Digest> put(ByteView bytes);
+  // Any thread.
+  Result<Digest> put(ByteView bytes) const;
   bool has(const Digest& address) const;
   // Errors: io when there is none; invalid_argument when the range is not in it.
   Result<BlobPart> part(const GetBlob& get);

@@ -1,30 +1,160 @@
 #include "pool/store/folder.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+#include <unistd.h>
+
+#include "kernels/base/check.h"
 #include "kernels/base/files.h"
+#include "pool/store/sqlite_store.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::pool {
+namespace {
 
-Result<FolderLock> lock_folder(const std::string& data) {
-  if (const Status made = make_folder(data); !made) return made.error();
-  return FolderLock::take(data, "gemmine-pool");
+struct FolderPart {
+  std::string_view name;
+  std::string_view means;  // for whoever has lost it
+};
+constexpr FolderPart kParts[] = {
+    {"ledger.sqlite", "the ledger: who did and owns what"},
+    {"pool.key", "the key that signed the ledger; with another one it is another pool"},
+    {"coin.key", "the secret that opens the leases of this ledger; no other one does"},
+    {"tls.pem", "the certificate that miners pin"},
+    {"blobs", "the folder of data and models"},
+};
+
+bool there(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
 }
 
-Result<Keys> load_keys(const std::string& data) {
-  if (const Status made = make_folder(data); !made) return made.error();
-  const auto seed = load_or_make_secret(data + "/pool.key");
+std::string place(const std::string& data, const FolderPart& part) {
+  return data + "/" + std::string(part.name);
+}
+
+bool is_empty_folder(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_empty(path, error) && !error;
+}
+
+Error missing(const std::string& data, const FolderPart& part) {
+  std::string text = data + " lacks " + std::string(part.name) + " (" + std::string(part.means) +
+                     "). Restore it from your copy of this folder";
+  if (part.name == "tls.pem")
+    text += ". If there is none: `gemmine-pool init --data " + data +
+            " --new-tls` makes another, and every miner needs the new pin";
+  return Error{Errc::invalid, text};
+}
+
+Result<Keys> read_keys(const std::string& data) {
+  const auto seed = load_secret(data + "/pool.key");
   if (!seed) return seed.error();
-  const auto coin = load_or_make_secret(data + "/coin.key");
+  const auto coin = load_secret(data + "/coin.key");
   if (!coin) return coin.error();
   auto tls = load_or_make_identity(data);
   if (!tls) return tls.error();
   return Keys{verifier::Identity::from_seed(seed.value()), coin.value(), std::move(tls.value())};
 }
 
+// Everything but the ledger, as far as it is not there.
+Status make_parts(const std::string& data) {
+  if (const Status made = make_folder(blobs_path(data)); !made) return made;
+  for (const char* const name : {"/pool.key", "/coin.key"}) {
+    if (const auto secret = load_or_make_secret(data + name); !secret) return secret.error();
+  }
+  const auto tls = load_or_make_identity(data);
+  return tls ? Status(Ok{}) : Status(tls.error());
+}
+
+}  // namespace
+
+Result<FolderLock> lock_folder(const std::string& data) {
+  return FolderLock::take(data, "gemmine-pool");
+}
+
+Status check_parts(const std::string& data) {
+  const FolderPart* lost = nullptr;
+  size_t found = 0;
+  for (const FolderPart& part : kParts) {
+    if (there(place(data, part))) {
+      ++found;
+    } else if (lost == nullptr) {
+      lost = &part;
+    }
+  }
+  if (lost == nullptr) return Ok{};
+  if (found > 0) return missing(data, *lost);
+  return Error{
+      Errc::io,
+      data + (there(data) ? ": nothing of a pool is in this folder" : ": there is no such folder") +
+          ". For a new pool: gemmine-pool init --data " + data +
+          " (if it was a pool, its disk may not be mounted)"};
+}
+
+Result<Keys> init_folder(const std::string& data) {
+  if (const Status made = make_folder(data); !made) return made.error();
+  const auto lock = lock_folder(data);
+  if (!lock) return lock.error();
+  if (!there(ledger_path(data))) {
+    for (const FolderPart& part : kParts) {
+      const std::string path = place(data, part);
+      if (there(path) && !is_empty_folder(path)) return missing(data, kParts[0]);
+    }
+    const auto made = SqliteStore::make(ledger_path(data));
+    if (!made) return made.error();
+  } else if (!check_parts(data)) {
+    const auto store = SqliteStore::open(ledger_path(data));
+    if (!store) return store.error();
+    const auto records = store.value()->size();
+    if (!records) return records.error();
+    if (records.value() > 0) return check_parts(data).error();
+  }
+  if (const Status made = make_parts(data); !made) return made.error();
+  return read_keys(data);
+}
+
+Result<Keys> load_keys(const std::string& data) {
+  if (const Status whole = check_parts(data); !whole) return whole.error();
+  return read_keys(data);
+}
+
+Status check_keys(const Keys& keys, const verifier::LedgerState& state) {
+  if (state.next_seq() == 0) return Ok{};
+  if (state.pool_key() != keys.identity.public_key())
+    return Error{Errc::invalid, "the ledger belongs to another pool key than pool.key: pool " +
+                                    to_hex(state.pool_key().bytes) + " signed it"};
+  // The last lease, and all that are still open: what coin.key will have to open.
+  const verifier::LeaseState* last = nullptr;
+  for (const auto& [id, lease] : state.leases()) {
+    const bool newest = last == nullptr || lease.lease.serial > last->lease.serial;
+    if (newest) last = &lease;
+    if (lease.closed && !newest) continue;
+    const Digest secret = verifier::lease_secret(keys.coin_master, lease.lease.serial);
+    if (verifier::coin_commit(secret) == lease.lease.coin_commit) continue;
+    return Error{Errc::invalid, "coin.key does not open lease " + to_hex(id.view().first(6)) +
+                                    " of this ledger: it is another pool's, or newer than the "
+                                    "ledger. Restore the one that was copied with it"};
+  }
+  return Ok{};
+}
+
+Result<Keys> renew_certificate(const std::string& data) {
+  const std::string path = data + "/tls.pem";
+  if (there(path)) {
+    if (std::rename(path.c_str(), (path + ".old").c_str()) != 0)
+      return io_error("cannot rename", path);
+  }
+  if (const auto made = load_or_make_identity(data); !made) return made.error();
+  return load_keys(data);
+}
+
 Result<verifier::LedgerState> read_ledger(const std::string& data) {
-  auto store = Store::open(ledger_path(data), Store::Mode::read_only);
+  auto store = SqliteStore::open_to_read(ledger_path(data));
   if (!store) return store.error();
   verifier::LedgerState state;
-  if (const Status folded = fold(store.value(), state); !folded) return folded.error();
+  if (const Status folded = fold(*store.value(), state); !folded) return folded.error();
   return state;
 }
 

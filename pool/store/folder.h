@@ -1,4 +1,5 @@
-// The pool's data folder: lock, keys, ledger, blobs.
+// The pool's data folder: keys, certificate, ledger, blobs. `init` makes it; everything else takes
+// it as it is and refuses it, by the name of the part, when a part is missing or belongs elsewhere.
 #pragma once
 
 #include <string>
@@ -7,7 +8,7 @@
 #include "kernels/base/result.h"
 #include "pool/net/tls.h"
 #include "pool/store/blobs.h"
-#include "pool/store/sqlite_store.h"
+#include "pool/store/ledger_store.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 
@@ -19,25 +20,49 @@ inline std::string ledger_path(const std::string& data) {
 inline std::string blobs_path(const std::string& data) {
   return data + "/blobs";
 }
+inline std::string evaluations_path(const std::string& data) {
+  return data + "/evaluations";
+}
 
-// The folder, made when it is not there, and this process alone in it.
-// Errors: io, busy (another pool has it).
+// This process alone in the folder, which is there. Errors: io, busy (another pool has it).
 Result<FolderLock> lock_folder(const std::string& data);
+
+// Are all parts there? Errors: io (no such folder, or nothing of a pool is in it), invalid (some
+// are, some are missing: which, and what that means).
+Status check_parts(const std::string& data);
 
 struct Keys {
   verifier::Identity identity;  // pool.key
   Digest coin_master;           // coin.key: whoever has it knows every challenge before it is drawn
   TlsIdentity tls;              // tls.pem
 };
-// Makes what is missing. Errors: io, invalid.
+
+// A new pool: folder, keys, certificate, an empty ledger. A pool that is there whole stays as it
+// is, and one whose init was cut short is completed. Errors: io, busy, invalid (a part of a pool
+// that has begun is missing: a new one would not do).
+Result<Keys> init_folder(const std::string& data);
+
+// The keys of a folder that has all its parts. Errors: those of check_parts; io, invalid.
 Result<Keys> load_keys(const std::string& data);
+
+// Do the keys belong to this ledger: did pool.key sign it, does coin.key open what was committed
+// to? Errors: invalid, naming the key.
+Status check_keys(const Keys& keys, const verifier::LedgerState& state);
+
+// A new certificate in place of tls.pem, which becomes tls.pem.old; every miner needs the new pin.
+// Errors: as load_keys.
+Result<Keys> renew_certificate(const std::string& data);
 
 // The ledger as it is on disk, read only. Errors: io, invalid (the detail names the seq).
 Result<verifier::LedgerState> read_ledger(const std::string& data);
 
+// A copy of the whole folder, of a pool that runs or not, that can be served as it is. TO is not
+// there yet, or empty. Errors: io, invalid.
+Status back_up(const std::string& data, const std::string& to);
+
 // Bundles (verifier/audit/bundle.h) `wrong-*` of every share found wrong, and `share-*` of the
 // first share of each lease of a finished job's last round; at most 64 in all. Errors: io.
-Status export_bundles(Store& store, const verifier::LedgerState& state, const std::string& data,
-                      const std::string& folder);
+Status export_bundles(LedgerStore& store, const verifier::LedgerState& state,
+                      const std::string& data, const std::string& folder);
 
 }  // namespace gemmine::pool

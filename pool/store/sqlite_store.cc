@@ -1,28 +1,71 @@
 // boundary: SQLiteCpp throws, and nothing of that leaves this file.
 #include "pool/store/sqlite_store.h"
 
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
+#include <SQLiteCpp/Backup.h>
 #include <SQLiteCpp/SQLiteCpp.h>
+
+#include "kernels/base/check.h"
+#include "kernels/base/fd.h"
 
 namespace gemmine::pool {
 namespace {
 
 constexpr int kBusyMs = 2'000;
 
+// A folder of its own that goes when it does.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() = default;
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  Status make() {
+    std::error_code error;
+    std::string name = std::filesystem::temp_directory_path(error) / "gemmine-ledger-XXXXXX";
+    if (error || ::mkdtemp(name.data()) == nullptr) return io_error("cannot make", name);
+    path_ = name;
+    return Ok{};
+  }
+  void adopt(TemporaryFolder&& other) { path_.swap(other.path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 }  // namespace
 
-struct Store::Data {
+struct SqliteStore::Data {
   Data(const std::string& path, int flags) : database(path, flags, kBusyMs) {}
+  TemporaryFolder temporary;  // first: the database in it closes before it goes
   SQLite::Database database;
-  Digest head;  // of the last durable record
-  bool head_known = false;
+  bool writes = false;
+  std::optional<Digest> head;  // of the last durable record, once known
 };
 
 namespace {
 
-Error io_error(const char* doing, const std::exception& problem) {
+constexpr const char* kTable =
+    "CREATE TABLE records (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
+    "kind INTEGER NOT NULL, body BLOB NOT NULL, head BLOB NOT NULL)";
+
+Error failed(const char* doing, const std::exception& problem) {
   return Error{Errc::io, std::string("ledger: ") + doing + ": " + problem.what()};
+}
+
+Error failed(const std::string& path, const std::exception& problem) {
+  return Error{Errc::io, path + ": " + problem.what()};
 }
 
 Result<Digest> last_head(SQLite::Database& database) {
@@ -48,44 +91,133 @@ verifier::Record record_of(SQLite::Statement& query) {
   return out;
 }
 
+// In a URI, for SQLite's own parameters: what is special there is escaped.
+std::string uri_of(const std::string& path, const char* parameters) {
+  std::string out = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      out += c == '%' ? "%25" : (c == '?' ? "%3f" : "%23");
+    } else {
+      out += c;
+    }
+  }
+  return out + parameters;
+}
+
+bool may_write(const std::string& path) {
+  return ::access(path.c_str(), W_OK) == 0 && ::access(folder_of(path).c_str(), W_OK) == 0;
+}
+
+// SQLite opens lazily: only this shows whether the file can be read.
+void look(SQLite::Database& database) {
+  database.execAndGet("SELECT count(*) FROM sqlite_master");
+}
+
 }  // namespace
 
-Store::Store(std::unique_ptr<Data> data) : data_(std::move(data)) {}
-Store::Store(Store&&) noexcept = default;
-Store& Store::operator=(Store&&) noexcept = default;
-Store::~Store() = default;
+SqliteStore::SqliteStore(std::unique_ptr<Data> data) : data_(std::move(data)) {}
 
-Result<Store> Store::open(const std::string& path, Mode mode) {
+SqliteStore::~SqliteStore() {
   try {
-    const int flags =
-        mode == Mode::create ? SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE : SQLite::OPEN_READONLY;
-    auto data = std::make_unique<Data>(path, flags);
-    if (mode == Mode::create) {
-      data->database.exec("PRAGMA journal_mode=WAL");
-      data->database.exec("PRAGMA synchronous=FULL");
-      data->database.exec(
-          "CREATE TABLE IF NOT EXISTS records (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
-          "kind INTEGER NOT NULL, body BLOB NOT NULL, head BLOB NOT NULL)");
-    }
-    return Store(std::move(data));
-  } catch (const std::exception& problem) {
-    return Error{Errc::io, path + ": " + problem.what()};
+    if (data_->writes) data_->database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch (const std::exception&) {
+    // The WAL stays beside the file and is part of the ledger: the next one to open it reads it.
+    return;
   }
 }
 
-Status Store::append(std::span<const verifier::Record> records) {
+Result<std::unique_ptr<SqliteStore>> SqliteStore::make(const std::string& path) {
+  if (::access(path.c_str(), F_OK) == 0) return Error{Errc::io, path + " is there already"};
+  const std::string temporary = path + ".new";  // so that a crash leaves no half-made ledger
+  try {
+    std::error_code ignored;
+    std::filesystem::remove(temporary, ignored);
+    {
+      SQLite::Database database(temporary, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyMs);
+      database.exec("PRAGMA synchronous=FULL");
+      database.exec(kTable);
+    }
+    if (::rename(temporary.c_str(), path.c_str()) != 0) return io_error("cannot make", path);
+  } catch (const std::exception& problem) {
+    return failed(path, problem);
+  }
+  return open(path);
+}
+
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string& path) {
+  try {
+    auto data = std::make_unique<Data>(path, SQLite::OPEN_READWRITE);
+    data->database.exec("PRAGMA journal_mode=WAL");
+    data->database.exec("PRAGMA synchronous=FULL");
+    data->writes = true;
+    return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(data)));
+  } catch (const std::exception& problem) {
+    return failed(path, problem);
+  }
+}
+
+// Reading a WAL needs an index beside it, which SQLite makes when it may. So: who may write opens
+// as a writer would, and the last one out removes it; who may not reads a file without a WAL as one
+// that nobody changes, and takes a copy of what a killed pool left on a disk that is read-only now.
+Result<std::unique_ptr<SqliteStore>> SqliteStore::open_to_read(const std::string& path) {
+  const std::string wal = path + "-wal";
+  const auto open_as = [&](const std::string& name, int flags) {
+    auto data = std::make_unique<Data>(name, flags);
+    look(data->database);
+    return std::unique_ptr<SqliteStore>(new SqliteStore(std::move(data)));
+  };
+  try {
+    std::error_code none;
+    const bool has_wal = std::filesystem::file_size(wal, none) > 0 && !none;
+    if (may_write(path)) {
+      auto out = open_as(path, SQLite::OPEN_READWRITE);
+      out->data_->database.exec("PRAGMA query_only=1");
+      return out;
+    }
+    if (!has_wal && ::access((path + "-shm").c_str(), F_OK) != 0)
+      return open_as(uri_of(path, "?immutable=1"), SQLite::OPEN_READONLY | SQLite::OPEN_URI);
+    if (::access((path + "-shm").c_str(), R_OK) == 0) return open_as(path, SQLite::OPEN_READONLY);
+    TemporaryFolder folder;
+    if (const Status made = folder.make(); !made) return made.error();
+    const std::string copied = folder.path() + "/ledger.sqlite";
+    std::filesystem::copy_file(path, copied);
+    std::filesystem::copy_file(wal, copied + "-wal");
+    ::chmod(copied.c_str(), 0600);
+    ::chmod((copied + "-wal").c_str(), 0600);
+    auto out = open_as(copied, SQLite::OPEN_READWRITE);
+    out->data_->temporary.adopt(std::move(folder));
+    return out;
+  } catch (const std::exception& problem) {
+    return failed(path, problem);
+  }
+}
+
+Status SqliteStore::copy(const std::string& from, const std::string& to) {
+  try {
+    auto source = open_to_read(from);
+    if (!source) return source.error();
+    SQLite::Database target(to, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyMs);
+    SQLite::Backup backup(target, source.value()->data_->database);
+    backup.executeStep(-1);  // all pages under one read lock: a pool that writes is not held up
+    return Ok{};
+  } catch (const std::exception& problem) {
+    return failed(to, problem);
+  }
+}
+
+Status SqliteStore::append(std::span<const verifier::Record> records) {
   if (records.empty()) return Ok{};
   try {
-    if (!data_->head_known) {
+    if (!data_->head) {
       const auto head = last_head(data_->database);
       if (!head) return head.error();
       data_->head = head.value();
-      data_->head_known = true;
     }
-    Digest head = data_->head;
+    Digest head = *data_->head;
     SQLite::Transaction transaction(data_->database);
     SQLite::Statement insert(data_->database, "INSERT INTO records VALUES (?, ?, ?, ?, ?)");
     for (const verifier::Record& record : records) {
+      GEMMINE_CHECK(record.seq == records.front().seq + (&record - records.data()));
       head = verifier::next_head(head, record);
       insert.bind(1, static_cast<int64_t>(record.seq));
       insert.bind(2, static_cast<int64_t>(record.time_ms));
@@ -99,22 +231,22 @@ Status Store::append(std::span<const verifier::Record> records) {
     data_->head = head;
     return Ok{};
   } catch (const std::exception& problem) {
-    return io_error("append", problem);
+    return failed("append", problem);
   }
 }
 
-Result<uint64_t> Store::size() {
+Result<uint64_t> SqliteStore::size() {
   try {
     SQLite::Statement query(data_->database, "SELECT coalesce(max(seq) + 1, 0) FROM records");
     query.executeStep();
     return static_cast<uint64_t>(query.getColumn(0).getInt64());
   } catch (const std::exception& problem) {
-    return io_error("read", problem);
+    return failed("read", problem);
   }
 }
 
-Result<std::vector<verifier::Record>> Store::read(uint64_t first, size_t count_max,
-                                                  size_t bytes_max) {
+Result<std::vector<verifier::Record>> SqliteStore::read(uint64_t first, size_t count_max,
+                                                        size_t bytes_max) {
   try {
     SQLite::Statement query(
         data_->database,
@@ -128,11 +260,11 @@ Result<std::vector<verifier::Record>> Store::read(uint64_t first, size_t count_m
     }
     return out;
   } catch (const std::exception& problem) {
-    return io_error("read", problem);
+    return failed("read", problem);
   }
 }
 
-Status Store::replay(const std::function<Status(const verifier::Record&)>& take) {
+Status SqliteStore::replay(const std::function<Status(const verifier::Record&)>& take) {
   try {
     SQLite::Statement query(data_->database,
                             "SELECT seq, time_ms, kind, body, head FROM records ORDER BY seq");
@@ -155,23 +287,10 @@ Status Store::replay(const std::function<Status(const verifier::Record&)>& take)
       if (const Status taken = take(record); !taken) return taken;
     }
     data_->head = head;
-    data_->head_known = true;
     return Ok{};
   } catch (const std::exception& problem) {
-    return io_error("read", problem);
+    return failed("read", problem);
   }
-}
-
-Status fold(Store& store, verifier::LedgerState& state) {
-  const Status replayed =
-      store.replay([&](const verifier::Record& record) { return state.apply(record); });
-  if (!replayed) return replayed;
-  int64_t sum = 0;
-  for (const auto& [account, amount] : state.accounts())
-    sum += amount;
-  if (sum != 0)
-    return Error{Errc::invalid, "ledger: the accounts sum to " + std::to_string(sum) + ", not 0"};
-  return Ok{};
 }
 
 }  // namespace gemmine::pool

@@ -1,50 +1,43 @@
-// The ledger on disk: one append-only SQLite table, one transaction a loop turn (PROTOCOL 8.1).
+// The ledger in a file: one append-only SQLite table, one transaction a step (PROTOCOL 8.1).
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <span>
 #include <string>
-#include <vector>
 
-#include "kernels/base/bytes.h"
-#include "kernels/base/result.h"
-#include "verifier/ledger/ledger.h"
+#include "pool/store/ledger_store.h"
 
 namespace gemmine::pool {
 
-class Store {
+class SqliteStore final : public LedgerStore {
  public:
-  enum class Mode { create, read_only };
-  // WAL and synchronous=FULL: what append() said Ok to survives a power cut. Errors: io.
-  static Result<Store> open(const std::string& path, Mode mode);
+  // A new, empty ledger. Errors: io, also when there is a file already.
+  static Result<std::unique_ptr<SqliteStore>> make(const std::string& path);
 
-  // All of them durable, or none. Errors: io (disk full, read-only, locked): try again later.
-  Status append(std::span<const verifier::Record> records);
+  // To append to: WAL and synchronous=FULL, so that what append() said Ok to survives a power cut.
+  // Closing it folds the WAL into the file. Errors: io (none there, locked, no permission).
+  static Result<std::unique_ptr<SqliteStore>> open(const std::string& path);
 
-  // Records first, first + 1, … as far as they are durable: at most count_max, and none after those
-  // that have bytes_max bytes together. Errors: io.
-  Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max, size_t bytes_max);
-  // How many records there are. Errors: io.
-  Result<uint64_t> size();
+  // To look at, beside a pool that runs or alone: also from read-only media, or without the right
+  // to write. Leaves no file behind that was not there. Errors: io.
+  static Result<std::unique_ptr<SqliteStore>> open_to_read(const std::string& path);
 
-  // Reads every record in order and gives it to `take`, checking seq and the chained heads. Stops
-  // at the first error of `take`. Errors: io; invalid naming the seq of a record that is missing,
-  // edited or of another head.
-  Status replay(const std::function<Status(const verifier::Record&)>& take);
+  // A consistent copy of a ledger that may be written meanwhile, as a new file. Errors: io.
+  static Status copy(const std::string& from, const std::string& to);
 
-  Store(Store&&) noexcept;
-  Store& operator=(Store&&) noexcept;
-  ~Store();
+  Status append(std::span<const verifier::Record> records) override;
+  Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max,
+                                             size_t bytes_max) override;
+  Status replay(const std::function<Status(const verifier::Record&)>& take) override;
+  Result<uint64_t> size() override;
+
+  SqliteStore(const SqliteStore&) = delete;
+  SqliteStore& operator=(const SqliteStore&) = delete;
+  ~SqliteStore() override;
 
  private:
   struct Data;
-  explicit Store(std::unique_ptr<Data> data);
-  std::unique_ptr<Data> data_;
+  explicit SqliteStore(std::unique_ptr<Data> data);
+  const std::unique_ptr<Data> data_;
 };
-
-// Replays a whole ledger into `state` and checks that the accounts sum to zero.
-// Errors: io, invalid (the detail names the seq).
-Status fold(Store& store, verifier::LedgerState& state);
 
 }  // namespace gemmine::pool

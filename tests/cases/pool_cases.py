@@ -1,12 +1,21 @@
 """What people met while they ran a pool."""
 import json
+import os
 import re
+import resource
 import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
 
 import base
 import case
 import cluster
 import ledgerfile
+
+PARTS = ("ledger.sqlite", "pool.key", "coin.key", "tls.pem", "blobs")
 
 
 class Watching(case.Case):
@@ -23,8 +32,232 @@ class Watching(case.Case):
         self.assertEqual(pool.stop(20), 0, pool.tail())
 
 
-if __name__ == "__main__":
-    unittest.main(verbosity=2)
+class Folders(case.Case):
+    """A part that is missing is no first start."""
+
+    def finished_pool(self, **changes):
+        c = self.cluster(self.toy(rounds=1, **changes))
+        c.start_pool()
+        self.finish(c, [c.miner("miner").start()])
+        return c
+
+    def test_F04_every_part_that_is_missing_is_refused_by_its_name(self):
+        c = self.finished_pool()
+        data = c.data("pool")
+        for name in PARTS:
+            (data / name).rename(data / "away")
+            for verb in (["serve"], ["init"]):
+                self.refuse(1, f"lacks {name}", "gemmine-pool", *verb, "--data", data)
+                self.assertFalse((data / name).exists(), f"{verb} made a new {name}")
+            (data / "away").rename(data / name)
+        self.accept("gemmine-pool", "init", "--data", data)
+
+    def test_F04_keys_of_another_pool_are_refused(self):
+        c = self.finished_pool()
+        other = self.folder / "other"
+        self.accept("gemmine-pool", "init", "--data", other)
+        for name, pattern in (("pool.key", "another pool key"), ("coin.key", "coin.key does not")):
+            mine = (c.data("pool") / name).read_bytes()
+            shutil.copy(other / name, c.data("pool") / name)
+            self.refuse(1, pattern, "gemmine-pool", "serve", "--data", c.data("pool"))
+            (c.data("pool") / name).write_bytes(mine)
+
+    def test_F04_serve_makes_no_pool_where_there_is_none(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        for data in (empty, self.folder / "none"):
+            self.refuse(1, "gemmine-pool init --data .*mounted", "gemmine-pool", "serve", "--data",
+                        data)
+        self.assertEqual(list(empty.iterdir()), [])
+        self.assertFalse((self.folder / "none").exists())
+
+    def test_F04_a_lost_certificate_is_replaced_when_one_says_so(self):
+        c = self.finished_pool()
+        (c.data("pool") / "tls.pem").unlink()
+        done = self.accept("gemmine-pool", "init", "--data", c.data("pool"), "--new-tls")
+        self.assertNotIn(c.pin, done.stdout)
+        self.assertIn(c.pool_key, done.stdout)
+
+
+class Reading(case.Case):
+    def read_only(self, script, user=None):
+        """Runs a shell script in a mount namespace where $RO is a read-only mount of the folder."""
+        mounted = self.folder / "mounted"
+        mounted.mkdir()
+        text = (f"mount --bind {self.data} {mounted} && mount -o remount,bind,ro {mounted} && "
+                f"RO={mounted} && POOL={self.made.program('gemmine-pool')} && {script}")
+        done = subprocess.run(["unshare", "-m", "sh", "-c", text], capture_output=True, text=True,
+                              check=False)
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            self.skipTest("no mounts here: " + done.stderr.strip())
+        return done
+
+    def finished(self):
+        self.made = c = self.cluster(self.toy(rounds=1))
+        c.start_pool()
+        self.finish(c, [c.miner("miner").start()])
+        self.data = c.data("pool")
+        return c
+
+    def test_F17_a_ledger_is_read_from_read_only_media(self):
+        c = self.finished()
+        self.assertEqual([p.name for p in self.data.glob("ledger*")], ["ledger.sqlite"])
+        out = self.folder / "ledger.bin"
+        done = self.read_only(f"$POOL report --data $RO --json && "
+                              f"$POOL export --data $RO --ledger {out} --bundles {self.folder}/b")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout), c.report())
+        self.assertEqual(out.read_bytes(), c.export().read_bytes())
+        self.assertEqual([p.name for p in self.data.glob("ledger*")], ["ledger.sqlite"])
+
+    def test_F17_the_ledger_of_a_killed_pool_is_read_there_too(self):
+        self.made = c = self.cluster(self.toy(rounds=1))
+        pool = c.start_pool(exit_when_finished=False)
+        cluster.wait_until(lambda: c.report()["ledger"]["records"] >= 3, 10, pool.tail, pool)
+        pool.kill()
+        self.data = c.data("pool")
+        self.assertTrue((self.data / "ledger.sqlite-wal").stat().st_size)
+        (self.data / "ledger.sqlite-shm").unlink()  # as a snapshot has it
+        done = self.read_only("$POOL report --data $RO --json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertGreaterEqual(json.loads(done.stdout)["ledger"]["records"], 3)
+
+    def test_R09_a_pool_that_runs_is_backed_up_and_the_copy_serves(self):
+        c = self.cluster(self.toy(rounds=2))
+        pool = c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner").start()
+        miner.wait_for("share_accepted")
+        copy = self.folder / "copy"
+        self.accept("gemmine-pool", "backup", c.data("pool"), copy)
+        self.refuse(1, "is there already", "gemmine-pool", "backup", c.data("pool"), copy)
+        self.assertEqual(miner.wait(60), 0, miner.tail())
+        pool.stop(20)
+        shutil.rmtree(c.data("pool"))
+        copy.rename(c.data("pool"))
+        self.assertEqual(c.report()["shares"]["invalid"], 0)
+        pool = c.pool(exit_when_finished=False).start()
+        c.wait_listening()
+        again = c.miner("again").start()
+        again.wait_for("share_accepted|finished")
+        self.assertEqual(pool.stop(20), 0, pool.tail())
+
+    def test_R09_help_says_how(self):
+        self.assertRegex(self.accept("gemmine-pool", "--help").stdout, "backup +copy the folder")
+
+
+class Limits(case.Case):
+    def pool_under(self, limit, value, **job):
+        c = self.cluster(self.toy(rounds=1, **job))
+        c.init_pool()
+        old = resource.getrlimit(limit)
+        resource.setrlimit(limit, (value, old[1]))
+        try:
+            pool = c.pool(exit_when_finished=False).start()
+        finally:
+            resource.setrlimit(limit, old)
+        c.wait_listening()
+        return c, pool
+
+    def test_F18_silent_clients_do_not_keep_miners_out(self):
+        c = self.cluster(self.toy(rounds=1))
+        c.init_pool()
+        command = c.pool(exit_when_finished=False).command
+        pool = c.add("pool", ["sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *command]).start()
+        c.wait_listening()
+        self.assertTrue(pool.events("connections_limited"))
+        silent = [socket.create_connection(("127.0.0.1", c.port)) for _ in range(60)]
+        miner = c.miner("miner").start()
+        self.finish(c, [miner])
+        self.assertFalse(pool.events("ledger_not_writable"))
+        self.assertFalse(pool.events("audit_undecided"))
+        for each in silent:
+            each.close()
+
+    def test_F18_the_soft_limit_is_raised(self):
+        c, pool = self.pool_under(resource.RLIMIT_NOFILE, 64)
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        limits = open(f"/proc/{pool.popen.pid}/limits", encoding="ascii").read()
+        soft = next(int(line.split()[3]) for line in limits.splitlines()
+                    if line.startswith("Max open files"))
+        self.assertEqual(soft, min(hard, soft))
+        self.assertGreater(soft, 64)
+        self.assertEqual(pool.stop(20), 0)
+
+    def test_R10_a_limit_of_file_size_is_a_full_disk_and_no_death(self):
+        c, pool = self.pool_under(resource.RLIMIT_FSIZE, 100 * 1024, steps_per_share=1,
+                                  steps_per_lease=60)
+        miner = c.miner("miner").start()
+        pool.wait_for("ledger_not_writable", 40)
+        self.assertEqual(len(pool.events("ledger_not_writable")), 1)
+        self.assertTrue(pool.running(), pool.tail())
+        miner.kill()
+        self.assertEqual(pool.stop(20), 0, pool.tail())
+
+    def test_R15_listen_takes_names_and_the_star(self):
+        c = self.cluster(self.toy(rounds=1))
+        c.init_pool()
+        for text, pattern in (("nosuch.invalid:4400", "no address of this machine.*127.0.0.1:4400"),
+                              ("4400", "the port is missing"), (":4400", "address is missing")):
+            self.refuse(2, pattern, "gemmine-pool", "serve", "--data", c.data("pool"), "--listen",
+                        text)
+        for host in ("localhost", "*"):
+            c.port = cluster.free_port()
+            command = c.pool(exit_when_finished=False).command
+            command[command.index("--listen") + 1] = f"{host}:{c.port}"
+            pool = c.add("pool", command).start()
+            c.wait_listening()
+            self.assertEqual(pool.stop(20), 0, pool.tail())
+
+    def test_R15_the_configuration_too(self):
+        c = self.cluster(self.toy(rounds=1))
+        c.init_pool()
+        c.config.write_text('listen = "nosuch.invalid:4400"\n')
+        self.refuse(3, "pool.toml.*no address of this machine", "gemmine-pool", "serve", "--data",
+                    c.data("pool"), "--config", c.config)
+
+
+class StatusFiles(case.Case):
+    def test_S1_a_status_file_that_cannot_be_is_refused_at_the_start(self):
+        c = self.cluster(self.toy(rounds=1))
+        c.init_pool()
+        self.refuse(1, "nosuch", "gemmine-pool", "serve", "--data", c.data("pool"), "--listen",
+                    "127.0.0.1:0", "--status-file", self.folder / "nosuch" / "status.json")
+
+    def test_S1_trouble_with_it_later_is_said_once(self):
+        c = self.cluster(self.toy(rounds=1))
+        place = self.folder / "place"
+        place.mkdir()
+        c.status_file = place / "status.json"
+        pool = c.start_pool(exit_when_finished=False)
+        cluster.wait_until(c.status, 10, lambda: "no status", pool)
+        shutil.rmtree(place)
+        pool.wait_for("status_file")
+        time.sleep(1.5)
+        self.assertEqual(len(pool.events("status_file")), 1)
+        place.mkdir()
+        pool.wait_for("status_file_writable")
+        self.assertEqual(pool.stop(20), 0)
+
+
+class Evaluations(case.Case):
+    def test_S2_past_rounds_are_not_evaluated_again(self):
+        c = self.cluster(self.toy(rounds=2))
+        pool = c.start_pool(exit_when_finished=False)
+        miner = c.miner("miner").start()
+        self.assertEqual(miner.wait(60), 0, miner.tail())
+        cluster.wait_until(lambda: len(pool.events("accuracy")) == 3, 20, pool.tail, pool)
+        before = c.status()["jobs"][0]["accuracy"]
+        os.kill(pool.popen.pid, signal.SIGKILL)
+        pool.popen.wait()
+        pool.start()
+        c.wait_listening()
+        cluster.wait_until(lambda: c.status().get("time_ms"), 10, pool.tail, pool)
+        time.sleep(1)
+        self.assertEqual(len(pool.events("accuracy")), 3)
+        self.assertGreaterEqual(len(before), 2)
+        self.assertEqual(c.status()["jobs"][0]["accuracy"][:len(before)], before)
+        self.assertEqual(pool.stop(20), 0)
+
 
 class Patience(case.Case):
     """Time, trouble and restored folders convict nobody."""

@@ -36,7 +36,7 @@ World::World(uint64_t seed, Plant plant, const Setting& setting, std::vector<Dig
       identity_(verifier::Identity::from_seed(filled(7))) {
   jobs_.emplace(training_.work().id(),
                 pool::LoadedJob{training_.work(), training_.records(), training_.records()});
-  auditor_ = std::make_unique<pool::Auditor>(jobs_, cache_, folder_.path());
+  examiner_ = std::make_unique<pool::Examiner>(jobs_, cache_, folder_.path());
   now_ += seed % 1000;
   start();
 }
@@ -211,7 +211,7 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
 
 void World::run_task(const pool::Task& task) {
   const auto* const wanted = std::get_if<pool::MergeTask>(&task);
-  pool::TaskDone done = wanted ? pool::TaskDone(merge(*wanted)) : auditor_->run(task);
+  pool::TaskDone done = wanted ? pool::TaskDone(merge(*wanted)) : examiner_->run(task);
   if (auto* const audit = std::get_if<pool::AuditDone>(&done); audit && random_.chance(30))
     audit->finding = {verifier::Outcome::undecided, verifier::kNoStep, "the engine failed"};
   pool_->on_task_done(done, now_);

@@ -120,7 +120,7 @@ class World {
   std::vector<verifier::Record> disk_;
   pool::JobTable jobs_;
   pool::StateCache cache_{1 << 20};
-  std::unique_ptr<pool::Auditor> auditor_;
+  std::unique_ptr<pool::Examiner> examiner_;
   std::unique_ptr<pool::Pool> pool_;  // null while it is down
   uint64_t life_ = 0;                 // counts starts; events of an earlier life are void
   bool flushing_ = false;

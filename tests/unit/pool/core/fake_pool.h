@@ -14,7 +14,6 @@
 #include "kernels/hash/blake3.h"
 #include "pool/core/pool.h"
 #include "pool/server/examiner.h"
-#include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
@@ -75,7 +74,7 @@ class FakePool {
     setup.change(job);
     work_ = verifier::Work::make(job).value();
     jobs_.emplace(work_->id(), LoadedJob{*work_, records_, records_});
-    auditor_ = std::make_unique<Auditor>(jobs_, cache_, folder_.path());
+    examiner_ = std::make_unique<Examiner>(jobs_, cache_, folder_.path());
     start({});
   }
 
@@ -108,6 +107,8 @@ class FakePool {
     GEMMINE_CHECK(pool->add_job(*work_, first, starts, setup.fund, now).ok());
     for (const auto& [work, fund] : beside)
       GEMMINE_CHECK(add_beside(work, fund).ok());
+    for (const EvaluateDone& result : recalled)
+      pool->recall(result);
     pool->resume(now);
     settle();
   }
@@ -158,9 +159,11 @@ class FakePool {
           continue;
         }
         auto instead = intercept(task);
-        pool->on_task_done(instead ? *instead : auditor_->run(task), now);
+        pool->on_task_done(instead ? *instead : examiner_->run(task), now);
       }
     }
+    // Counted record by record, and scanned: the same, whatever happened.
+    GEMMINE_CHECK(pool->totals() == Totals::of(pool->ledger()));
   }
 
   void frame(ConnId id, MessageType type, const Bytes& payload) {
@@ -170,7 +173,7 @@ class FakePool {
   void run_held() {
     run_tasks = true;
     for (const Task& task : std::exchange(held, {}))
-      pool->on_task_done(auditor_->run(task), now);
+      pool->on_task_done(examiner_->run(task), now);
     settle();
   }
   void tick(uint64_t after_ms) {
@@ -325,6 +328,7 @@ class FakePool {
   std::function<std::optional<TaskDone>(const Task&)> intercept = [](const Task&) {
     return std::optional<TaskDone>{};
   };
+  std::vector<EvaluateDone> recalled;  // what a start finds of earlier evaluations
   std::vector<verifier::Record> durable;
   std::vector<Outgoing> inbox;
   std::vector<Hangup> hangups;
@@ -341,7 +345,7 @@ class FakePool {
   std::optional<verifier::Work> work_;
   JobTable jobs_;
   StateCache cache_{1 << 20};
-  std::unique_ptr<Auditor> auditor_;
+  std::unique_ptr<Examiner> examiner_;
   verifier::Identity identity_ = verifier::Identity::from_seed(filled(7));
 };
 

@@ -216,7 +216,8 @@ TEST_F(PoolRounds, FinishThoughTheLastEvaluationFails) {
   fake_.intercept = [](const Task& task) -> std::optional<TaskDone> {
     const auto* const evaluate = std::get_if<EvaluateTask>(&task);
     if (evaluate == nullptr) return {};
-    return EvaluateDone{.job_id = evaluate->job_id, .round = evaluate->round};
+    return EvaluateDone{
+        .job_id = evaluate->job_id, .theta_root = evaluate->theta_root, .round = evaluate->round};
   };
   do_all_leases();
   EXPECT_TRUE(fake_.job_state().finished);

@@ -68,6 +68,11 @@ TEST_F(Following, GivesWhatTheStoreHasBeforeAnythingIsAppended) {
   watchers.watch(ConnId{1}, 0);
   EXPECT_GT(turns_until_idle(watchers), 0);
   EXPECT_TRUE(has_all(ConnId{1}, 0, 3));
+  EXPECT_TRUE(watchers.caught_up());
+  watchers.on_durable(records(3, 1));
+  EXPECT_FALSE(watchers.caught_up());
+  watchers.forget(ConnId{1});
+  EXPECT_TRUE(watchers.caught_up());
 }
 
 TEST_F(Following, GivesNothingThatIsNotDurable) {

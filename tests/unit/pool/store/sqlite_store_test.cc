@@ -1,7 +1,12 @@
+// What is SQLite's own: disks that are full or read-only, other users, copies, files left behind.
 #include "pool/store/sqlite_store.h"
 
 #include <csignal>
+#include <filesystem>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <gtest/gtest.h>
@@ -12,11 +17,12 @@
 namespace gemmine::pool {
 namespace {
 
+namespace fs = std::filesystem;
 using verifier::RecordKind;
 
-class StoreFile : public testing::Test {
+class SqliteFile : public testing::Test {
  protected:
-  StoreFile() {
+  SqliteFile() {
     Book book{verifier::LedgerState{}};
     Digest key;
     key.bytes.fill(5);
@@ -26,57 +32,134 @@ class StoreFile : public testing::Test {
           book.append(RecordKind::member,
                       verifier::member_body(key, std::string(5, static_cast<char>('a' + i))), 200));
     records_ = book.take_fresh();
-    auto store = Store::open(path_, Store::Mode::create);
+    auto store = SqliteStore::make(path_);
     EXPECT_TRUE(store);
-    EXPECT_TRUE(store.value().append(std::span(records_).first(3)));
-    EXPECT_TRUE(store.value().append(std::span(records_).subspan(3)));
+    EXPECT_TRUE(store.value()->append(records_));
   }
-  std::string folded() {
-    auto store = Store::open(path_, Store::Mode::read_only);
+  static std::string folded(const std::string& path) {
+    auto store = SqliteStore::open_to_read(path);
     if (!store) return store.error().detail;
     verifier::LedgerState state;
-    const Status done = fold(store.value(), state);
+    const Status done = fold(*store.value(), state);
     return done ? std::to_string(state.next_seq()) : done.error().detail;
   }
-  void sql(const std::string& text) { SQLite::Database(path_, SQLite::OPEN_READWRITE).exec(text); }
+  std::vector<std::string> files() const {
+    std::vector<std::string> out;
+    for (const auto& each : fs::directory_iterator(directory_.path()))
+      out.push_back(each.path().filename());
+    std::ranges::sort(out);
+    return out;
+  }
+  // Runs `check` as a user who may read the folder and not write to it; true when it holds.
+  // Without root there is no other user to be, and permissions alone must do.
+  bool as_reader(const std::function<bool()>& check) const {
+    const auto modes = [&](mode_t folder, mode_t file) {
+      for (fs::path up = directory_.path(); up != "/" && up != "/tmp"; up = up.parent_path())
+        ::chmod(up.c_str(), folder);
+      for (const auto& each : fs::directory_iterator(directory_.path()))
+        ::chmod(each.path().c_str(), file);
+    };
+    modes(0555, 0444);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      constexpr uid_t kNobody = 65534;
+      if (::getuid() == 0 && ::setuid(kNobody) != 0) ::_exit(2);
+      ::_exit(check() ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    modes(0755, 0644);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  }
+  // A pool that was killed: its log is not folded into the file.
+  void leave_a_wal() {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto store = SqliteStore::open(path_);
+      verifier::Record more = records_[1];
+      more.seq = 7;
+      if (!store || !store.value()->append(std::span(&more, 1))) ::_exit(1);
+      ::kill(::getpid(), SIGKILL);
+    }
+    ::waitpid(child, nullptr, 0);
+    ASSERT_TRUE(fs::exists(path_ + "-wal"));
+  }
 
   TempDirectory directory_;
   const std::string path_ = std::string(directory_.path()).append("/ledger.sqlite");
   std::vector<verifier::Record> records_;
 };
 
-TEST_F(StoreFile, GivesBackEveryRecord) {
-  EXPECT_EQ(folded(), "7");
+TEST_F(SqliteFile, MakesNoSecondLedgerOverTheFirst) {
+  EXPECT_EQ(SqliteStore::make(path_).error().code, Errc::io);
+  EXPECT_EQ(folded(path_), "7");
+  const std::string none = directory_.path() + "/none.sqlite";
+  EXPECT_FALSE(SqliteStore::open(none));
+  EXPECT_FALSE(SqliteStore::open_to_read(none));
+  EXPECT_FALSE(fs::exists(none)) << "opening makes nothing";
 }
 
-TEST_F(StoreFile, FoldsToEveryBoundaryItIsCutAt) {
-  for (int cut = 6; cut >= 0; --cut) {
-    sql(std::string("DELETE FROM records WHERE seq >= ").append(std::to_string(cut)));
-    EXPECT_EQ(folded(), std::to_string(cut));
-  }
+TEST_F(SqliteFile, LeavesNothingBesideItself) {
+  EXPECT_EQ(files(), std::vector<std::string>{"ledger.sqlite"}) << "after it was written";
+  EXPECT_EQ(folded(path_), "7");
+  EXPECT_EQ(files(), std::vector<std::string>{"ledger.sqlite"}) << "after it was read";
 }
 
-TEST_F(StoreFile, NamesTheRecordThatWasEdited) {
-  sql("UPDATE records SET time_ms = time_ms + 1 WHERE seq = 4");
-  EXPECT_NE(folded().find("record 4: does not have the head"), std::string::npos);
+TEST_F(SqliteFile, IsReadWithoutTheRightToWrite) {
+  EXPECT_TRUE(as_reader([&] { return folded(path_) == "7"; }));
+  EXPECT_EQ(files(), std::vector<std::string>{"ledger.sqlite"});
 }
 
-TEST_F(StoreFile, NamesTheRecordThatIsMissing) {
-  sql("DELETE FROM records WHERE seq = 2");
-  EXPECT_NE(folded().find("record 2: is missing"), std::string::npos);
+TEST_F(SqliteFile, IsReadBesideThePoolThatWritesItByAnotherUser) {
+  auto pool = SqliteStore::open(path_);
+  ASSERT_TRUE(pool);
+  verifier::Record more = records_[1];
+  more.seq = 7;
+  ASSERT_TRUE(pool.value()->append(std::span(&more, 1)));
+  EXPECT_TRUE(as_reader([&] { return folded(path_) == "8"; }));
+  EXPECT_EQ(folded(path_), "8");
 }
 
-TEST_F(StoreFile, AppendsAllOfABatchOrNothing) {
-  auto store = Store::open(path_, Store::Mode::create);
+TEST_F(SqliteFile, IsReadWithTheLogOfAKilledPoolThatNobodyMayFoldIn) {
+  leave_a_wal();
+  fs::remove(path_ + "-shm");  // as a backup or a snapshot has it
+  EXPECT_TRUE(as_reader([&] { return folded(path_) == "8"; }));
+  EXPECT_EQ(folded(path_), "8");
+}
+
+TEST_F(SqliteFile, IsCopiedWhileItIsWritten) {
+  auto pool = SqliteStore::open(path_);
+  ASSERT_TRUE(pool);
+  verifier::Record more = records_[1];
+  more.seq = 7;
+  ASSERT_TRUE(pool.value()->append(std::span(&more, 1)));
+  const std::string copy = directory_.path() + "/copy.sqlite";
+  ASSERT_TRUE(SqliteStore::copy(path_, copy));
+  more.seq = 8;
+  EXPECT_TRUE(pool.value()->append(std::span(&more, 1)));
+  EXPECT_EQ(folded(copy), "8");
+  EXPECT_EQ(folded(path_), "9");
+}
+
+TEST_F(SqliteFile, AppendsAllOfABatchOrNothing) {
+  SQLite::Database(path_, SQLite::OPEN_READWRITE)
+      .exec(
+          "CREATE TRIGGER full BEFORE INSERT ON records WHEN new.seq = 8 "
+          "BEGIN SELECT RAISE(ABORT, 'no more'); END");
+  auto store = SqliteStore::open(path_);
   ASSERT_TRUE(store);
   std::vector<verifier::Record> batch = {records_[1], records_[1]};
-  batch[0].seq = batch[1].seq = 7;  // the second one cannot be inserted
-  EXPECT_FALSE(store.value().append(batch));
-  EXPECT_EQ(folded(), "7");
+  batch[0].seq = 7;
+  batch[1].seq = 8;
+  EXPECT_FALSE(store.value()->append(batch));
+  EXPECT_EQ(store.value()->size().value(), 7u);
+  SQLite::Database(path_, SQLite::OPEN_READWRITE).exec("DROP TRIGGER full");
+  EXPECT_TRUE(store.value()->append(batch)) << "the same again, later";
+  EXPECT_EQ(store.value()->size().value(), 9u);
 }
 
-TEST_F(StoreFile, GoesOnAfterADiskThatWasFull) {
-  auto store = Store::open(path_, Store::Mode::create);
+TEST_F(SqliteFile, GoesOnAfterADiskThatWasFull) {
+  auto store = SqliteStore::open(path_);
   ASSERT_TRUE(store);
   verifier::Record large = records_[1];
   large.seq = 7;
@@ -86,12 +169,12 @@ TEST_F(StoreFile, GoesOnAfterADiskThatWasFull) {
   getrlimit(RLIMIT_FSIZE, &before);
   const rlimit full{.rlim_cur = 1 << 18, .rlim_max = before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &full);
-  const Status refused = store.value().append(std::span(&large, 1));
+  const Status refused = store.value()->append(std::span(&large, 1));
   setrlimit(RLIMIT_FSIZE, &before);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::io);
-  EXPECT_EQ(folded(), "7");
-  EXPECT_TRUE(store.value().append(std::span(&large, 1)));
+  EXPECT_EQ(folded(path_), "7");
+  EXPECT_TRUE(store.value()->append(std::span(&large, 1)));
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+// Where the ledger is kept: records are appended, read and replayed (PROTOCOL 8.1). A backend is a
+// file that fills in these functions; tests/unit/pool/store/ledger_store_test.cc says if it may.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "kernels/base/result.h"
+#include "verifier/ledger/ledger.h"
+
+namespace gemmine::pool {
+
+// Blocks as long as its disk or its network does. One thread at a time uses it.
+class LedgerStore {
+ public:
+  virtual ~LedgerStore() = default;
+
+  // The records size(), size() + 1, …. All of them are durable when it says Ok, none of them when
+  // it does not. Errors: io (disk full, read-only, locked, out of reach): the same again, later.
+  virtual Status append(std::span<const verifier::Record> records) = 0;
+
+  // Records first, first + 1, … as far as there are any: at most count_max, and none after those
+  // that have bytes_max bytes together. Errors: io.
+  virtual Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max,
+                                                     size_t bytes_max) = 0;
+
+  // Gives every record in order to `take`, checking seq and the chained heads. Stops at the first
+  // error of `take`. Errors: io; invalid, naming the seq of a record that is missing, edited or of
+  // another head.
+  virtual Status replay(const std::function<Status(const verifier::Record&)>& take) = 0;
+
+  // How many records there are. Errors: io.
+  virtual Result<uint64_t> size() = 0;
+};
+
+// Replays a whole ledger into `state` and checks that the accounts sum to zero.
+// Errors: io, invalid (the detail names the seq).
+Status fold(LedgerStore& store, verifier::LedgerState& state);
+
+}  // namespace gemmine::pool
