@@ -2,6 +2,7 @@
 #include <charconv>
 #include <cstdio>
 #include <unistd.h>
+#include <utility>
 
 #include "kernels/base/files.h"
 #include "kernels/cli/output.h"
@@ -42,16 +43,43 @@ Result<std::vector<uint32_t>> prompt_tokens(const std::string& text, const kerne
   return out;
 }
 
-// A terminal must not obey what a model invents.
-void print_token(uint32_t token, bool bytes, bool terminal) {
-  if (!bytes) {
-    std::printf("%u ", token);
-  } else {
-    const bool control = (token < 0x20 && token != '\n' && token != '\t') || token == 0x7f;
-    std::putchar(terminal && control ? '?' : static_cast<int>(token));
+// A terminal must not obey what a model invents, byte by byte: controls of ASCII, and those of
+// Latin-1, which are a byte of 80 to 9f, alone or behind c2.
+class TokenPrinter {
+ public:
+  TokenPrinter(bool bytes, bool terminal) : bytes_(bytes), terminal_(terminal) {}
+
+  void print(uint32_t token) {
+    if (!bytes_) {
+      std::printf("%u ", token);
+    } else {
+      std::putchar(terminal_ && is_control(token) ? '?' : static_cast<int>(token));
+    }
+    std::fflush(stdout);
   }
-  std::fflush(stdout);
-}
+
+ private:
+  bool is_control(uint32_t byte) {
+    if (byte >= 0xc2 && byte <= 0xf4) {
+      to_come_ = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+      lead_ = byte;
+      return false;
+    }
+    const uint32_t lead = std::exchange(lead_, 0);
+    if (byte >= 0x80) {
+      const bool belongs = to_come_ > 0;
+      to_come_ -= belongs ? 1 : 0;
+      return byte < 0xa0 && (!belongs || lead == 0xc2);
+    }
+    to_come_ = 0;
+    return (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
+  }
+
+  bool bytes_;
+  bool terminal_;
+  uint32_t lead_ = 0;     // the byte before, where a UTF-8 character begins with it
+  uint32_t to_come_ = 0;  // bytes of that character
+};
 
 }  // namespace
 
@@ -67,11 +95,11 @@ ExitCode sample(const SampleOptions& options) {
   if (!prompt) return fail(ExitCode::command_line, prompt.error().detail);
 
   const bool bytes = gpt.token_bytes == 1;
-  const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  TokenPrinter printer(bytes, ::isatty(STDOUT_FILENO) != 0);
   GptForward forward(program.value(), std::move(model.value().theta));
   std::span<const float> logits;
   for (const uint32_t token : prompt.value()) {
-    print_token(token, bytes, terminal);
+    printer.print(token);
     logits = forward.next(token);
   }
   // Texts start after a line's end; where there is none, with the first token there is.
@@ -79,7 +107,7 @@ ExitCode sample(const SampleOptions& options) {
   for (uint32_t i = 0; i < options.tokens; ++i) {
     const uint32_t token =
         choose_token(logits, {options.temperature, options.top_k, options.seed}, i);
-    print_token(token, bytes, terminal);
+    printer.print(token);
     if (std::ferror(stdout) != 0) return ExitCode::failed;  // Program::main says so
     if (i + 1 < options.tokens) logits = forward.next(token);
   }

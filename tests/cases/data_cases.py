@@ -1,8 +1,10 @@
 """Data and models as people have them: read, or refused with the file and the reason."""
+import contextlib
 import gzip
 import io
 import json
 import os
+import pty
 import resource
 import struct
 import subprocess
@@ -10,6 +12,7 @@ import time
 import unittest
 
 import base
+import toyjob
 from datajob import DataCase, ROWS
 
 
@@ -165,6 +168,24 @@ class Terminals(DataCase):
         self.refuse_quietly(r"says .*only a gpt|architecture", "gemmine", "sample", "--model",
                             escape)
         self.refuse_quietly(r"architecture", "gemmine", "train", job, "--from", escape)
+
+    def test_F31_what_a_model_writes_is_no_command_to_a_terminal(self):
+        job = toyjob.write_lm(self.folder / "lm", words=600, rounds=1, steps_per_lease=4)
+        model = self.folder / "m.safetensors"
+        self.accept("gemmine", "train", job, "--model", model)
+        prompt = "a\x1b]0;t\x07é\u009b2J日b\tc\n".encode() + b"\x9bd\xe6\x97\x9b"
+        ours, theirs = pty.openpty()
+        done = subprocess.run([base.BUILD / "gemmine", "sample", "--model", model, "--prompt",
+                               prompt, "--tokens", "1"], stdout=theirs, check=False)
+        os.close(theirs)
+        self.assertEqual(done.returncode, 0)
+        shown = b""
+        with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as screen:
+            while chunk := screen.read(4096):
+                shown += chunk
+        shown = shown.replace(b"\r\n", b"\n")
+        expected = b"a?]0;t?" + "é".encode() + b"\xc2?2J" + "日".encode() + b"b\tc\n?d\xe6\x97\x9b"
+        self.assertTrue(shown.startswith(expected), shown)
 
     def test_F31_tables_headers_and_names_are_printable(self):
         self.refuse_data(r"t\.csv:1:3:", self.csv(f"1,{self.ESCAPES},1,2,3\n".encode()))
