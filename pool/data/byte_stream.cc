@@ -115,6 +115,7 @@ Result<ByteStream> ByteStream::open(const std::string& path, uint64_t bytes_max)
 }
 
 ByteStream ByteStream::over(ByteView bytes, std::string name, uint64_t bytes_max) {
+  GEMMINE_CHECK(name == printable(name));
   ByteStream out(std::move(name), bytes_max);
   out.source_->memory = bytes;
   out.source_->stored_bytes = bytes.size();

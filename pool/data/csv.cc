@@ -178,6 +178,7 @@ Result<std::span<const uint8_t>> CsvReader::next() {
     const auto is_named = [](const Field& field) { return is_name(field.text); };
     if (!first || std::ranges::none_of(fields_, is_named)) break;  // else a header
   }
+  GEMMINE_CHECK(columns_ > 0 && fields_.size() == columns_);
   row_.clear();
   for (size_t i = 0; i < fields_.size(); ++i) {
     const int value = byte_of(fields_[i].text);

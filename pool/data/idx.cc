@@ -58,6 +58,7 @@ Result<ByteView> IdxReader::next() {
     return wrong(Errc::malformed, "its header says " + std::to_string(count_) +
                                       " bytes, the file has " + std::to_string(done_));
   done_ += piece.value().size();
+  GEMMINE_CHECK(done_ <= count_);
   return piece;
 }
 

@@ -162,6 +162,7 @@ Result<std::span<const int64_t>> NpyReader::next() {
     widen<int64_t>(bytes.value(), run_);
   }
   done_ += wanted;
+  GEMMINE_CHECK(done_ <= count_);
   return std::span<const int64_t>(run_);
 }
 

@@ -14,7 +14,7 @@ inline constexpr std::string_view kNpyMagic = "\x93NUMPY";
 
 class NpyReader {
  public:
-  // What follows the magic is what `stream` gives next. Reads the header, no more. Errors: those of
+  // `stream` stands behind the magic. Reads the header, no more. Errors: those of
   // the stream; malformed; unsupported (another element type, Fortran order); invalid (a shape of 0
   // or more than bytes_max bytes, or of more than the file can hold).
   static Result<NpyReader> open(ByteStream stream, uint64_t bytes_max);

@@ -59,6 +59,7 @@ Status read_images(Reader& images, const TableShape& shape, Bytes& records) {
     auto run = next.value();
     if (run.empty()) return Ok{};
     while (!run.empty()) {
+      GEMMINE_CHECK(done < images.count());
       const uint64_t column = done % shape.features;
       const size_t count = std::min<uint64_t>(run.size(), shape.features - column);
       uint8_t* const record = records.data() + done / shape.features * shape.record_bytes();
@@ -81,6 +82,7 @@ Status read_labels(Reader& labels, const TableShape& shape, Bytes& records) {
         return wrong(labels.name(), "label " + std::to_string(label) + " at " +
                                         std::to_string(row) + "; the model has " +
                                         std::to_string(shape.classes) + " classes");
+      GEMMINE_CHECK(row < labels.count());
       uint8_t* const out = records.data() + row * shape.record_bytes() + shape.features;
       for (uint32_t byte = 0; byte < shape.label_bytes(); ++byte)
         out[byte] = static_cast<uint8_t>(label >> 8 * byte);

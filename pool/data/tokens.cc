@@ -164,8 +164,10 @@ class Loader {
 
   // The last part of the file that starts at `at`.
   void move_end(size_t at, Bytes& out, Bytes& ends) const {
+    GEMMINE_CHECK(at <= out.size());
     const uint64_t count = (out.size() - at) / shape_.token_bytes;
     const uint64_t kept = count - data_.held_out_fraction.of(count);
+    GEMMINE_CHECK(kept <= count);
     const auto cut = out.begin() + static_cast<ptrdiff_t>(at + kept * shape_.token_bytes);
     ends.insert(ends.end(), cut, out.end());
     out.erase(cut, out.end());
