@@ -6,12 +6,14 @@
 
 #include "kernels/base/files.h"
 #include "kernels/base/folder_lock.h"
+#include "kernels/base/printable.h"
 #include "kernels/base/user_folder.h"
 #include "kernels/cli/number.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
 #include "kernels/self_test.h"
 #include "pool/auditor/auditor.h"
+#include "pool/log/console.h"
 
 namespace gemmine::pool {
 
@@ -19,22 +21,21 @@ using cli::fail;
 
 namespace {
 
-class Lines final : public verifier::AuditorEvents {
- public:
-  void line(const std::string& text) override { std::fprintf(stderr, "audit: %s\n", text.c_str()); }
-};
+void print_json(const AuditReport& report, const Conclusion& conclusion) {
+  cli::print_json({{"outcome", conclusion.outcome},
+                   {"reason", conclusion.reason},
+                   {"records", report.records},
+                   {"shares_seen", report.shares_seen},
+                   {"replayed_valid", report.shares_valid},
+                   {"replayed_invalid", report.shares_invalid},
+                   {"merges_redone", report.merges_redone},
+                   {"coins_checked", report.coins_checked},
+                   {"unchecked", report.unchecked},
+                   {"verdicts_unlogged", report.unlogged},
+                   {"head", to_hex(report.head.bytes)}});
+}
 
-void print(const verifier::AuditorReport& report, bool json) {
-  if (json) {
-    cli::print_json({{"records", report.records},
-                     {"shares_seen", report.shares_seen},
-                     {"replayed_valid", report.shares_valid},
-                     {"replayed_invalid", report.shares_invalid},
-                     {"merges_redone", report.merges_redone},
-                     {"coins_checked", report.coins_checked},
-                     {"head", to_hex(report.head.bytes)}});
-    return;
-  }
+void print_text(const AuditReport& report, const Conclusion& conclusion) {
   const auto row = [](const char* name, uint64_t value) {
     std::printf("%-17s %llu\n", name, static_cast<unsigned long long>(value));
   };
@@ -44,9 +45,9 @@ void print(const verifier::AuditorReport& report, bool json) {
   row("replayed, invalid", report.shares_invalid);
   row("merges redone", report.merges_redone);
   row("coins checked", report.coins_checked);
-  std::printf("ledger head       %s\n", to_hex(report.head.bytes).c_str());
-  std::printf("%s\n", report.broken.empty() ? "everything that was checked is true"
-                                            : ("NOT TRUE: " + report.broken).c_str());
+  row("not checked", report.unchecked);
+  std::printf("ledger head       %s\n%s: %s\n", to_hex(report.head.bytes).c_str(),
+              conclusion.outcome.c_str(), printable(conclusion.reason).c_str());
 }
 
 }  // namespace
@@ -89,16 +90,23 @@ ExitCode watch(const WatchOptions& options) {
   auto made = Loop::make();
   if (!made) return fail(ExitCode::failed, made.error().detail);
   Loop& loop = made.value();
-  Lines lines;
-  verifier::AuditorOptions auditor_options{options.data, options.rate, options.engine,
-                                           options.threads, options.exit_when_finished};
-  verifier::Auditor auditor(loop, identity, session, auditor_options, lines);
-  SignalWatch signals(loop, cli::stop_signals(),
-                      [&](int) { auditor.stop("stopped by its owner"); });
-  auditor.start();
+  Console console;
+  auto auditor = Auditor::make(loop, identity, session,
+                               {.data = options.data,
+                                .rate = options.rate,
+                                .engine = options.engine,
+                                .threads = options.threads,
+                                .exit_when_finished = options.exit_when_finished},
+                               console);
+  if (!auditor) return fail(ExitCode::failed, auditor.error().detail);
+  const SignalWatch signals(loop, cli::stop_signals(),
+                            [&](int) { auditor.value()->stop("stopped by its owner"); });
+  auditor.value()->start();
   loop.run();
-  print(auditor.report(), options.json);
-  return static_cast<ExitCode>(auditor.exit_code());
+  const AuditReport& report = auditor.value()->report();
+  const Conclusion conclusion = conclude(report);
+  options.json ? print_json(report, conclusion) : print_text(report, conclusion);
+  return conclusion.code;
 }
 
 }  // namespace gemmine::pool

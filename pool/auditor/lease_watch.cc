@@ -1,0 +1,163 @@
+#include "pool/auditor/lease_watch.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "pool/log/events.h"
+
+namespace gemmine::pool {
+
+using verifier::LeaseState;
+using verifier::Outcome;
+
+LeaseWatch::LeaseWatch(Fetcher& fetcher, const verifier::LedgerState& ledger, Hooks hooks)
+    : fetcher_(fetcher), ledger_(ledger), hooks_(std::move(hooks)) {
+  GEMMINE_CHECK(hooks_.replayed != nullptr && hooks_.unchecked != nullptr);
+}
+
+const LeaseState& LeaseWatch::logged(const Digest& lease_id) const {
+  return ledger_.leases().at(lease_id);
+}
+
+bool LeaseWatch::owes(const Watched& watched) const {
+  return watched.next < logged(watched.lease.id).shares.size();
+}
+
+size_t LeaseWatch::replays_owed() const {
+  size_t out = 0;
+  for (const auto& [id, watched] : leases_)
+    out += logged(id).shares.size() - watched.next;
+  return out;
+}
+
+size_t LeaseWatch::downloads() const {
+  return static_cast<size_t>(std::ranges::count_if(leases_, [this](const auto& entry) {
+    const Stage stage = entry.second.stage;
+    return owes(entry.second) && (stage == Stage::waiting || stage == Stage::loading);
+  }));
+}
+
+void LeaseWatch::watch(const verifier::Lease& lease) {
+  GEMMINE_CHECK(replayer_ != nullptr);
+  leases_.try_emplace(lease.id, Watched{.lease = lease, .theta = {}, .state = {}});
+}
+
+void LeaseWatch::on_logged(const Digest& lease_id) {
+  const auto found = leases_.find(lease_id);
+  if (found == leases_.end() || drop_if_done(lease_id)) return;
+  Watched& watched = found->second;
+  if (watched.stage == Stage::ready) return run_next(watched);
+  // Its weights are of no use before there is a share to replay.
+  if (watched.stage != Stage::waiting || !owes(watched)) return;
+  if (std::ranges::find(order_, lease_id) == order_.end()) order_.push_back(lease_id);
+  go_on();
+}
+
+// Loads what waits, as far as there is room; runs what found the replayer's queue full.
+void LeaseWatch::go_on() {
+  if (going_on_) return;  // cached blobs come at once, so we may be in here already
+  going_on_ = true;
+  while (loaded_ < kLoadedLeasesMax && !order_.empty()) {
+    const auto found = leases_.find(order_.front());
+    order_.pop_front();
+    if (found != leases_.end()) load(found->second);
+  }
+  going_on_ = false;
+  for (auto& [id, watched] : leases_)
+    if (watched.stage == Stage::ready) run_next(watched);
+}
+
+void LeaseWatch::load(Watched& watched) {
+  GEMMINE_CHECK(watched.stage == Stage::waiting);
+  watched.stage = Stage::loading;
+  ++loaded_;
+  const verifier::Work& work = ledger_.jobs().at(watched.lease.job_id).work;
+  const Digest id = watched.lease.id;
+  if (records_.contains(work.id())) return fetch_theta(id);
+  const uint64_t bytes = work.program().data_bytes(work.job().spec.records);
+  fetcher_.fetch(work.job().train_address, bytes, [this, id, &work](Result<Bytes> records) {
+    if (!records) return give_up(id, "training data: " + records.error().detail);
+    records_.try_emplace(work.id(), std::move(records.value()));
+    fetch_theta(id);
+  });
+}
+
+void LeaseWatch::fetch_theta(const Digest& lease_id) {
+  const auto found = leases_.find(lease_id);
+  GEMMINE_CHECK(found != leases_.end() && found->second.stage == Stage::loading);
+  const verifier::Lease& lease = found->second.lease;
+  const kernels::Program& program = ledger_.jobs().at(lease.job_id).work.program();
+  fetcher_.fetch(lease.theta_root, program.published_floats() * sizeof(float),
+                 [this, lease_id, &program](Result<Bytes> bytes) {
+                   if (!bytes) return give_up(lease_id, "weights: " + bytes.error().detail);
+                   Watched& watched = leases_.at(lease_id);
+                   // A lease starts without the outer velocity, and with moments of zero.
+                   watched.theta.resize(program.parameters());
+                   GEMMINE_CHECK(bytes.value().size() >= watched.theta.size() * sizeof(float));
+                   std::memcpy(watched.theta.data(), bytes.value().data(),
+                               watched.theta.size() * sizeof(float));
+                   watched.state.assign(program.state_floats(), 0.0F);
+                   std::ranges::copy(watched.theta, watched.state.begin());
+                   watched.stage = Stage::ready;
+                   run_next(watched);
+                 });
+}
+
+void LeaseWatch::run_next(Watched& watched) {
+  GEMMINE_CHECK(watched.stage == Stage::ready);
+  if (!owes(watched)) return;
+  const Digest& job_id = watched.lease.job_id;
+  ReplayTask task{.work = &ledger_.jobs().at(job_id).work,
+                  .train_records = &records_.at(job_id),
+                  .lease = &watched.lease,
+                  .theta = &watched.theta,
+                  .state = watched.state,
+                  .index = watched.next,
+                  .claimed = logged(watched.lease.id).shares[watched.next].share};
+  if (replayer_->post(std::move(task))) watched.stage = Stage::replaying;
+}
+
+void LeaseWatch::on_replayed(ReplayDone done) {
+  const auto found = leases_.find(done.lease_id);
+  GEMMINE_CHECK(found != leases_.end() && found->second.stage == Stage::replaying);
+  Watched& watched = found->second;
+  GEMMINE_CHECK(done.index == watched.next);
+  const Outcome outcome = done.finding.outcome;
+  if (outcome == Outcome::undecided) {
+    return give_up(done.lease_id, done.finding.detail);
+  }
+  watched.stage = Stage::ready;
+  watched.next = done.index + 1;
+  watched.state = std::move(done.state_after);
+  // What follows a wrong share starts from a state that nobody has.
+  if (outcome != Outcome::valid) {
+    leases_.erase(found);
+    --loaded_;
+  } else if (!drop_if_done(done.lease_id)) {
+    run_next(watched);
+  }
+  hooks_.replayed(done.lease_id, done.index, done.finding);
+  go_on();
+}
+
+void LeaseWatch::give_up(const Digest& lease_id, const std::string& why) {
+  const auto found = leases_.find(lease_id);
+  GEMMINE_CHECK(found != leases_.end() && found->second.stage != Stage::waiting);
+  leases_.erase(found);
+  --loaded_;
+  hooks_.unchecked("lease " + short_hex(lease_id) + ": " + why);
+  go_on();
+}
+
+// Closed, and all of its shares replayed.
+bool LeaseWatch::drop_if_done(const Digest& lease_id) {
+  const auto found = leases_.find(lease_id);
+  const Watched& watched = found->second;
+  const bool idle = watched.stage == Stage::waiting || watched.stage == Stage::ready;
+  if (!idle || !logged(lease_id).closed || owes(watched)) return false;
+  if (watched.stage == Stage::ready) --loaded_;
+  leases_.erase(found);
+  return true;
+}
+
+}  // namespace gemmine::pool

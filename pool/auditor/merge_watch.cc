@@ -1,0 +1,96 @@
+#include "pool/auditor/merge_watch.h"
+
+#include <cstring>
+#include <span>
+
+#include "kernels/hash/blake3.h"
+#include "pool/log/events.h"
+#include "verifier/merge/delta.h"
+
+namespace gemmine::pool {
+
+MergeWatch::MergeWatch(Fetcher& fetcher, const verifier::LedgerState& ledger, Hooks hooks)
+    : fetcher_(fetcher), ledger_(ledger), hooks_(std::move(hooks)) {
+  GEMMINE_CHECK(hooks_.redone && hooks_.untrue && hooks_.unchecked);
+}
+
+void MergeWatch::watch(const verifier::Record& record) {
+  GEMMINE_CHECK(record.kind == verifier::RecordKind::merge);
+  // The fold has accepted it, so its body reads, and its leases have deltas.
+  Reader reader(record.body);
+  Merge merge;
+  merge.job_id = reader.get_digest();
+  merge.round = reader.get<uint32_t>();
+  merge.claimed = reader.get_digest();
+  const auto slots = reader.get<uint32_t>();
+  for (uint32_t slot = 0; slot < slots; ++slot)
+    merge.delta_roots.push_back(*ledger_.leases().at(reader.get_digest()).delta_root);
+  queue_.push_back(std::move(merge));
+  begin();
+}
+
+// Begins the first of the queue; a loop, since what is cached comes at once.
+void MergeWatch::begin() {
+  if (beginning_) return;
+  beginning_ = true;
+  while (!under_way_ && !queue_.empty()) {
+    Merge& merge = queue_.front();
+    const verifier::JobState& job = ledger_.jobs().at(merge.job_id);
+    const kernels::Program& program = job.work.program();
+    under_way_ = true;
+    merge.missing = merge.delta_roots.size() + 1;
+    merge.deltas.resize(merge.delta_roots.size());
+    // Copies: the last part to arrive ends this merge, and with it what its fields name.
+    const std::vector<Digest> roots = merge.delta_roots;
+    const Digest theta_root = job.theta_roots[merge.round];
+    for (size_t slot = 0; slot < roots.size(); ++slot)
+      fetcher_.fetch(roots[slot], verifier::delta_bytes(program.parameters()),
+                     [this, slot](Result<Bytes> bytes) {
+                       if (bytes) queue_.front().deltas[slot] = bytes.value();
+                       arrived(bytes, "delta: ");
+                     });
+    fetcher_.fetch(theta_root, program.published_floats() * sizeof(float),
+                   [this](Result<Bytes> bytes) {
+                     std::vector<float>& published = queue_.front().published;
+                     if (bytes) {
+                       published.resize(bytes.value().size() / sizeof(float));
+                       std::memcpy(published.data(), bytes.value().data(), bytes.value().size());
+                     }
+                     arrived(bytes, "weights: ");
+                   });
+  }
+  beginning_ = false;
+}
+
+void MergeWatch::arrived(Result<Bytes>& bytes, const char* what) {
+  GEMMINE_CHECK(under_way_ && queue_.front().missing > 0);
+  Merge& merge = queue_.front();
+  if (!bytes && !merge.failed) {
+    merge.failed = true;
+    hooks_.unchecked("merge of round " + std::to_string(merge.round) + ": " + what +
+                     bytes.error().detail);
+  }
+  if (--merge.missing > 0) return;
+  if (!merge.failed) redo(merge);
+  queue_.pop_front();
+  under_way_ = false;
+  begin();
+}
+
+void MergeWatch::redo(const Merge& merge) {
+  const std::string name = "merge of round " + std::to_string(merge.round);
+  const verifier::Work& work = ledger_.jobs().at(merge.job_id).work;
+  verifier::Merge sum(work.program());
+  for (const Bytes& delta : merge.deltas)
+    if (const Status added = sum.add(delta); !added)
+      return hooks_.untrue(name + ": " + added.error().detail);
+  const auto merged = sum.finish(merge.published, work.job().spec.slots);
+  if (!merged) return hooks_.untrue(name + ": " + merged.error().detail);
+  const Digest own = kernels::blake3(as_bytes(std::span<const float>(merged.value())));
+  if (own != merge.claimed)
+    return hooks_.untrue(name + " gives " + short_hex(own) + ", the pool says " +
+                         short_hex(merge.claimed));
+  hooks_.redone(merge.round, own);
+}
+
+}  // namespace gemmine::pool

@@ -1,0 +1,27 @@
+#include "pool/auditor/report.h"
+
+#include "kernels/base/check.h"
+
+namespace gemmine::pool {
+
+Conclusion conclude(const AuditReport& report) {
+  GEMMINE_CHECK(report.refusal != ExitCode::ok || report.refused_why.empty());
+  if (!report.untrue.empty()) return {ExitCode::invalid, "invalid", "NOT TRUE: " + report.untrue};
+  if (report.refusal != ExitCode::ok) return {report.refusal, "refused", report.refused_why};
+  if (report.unchecked > 0)
+    return {ExitCode::undecided, "undecided",
+            "could not check " + std::to_string(report.unchecked) +
+                " of what was to be checked; the first: " + report.unchecked_why};
+  if (report.records == 0)
+    return {ExitCode::undecided, "undecided", "nothing was checked: no record came"};
+  if (report.checked_nothing())
+    return {ExitCode::undecided, "undecided",
+            "nothing was checked but that " + std::to_string(report.records) +
+                " records follow the rules"};
+  std::string reason = "everything that was checked is true";
+  if (report.unlogged > 0)
+    reason += "; the pool did not log " + std::to_string(report.unlogged) + " of our verdicts";
+  return {ExitCode::ok, "valid", reason};
+}
+
+}  // namespace gemmine::pool
