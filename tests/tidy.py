@@ -114,6 +114,9 @@ def check_include(path, number, target, quoted):
         breach(path, number, "uv", "libuv stays in pool/net/loop*")
     if target.startswith(("spdlog/", "fmt/")) and path != "pool/log/console.cc":
         breach(path, number, "spdlog", "it stays in pool/log/console.cc; make an Event")
+    if target.startswith("kernels/cli/") and not re.search(
+            r"(^|/)cli/|/main\w*\.cc$|^tests/", path):
+        breach(path, number, "programs", "what programs share is for main.cc and cli/ alone")
     if room == "verifier" and not re.search(r"/main\w*\.cc$|/cli/", path) and IMPURE.match(target):
         breach(path, number, "purity", f"verifier/ takes bytes and a time; <{target}> is neither")
 

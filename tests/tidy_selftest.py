@@ -59,6 +59,8 @@ PLANTED = [
     ("pool/a.cc", "#include <spdlog/spdlog.h>\n", "spdlog"),
     ("miner/a.cc", "#include <fmt/format.h>\n", "spdlog"),
     ("pool/net/a.cc", 'void f() { std::fprintf(stderr, "x"); }\n', "banned"),
+    ("pool/a.cc", '#include "kernels/cli/output.h"\n', "programs"),
+    ("kernels/a.cc", '#include "kernels/cli/output.h"\n', "programs"),
     ("verifier/a.cc", "#include <thread>\n", "purity"),
     ("verifier/a.cc", "#include <sys/socket.h>\n", "purity"),
     ("verifier/a.h", "#pragma once\n#include <spdlog/spdlog.h>\n", "purity"),

@@ -30,6 +30,19 @@ ExitCode fail(ExitCode code, const std::string& text) {
   return code;
 }
 
+ExitCode code_of_engine(const Error& error) {
+  switch (error.code) {
+    case Errc::invalid:
+      return ExitCode::wrong_numbers;
+    case Errc::invalid_argument:
+      return ExitCode::command_line;
+    case Errc::unsupported:
+      return ExitCode::no_device;
+    default:
+      return ExitCode::failed;
+  }
+}
+
 void print_json(const Json& value, bool indented) {
   const std::string text = value.dump(indented ? 2 : -1);
   std::fputs((text + "\n").c_str(), stdout);

@@ -17,6 +17,9 @@ void set_speaker(const std::string& name);
 // other than line breaks are escaped: the text may quote a stranger's file.
 ExitCode fail(ExitCode code, const std::string& text);
 
+// The code for an engine that cannot be had: wrong_numbers only where its numbers are wrong.
+ExitCode code_of_engine(const Error& error);
+
 // The value on stdout, in one line, or indented by two spaces. Bytes that are no UTF-8, as names of
 // files can have them, become U+FFFD.
 void print_json(const Json& value, bool indented = false);

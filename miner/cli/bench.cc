@@ -66,7 +66,7 @@ ExitCode measure(const pool::LoadedJob& job, const BenchOptions& options, int th
   const kernels::Program& program = job.work.program();
   if (Status tested = kernels::self_test(result.device); !tested) {
     result.refusal = "self-test: " + tested.error().detail;
-    return tested.error().code == Errc::invalid ? ExitCode::wrong_numbers : ExitCode::failed;
+    return cli::code_of_engine(tested.error());
   }
   const BenchTimes times{.steps_ms = options.seconds * 1000, .product_ms = options.product_ms};
   auto speed = measure_device(result.device, program, job.train_records, threads, times);

@@ -59,7 +59,7 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   if (auto path = cpu_path_checked(); !path)
     return fail(ExitCode::command_line, path.error().detail);
   if (auto tested = kernels::self_test(options.device.engine); !tested)
-    return fail(ExitCode::wrong_numbers,
+    return fail(cli::code_of_engine(tested.error()),
                 "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   pool::Console console(options.verbose ? pool::Level::debug : pool::Level::info);

@@ -170,7 +170,7 @@ ExitCode train(const TrainOptions& options) {
     if (!started) return fail(ExitCode::bad_input, started.error().detail);
   }
   if (auto tested = kernels::self_test(options.device.engine); !tested)
-    return fail(ExitCode::wrong_numbers,
+    return fail(cli::code_of_engine(tested.error()),
                 "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   watch_signals();

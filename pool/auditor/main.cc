@@ -14,10 +14,11 @@ constexpr const char* kAbout =
 int main(int argc, char** argv) {
   using gemmine::ExitCode;
   gemmine::cli::prepare_process();
-  gemmine::cli::Program program("gemmine-audit", kAbout,
-                                {ExitCode::ok, ExitCode::failed, ExitCode::command_line,
-                                 ExitCode::refused, ExitCode::other_pool, ExitCode::wrong_numbers,
-                                 ExitCode::too_old, ExitCode::invalid, ExitCode::undecided});
+  gemmine::cli::Program program(
+      "gemmine-audit", kAbout,
+      {ExitCode::ok, ExitCode::failed, ExitCode::command_line, ExitCode::no_device,
+       ExitCode::refused, ExitCode::other_pool, ExitCode::wrong_numbers, ExitCode::too_old,
+       ExitCode::invalid, ExitCode::undecided});
   gemmine::pool::WatchOptions watch;
   gemmine::pool::add_watch_options(program.command("watch", "audit a pool while it runs",
                                                    [&] { return gemmine::pool::watch(watch); }),

@@ -1,5 +1,6 @@
 #include "verifier/merge/safetensors.h"
 
+#include "kernels/base/json.h"
 #include "kernels/hash/blake3.h"
 
 namespace gemmine::verifier {
@@ -8,57 +9,35 @@ namespace {
 
 using kernels::ParameterKind;
 
-std::string json_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {  // Job names are printable ASCII.
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c);
-  }
-  out.push_back('"');
-  return out;
+Json describe(const kernels::ParameterInfo& parameter) {
+  Json shape;
+  shape.push_back(parameter.rows);
+  if (parameter.decays()) shape.push_back(parameter.cols);
+  const uint64_t begin = parameter.offset * sizeof(float);
+  const uint64_t end = begin + parameter.count() * sizeof(float);
+  Json place;
+  place.push_back(begin);
+  place.push_back(end);
+  return {{"dtype", "F32"}, {"shape", std::move(shape)}, {"data_offsets", std::move(place)}};
 }
 
-class Header {
- public:
-  Header() : out_(R"({"__metadata__":{"format":"pt")") {}
-  void fact(std::string_view key, std::string_view value) {
-    out_.append(",").append(json_text(key)).append(":").append(json_text(value));
-  }
-  void fact(std::string_view key, uint64_t value) { fact(key, std::to_string(value)); }
-  void end_facts() { out_.append("}"); }
-  void tensor(const std::string& name, const kernels::ParameterInfo& parameter) {
-    out_.append(",").append(json_text(name)).append(R"(:{"dtype":"F32","shape":[)");
-    out_.append(std::to_string(parameter.rows));
-    if (parameter.decays()) out_.append(",").append(std::to_string(parameter.cols));
-    out_.append(R"(],"data_offsets":[)").append(std::to_string(parameter.offset * 4)).append(",");
-    out_.append(std::to_string((parameter.offset + parameter.count()) * 4)).append("]}");
-  }
-  std::string take() {
-    out_.append("}");
-    out_.append((8 - out_.size() % 8) % 8, ' ');
-    return std::move(out_);
-  }
-
- private:
-  std::string out_;
-};
-
-void put_shape(const kernels::Spec& spec, Header& header) {
+// The values of metadata are texts.
+void put_shape(const kernels::Spec& spec, Json& facts) {
   if (spec.architecture == kernels::Architecture::mlp) {
-    header.fact("architecture", "mlp");
+    facts["architecture"] = "mlp";
     return;
   }
   const kernels::GptShape& gpt = spec.gpt;
-  header.fact("architecture", "gpt");
-  header.fact("vocabulary", gpt.vocabulary);
-  header.fact("width", gpt.width);
-  header.fact("heads", gpt.heads);
-  header.fact("hidden", gpt.hidden);
-  header.fact("blocks", gpt.blocks);
-  header.fact("context", gpt.context);
-  header.fact("norm", gpt.norm == kernels::Norm::rms ? "rms" : "layer");
-  header.fact("activation", gpt.activation == kernels::Activation::gelu ? "gelu" : "silu");
-  header.fact("tied", gpt.tied ? "true" : "false");
+  facts["architecture"] = "gpt";
+  facts["vocabulary"] = std::to_string(gpt.vocabulary);
+  facts["width"] = std::to_string(gpt.width);
+  facts["heads"] = std::to_string(gpt.heads);
+  facts["hidden"] = std::to_string(gpt.hidden);
+  facts["blocks"] = std::to_string(gpt.blocks);
+  facts["context"] = std::to_string(gpt.context);
+  facts["norm"] = gpt.norm == kernels::Norm::rms ? "rms" : "layer";
+  facts["activation"] = gpt.activation == kernels::Activation::gelu ? "gelu" : "silu";
+  facts["tied"] = gpt.tied ? "true" : "false";
 }
 
 // A gpt's linear λ and norm ν belong to block i; the last of each to the head.
@@ -95,16 +74,18 @@ std::string parameter_name(const kernels::Program& program,
 Bytes encode_safetensors(const kernels::Program& program, std::span<const float> theta,
                          const ModelOrigin& origin) {
   GEMMINE_CHECK(theta.size() == program.parameters());
-  Header header;
-  header.fact("job", origin.job_name);
-  header.fact("job_id", to_hex(origin.job_id.bytes));
-  header.fact("round", origin.round);
-  header.fact("theta_root", to_hex(kernels::blake3(as_bytes(theta)).bytes));
-  put_shape(program.spec(), header);
-  header.end_facts();
+  Json header;
+  Json& facts = header["__metadata__"];
+  facts["format"] = "pt";
+  facts["job"] = origin.job_name;
+  facts["job_id"] = to_hex(origin.job_id.bytes);
+  facts["round"] = std::to_string(origin.round);
+  facts["theta_root"] = to_hex(kernels::blake3(as_bytes(theta)).bytes);
+  put_shape(program.spec(), facts);
   for (const kernels::ParameterInfo& parameter : program.parameter_list())
-    header.tensor(parameter_name(program, parameter), parameter);
-  const std::string text = header.take();
+    header[parameter_name(program, parameter)] = describe(parameter);
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
   Writer out;
   out.put(uint64_t{text.size()}).put_raw(as_bytes(std::string_view(text)));
   return out.put_raw(as_bytes(theta)).take();

@@ -84,7 +84,7 @@ ExitCode watch(const WatchOptions& options) {
   const auto seed = load_or_make_secret(options.data + "/identity.key");
   if (!seed) return fail(ExitCode::failed, seed.error().detail);
   if (auto tested = kernels::self_test(options.engine); !tested)
-    return fail(ExitCode::wrong_numbers, "self-test: " + tested.error().detail);
+    return fail(cli::code_of_engine(tested.error()), "self-test: " + tested.error().detail);
 
   const verifier::Identity identity = verifier::Identity::from_seed(seed.value());
   auto made = Loop::make();
