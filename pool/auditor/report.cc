@@ -20,7 +20,7 @@ Conclusion conclude(const AuditReport& report) {
                 " records follow the rules"};
   std::string reason = "everything that was checked is true";
   if (report.unlogged > 0)
-    reason += "; the pool did not log " + std::to_string(report.unlogged) + " of our verdicts";
+    reason += "; " + std::to_string(report.unlogged) + " of our verdicts are not in the ledger";
   return {ExitCode::ok, "valid", reason};
 }
 

@@ -52,12 +52,12 @@ TEST(AuditReport, PutsWhatIsNotTrueBeforeEverything) {
   EXPECT_EQ(conclude(report).reason, "NOT TRUE: the first");
 }
 
-TEST(AuditReport, TellsOfVerdictsThatThePoolDidNotLog) {
+TEST(AuditReport, TellsOfVerdictsThatAreNotInTheLedger) {
   AuditReport report = good();
   report.unlogged = 3;
   EXPECT_EQ(conclude(report).code, ExitCode::ok);
   EXPECT_EQ(conclude(report).reason,
-            "everything that was checked is true; the pool did not log 3 of our verdicts");
+            "everything that was checked is true; 3 of our verdicts are not in the ledger");
 }
 
 }  // namespace
