@@ -1,0 +1,152 @@
+// The golden ledger, folded record by record as an auditor hears it; its blobs are on disk, so no
+// pool is needed.
+#include <filesystem>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "kernels/base/files.h"
+#include "kernels/hash/blake3.h"
+#include "pool/auditor/lease_watch.h"
+#include "pool/auditor/merge_watch.h"
+#include "tests/support/loop.h"
+#include "tests/support/toy_lease.h"
+#include "tests/unit/pool/temp_directory.h"
+
+namespace gemmine::pool {
+namespace {
+
+using testing::HasSubstr;
+using verifier::RecordKind;
+
+struct Nobody final : SessionObserver {
+  void on_ready(const AuthOk&) override {}
+  void on_message(MessageType, ByteView) override {}
+  void on_error(const ErrorMessage&) override {}
+  void on_down(const std::string&, uint64_t) override {}
+  void on_end(SessionEnd, const std::string&) override {}
+};
+
+class Watching : public testing::Test {
+ protected:
+  Watching()
+      : toy_("job_sgd"),
+        golden_("ledger_complete"),
+        identity_(verifier::Identity::from_seed(Digest{})),
+        session_(loop_, identity_, {.pools = {{"127.0.0.1", 1}}, .account = {}, .agent = {}},
+                 nobody_),
+        fetcher_(session_, folder_.path(), [](const Digest&, Fetcher::Progress) {}),
+        leases_(
+            fetcher_, ledger_,
+            {.replayed = [this](const Digest&, uint32_t,
+                                const verifier::Finding& finding) { findings_.push_back(finding); },
+             .unchecked = [this](const std::string& what) { unchecked_.push_back(what); }}),
+        merges_(fetcher_, ledger_,
+                {.redone = [this](uint32_t round, const Digest&) { redone_.push_back(round); },
+                 .untrue = [this](const std::string& what) { untrue_.push_back(what); },
+                 .unchecked = [this](const std::string& what) { unchecked_.push_back(what); }}),
+        replayer_(std::move(Replayer::start(loop_, "cpu", 1, [this](ReplayDone done) {
+                              leases_.on_replayed(std::move(done));
+                              if (leases_.replays_owed() == 0) loop_.stop();
+                            }).value())) {
+    leases_.use(*replayer_);
+    store(toy_.train);
+    for (uint32_t round = 0; round < toy_.job.spec.rounds; ++round) {
+      thetas_.push_back(store(as_bytes(std::span<const float>(toy_.thetas.back()))));
+      for (const auto& runs : toy_.run_round())
+        deltas_.push_back(store(runs.back().delta));
+    }
+  }
+
+  std::string store(ByteView bytes) const {
+    const std::string path = folder_.path() + "/" + to_hex(kernels::blake3(bytes).view());
+    EXPECT_TRUE(write_durable(path, bytes).ok());
+    return path;
+  }
+
+  // Everything that the pool would send; then the replays are waited for.
+  void hear_all() {
+    for (size_t seq = 0; golden_.has("record " + std::to_string(seq)); ++seq) {
+      const auto record =
+          verifier::decode_record(golden_.bytes("record " + std::to_string(seq))).value();
+      ASSERT_TRUE(ledger_.apply(record).ok());
+      if (record.kind == RecordKind::lease)
+        leases_.watch(
+            verifier::decode_lease(Reader(record.body).get_blob(verifier::kLeaseBytes)).value());
+      if (record.kind == RecordKind::share) {
+        ++shares_;
+        leases_.on_logged(
+            verifier::decode_share(Reader(record.body).get_blob(verifier::kShareBytes))
+                .value()
+                .lease_id);
+      }
+      if (record.kind == RecordKind::close) leases_.on_logged(Reader(record.body).get_digest());
+      if (record.kind == RecordKind::merge) merges_.watch(record);
+    }
+    Timer give_up(loop_, [this] { loop_.stop(); });
+    give_up.start(30'000);
+    if (leases_.replays_owed() > 0) loop_.run();
+  }
+
+  test::Toy toy_;
+  test::Golden golden_;
+  TempDirectory folder_;
+  Nobody nobody_;
+  Loop loop_ = test::make_loop();
+  verifier::Identity identity_;
+  Session session_;
+  Fetcher fetcher_;
+  verifier::LedgerState ledger_;
+  std::vector<verifier::Finding> findings_;
+  std::vector<std::string> unchecked_;
+  std::vector<std::string> untrue_;
+  std::vector<uint32_t> redone_;
+  LeaseWatch leases_;
+  MergeWatch merges_;
+  std::unique_ptr<Replayer> replayer_;
+  std::vector<std::string> thetas_;  // paths
+  std::vector<std::string> deltas_;
+  size_t shares_ = 0;
+};
+
+TEST_F(Watching, ReplaysEveryShareAndRedoesEveryMerge) {
+  hear_all();
+  EXPECT_GT(shares_, 0U);
+  EXPECT_EQ(findings_.size(), shares_);
+  for (const verifier::Finding& finding : findings_)
+    EXPECT_EQ(finding.outcome, verifier::Outcome::valid) << finding.detail;
+  EXPECT_EQ(redone_.size(), toy_.job.spec.rounds);
+  EXPECT_THAT(unchecked_, testing::IsEmpty());
+  EXPECT_THAT(untrue_, testing::IsEmpty());
+  EXPECT_EQ(leases_.downloads() + merges_.owed(), 0U);
+}
+
+TEST_F(Watching, OwesWhatOnlyThePoolHas) {
+  std::filesystem::remove(thetas_[1]);  // asked of a pool that does not answer
+  Timer soon(loop_, [this] { loop_.stop(); });
+  soon.start(2'000);
+  hear_all();
+  EXPECT_LT(findings_.size(), shares_);
+  EXPECT_GT(findings_.size(), 0U);
+  EXPECT_EQ(leases_.replays_owed(), shares_ - findings_.size());
+  EXPECT_GT(leases_.downloads(), 0U);
+  EXPECT_EQ(redone_.size(), 1U);
+  EXPECT_EQ(merges_.owed(), toy_.job.spec.rounds - 1);
+  EXPECT_THAT(untrue_, testing::IsEmpty());
+}
+
+TEST_F(Watching, CallsAnEngineThatCannotBeHadUndecided) {
+  auto broken = Replayer::start(loop_, "cuda:99", 1, [this](ReplayDone done) {
+    leases_.on_replayed(std::move(done));
+    if (leases_.replays_owed() == 0) loop_.stop();
+  });
+  leases_.use(*broken.value());
+  hear_all();
+  EXPECT_THAT(findings_, testing::IsEmpty());
+  EXPECT_THAT(untrue_, testing::IsEmpty());
+  ASSERT_THAT(unchecked_, testing::Not(testing::IsEmpty()));
+  EXPECT_THAT(unchecked_[0], HasSubstr("cuda:99"));
+}
+
+}  // namespace
+}  // namespace gemmine::pool
