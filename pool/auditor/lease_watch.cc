@@ -1,9 +1,9 @@
 #include "pool/auditor/lease_watch.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "pool/log/events.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::pool {
 
@@ -87,20 +87,18 @@ void LeaseWatch::fetch_theta(const Digest& lease_id) {
   GEMMINE_CHECK(found != leases_.end() && found->second.stage == Stage::loading);
   const verifier::Lease& lease = found->second.lease;
   const kernels::Program& program = ledger_.jobs().at(lease.job_id).work.program();
-  fetcher_.fetch(lease.theta_root, program.published_floats() * sizeof(float),
-                 [this, lease_id, &program](Result<Bytes> bytes) {
-                   if (!bytes) return give_up(lease_id, "weights: " + bytes.error().detail);
-                   Watched& watched = leases_.at(lease_id);
-                   // A lease starts without the outer velocity, and with moments of zero.
-                   watched.theta.resize(program.parameters());
-                   GEMMINE_CHECK(bytes.value().size() >= watched.theta.size() * sizeof(float));
-                   std::memcpy(watched.theta.data(), bytes.value().data(),
-                               watched.theta.size() * sizeof(float));
-                   watched.state.assign(program.state_floats(), 0.0F);
-                   std::ranges::copy(watched.theta, watched.state.begin());
-                   watched.stage = Stage::ready;
-                   run_next(watched);
-                 });
+  fetcher_.fetch(
+      lease.theta_root, program.published_floats() * sizeof(float),
+      [this, lease_id, &program](Result<Bytes> bytes) {
+        if (!bytes) return give_up(lease_id, "weights: " + bytes.error().detail);
+        Watched& watched = leases_.at(lease_id);
+        watched.theta = verifier::floats_of(bytes.value());
+        GEMMINE_CHECK(watched.theta.size() >= program.parameters());
+        watched.theta.resize(program.parameters());  // a lease starts without the outer velocity
+        watched.state = verifier::start_state(program, watched.theta);
+        watched.stage = Stage::ready;
+        run_next(watched);
+      });
 }
 
 void LeaseWatch::run_next(Watched& watched) {

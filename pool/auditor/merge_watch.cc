@@ -1,11 +1,8 @@
 #include "pool/auditor/merge_watch.h"
 
-#include <cstring>
-#include <span>
-
-#include "kernels/hash/blake3.h"
 #include "pool/log/events.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 
 namespace gemmine::pool {
 
@@ -51,11 +48,7 @@ void MergeWatch::begin() {
                      });
     fetcher_.fetch(theta_root, program.published_floats() * sizeof(float),
                    [this](Result<Bytes> bytes) {
-                     std::vector<float>& published = queue_.front().published;
-                     if (bytes) {
-                       published.resize(bytes.value().size() / sizeof(float));
-                       std::memcpy(published.data(), bytes.value().data(), bytes.value().size());
-                     }
+                     if (bytes) queue_.front().published = verifier::floats_of(bytes.value());
                      arrived(bytes, "weights: ");
                    });
   }
@@ -80,13 +73,11 @@ void MergeWatch::arrived(Result<Bytes>& bytes, const char* what) {
 void MergeWatch::redo(const Merge& merge) {
   const std::string name = "merge of round " + std::to_string(merge.round);
   const verifier::Work& work = ledger_.jobs().at(merge.job_id).work;
-  verifier::Merge sum(work.program());
-  for (const Bytes& delta : merge.deltas)
-    if (const Status added = sum.add(delta); !added)
-      return hooks_.untrue(name + ": " + added.error().detail);
-  const auto merged = sum.finish(merge.published, work.job().spec.slots);
-  if (!merged) return hooks_.untrue(name + ": " + merged.error().detail);
-  const Digest own = kernels::blake3(as_bytes(std::span<const float>(merged.value())));
+  const auto round = verifier::redo_round(work.program(), merge.published, [&](uint32_t slot) {
+    return Result<Bytes>(merge.deltas[slot]);
+  });
+  if (!round) return hooks_.untrue(name + ": " + round.error().detail);
+  const Digest& own = round.value().theta_root;
   if (own != merge.claimed)
     return hooks_.untrue(name + " gives " + short_hex(own) + ", the pool says " +
                          short_hex(merge.claimed));

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kernels/engines.h"
+
 namespace gemmine::pool {
 
 Replayer::Replayer(Loop& loop, std::string engine, int threads,
