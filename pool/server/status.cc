@@ -2,12 +2,10 @@
 
 #include <algorithm>
 
-#include <nlohmann/json.hpp>
+#include "kernels/base/json.h"
 
 namespace gemmine::pool {
 namespace {
-
-using nlohmann::json;
 
 std::string hex(const Digest& digest) {
   return to_hex(digest.bytes);
@@ -25,15 +23,15 @@ T totals_of(const std::map<Digest, T>& map, const Digest& key) {
   return found == map.end() ? T{} : found->second;
 }
 
-json shares_json(const ShareCounts& shares) {
+Json shares_json(const ShareCounts& shares) {
   return {{"total", shares.all},
           {"valid", shares.valid},
           {"invalid", shares.invalid},
           {"unaudited", shares.unaudited()}};
 }
 
-json miners_json(const LedgerView& view) {
-  json out = json::array();
+Json miners_json(const LedgerView& view) {
+  Json out = Json::array();
   for (const auto& [key, member] : view.members) {
     const MinerTotals miner = totals_of(view.totals.miners(), key);
     out.push_back({{"key", hex(key)},
@@ -52,8 +50,11 @@ json miners_json(const LedgerView& view) {
   return out;
 }
 
-json job_json(const LedgerView& view, const LedgerView::Job& job) {
+Json job_json(const LedgerView& view, const LedgerView::Job& job) {
   const JobTotals totals = totals_of(view.totals.jobs(), job.id);
+  Json losses = Json::array();
+  for (const auto loss : totals.losses)
+    losses.push_back(loss);
   return {{"id", hex(job.id)},
           {"name", job.name},
           {"round", job.round},
@@ -69,12 +70,12 @@ json job_json(const LedgerView& view, const LedgerView::Job& job) {
           {"leases_covered", job.reach.leases_covered},
           {"dry", job.reach.leases_left > 0 && job.reach.leases_covered == 0},
           {"theta_root", hex(job.theta_root)},
-          {"losses", totals.losses},
+          {"losses", std::move(losses)},
           {"finished", job.finished}};
 }
 
-json accuracy_json(const LedgerView::Job& job) {
-  json out = json::array();
+Json accuracy_json(const LedgerView::Job& job) {
+  Json out = Json::array();
   for (const auto& [round, result] : job.results) {
     const double correct = static_cast<double>(result.correct);
     out.push_back({{"round", round},
@@ -84,7 +85,14 @@ json accuracy_json(const LedgerView::Job& job) {
   return out;
 }
 
-json ledger_json(const LedgerView& view) {
+Json accounts_json(const LedgerView& view) {
+  Json out = Json::object();
+  for (const auto& [account, amount] : view.accounts)
+    out.add(account, amount);
+  return out;
+}
+
+Json ledger_json(const LedgerView& view) {
   return {{"records", view.records},
           {"head", hex(view.head)},
           {"last_time_ms", view.last_time_ms},
@@ -92,8 +100,8 @@ json ledger_json(const LedgerView& view) {
 }
 
 // Names of jobs and accounts are checked text; should one be none, the rest must still be read.
-std::string text_of(const json& value) {
-  return value.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+std::string text_of(const Json& value) {
+  return value.dump(1) + "\n";
 }
 
 }  // namespace
@@ -137,10 +145,10 @@ PoolView view_of(Pool& pool, uint64_t now) {
 
 std::string status_json(const PoolView& view) {
   const LedgerView& ledger = view.ledger;
-  json jobs = json::array();
+  Json jobs = Json::array();
   uint64_t leases_open = 0;
   for (const LedgerView::Job& job : ledger.jobs) {
-    json each = job_json(ledger, job);
+    Json each = job_json(ledger, job);
     each["accuracy"] = accuracy_json(job);
     jobs.push_back(std::move(each));
     leases_open += job.open_leases;
@@ -157,19 +165,19 @@ std::string status_json(const PoolView& view) {
                   {"shares", shares_json(ledger.totals.shares())},
                   {"jobs", jobs},
                   {"miners", miners_json(ledger)},
-                  {"accounts", ledger.accounts},
+                  {"accounts", accounts_json(ledger)},
                   {"ledger", ledger_json(ledger)},
                   {"finished", finished}});
 }
 
 std::string report_json(const LedgerView& view) {
-  json jobs = json::array();
+  Json jobs = Json::array();
   for (const LedgerView::Job& job : view.jobs)
     jobs.push_back(job_json(view, job));
   return text_of({{"shares", shares_json(view.totals.shares())},
                   {"jobs", jobs},
                   {"miners", miners_json(view)},
-                  {"accounts", view.accounts},
+                  {"accounts", accounts_json(view)},
                   {"ledger", ledger_json(view)}});
 }
 
