@@ -1,6 +1,7 @@
 // Commands that need no network: init, job check, report, backup.
 #include <cstdio>
 
+#include "kernels/base/files.h"
 #include "kernels/cli/output.h"
 #include "pool/cli/commands.h"
 #include "pool/core/answer_time.h"
@@ -16,6 +17,8 @@ using cli::fail;
 ExitCode init(const std::string& data, bool new_tls) {
   const auto keys = new_tls ? renew_certificate(data) : init_folder(data);
   if (!keys) return fail(ExitCode::failed, keys.error().detail);
+  if (const std::string open = wide_mode_warning(data); !open.empty())
+    std::fprintf(stderr, "warning: %s\n", open.c_str());
   std::printf("pool key  %s\n", to_hex(keys.value().identity.public_key().bytes).c_str());
   std::printf("pin       %s\n", pin_text(keys.value().tls.spki_pin()).c_str());
   std::printf("miners:   gemmine mine --pool HOST:PORT --pin %s --account NAME\n",

@@ -2,6 +2,7 @@
 #include <csignal>
 #include <optional>
 
+#include "kernels/base/files.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
 #include "kernels/hash/blake3.h"
@@ -186,6 +187,16 @@ Result<Book> open_book(LedgerStore& store, const Keys& keys, const PoolConfig& c
   return book;
 }
 
+void say_listening(Console& console, const std::string& host, uint16_t port, const Keys& keys,
+                   uint64_t records) {
+  console.event(Level::info, "listening",
+                {{"address", host},
+                 {"port", std::to_string(port)},
+                 {"pool_key", to_hex(keys.identity.public_key().bytes)},
+                 {"pin", pin_text(keys.tls.spki_pin())},
+                 {"records", std::to_string(records)}});
+}
+
 }  // namespace
 
 ExitCode serve(const ServeCommand& command) {
@@ -227,6 +238,8 @@ ExitCode serve(const ServeCommand& command) {
     pool.recall(result);
 
   Console console;
+  if (const std::string open = wide_mode_warning(command.data); !open.empty())
+    console.event(Level::warning, "folder_open_to_others", {{"folder", open}});
   if (const Status limited = limit_connections(config, console); !limited)
     return fail(ExitCode::failed, limited.error().detail);
   auto made = Loop::make();
@@ -243,12 +256,7 @@ ExitCode serve(const ServeCommand& command) {
                      .exit_when_finished = command.exit_when_finished},
                     start_ms, [&](const Event& event) { console.write(event); });
   if (!server) return fail(ExitCode::failed, server.error().detail);
-  console.event(Level::info, "listening",
-                {{"address", config.listen_host},
-                 {"port", std::to_string(server.value()->port())},
-                 {"pool_key", to_hex(folder.keys.identity.public_key().bytes)},
-                 {"pin", pin_text(folder.keys.tls.spki_pin())},
-                 {"records", std::to_string(records)}});
+  say_listening(console, config.listen_host, server.value()->port(), folder.keys, records);
   const SignalWatch signals(loop, cli::stop_signals(), [&](int number) {
     server.value()->stop(number == SIGINT ? "interrupted" : "terminated");
   });

@@ -17,7 +17,7 @@ inline constexpr size_t kAuditorsMax = 256;
 inline constexpr size_t kJobFilesMax = 64;
 
 struct PoolConfig {
-  std::string listen_host = "127.0.0.1";  // numeric
+  std::string listen_host = "127.0.0.1";  // as it was written: a number, a name, or "*"
   uint16_t listen_port = 4400;
   std::string fee_account = "pool";
   uint32_t audit_threads = 1;

@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kernels/base/check.h"
+
 namespace gemmine::pool {
 namespace {
 
@@ -31,6 +33,7 @@ Result<std::string> listen_address(const std::string& host) {
     return Error{Errc::invalid_argument,
                  "'" + host + "' is no address of this machine (" + gai_strerror(failed) +
                      "); give one, as in 127.0.0.1:4400, or *:4400 for all it has"};
+  GEMMINE_CHECK(list != nullptr);
   const addrinfo* chosen = list;
   for (const addrinfo* each = list; each != nullptr; each = each->ai_next) {
     if (each->ai_family != AF_INET) continue;

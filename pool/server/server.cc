@@ -336,13 +336,13 @@ void Server::on_tick() {
 }
 
 void Server::write_status() {
-  if (status_file_ == nullptr || status_file_->busy()) return;
+  if (status_file_ == nullptr || (stage_ == Stage::running && status_file_->busy())) return;
   const uint64_t before = loop_.now_ms();
   PoolView view = view_of(pool_, now());
   view.connections = clients_.size();
   view.tasks_waiting = workers_->waiting();
   view.stalled = stalled_;
-  static_cast<void>(status_file_->post(std::move(view)));
+  static_cast<void>(status_file_->post(std::move(view)));  // the last one waits for its turn
   // A pool of very many members spends little of its time on telling so.
   const uint64_t took = loop_.now_ms() - before;
   status_at_ms_ = now() + std::max(kStatusMs, took * kStatusShare);

@@ -35,7 +35,7 @@ Status copy_blobs(const std::string& from, const std::string& to) {
   for (const fs::directory_entry& each : fs::directory_iterator(from, error)) {
     const std::string name = each.path().filename();
     if (!digest_from_hex(name)) continue;  // on its way, not a blob yet
-    const std::string target = to + "/" + name;
+    const std::string target = fs::path(to) / name;
     if (!fs::copy_file(each.path(), target, error) || error) {
       if (error == std::errc::no_such_file_or_directory) continue;  // no longer needed by the pool
       return Error{Errc::io, "cannot copy " + each.path().string() + ": " + error.message()};

@@ -108,7 +108,7 @@ void Writer::answer(const Read& read) {
               records ? std::move(records.value()) : std::vector<verifier::Record>{}});
 }
 
-void Writer::tell(Letter letter) {
+void Writer::tell(const Letter& letter) {
   // Full only while the loop is busy with something else.
   constexpr auto kMailboxFull = std::chrono::milliseconds(2);
   while (!mailbox_.post(letter)) {

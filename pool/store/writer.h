@@ -90,7 +90,7 @@ class Writer {
   Status try_write(Step& step);
   bool wait_to_retry();  // false: the end has come
   void answer(const Read& read);
-  void tell(Letter letter);
+  void tell(const Letter& letter);
 
   const Places places_;  // the store is the thread's alone
   const Observer observer_;

@@ -79,6 +79,38 @@ class Folders(case.Case):
         self.assertIn(c.pool_key, done.stdout)
 
 
+class Modes(case.Case):
+    """A folder that somebody else made stays as it is."""
+
+    def test_F07_init_leaves_the_mode_of_a_folder_alone(self):
+        shared = self.folder / "shared"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        done = self.accept("gemmine-pool", "init", "--data", shared)
+        self.assertEqual(shared.stat().st_mode & 0o7777, 0o1777)
+        self.assertIn("chmod 700", done.stderr)
+        for name in ("pool.key", "coin.key", "tls.pem"):
+            self.assertEqual((shared / name).stat().st_mode & 0o777, 0o600)
+        fresh = self.folder / "fresh"
+        self.assertEqual(self.accept("gemmine-pool", "init", "--data", fresh).stderr, "")
+        self.assertEqual(fresh.stat().st_mode & 0o777, 0o700)
+
+    def test_F09_a_folder_of_another_owner_serves_when_it_can_be_written_to(self):
+        if os.getuid() != 0:
+            self.skipTest("only root can be somebody else")
+        foreign = self.folder / "foreign"
+        foreign.mkdir()
+        foreign.chmod(0o777)
+        self.folder.chmod(0o755)
+        made = self.cluster(self.folder / "none.toml")
+        program = shutil.copy(made.program("gemmine-pool"), self.folder / "gemmine-pool")
+        done = subprocess.run([program, "init", "--data", foreign], user=65534, group=65534,
+                              extra_groups=[], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("is open to others", done.stderr)
+        self.assertEqual(foreign.stat().st_uid, 0)
+
+
 class Reading(case.Case):
     def read_only(self, script, user=None):
         """Runs a shell script in a mount namespace where $RO is a read-only mount of the folder."""
