@@ -1,9 +1,9 @@
-// Shares as files that anyone judges offline: what was found wrong, and the last round's leases.
+#include "pool/cli/bundles.h"
+
 #include <map>
 #include <utility>
 
 #include "kernels/base/files.h"
-#include "pool/cli/commands.h"
 #include "pool/store/folder.h"
 #include "verifier/audit/bundle.h"
 

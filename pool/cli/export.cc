@@ -1,6 +1,7 @@
 // Writes what others need to believe nobody: the ledger as a stream, and the model.
 #include "kernels/base/output.h"
 #include "kernels/cli/output.h"
+#include "pool/cli/bundles.h"
 #include "pool/cli/commands.h"
 #include "pool/store/folder.h"
 #include "pool/store/sqlite_store.h"

@@ -8,7 +8,6 @@
 #include "kernels/base/result.h"
 #include "pool/net/tls.h"
 #include "pool/store/blobs.h"
-#include "pool/store/ledger_store.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/identity.h"
 
@@ -59,10 +58,5 @@ Result<verifier::LedgerState> read_ledger(const std::string& data);
 // A copy of the whole folder, of a pool that runs or not, that can be served as it is. TO is not
 // there yet, or empty. Errors: io, invalid.
 Status back_up(const std::string& data, const std::string& to);
-
-// Bundles (verifier/audit/bundle.h) `wrong-*` of every share found wrong, and `share-*` of the
-// first share of each lease of a finished job's last round; at most 64 in all. Errors: io.
-Status export_bundles(LedgerStore& store, const verifier::LedgerState& state,
-                      const std::string& data, const std::string& folder);
 
 }  // namespace gemmine::pool

@@ -47,11 +47,15 @@ class TemporaryFolder {
 }  // namespace
 
 struct SqliteStore::Data {
+  struct Tip {
+    uint64_t next = 0;  // seq of the record that comes next
+    Digest head;        // of the one before it
+  };
   Data(const std::string& path, int flags) : database(path, flags, kBusyMs) {}
   TemporaryFolder temporary;  // first: the database in it closes before it goes
   SQLite::Database database;
   bool writes = false;
-  std::optional<Digest> head;  // of the last durable record, once known
+  std::optional<Tip> tip;  // once known
 };
 
 namespace {
@@ -68,15 +72,16 @@ Error failed(const std::string& path, const std::exception& problem) {
   return Error{Errc::io, path + ": " + problem.what()};
 }
 
-Result<Digest> last_head(SQLite::Database& database) {
-  SQLite::Statement query(database, "SELECT head FROM records ORDER BY seq DESC LIMIT 1");
-  Digest head;
-  if (!query.executeStep()) return head;
-  const SQLite::Column column = query.getColumn(0);
-  if (column.getBytes() != static_cast<int>(head.bytes.size()))
+Result<SqliteStore::Data::Tip> last_record(SQLite::Database& database) {
+  SQLite::Statement query(database, "SELECT seq, head FROM records ORDER BY seq DESC LIMIT 1");
+  SqliteStore::Data::Tip out;
+  if (!query.executeStep()) return out;
+  out.next = static_cast<uint64_t>(query.getColumn(0).getInt64()) + 1;
+  const SQLite::Column head = query.getColumn(1);
+  if (head.getBytes() != static_cast<int>(out.head.bytes.size()))
     return Error{Errc::invalid, "ledger: the last record's head is damaged"};
-  std::memcpy(head.bytes.data(), column.getBlob(), head.bytes.size());
-  return head;
+  std::memcpy(out.head.bytes.data(), head.getBlob(), out.head.bytes.size());
+  return out;
 }
 
 // Columns seq, time_ms, kind, body.
@@ -208,27 +213,28 @@ Status SqliteStore::copy(const std::string& from, const std::string& to) {
 Status SqliteStore::append(std::span<const verifier::Record> records) {
   if (records.empty()) return Ok{};
   try {
-    if (!data_->head) {
-      const auto head = last_head(data_->database);
-      if (!head) return head.error();
-      data_->head = head.value();
+    if (!data_->tip) {
+      const auto tip = last_record(data_->database);
+      if (!tip) return tip.error();
+      data_->tip = tip.value();
     }
-    Digest head = *data_->head;
+    Data::Tip tip = *data_->tip;
     SQLite::Transaction transaction(data_->database);
     SQLite::Statement insert(data_->database, "INSERT INTO records VALUES (?, ?, ?, ?, ?)");
     for (const verifier::Record& record : records) {
-      GEMMINE_CHECK(record.seq == records.front().seq + (&record - records.data()));
-      head = verifier::next_head(head, record);
+      GEMMINE_CHECK(record.seq == tip.next);  // one writer, and it goes on where it stopped
+      ++tip.next;
+      tip.head = verifier::next_head(tip.head, record);
       insert.bind(1, static_cast<int64_t>(record.seq));
       insert.bind(2, static_cast<int64_t>(record.time_ms));
       insert.bind(3, static_cast<int>(record.kind));
       insert.bind(4, record.body.data(), static_cast<int>(record.body.size()));
-      insert.bind(5, head.bytes.data(), static_cast<int>(head.bytes.size()));
+      insert.bind(5, tip.head.bytes.data(), static_cast<int>(tip.head.bytes.size()));
       insert.exec();
       insert.reset();
     }
     transaction.commit();
-    data_->head = head;
+    data_->tip = tip;
     return Ok{};
   } catch (const std::exception& problem) {
     return failed("append", problem);
@@ -269,7 +275,8 @@ Status SqliteStore::replay(const std::function<Status(const verifier::Record&)>&
     SQLite::Statement query(data_->database,
                             "SELECT seq, time_ms, kind, body, head FROM records ORDER BY seq");
     Digest head;
-    for (uint64_t next = 0; query.executeStep(); ++next) {
+    uint64_t next = 0;
+    for (; query.executeStep(); ++next) {
       const auto seq = static_cast<uint64_t>(query.getColumn(0).getInt64());
       const auto wrong = [&](const char* what) {
         return Error{Errc::invalid, "ledger: record " + std::to_string(next) + ": " + what};
@@ -286,7 +293,7 @@ Status SqliteStore::replay(const std::function<Status(const verifier::Record&)>&
         return wrong("does not have the head that its bytes give: the file was edited or damaged");
       if (const Status taken = take(record); !taken) return taken;
     }
-    data_->head = head;
+    data_->tip = {next, head};
     return Ok{};
   } catch (const std::exception& problem) {
     return failed("read", problem);

@@ -34,8 +34,9 @@ class SqliteStore final : public LedgerStore {
   SqliteStore& operator=(const SqliteStore&) = delete;
   ~SqliteStore() override;
 
+  struct Data;  // sqlite_store.cc's
+
  private:
-  struct Data;
   explicit SqliteStore(std::unique_ptr<Data> data);
   const std::unique_ptr<Data> data_;
 };

@@ -1,0 +1,17 @@
+// Shares as files that anyone judges offline.
+#pragma once
+
+#include <string>
+
+#include "kernels/base/result.h"
+#include "pool/store/ledger_store.h"
+
+namespace gemmine::pool {
+
+// Bundles (verifier/audit/bundle.h) `wrong-*` of every share found wrong, and `share-*` of the
+// first share of each lease of a finished job's last round; at most 64 in all. `state` is the
+// store's, folded; `data` the pool's folder. Errors: io.
+Status export_bundles(LedgerStore& store, const verifier::LedgerState& state,
+                      const std::string& data, const std::string& folder);
+
+}  // namespace gemmine::pool
