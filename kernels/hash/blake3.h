@@ -116,6 +116,9 @@ void chunk_cvs(const Blake3Mode& mode, const ChunkSource& source, ChunkRange ran
 void tile_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_down,
               size_t last_down, std::span<Digest> cvs);
 Digest node_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node);
+// The node of at most 256 chunks whose bytes these are, which begins at chunk `first` of its
+// string.
+Digest subtree_cv(const Blake3Mode& mode, ByteView bytes, uint64_t first);
 // One level up, in place: pairs become parents, an odd last one stays. Returns the new count.
 size_t parent_cvs(const Blake3Mode& mode, std::span<Digest> cvs);
 Digest parent_cv(const Blake3Mode& mode, const Digest& left, const Digest& right);
@@ -163,8 +166,14 @@ class ChunkTree {
   static ChunkTree build(const Blake3Mode& mode, const ChunkSource& source,
                          size_t group_chunks = 64, int threads = 1);
 
+  // From the chaining values of the groups of 64 chunks of a string of more than one group, as
+  // groups() gives them. groups.size() is the number of groups.
+  static ChunkTree from_groups(const Blake3Mode& mode, uint64_t total_bytes,
+                               std::vector<Digest> groups);
+
   const Digest& root() const { return root_; }
   uint64_t total_bytes() const { return total_bytes_; }
+  const std::vector<Digest>& groups() const { return levels_.front(); }
   // As open_chunks. Nodes inside a group are hashed again from `source`, the one the tree was built
   // of; without it only ranges of whole groups open (else undecided).
   Result<std::vector<Digest>> open(std::span<const ChunkRange> selected,

@@ -210,6 +210,22 @@ ChunkTree ChunkTree::build(const Blake3Mode& mode, const ChunkSource& source, si
   return out;
 }
 
+ChunkTree ChunkTree::from_groups(const Blake3Mode& mode, uint64_t total_bytes,
+                                 std::vector<Digest> groups) {
+  ChunkTree out;
+  out.mode_ = mode;
+  out.total_bytes_ = total_bytes;
+  out.group_chunks_ = 64;
+  GEMMINE_CHECK(groups.size() >= 2 && groups.size() == (chunks_of(total_bytes) + 63) / 64);
+  while (groups.size() > 2) {
+    out.levels_.push_back(groups);
+    groups.resize(parent_cvs(mode, groups));
+  }
+  out.root_ = parent_root(mode, groups[0], groups[1]);
+  out.levels_.push_back(std::move(groups));
+  return out;
+}
+
 const Digest* ChunkTree::find(ChunkRange node) const {
   // At the right edge a group may be short, and is then a node of fewer chunks.
   const bool at_edge = node.last == chunks_of(total_bytes_);

@@ -149,6 +149,12 @@ Digest leaf_root(const Blake3Mode& mode, ByteView chunk) {
   return leaf_node(mode, chunk, 0).root();
 }
 
+Digest subtree_cv(const Blake3Mode& mode, ByteView bytes, uint64_t first) {
+  const ChunkSource source = ChunkSource::of_bytes(bytes);
+  GEMMINE_CHECK(source.chunks() <= kGroupChunks);
+  return group_cv(mode, source, {0, source.chunks()}, first);
+}
+
 Digest parent_cv(const Blake3Mode& mode, const Digest& left, const Digest& right) {
   return parent_node(mode, left, right).chaining_value();
 }

@@ -60,23 +60,29 @@ Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const flo
   return out;
 }
 
+Status check_delta_piece(uint64_t at, ByteView bytes, uint64_t parameters) {
+  GEMMINE_CHECK(at + bytes.size() <= delta_bytes(parameters));
+  const uint64_t blocks = delta_bytes(parameters) - parameters;
+  const size_t exponents = at < blocks ? std::min<uint64_t>(blocks - at, bytes.size()) : 0;
+  for (size_t i = 0; i < exponents; ++i) {
+    const int e = static_cast<int8_t>(bytes[i]);
+    if (e < kExponentMin || e > kExponentMax)
+      return Error{Errc::malformed, "delta: exponent " + std::to_string(e) + " of block " +
+                                        std::to_string(at + i) + " is not in -40 to 2"};
+  }
+  for (size_t i = exponents; i < bytes.size(); ++i) {
+    if (static_cast<int8_t>(bytes[i]) < kQuantumMin)
+      return Error{Errc::malformed,
+                   "delta: q of parameter " + std::to_string(at + i - blocks) + " is below -127"};
+  }
+  return Ok{};
+}
+
 Status check_delta(ByteView delta, uint64_t parameters) {
   if (delta.size() != delta_bytes(parameters))
     return Error{Errc::malformed, "delta: has " + std::to_string(delta.size()) + " bytes of " +
                                       std::to_string(delta_bytes(parameters))};
-  const size_t blocks = delta.size() - parameters;
-  for (size_t i = 0; i < blocks; ++i) {
-    const int e = static_cast<int8_t>(delta[i]);
-    if (e < kExponentMin || e > kExponentMax)
-      return Error{Errc::malformed, "delta: exponent " + std::to_string(e) + " of block " +
-                                        std::to_string(i) + " is not in -40 to 2"};
-  }
-  for (size_t i = blocks; i < delta.size(); ++i) {
-    if (static_cast<int8_t>(delta[i]) < kQuantumMin)
-      return Error{Errc::malformed,
-                   "delta: q of parameter " + std::to_string(i - blocks) + " is below -127"};
-  }
-  return Ok{};
+  return check_delta_piece(0, delta, parameters);
 }
 
 std::vector<float> initial_published(const kernels::Program& program) {

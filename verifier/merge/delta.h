@@ -24,6 +24,8 @@ inline uint64_t delta_bytes(uint64_t parameters) {
 Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const float> theta_global);
 // Length and ranges. Errors: malformed.
 Status check_delta(ByteView delta, uint64_t parameters);
+// Ranges of the bytes of a delta from `at` on, for who reads it in pieces. Errors: malformed.
+Status check_delta_piece(uint64_t at, ByteView bytes, uint64_t parameters);
 
 // What round 0 publishes: θ as it follows from init_seed, and no velocity yet.
 std::vector<float> initial_published(const kernels::Program& program);
