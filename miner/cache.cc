@@ -17,7 +17,9 @@ void prune_blobs(const std::string& folder, std::span<const Digest> needed,
   const auto spare_since = fs::file_time_type::clock::now() - std::chrono::hours(kSpareHours);
   std::vector<fs::path> gone;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const auto address = digest_from_hex(entry.path().filename().string());
+    // Also half of one, and its tree: ADDRESS.part, ADDRESS.tree.
+    const std::string name = entry.path().filename().string();
+    const auto address = digest_from_hex(name.substr(0, name.find('.')));
     if (!address || has(needed, address.value())) continue;
     if (has(outdated, address.value()) || fs::last_write_time(entry, error) < spare_since)
       gone.push_back(entry.path());

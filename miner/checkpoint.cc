@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/base/files.h"
+#include "pool/blobs/tree_file.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 
@@ -41,7 +42,11 @@ Status Checkpoint::save_share(const verifier::Share& share) const {
 }
 
 Status Checkpoint::save_delta(const Digest& lease_id, ByteView delta) const {
-  return write_durable(path(lease_id, "delta"), delta);
+  // The tree first: a delta on disk always has it beside it.
+  const auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
+                                              kernels::ChunkSource::of_bytes(delta));
+  if (const Status saved = pool::save_tree(delta_path(lease_id), tree); !saved) return saved;
+  return write_durable(delta_path(lease_id), delta);
 }
 
 Result<verifier::Share> Checkpoint::load_share(const Digest& lease_id, uint32_t index) const {
@@ -60,6 +65,10 @@ Result<std::vector<float>> Checkpoint::load_state(const Digest& lease_id, uint32
     return Error{Errc::malformed, file + " is not a state of this job"};
   }
   return verifier::floats_of(bytes.value());
+}
+
+std::string Checkpoint::delta_path(const Digest& lease_id) const {
+  return path(lease_id, "delta");
 }
 
 Result<Bytes> Checkpoint::load_delta(const Digest& lease_id) const {

@@ -24,6 +24,7 @@ class Checkpoint {
   Status save_lease(const verifier::Lease& lease) const;
   Status save_state(const Digest& lease_id, uint32_t share, std::span<const float> state) const;
   Status save_share(const verifier::Share& share) const;
+  // With its tree beside it (pool/blobs/tree_file.h). Hashes it.
   Status save_delta(const Digest& lease_id, ByteView delta) const;
 
   // Errors: io when there is none, malformed.
@@ -31,6 +32,7 @@ class Checkpoint {
   Result<std::vector<float>> load_state(const Digest& lease_id, uint32_t share,
                                         uint64_t floats) const;
   Result<Bytes> load_delta(const Digest& lease_id) const;
+  std::string delta_path(const Digest& lease_id) const;
 
   uint32_t shares(const Digest& lease_id) const;  // how many of its first shares are here
   void drop_state(const Digest& lease_id, uint32_t share) const;

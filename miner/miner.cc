@@ -34,10 +34,23 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
   Miner& self = *miner;
   self.session_ = std::make_unique<pool::Session>(loop, identity, std::move(session), self);
   self.fetcher_ = std::make_unique<pool::Fetcher>(
-      *self.session_, blobs, [&self](const Digest& address, pool::Fetcher::Progress progress) {
+      loop, *self.session_, blobs,
+      [&self](const Digest& address, pool::Fetcher::Progress progress) {
         self.events_.progress("download " + short_hex(address), progress.done, progress.total);
       });
-  self.tick_ = std::make_unique<pool::Timer>(loop, [&self] { self.go_on(); });
+  self.uploader_ = std::make_unique<pool::Uploader>(
+      *self.session_,
+      pool::Uploader::Owner{
+          .on_answered = [&self](const Digest& lease_id,
+                                 uint32_t share) { on_answer_sent(self.state_, lease_id, share); },
+          .on_refused =
+              [&self](const Digest& lease_id, uint32_t share, const std::string& reason) {
+                self.on_upload_refused(lease_id, share, reason);
+              }});
+  self.tick_ = std::make_unique<pool::Timer>(loop, [&self] {
+    self.uploader_->on_tick(self.loop_.now_ms());
+    self.go_on();
+  });
   self.mailbox_ =
       std::make_unique<pool::Mailbox<Report>>(loop, kReportsMax, [&self](Report report) {
         gemmine::miner::on_report(self.state_, std::move(report), self.loop_.now_ms());
@@ -88,34 +101,32 @@ void Miner::carry_out(Send& send) {
 }
 
 void Miner::carry_out(SendDelta& delta) {
-  const auto bytes = state_.checkpoint.load_delta(delta.lease_id);
-  if (!bytes) return;
-  const auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
-                                              kernels::ChunkSource::of_bytes(bytes.value()));
-  const ByteView all = bytes.value();
-  constexpr uint64_t kPart = pool::kGroupBytes * pool::kGroupsPerPart;
-  for (uint64_t at = 0; at < all.size(); at += kPart) {
-    const ByteView piece = all.subspan(at, std::min<uint64_t>(kPart, all.size() - at));
-    const kernels::ChunkRange range{at / 1024, (at + piece.size() + 1023) / 1024};
-    pool::DeltaPart message{.lease_id = delta.lease_id, .part = {}};
-    pool::Part& part = message.part;
-    part.total_bytes = all.size();
-    part.first_group = at / pool::kGroupBytes;
-    part.groups = static_cast<uint32_t>((piece.size() + pool::kGroupBytes - 1) / pool::kGroupBytes);
-    auto siblings = tree.open(std::span(&range, 1));
-    GEMMINE_CHECK(siblings.ok());  // whole groups of our own bytes
-    part.siblings = std::move(siblings.value());
-    part.bytes.assign(piece.begin(), piece.end());
-    session_->send(message);
-  }
+  const LeaseWork* const work = state_.find(delta.lease_id);
+  if (work == nullptr) return;
+  const auto last = state_.checkpoint.load_share(work->id, work->lease.shares() - 1);
+  const Status sent = last ? uploader_->send_delta(work->id, state_.checkpoint.delta_path(work->id),
+                                                   last.value().delta_root, loop_.now_ms())
+                           : Status(last.error());
+  if (!sent) on_upload_refused(delta.lease_id, pool::kDelta, sent.error().detail);
 }
 
 void Miner::carry_out(SendOpenings& openings) {
-  for (size_t block = 0; block < openings.openings.size(); ++block)
-    session_->send(pool::OpeningMessage{openings.lease_id, openings.index,
-                                        static_cast<uint32_t>(block),
-                                        std::move(openings.openings[block])});
-  on_answer_sent(state_, openings.lease_id, openings.index);
+  const bool fit = std::ranges::all_of(openings.openings, [](const Bytes& opening) {
+    return !opening.empty() && opening.size() <= verifier::kOpeningBytesMax;
+  });
+  if (!fit || openings.openings.empty())  // a challenge of a job without spot audits
+    return on_upload_refused(openings.lease_id, openings.index, "an opening of no allowed size");
+  uploader_->send_openings(openings.lease_id, openings.index, std::move(openings.openings),
+                           loop_.now_ms());
+}
+
+// A delta that cannot be delivered ends its lease; an answer that nobody wants is over.
+void Miner::on_upload_refused(const Digest& lease_id, uint32_t share, const std::string& reason) {
+  LeaseWork* const work = state_.find(lease_id);
+  if (work == nullptr) return;
+  state_.note(Level::error, "upload_refused", {{"lease", short_hex(lease_id)}, {"reason", reason}});
+  if (share != pool::kDelta) return on_answer_sent(state_, lease_id, share);
+  give_back(*work, reason);
 }
 
 void Miner::carry_out(Task& task) {
@@ -154,23 +165,44 @@ void Miner::on_ready(const pool::AuthOk& said) {
 }
 
 void Miner::on_message(pool::MessageType type, ByteView payload) {
-  if (type == pool::MessageType::blob) {
-    const auto taken = pool::deliver(
-        type, payload, [this](const pool::BlobPart& blob) { fetcher_->on_blob(blob); });
-    if (!taken) broken_message(state_, "BLOB", taken.error());
-  } else {
-    gemmine::miner::on_message(state_, type, payload, loop_.now_ms());
+  const uint64_t now = loop_.now_ms();
+  struct Transfers {
+    Miner& self;
+    uint64_t now;
+    void operator()(const pool::BlobPart& blob) { self.fetcher_->on_blob(blob); }
+    void operator()(const pool::Have& have) { self.uploader_->on_have(have, now); }
+  } transfers{*this, now};
+  const auto taken = pool::deliver(type, payload, transfers);
+  if (!taken) broken_message(state_, std::string(pool::to_string(type)), taken.error());
+  if (taken && !taken.value()) {
+    gemmine::miner::on_message(state_, type, payload, now);
+    forget_uploads();
   }
+  go_on();
+}
+
+// Of leases that are closed, and deltas that are stored.
+void Miner::forget_uploads() {
+  uploader_->keep_if([this](const Digest& lease_id, uint32_t share) {
+    const LeaseWork* const work = state_.find(lease_id);
+    return work != nullptr && !(share == pool::kDelta && work->delta_stored);
+  });
+}
+
+void Miner::on_drained() {
+  uploader_->on_drained(loop_.now_ms());
   go_on();
 }
 
 void Miner::on_error(const pool::ErrorMessage& error) {
   fetcher_->on_error(error);
-  gemmine::miner::on_error(state_, error, loop_.now_ms());
+  if (!uploader_->on_error(error, loop_.now_ms()))
+    gemmine::miner::on_error(state_, error, loop_.now_ms());
   go_on();
 }
 
 void Miner::on_down(const std::string& reason, uint64_t retry_ms) {
+  uploader_->on_down();
   gemmine::miner::on_down(state_);
   state_.note(Level::warning, "disconnected",
               {{"reason", reason}, {"retry_ms", std::to_string(retry_ms)}});
@@ -178,6 +210,7 @@ void Miner::on_down(const std::string& reason, uint64_t retry_ms) {
 }
 
 void Miner::on_end(pool::SessionEnd end, const std::string& reason) {
+  uploader_->on_down();
   gemmine::miner::on_down(state_);
   switch (end) {
     case pool::SessionEnd::refused_account:

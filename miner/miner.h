@@ -9,6 +9,7 @@
 #include "miner/trainer.h"
 #include "pool/client/fetcher.h"
 #include "pool/client/session.h"
+#include "pool/client/uploader.h"
 #include "pool/log/events.h"
 
 namespace gemmine::miner {
@@ -34,6 +35,9 @@ class Miner final : public pool::SessionObserver {
   void on_error(const pool::ErrorMessage& error) override;
   void on_down(const std::string& reason, uint64_t retry_ms) override;
   void on_end(pool::SessionEnd end, const std::string& reason) override;
+  void on_drained() override;
+  void forget_uploads();
+  void on_upload_refused(const Digest& lease_id, uint32_t share, const std::string& reason);
 
   // Decides what follows from a change of the state, and carries it out.
   void go_on();
@@ -52,6 +56,7 @@ class Miner final : public pool::SessionObserver {
   bool carrying_out_ = false;
   std::unique_ptr<pool::Session> session_;
   std::unique_ptr<pool::Fetcher> fetcher_;
+  std::unique_ptr<pool::Uploader> uploader_;
   std::unique_ptr<pool::Timer> tick_;
   std::unique_ptr<pool::Mailbox<Report>> mailbox_;
   std::unique_ptr<Trainer> trainer_;  // last: joined before the mailbox goes

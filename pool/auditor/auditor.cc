@@ -43,7 +43,7 @@ Auditor::Auditor(Loop& loop, const verifier::Identity& identity, SessionOptions 
       last_change_ms_(loop.now_ms()),
       down_since_ms_(loop.now_ms()),
       session_(loop, identity, std::move(session), *this),
-      fetcher_(session_, options_.data + "/blobs", [](const Digest&, Fetcher::Progress) {}),
+      fetcher_(loop, session_, options_.data + "/blobs", [](const Digest&, Fetcher::Progress) {}),
       leases_(fetcher_, ledger_,
               {.replayed = [this](const Digest& lease, uint32_t index,
                                   const Finding& finding) { on_replayed(lease, index, finding); },

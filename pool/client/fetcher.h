@@ -1,65 +1,81 @@
-// Content-addressed blobs: streamed from the pool, every part checked before it is kept, cached.
+// Content-addressed blobs: fetched from the pool in parts, every part checked before it is kept.
+//
+// A blob grows in FOLDER/ADDRESS.part and is read again whole, on a thread of its own, before it
+// gets its name; one that is in the folder already is read and checked there too. So the loop's
+// thread hashes one part (256 KiB) at a time. A few blobs are on their way at once; what is asked
+// for beyond that waits in line. Memory: one part, and a blob while its owner is told.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
-#include "pool/client/session.h"
-#include "pool/wire/messages.h"
+#include "pool/blobs/part_writer.h"
+#include "pool/client/message_sink.h"
+#include "pool/net/side_thread.h"
 
 namespace gemmine::pool {
 
-inline constexpr uint64_t kGroupBytes = 64 << 10;  // PROTOCOL 5.2, GET_BLOB
-inline constexpr uint32_t kGroupsPerPart = 8;      // 512 KiB in a message
-inline constexpr uint32_t kPartsInFlight = 4;      // asked for and not there yet
-inline constexpr size_t kFetchesMax = 16;
+inline constexpr uint32_t kPartsInFlightMax = 4;  // of a blob, asked for and not there yet
+inline constexpr size_t kFetchesAtOnceMax = 4;    // blobs on their way; 16 parts in all
 
 class Fetcher {
  public:
   struct Progress {
     uint64_t done = 0;
-    uint64_t total = 0;  // 0 until the first part came
+    uint64_t total = 0;
   };
   using OnDone = std::function<void(Result<Bytes>)>;
   using OnProgress = std::function<void(const Digest& address, Progress)>;
 
-  // folder: the cache, one file per blob named by its address. Made when missing.
-  Fetcher(Session& session, std::string folder, OnProgress on_progress);
+  // folder: the cache, one file per blob named by its address; it exists.
+  Fetcher(Loop& loop, MessageSink& sink, std::string folder, OnProgress on_progress);
 
-  // bytes: what the blob must have; anything else is refused before it is stored. on_done comes at
-  // once when the blob is cached (its address is checked again), else from the loop.
-  // A fetch survives reconnects; asking twice for one blob answers both.
+  // bytes: what the blob must have, at most kBlobBytesMax. on_done comes from the loop, later,
+  // once. A fetch survives reconnects and goes on where a killed one stopped; asking twice for one
+  // blob answers both. Errors: invalid (the blob has another length, the pool has none of this
+  // address, or sends something else), io (our disk).
   void fetch(const Digest& address, uint64_t bytes, OnDone on_done);
 
   void on_ready();  // after a reconnect: asks again for what is missing
   void on_blob(const BlobPart& blob);
-  void on_error(const ErrorMessage& error);  // unknown_blob ends the fetches that are under way
+  void on_error(const ErrorMessage& error);  // one that answers a GET_BLOB of ours
 
  private:
+  enum class Stage : uint8_t { cached, waiting, loading, checking };
   struct Fetch {
     uint64_t bytes = 0;
-    Bytes data;
-    std::vector<bool> have;  // by part
-    uint32_t asked = 0;      // parts asked for on this connection
-    uint32_t received = 0;
+    Stage stage = Stage::cached;
+    std::optional<PartWriter> file;       // while loading
+    uint64_t asked = 0;                   // groups asked for on this connection, from the first
+    std::map<uint32_t, uint64_t> frames;  // GET_BLOBs under way: first group by number of frame
+    bool disturbed = false;               // the pool was too busy for a part on this connection
     std::vector<OnDone> waiting;
   };
 
-  uint32_t parts(const Fetch& fetch) const;
-  void take(const BlobPart& blob, Fetch& fetch);
-  void ask_more(const Digest& address, Fetch& fetch);
-  void finish(const Digest& address, const Result<Bytes>& result);
   std::string path(const Digest& address) const;
+  void look_in_cache(const Digest& address, uint64_t bytes);
+  void begin_waiting();
+  void ask_again();
+  void ask_more(const Digest& address, Fetch& fetch);
+  void check(const Digest& address, Fetch& fetch);
+  void finish(const Digest& address, const Result<Bytes>& result);
 
-  Session& session_;
+  MessageSink& sink_;
   const std::string folder_;
   const OnProgress on_progress_;
   std::map<Digest, Fetch> fetches_;
+  std::list<Digest> line_;  // waiting, in the order of asking
+  size_t loading_ = 0;
+  Timer retry_;
+  SideThread side_;  // last: its results come to what is above
 };
 
 }  // namespace gemmine::pool

@@ -126,6 +126,10 @@ void Session::connect_now() {
   connection_ = std::move(made.value());
 }
 
+uint32_t Session::send_frame(MessageType type, ByteView payload) {
+  return ready() ? connection_->send(static_cast<uint8_t>(type), 0, payload) : 0;
+}
+
 size_t Session::queued_bytes() const {
   return connection_ ? connection_->queued_bytes() : 0;
 }

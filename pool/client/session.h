@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "pool/client/message_sink.h"
 #include "pool/client/upstreams.h"
 #include "pool/net/connection.h"
 #include "pool/net/loop.h"
@@ -63,7 +64,7 @@ class SessionObserver {
   ~SessionObserver() = default;
 };
 
-class Session final : private ConnectionObserver {
+class Session final : public MessageSink, private ConnectionObserver {
  public:
   Session(Loop& loop, const verifier::Identity& identity, SessionOptions options,
           SessionObserver& observer);
@@ -72,20 +73,16 @@ class Session final : private ConnectionObserver {
   void start();
   void stop(const std::string& reason);  // says BYE and stays down
 
-  bool ready() const { return state_ == State::ready; }
-  // The number of the frame, which an ERROR that answers it names; 0 when not ready, or when the
-  // queue is full (the connection then closes and comes back).
-  template <Message M>
-  uint32_t send(const M& message) {
-    return ready() ? say(message) : 0;
-  }
-  size_t queued_bytes() const;
+  bool ready() const override { return state_ == State::ready; }
+  size_t queued_bytes() const override;
   const Digest& pool_key() const { return pool_key_; }
   const Endpoint& endpoint() const { return options_.pools[at_]; }
 
  private:
   enum class State { down, connecting, hello, auth, ready, ended };
 
+  // 0 when not ready, or when the queue is full: the connection then closes and comes back.
+  uint32_t send_frame(MessageType type, ByteView payload) override;
   template <Message M>
   uint32_t say(const M& message) {
     return connection_->send(static_cast<uint8_t>(M::kType), 0, encode(message));

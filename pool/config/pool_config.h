@@ -22,7 +22,7 @@ struct PoolConfig {
   std::string fee_account = "pool";
   uint32_t audit_threads = 1;
   uint64_t audit_cache_bytes = uint64_t{512} << 20;  // states kept between replays of a lease
-  uint64_t upload_bytes = uint64_t{512} << 20;       // deltas that are on their way
+  uint64_t upload_bytes = uint64_t{16} << 30;        // of half deltas on disk, each counted whole
   uint32_t idle_ms = 120'000;                        // silence after which a session is closed
   uint32_t connections = 10'000;
   uint32_t connections_per_ip = 256;

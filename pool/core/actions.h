@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -38,7 +39,7 @@ struct SpotTask {
   verifier::Share share;
   bool last_share = false;
   Digest seed;
-  std::vector<Bytes> openings;  // by block number
+  uint32_t blocks = 0;  // their openings are stored (StoreOpening)
 };
 struct MergeTask {
   Digest job_id;
@@ -87,10 +88,74 @@ struct DropDone {
 };
 using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone, DropDone>;
 
+// What a miner sends in bulk, for the disk; what became of it comes back as an event. The pool
+// looks at none of its bytes.
+struct Sender {
+  ConnId id{};
+  uint32_t seq = 0;  // of the frame
+};
+struct StorePart {
+  Sender from;
+  Digest lease_id;
+  Digest root;
+  Part part;
+};
+// A delta all of whose parts are stored: becomes a durable blob.
+struct FinishDelta {
+  Digest lease_id;
+  Digest root;
+  uint64_t parameters = 0;
+};
+struct StoreOpening {
+  Sender from;
+  Digest lease_id;
+  uint32_t share = 0;
+  uint32_t block = 0;
+  Bytes opening;
+};
+// Half of a delta that is of no use any more, and openings.
+struct DropUpload {
+  Digest lease_id;
+  bool delta = false;
+  std::map<uint32_t, uint32_t> openings;  // blocks stored, by share
+};
+using DiskTask = std::variant<StorePart, FinishDelta, StoreOpening, DropUpload>;
+
+enum class Stored : uint8_t {
+  yes,
+  later,    // not now: something before it is missing, or the disk lost it
+  refused,  // it is not what it should be
+  failed,   // the disk's fault
+};
+struct PartStored {
+  Sender from;
+  Digest lease_id;
+  uint64_t bytes = 0;  // of the part
+  uint64_t had = 0;    // groups on disk, from the first
+  Stored stored = Stored::failed;
+  std::string why;
+};
+struct DeltaFinished {
+  Digest lease_id;
+  Stored stored = Stored::failed;
+  std::string why;
+};
+struct OpeningStored {
+  Sender from;
+  Digest lease_id;
+  uint32_t share = 0;
+  uint64_t bytes = 0;
+  Stored stored = Stored::failed;
+  std::string why;
+};
+struct Dropped {};
+using DiskDone = std::variant<PartStored, DeltaFinished, OpeningStored, Dropped>;
+
 struct Actions {
   std::vector<Outgoing> sends;
   std::vector<Hangup> hangups;
   std::vector<Task> tasks;
+  std::vector<DiskTask> disk;
   std::vector<Event> notes;  // lines for people
 
   template <Message M>

@@ -4,6 +4,7 @@
 
 #include "pool/core/answer_time.h"
 #include "pool/core/closing.h"
+#include "pool/core/transfers.h"
 #include "pool/core/verdicts.h"
 
 namespace gemmine::pool {
@@ -50,6 +51,7 @@ void unanswered(PoolState& pool, const ShareKey& key, uint64_t now) {
                "the challenge was not answered in time: the pool runs the share itself"},
               now);
   pause_key(pool, state.lease.miner_key, now);
+  drop_openings(pool, key);
   begin_replay(pool, state, key.index, before.required);
   pool.audits.find(key)->doubted = before.doubted;
 }
@@ -75,7 +77,7 @@ void begin_audit(PoolState& pool, const LeaseState& state, uint32_t index, Audit
   const uint64_t macs = state.shares[index].share.macs;
   audit.due_ms = now + grace_ms +
                  answer_time_ms(work, pool.paces_of(miner), macs, waiting_of(pool, miner) + 1);
-  audit.blocks.resize(work.job().audit.spot_blocks);
+  audit.blocks = work.job().audit.spot_blocks;
   const ShareKey key{state.lease.id, index};
   send_challenge(pool, key, pool.audits.add(key, std::move(audit)), now);
 }
@@ -94,7 +96,12 @@ void begin_replay(PoolState& pool, const LeaseState& state, uint32_t index, bool
 
 void ask_again(PoolState& pool, const Digest& lease_id, uint64_t now) {
   for (const ShareKey& key : pool.audits.of_lease(lease_id)) {
-    if (pool.audits.waits(key)) send_challenge(pool, key, *pool.audits.find(key), now);
+    if (!pool.audits.waits(key)) continue;
+    const Audit& audit = *pool.audits.find(key);
+    send_challenge(pool, key, audit, now);
+    if (audit.had > 0)
+      pool.tell_miner(pool.known_lease(lease_id).lease.miner_key,
+                      Have{lease_id, key.index, audit.had});
   }
 }
 
@@ -103,6 +110,7 @@ void stop_asking(PoolState& pool, const Digest& lease_id) {
   const bool may_replay = replays(pool.work_of(state.lease).job().audit);
   for (const ShareKey& key : pool.audits.of_lease(lease_id)) {
     if (!pool.audits.waits(key)) continue;
+    drop_openings(pool, key);
     if (may_replay) {
       begin_replay(pool, state, key.index, true);
     } else {
@@ -133,27 +141,63 @@ void on_opening(PoolState& pool, const Peer& peer, uint32_t seq, OpeningMessage&
   if (state == nullptr || state->lease.miner_key != peer.key)
     return pool.refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
   Audit* const audit = pool.audits.find(key);
-  const bool asked = audit != nullptr && audit->stage == Audit::Stage::waiting_answer &&
-                     message.block < audit->blocks.size() && !message.opening.empty();
-  // The first answer counts: a second one could depend on the first one's fate.
-  if (!asked || !audit->blocks[message.block].empty())
+  const bool asked = audit != nullptr && audit->kind == AuditKind::spot &&
+                     audit->stage != Audit::Stage::waiting_retry && message.block < audit->blocks &&
+                     !message.opening.empty();
+  if (!asked)
     return pool.refuse(peer.id, seq, WireError::not_challenged, "nobody asked for this opening");
-  audit->blocks[message.block] = std::move(message.opening);
-  const auto missing = std::ranges::count_if(audit->blocks, &Bytes::empty);
-  if (missing > 0) {
-    // It is on its way: a slow line gets the time that the rest needs.
-    const uint64_t line = opening_line_ms(pool.work_of(state->lease));
-    audit->due_ms = std::max(audit->due_ms, now + line * static_cast<uint64_t>(missing));
+  // The first answer counts: a second one could depend on the first one's fate.
+  if (message.block < audit->taken)
+    return pool.out.send(peer.id, Have{key.lease_id, key.index, audit->had});
+  if (message.block != audit->taken)
+    return pool.refuse(peer.id, seq, WireError::out_of_order,
+                       "block " + std::to_string(audit->taken) + " comes next", kOutOfOrderMs);
+  GEMMINE_CHECK(audit->stage == Audit::Stage::waiting_answer);
+  // It is on its way: a slow line gets the time that the rest needs.
+  const uint64_t line = opening_line_ms(pool.work_of(state->lease));
+  const Sender from{peer.id, seq};
+  if (!wait_for_disk(pool, from, message.opening.size())) {
+    audit->due_ms = std::max(audit->due_ms, now + 2 * kDiskBehindMs + line * audit->blocks);
     return;
   }
-  end_waiting(pool, key, *audit, now);
-  audit->stage = Audit::Stage::running;
-  audit->due_ms = now;
-  pool.out.tasks.emplace_back(SpotTask{.lease = state->lease,
-                                       .share = state->shares[key.index].share,
-                                       .last_share = key.index + 1 == state->lease.shares(),
+  ++audit->taken;
+  audit->due_ms = std::max(audit->due_ms, now + line * (audit->blocks - audit->taken));
+  if (audit->taken == audit->blocks) {
+    // All of it came in time, however long the disk takes.
+    end_waiting(pool, key, *audit, now);
+    audit->stage = Audit::Stage::running;
+    audit->due_ms = now;
+  }
+  pool.out.disk.emplace_back(
+      StoreOpening{from, key.lease_id, key.index, message.block, std::move(message.opening)});
+}
+
+void on_opening_stored(PoolState& pool, const OpeningStored& done, uint64_t now) {
+  pool.uploads.waited_for_disk(done.bytes);
+  const ShareKey key{done.lease_id, done.share};
+  Audit* const audit = pool.audits.find(key);
+  if (audit == nullptr || audit->kind != AuditKind::spot) return;  // over meanwhile
+  const LeaseState& state = pool.known_lease(key.lease_id);
+  if (done.stored != Stored::yes) {
+    if (audit->stage == Audit::Stage::running) audit->asked_ms = now;
+    audit->stage = Audit::Stage::waiting_answer;
+    audit->taken = audit->had;
+    audit->due_ms =
+        std::max(audit->due_ms, now + 2 * kDiskFailedMs +
+                                    opening_line_ms(pool.work_of(state.lease)) * audit->blocks);
+    pool.out.note("opening_failed", {{"lease", short_hex(key.lease_id)}, {"reason", done.why}},
+                  Level::error);
+    return pool.refuse(done.from.id, done.from.seq, WireError::internal, done.why, kDiskFailedMs);
+  }
+  GEMMINE_CHECK(audit->had < audit->blocks);
+  ++audit->had;
+  pool.tell_miner(state.lease.miner_key, Have{key.lease_id, key.index, audit->had});
+  if (audit->had < audit->blocks) return;
+  pool.out.tasks.emplace_back(SpotTask{.lease = state.lease,
+                                       .share = state.shares[key.index].share,
+                                       .last_share = key.index + 1 == state.lease.shares(),
                                        .seed = audit->seed,
-                                       .openings = std::move(audit->blocks)});
+                                       .blocks = audit->blocks});
 }
 
 void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now) {

@@ -32,6 +32,7 @@ uint64_t lease_end_ms(const PoolState& pool, const verifier::LeaseState& state, 
 
 void on_opening(PoolState& pool, const Peer& peer, uint32_t seq, OpeningMessage& message,
                 uint64_t now);
+void on_opening_stored(PoolState& pool, const OpeningStored& done, uint64_t now);
 void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now);
 // Answers that ran out, and audits that could not be decided and are due again.
 void check_deadlines(PoolState& pool, uint64_t now);

@@ -10,7 +10,7 @@ Audit& Audits::add(const ShareKey& key, Audit audit) {
   const bool spot = audit.kind == verifier::AuditKind::spot;
   GEMMINE_CHECK(spot || audit.kind == verifier::AuditKind::replay);
   GEMMINE_CHECK(spot == (audit.stage == Audit::Stage::waiting_answer));
-  GEMMINE_CHECK(spot || audit.blocks.empty());
+  GEMMINE_CHECK(spot || audit.blocks == 0);
   return pending_[key] = std::move(audit);
 }
 

@@ -23,12 +23,15 @@ struct ShareKey {
 struct Audit {
   verifier::AuditKind kind = verifier::AuditKind::replay;
   enum class Stage { waiting_answer, running, waiting_retry } stage = Stage::running;
-  bool required = true;       // by PROTOCOL 7.2; false: a second look, for which merges wait
-  bool doubted = false;       // an auditor says it is wrong: a spot check alone will not do
-  uint64_t asked_ms = 0;      // spot: when the challenge was sent first
-  uint64_t due_ms = 0;        // of the answer, or of the retry
-  Digest seed;                // spot
-  std::vector<Bytes> blocks;  // spot: openings by number, empty while missing
+  bool required = true;   // by PROTOCOL 7.2; false: a second look, for which merges wait
+  bool doubted = false;   // an auditor says it is wrong: a spot check alone will not do
+  uint64_t asked_ms = 0;  // spot: when the challenge was sent first
+  uint64_t due_ms = 0;    // of the answer, or of the retry
+  Digest seed;            // spot
+  // Spot: openings come in the order of their blocks.
+  uint32_t blocks = 0;  // wanted
+  uint32_t taken = 0;   // of them on disk or on the way to it
+  uint32_t had = 0;     // of them on disk
 };
 
 class Audits {

@@ -1,6 +1,7 @@
 #include "pool/core/closing.h"
 
 #include "pool/core/garbage.h"
+#include "pool/core/transfers.h"
 
 namespace gemmine::pool {
 
@@ -20,7 +21,7 @@ bool close_lease(PoolState& pool, const Digest& lease_id, CloseReason reason, ui
     return false;
   }
   GEMMINE_CHECK(state.closed == reason);
-  pool.uploads.forget(lease_id);
+  drop_upload(pool, lease_id);
   if (const auto open = pool.open_leases.find(key); open != pool.open_leases.end()) {
     open->second.erase(lease_id);
     if (open->second.empty()) pool.open_leases.erase(open);

@@ -210,35 +210,6 @@ void on_share(PoolState& pool, const Peer& peer, const ShareMessage& message, ui
   admit(pool, peer, seq, *state, share, now);
 }
 
-void on_delta(PoolState& pool, const Peer& peer, const DeltaPart& part, uint32_t seq,
-              uint64_t now) {
-  const LeaseState* const state = own_lease(pool, peer, seq, part.lease_id);
-  if (state == nullptr) return;
-  if (state->delta_root) return pool.out.send(peer.id, DeltaOk{part.lease_id});
-  if (state->closed || state->voided)
-    return pool.refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
-  if (state->shares.size() != state->lease.shares())
-    return pool.refuse(peer.id, seq, WireError::out_of_order,
-                       "the delta comes after the last share");
-  const Digest root = state->shares.back().share.delta_root;
-  const uint64_t parameters = pool.work_of(state->lease).program().parameters();
-  auto whole = pool.uploads.take(part, root, verifier::delta_bytes(parameters));
-  if (!whole) {
-    const bool busy = whole.error().code == Errc::busy;
-    return pool.refuse(peer.id, seq, busy ? WireError::busy : WireError::bad_delta,
-                       whole.error().detail, busy ? 2'000 : 0);
-  }
-  if (!whole.value()) return;
-  if (const Status checked = verifier::check_delta(*whole.value(), parameters); !checked)
-    return pool.refuse(peer.id, seq, WireError::bad_delta, checked.error().detail);
-  const auto logged =
-      pool.book.append(RecordKind::delta, verifier::delta_body(part.lease_id, root), now);
-  if (!logged) return pool.refuse(peer.id, seq, WireError::internal, logged.error().detail, 1'000);
-  pool.blobs.push_back(std::move(*whole.value()));
-  pool.out.send(peer.id, DeltaOk{part.lease_id});
-  pool.due.complete.insert(part.lease_id);
-}
-
 void expire(PoolState& pool, uint64_t now) {
   std::vector<Digest> late;
   for (const auto& [key, leases] : pool.open_leases) {

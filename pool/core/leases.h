@@ -16,7 +16,6 @@ void on_abandon(PoolState& pool, const Peer& peer, const Abandon& abandon, uint3
                 uint64_t now);
 void on_share(PoolState& pool, const Peer& peer, const ShareMessage& message, uint32_t seq,
               uint64_t now);
-void on_delta(PoolState& pool, const Peer& peer, const DeltaPart& part, uint32_t seq, uint64_t now);
 
 // Closes leases whose time is over; those that only wait for the pool's own audits stay open.
 void expire(PoolState& pool, uint64_t now);

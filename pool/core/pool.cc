@@ -5,6 +5,7 @@
 #include "pool/core/leases.h"
 #include "pool/core/resume.h"
 #include "pool/core/rounds.h"
+#include "pool/core/transfers.h"
 #include "pool/core/verdicts.h"
 
 namespace gemmine::pool {
@@ -21,7 +22,7 @@ struct FromMiner {
   void operator()(const GetLease& m) const { on_get_lease(pool, peer, m, seq, now); }
   void operator()(const Abandon& m) const { on_abandon(pool, peer, m, seq, now); }
   void operator()(const ShareMessage& m) const { on_share(pool, peer, m, seq, now); }
-  void operator()(const DeltaPart& m) const { on_delta(pool, peer, m, seq, now); }
+  void operator()(DeltaPart& m) const { on_delta(pool, peer, m, seq); }
   void operator()(OpeningMessage& m) const { on_opening(pool, peer, seq, m, now); }
 };
 
@@ -145,8 +146,10 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
   state_.out.send(peer.id, reply);
   state_.out.note(miner ? "miner_joined" : "auditor_joined",
                   {{"key", short_hex(peer.key)}, {"account", peer.account}, {"agent", peer.agent}});
-  for (const Digest& id : open)
+  for (const Digest& id : open) {
+    say_have(state_, peer.id, id);
     ask_again(state_, id, now);
+  }
 }
 
 void Pool::on_tick(uint64_t now) {
@@ -171,6 +174,21 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
       state_.out.note("blobs_not_dropped", {{"reason", dropped.failed}}, Level::warning);
   }
   settle(now);
+}
+
+void Pool::on_disk_done(const DiskDone& done, uint64_t now) {
+  if (const auto* part = std::get_if<PartStored>(&done)) {
+    on_part_stored(state_, *part);
+  } else if (const auto* delta = std::get_if<DeltaFinished>(&done)) {
+    on_delta_finished(state_, *delta, now);
+  } else if (const auto* opening = std::get_if<OpeningStored>(&done)) {
+    on_opening_stored(state_, *opening, now);
+  }
+  settle(now);
+}
+
+void Pool::take_up_uploads(const std::map<Digest, uint64_t>& half_deltas) {
+  pool::take_up_uploads(state_, half_deltas);
 }
 
 double Pool::macs_per_second(uint64_t now) {

@@ -1,7 +1,7 @@
 // The pool's centre without I/O: events and a time in, records and actions out. Dispatch only; what
 // an event means is in leases.h, audits.h, verdicts.h, rounds.h and jobs.h.
 //
-// Whoever drives it makes the blobs and the fresh records durable before carrying out the actions
+// Whoever drives it makes the fresh records durable before carrying out the actions
 // of the same step (PROTOCOL 5.3). No clock, thread, socket or file is in here, so that a simulator
 // can drive it in virtual time. `now` is pool time in milliseconds and never goes back.
 #pragma once
@@ -25,6 +25,9 @@ class Pool {
   // After all jobs, before anything else: resume.h.
   void recall(const EvaluateDone& result);
   void resume(uint64_t now);
+  // After it: half deltas that a pool before this one left on disk, their bytes by lease. Those of
+  // use go on, the others are dropped.
+  void take_up_uploads(const std::map<Digest, uint64_t>& half_deltas);
 
   // channel_binding: the TLS exporter of this connection; server_random: fresh randomness.
   void on_open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);
@@ -33,10 +36,10 @@ class Pool {
   void on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteView payload,
                 uint64_t now);
   void on_task_done(const TaskDone& done, uint64_t now);
+  void on_disk_done(const DiskDone& done, uint64_t now);
   void on_tick(uint64_t now);
 
-  // What the steps since the last call decided. Blobs first, then records, then the rest.
-  std::vector<Bytes> take_blobs() { return std::exchange(state_.blobs, {}); }
+  // What the steps since the last call decided. Records first, then the rest.
   std::vector<verifier::Record> take_records() { return state_.book.take_fresh(); }
   Actions take_actions() { return std::exchange(state_.out, {}); }
 

@@ -15,7 +15,7 @@
 #include "pool/core/pause.h"
 #include "pool/core/sessions.h"
 #include "pool/core/share_size.h"
-#include "pool/store/blobs.h"
+#include "pool/core/uploads.h"
 
 namespace gemmine::pool {
 
@@ -26,7 +26,7 @@ struct PoolOptions {
   Digest coin_master;  // secret: every lease's secret is derived from it
   uint32_t idle_ms = 120'000;
   uint32_t leases_per_key = 2;
-  uint64_t upload_bytes = uint64_t{512} << 20;
+  uint64_t upload_bytes = uint64_t{16} << 30;  // of half deltas on disk, each counted whole
   uint64_t share_ms = 0;  // what a share should take its device; 0: shares of the job's size
   uint64_t reconnect_ms = 60'000;  // after a restart: what a miner may need to find back
   uint32_t rounds_kept = 16;       // merged rounds whose blobs stay (garbage.h); 0: all
@@ -100,7 +100,6 @@ struct PoolState {
   Due due;
   uint64_t next_serial = 0;
   uint64_t next_session = 1;
-  std::vector<Bytes> blobs;  // to be stored before the records
   Actions out;
 };
 

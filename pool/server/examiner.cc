@@ -6,8 +6,9 @@
 
 #include "kernels/base/files.h"
 #include "kernels/engines.h"
-#include "kernels/hash/blake3.h"
+#include "pool/blobs/tree_file.h"
 #include "pool/store/blobs.h"
+#include "pool/store/intake.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
@@ -63,6 +64,7 @@ DropDone Examiner::drop(const DropTask& task) {
     const std::string path = blobs_ + "/" + to_hex(address.bytes);
     if (std::remove(path.c_str()) == 0) {
       ++out.dropped;
+      remove_file(tree_path(path));
     } else if (errno != ENOENT) {
       out.failed = "cannot remove " + path + ": " + std::strerror(errno);
     }
@@ -71,11 +73,7 @@ DropDone Examiner::drop(const DropTask& task) {
 }
 
 Result<std::vector<float>> Examiner::published(const LoadedJob& job, const Digest& root) const {
-  const uint64_t bytes = job.work.program().published_floats() * sizeof(float);
-  const auto blob = read_blob(blobs_, root, bytes);
-  if (!blob) return blob.error();
-  if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
-  return verifier::floats_of(blob.value());
+  return read_floats(blobs_, root, job.work.program().published_floats());
 }
 
 Result<std::vector<float>> Examiner::theta(const LoadedJob& job, const Digest& root) const {
@@ -146,7 +144,7 @@ AuditDone Examiner::spot(const SpotTask& task) {
   const LoadedJob& job = found->second;
   const auto choices = verifier::choose_blocks(job.work.program(), job.work.job().audit, task.seed,
                                                task.share.steps, task.last_share);
-  GEMMINE_CHECK(choices.size() == task.openings.size());
+  GEMMINE_CHECK(choices.size() == task.blocks);
   std::vector<float> global;
   for (const verifier::BlockChoice& choice : choices) {
     if (!choice.delta || !global.empty()) continue;
@@ -154,13 +152,19 @@ AuditDone Examiner::spot(const SpotTask& task) {
     if (!read) return undecided(read.error().detail);
     global = std::move(read.value());
   }
-  for (size_t i = 0; i < choices.size(); ++i) {
+  for (uint32_t i = 0; i < task.blocks; ++i) {
+    const std::string path = opening_path(blobs_, out.lease_id, out.index, i);
+    const auto opening = read_file(path, verifier::kOpeningBytesMax);
+    if (!opening) return undecided(opening.error().detail);
     out.finding = verifier::check_opening({job.work, task.lease, global}, task.share, choices[i],
-                                          task.openings[i]);
-    if (out.finding.outcome == Outcome::valid) continue;
-    out.finding.detail = "block " + std::to_string(i) + ": " + out.finding.detail;
-    return out;
+                                          opening.value());
+    if (out.finding.outcome != Outcome::valid) {
+      out.finding.detail = "block " + std::to_string(i) + ": " + out.finding.detail;
+      break;
+    }
   }
+  for (uint32_t i = 0; i < task.blocks; ++i)
+    remove_file(opening_path(blobs_, out.lease_id, out.index, i));
   return out;
 }
 
@@ -187,9 +191,9 @@ MergeDone Examiner::merge(const MergeTask& task) {
   const std::vector<float>& floats = next.value().published;
   out.theta_root = next.value().theta_root;
   out.start_root = verifier::start_root(program, verifier::theta_of(program, floats));
-  const std::string path = blobs_ + "/" + to_hex(out.theta_root.bytes);
-  if (const Status written = write_durable(path, as_bytes(std::span(floats))); !written)
-    return failed(written.error().detail);
+  const auto put = put_blob(blobs_, as_bytes(std::span(floats)));
+  if (!put) return failed(put.error().detail);
+  GEMMINE_CHECK(put.value() == out.theta_root);
   return out;
 }
 

@@ -32,6 +32,7 @@ Result<std::unique_ptr<Server>> Server::start(Loop& loop, Opened opened, Pool po
   if (const Status started = out->start_threads(); !started) return started.error();
   if (const Status listening = out->listen(); !listening) return listening.error();
   out->pool_.resume(out->now());
+  out->pool_.take_up_uploads(out->disk_->half_deltas());
   out->tick_.start(kTickMs, kTickMs);
   out->schedule();
   return out;
@@ -65,6 +66,15 @@ Status Server::start_threads() {
                                 });
   if (!workers) return workers.error();
   workers_ = std::move(workers.value());
+  auto disk = Disk::start(
+      loop_, opened_.blobs.folder(), disk_peers(),
+      [this](const DiskDone& done) {
+        pool_.on_disk_done(done, now());
+        schedule();
+      },
+      [this] { return now(); });
+  if (!disk) return disk.error();
+  disk_ = std::move(disk.value());
   return Ok{};
 }
 
@@ -170,6 +180,7 @@ void Server::on_close(Connection& connection, const std::string& reason) {
     note(Level::info, "left", {{"key", short_hex(peer->key)}, {"reason", reason}});
   pool_.on_close(id);
   watchers_.forget(id);
+  disk_->forget(id);
   greeting_.erase(id);
   const auto client = clients_.find(id);
   closed_.push_back(std::move(client->second.connection));
@@ -181,7 +192,7 @@ void Server::on_close(Connection& connection, const std::string& reason) {
 void Server::on_drained(Connection& connection) {
   const auto found = ids_.find(&connection);
   if (found == ids_.end()) return;
-  serve_blobs(clients_.at(found->second));
+  disk_->on_drained(found->second);
   watch_.start(0);
 }
 
@@ -196,24 +207,15 @@ void Server::on_get_blob(ConnId id, Client& client, const Frame& frame) {
     refuse(client, frame.seq, WireError::malformed, get.error().detail, 0);
     return hang_up(id, get.error().detail);
   }
-  if (client.blob_waits.size() >= kBlobWaitsMax)
-    return refuse(client, frame.seq, WireError::too_many, "too many GET_BLOBs at once", 1'000);
   blobs_until_ms_ = now() + kBlobPauseMs;
-  client.blob_waits.push_back(get.value());
-  serve_blobs(client);
+  disk_->ask(id, frame.seq, get.value());
 }
 
-void Server::serve_blobs(Client& client) {
-  while (!client.blob_waits.empty() && client.connection->queued_bytes() < kSendAheadMax) {
-    const GetBlob get = client.blob_waits.front();
-    client.blob_waits.erase(client.blob_waits.begin());
-    const auto part = opened_.blobs.part(get);
-    if (!part) {
-      refuse(client, 0, WireError::unknown_blob, part.error().detail, 0);
-    } else if (!say(client, part.value())) {
-      return;
-    }
-  }
+Disk::Peers Server::disk_peers() {
+  return {.queued_bytes = [this](ConnId id) { return clients_.at(id).connection->queued_bytes(); },
+          .send = [this](ConnId id, const BlobPart& part) { say(clients_.at(id), part); },
+          .refuse = [this](ConnId id, const ErrorMessage& error) { say(clients_.at(id), error); },
+          .hang_up = [this](ConnId id, const std::string& reason) { hang_up(id, reason); }};
 }
 
 void Server::on_watch(ConnId id, Client& client, const Frame& frame) {
@@ -259,12 +261,12 @@ void Server::flush() {
   const auto move_to_end = [](auto& to, auto from) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
-  move_to_end(step_.blobs, pool_.take_blobs());
   move_to_end(step_.records, pool_.take_records());
   Actions more = pool_.take_actions();
   move_to_end(actions_.sends, std::move(more.sends));
   move_to_end(actions_.hangups, std::move(more.hangups));
   move_to_end(actions_.tasks, std::move(more.tasks));
+  move_to_end(actions_.disk, std::move(more.disk));
   move_to_end(actions_.notes, std::move(more.notes));
   step_bytes_ = step_.bytes();
   if (writer_->writing()) return;  // on_durable comes back here
@@ -302,6 +304,8 @@ void Server::carry_out(Actions actions) {
     on_note_(each);
   for (Task& task : actions.tasks)
     workers_->post(std::move(task));
+  for (DiskTask& task : actions.disk)
+    disk_->post(std::move(task));
   for (const Outgoing& send : actions.sends) {
     const auto client = clients_.find(send.to);
     if (client == clients_.end()) continue;
@@ -327,6 +331,7 @@ void Server::on_tick() {
   }
   if (!held_up()) pool_.on_tick(time);
   watchers_.retry();
+  disk_->on_tick();
   watch_.start(0);
   schedule();
   if (time >= status_at_ms_) write_status();

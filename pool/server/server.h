@@ -12,6 +12,7 @@
 #include "pool/core/pool.h"
 #include "pool/net/connection.h"
 #include "pool/net/loop.h"
+#include "pool/server/disk.h"
 #include "pool/server/status_file.h"
 #include "pool/server/watchers.h"
 #include "pool/server/workers.h"
@@ -21,8 +22,6 @@
 namespace gemmine::pool {
 
 inline constexpr uint64_t kTickMs = 200;
-inline constexpr size_t kSendAheadMax = 6 << 20;  // bytes a peer may leave unread before it waits
-inline constexpr size_t kBlobWaitsMax = 16;       // GET_BLOBs a peer may have unanswered
 // Decided and not durable yet. Over it the ledger's disk is too slow, and nothing new is decided.
 inline constexpr uint64_t kUnwrittenBytesMax = uint64_t{256} << 20;
 
@@ -56,7 +55,6 @@ class Server final : private ConnectionObserver {
  private:
   struct Client {
     std::unique_ptr<Connection> connection;
-    std::vector<GetBlob> blob_waits;  // not answered yet: the peer reads slowly
   };
   enum class Stage { running, stopping, said_bye };
 
@@ -73,7 +71,7 @@ class Server final : private ConnectionObserver {
   uint64_t now() const;  // pool time: never before the ledger's last record, never back
   void on_get_blob(ConnId id, Client& client, const Frame& frame);
   void on_watch(ConnId id, Client& client, const Frame& frame);
-  void serve_blobs(Client& client);
+  Disk::Peers disk_peers();
   Watchers::Port watcher_port();
   void watch_on();
   void refuse(Client& client, uint32_t seq, WireError code, const std::string& text,
@@ -129,6 +127,7 @@ class Server final : private ConnectionObserver {
   // Last: their threads end first.
   std::unique_ptr<StatusFile> status_file_;
   std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Disk> disk_;
   std::unique_ptr<Workers> workers_;
 };
 

@@ -1,139 +1,77 @@
 #include "pool/store/blobs.h"
 
-#include <algorithm>
+#include <cstring>
 #include <sys/stat.h>
 
 #include "kernels/base/files.h"
+#include "kernels/base/try_resize.h"
+#include "kernels/hash/blake3.h"
+#include "pool/blobs/tree_file.h"
 
 namespace gemmine::pool {
 namespace {
 
-constexpr uint64_t kBlobBytesMax = uint64_t{16} << 30;
-constexpr uint64_t kGroupChunks = kBlobGroup / kernels::kChunkBytes;
-
-uint64_t groups_of(uint64_t bytes) {
-  return std::max<uint64_t>(1, (bytes + kBlobGroup - 1) / kBlobGroup);
+std::string blob_path(const std::string& folder, const Digest& address) {
+  return folder + "/" + to_hex(address.bytes);
 }
 
-uint64_t chunks_of(uint64_t bytes) {
-  return std::max<uint64_t>(1, (bytes + kernels::kChunkBytes - 1) / kernels::kChunkBytes);
+bool is_there(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0;
 }
 
-kernels::ChunkRange chunks_of_part(uint64_t first_group, uint64_t groups, uint64_t total) {
-  return {first_group * kGroupChunks,
-          std::min(chunks_of(total), (first_group + groups) * kGroupChunks)};
+Error damaged(const Digest& address) {
+  return {Errc::invalid, "blob " + to_hex(address.bytes) + " is damaged on disk"};
 }
 
 }  // namespace
 
 Result<Bytes> read_blob(const std::string& folder, const Digest& address, uint64_t bytes_max) {
-  auto bytes = read_file(folder + "/" + to_hex(address.bytes), bytes_max);
+  auto bytes = read_file(blob_path(folder, address), bytes_max);
   if (!bytes) return bytes;
-  if (kernels::blake3(bytes.value()) != address)
-    return Error{Errc::invalid, "blob " + to_hex(address.bytes) + " is damaged on disk"};
+  if (kernels::blake3(bytes.value()) != address) return damaged(address);
   return bytes;
+}
+
+Result<std::vector<float>> read_floats(const std::string& folder, const Digest& address,
+                                       uint64_t floats) {
+  const auto file = PieceFile::open(blob_path(folder, address));
+  if (!file) return file.error();
+  const auto size = file.value().size();
+  if (!size) return size.error();
+  if (size.value() != floats * sizeof(float))
+    return Error{Errc::invalid, "blob " + to_hex(address.bytes) + " has " +
+                                    std::to_string(size.value()) + " bytes of " +
+                                    std::to_string(floats * sizeof(float))};
+  std::vector<float> out;
+  if (const Status sized = try_resize(out, floats, file.value().path()); !sized)
+    return sized.error();
+  const auto tree = hash_file(file.value(), [&](uint64_t at, ByteView piece) {
+    std::memcpy(reinterpret_cast<uint8_t*>(out.data()) + at, piece.data(), piece.size());
+    return Status(Ok{});
+  });
+  if (!tree) return tree.error();
+  if (tree.value().root() != address) return damaged(address);
+  return out;
+}
+
+Result<Digest> put_blob(const std::string& folder, ByteView bytes) {
+  const auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
+                                              kernels::ChunkSource::of_bytes(bytes));
+  const std::string path = blob_path(folder, tree.root());
+  if (is_there(path)) return tree.root();
+  if (const Status saved = save_tree(path, tree); !saved) return saved.error();
+  if (const Status written = write_durable(path, bytes); !written) return written.error();
+  return tree.root();
 }
 
 Result<Blobs> Blobs::open(const std::string& folder) {
   if (const Status made = make_folder(folder); !made) return made.error();
-  Blobs out;
-  out.folder_ = folder;
-  return out;
-}
-
-std::string Blobs::path(const Digest& address) const {
-  return folder_ + "/" + to_hex(address.bytes);
+  return Blobs(folder);
 }
 
 bool Blobs::has(const Digest& address) const {
-  struct stat info {};
-  return ::stat(path(address).c_str(), &info) == 0;
-}
-
-Result<Digest> Blobs::put(ByteView bytes) const {
-  const Digest address = kernels::blake3(bytes);
-  if (has(address)) return address;
-  if (const Status written = write_durable(path(address), bytes); !written) return written.error();
-  return address;
-}
-
-Result<Blobs::Open*> Blobs::at_hand(const Digest& address) {
-  const auto found = std::ranges::find(open_, address, &Open::address);
-  if (found != open_.end()) {
-    open_.splice(open_.begin(), open_, found);
-    return &open_.front();
-  }
-  auto bytes = read_file(path(address), kBlobBytesMax);
-  if (!bytes) return bytes.error();
-  auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
-                                        kernels::ChunkSource::of_bytes(bytes.value()));
-  if (tree.root() != address)
-    return Error{Errc::io, "blob " + to_hex(address.bytes) + " is damaged on disk"};
-  open_.push_front({address, std::move(bytes.value()), std::move(tree)});
-  if (open_.size() > kOpenBlobsMax) open_.pop_back();
-  return &open_.front();
-}
-
-Result<BlobPart> Blobs::part(const GetBlob& get) {
-  auto opened = at_hand(get.address);
-  if (!opened) return opened.error();
-  const Open& blob = *opened.value();
-  const uint64_t groups = groups_of(blob.bytes.size());
-  if (get.first_group >= groups || get.groups > groups - get.first_group)
-    return Error{Errc::invalid_argument, "the blob has " + std::to_string(groups) + " groups"};
-  const kernels::ChunkRange range = chunks_of_part(get.first_group, get.groups, blob.bytes.size());
-  const auto source = kernels::ChunkSource::of_bytes(blob.bytes);
-  auto siblings = blob.tree.open(std::span(&range, 1), &source);
-  if (!siblings) return siblings.error();
-  auto bytes = kernels::opened_bytes(source, std::span(&range, 1));
-  if (!bytes) return bytes.error();
-  return BlobPart{get.address,
-                  {blob.bytes.size(), get.first_group, get.groups, std::move(siblings.value()),
-                   std::move(bytes.value())}};
-}
-
-Result<std::optional<Bytes>> Uploads::take(const DeltaPart& delta, const Digest& root,
-                                           uint64_t total_bytes) {
-  const Part& part = delta.part;
-  const uint64_t groups = groups_of(total_bytes);
-  if (part.total_bytes != total_bytes || part.first_group >= groups ||
-      part.groups > groups - part.first_group)
-    return Error{Errc::malformed, "the delta has " + std::to_string(total_bytes) + " bytes"};
-  const kernels::ChunkRange range = chunks_of_part(part.first_group, part.groups, total_bytes);
-  if (const Status checked =
-          kernels::verify_chunks(root, kernels::Blake3Mode::plain(), total_bytes,
-                                 std::span(&range, 1), part.bytes, part.siblings);
-      !checked)
-    return checked.error();
-  auto found = uploads_.find(delta.lease_id);
-  if (found == uploads_.end()) {
-    if (total_bytes > bytes_max_ - bytes_)
-      return Error{Errc::busy, "too many deltas are on their way"};
-    found = uploads_.try_emplace(delta.lease_id).first;
-    found->second.bytes.resize(total_bytes);
-    found->second.have.assign(groups, false);
-    found->second.missing = groups;
-    bytes_ += total_bytes;
-  }
-  Upload& upload = found->second;
-  std::copy(part.bytes.begin(), part.bytes.end(),
-            upload.bytes.begin() + static_cast<ptrdiff_t>(part.first_group * kBlobGroup));
-  for (uint64_t i = part.first_group; i < part.first_group + part.groups; ++i) {
-    if (!upload.have[i]) --upload.missing;
-    upload.have[i] = true;
-  }
-  if (upload.missing > 0) return std::optional<Bytes>{};
-  std::optional<Bytes> whole = std::move(upload.bytes);
-  bytes_ -= total_bytes;
-  uploads_.erase(found);
-  return whole;
-}
-
-void Uploads::forget(const Digest& lease_id) {
-  const auto found = uploads_.find(lease_id);
-  if (found == uploads_.end()) return;
-  bytes_ -= found->second.bytes.size();
-  uploads_.erase(found);
+  return is_there(blob_path(folder_, address));
 }
 
 }  // namespace gemmine::pool

@@ -26,11 +26,11 @@ inline constexpr size_t kAgentBytesMax = 64;
 inline constexpr size_t kErrorTextMax = 256;
 inline constexpr size_t kReasonTextMax = 64;
 inline constexpr size_t kByeTextMax = 128;
-inline constexpr size_t kJobsMax = 256;          // in AUTH_OK
-inline constexpr size_t kBlobGroup = 64 << 10;   // bytes of the group that parts count in
-inline constexpr uint32_t kBlobGroupsMax = 16;   // groups in one part
-inline constexpr size_t kBlobSiblingsMax = 128;  // two paths from leaf to root of any tree
-inline constexpr size_t kSignedBytesMax = 1024;  // lease, share, verdict
+inline constexpr size_t kJobsMax = 256;            // in AUTH_OK
+inline constexpr uint64_t kGroupBytes = 64 << 10;  // of the group that parts count in
+inline constexpr uint32_t kPartGroupsMax = 16;     // groups in one part
+inline constexpr size_t kPartSiblingsMax = 128;    // two paths from leaf to root of any tree
+inline constexpr size_t kSignedBytesMax = 1024;    // lease, share, verdict
 
 Digest wire_magic();  // the hash of kAlpn
 
@@ -162,9 +162,9 @@ struct GetBlob {
   static constexpr std::string_view kName = "GET_BLOB";
   Digest address;
   uint64_t first_group = 0;
-  uint32_t groups = 1;  // 1 … kBlobGroupsMax
+  uint32_t groups = 1;  // 1 … kPartGroupsMax
   static void fields(auto& f, auto& m) {
-    f(m.address)(m.first_group)(m.groups).must(m.groups >= 1 && m.groups <= kBlobGroupsMax);
+    f(m.address)(m.first_group)(m.groups).must(m.groups >= 1 && m.groups <= kPartGroupsMax);
   }
 };
 
@@ -173,14 +173,14 @@ struct GetBlob {
 struct Part {
   uint64_t total_bytes = 0;
   uint64_t first_group = 0;
-  uint32_t groups = 1;           // 1 … kBlobGroupsMax
-  std::vector<Digest> siblings;  // ≤ kBlobSiblingsMax
-  Bytes bytes;                   // ≤ groups · kBlobGroup
+  uint32_t groups = 1;           // 1 … kPartGroupsMax
+  std::vector<Digest> siblings;  // ≤ kPartSiblingsMax
+  Bytes bytes;                   // ≤ groups · kGroupBytes
   static void fields(auto& f, auto& m) {
     f(m.total_bytes)(m.first_group)(m.groups);
-    f.must(m.groups >= 1 && m.groups <= kBlobGroupsMax);
-    f.template list<uint32_t>(m.siblings, kBlobSiblingsMax);
-    f.blob(m.bytes, size_t{m.groups} * kBlobGroup);
+    f.must(m.groups >= 1 && m.groups <= kPartGroupsMax);
+    f.template list<uint32_t>(m.siblings, kPartSiblingsMax);
+    f.blob(m.bytes, size_t{m.groups} * kGroupBytes);
   }
 };
 
@@ -251,6 +251,17 @@ struct DeltaPart {
   Digest lease_id;
   Part part;
   static void fields(auto& f, auto& m) { f(m.lease_id).record(m.part); }
+};
+
+// How much of an upload the pool has, from its beginning (PROTOCOL 5.6).
+inline constexpr uint32_t kDelta = 0xffffffff;  // in place of a share: the delta
+struct Have {
+  static constexpr auto kType = MessageType::have;
+  static constexpr std::string_view kName = "HAVE";
+  Digest lease_id;
+  uint32_t share = kDelta;  // whose challenge the openings answer
+  uint64_t count = 0;       // groups of the delta, or blocks of the answer
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.share)(m.count); }
 };
 
 struct DeltaOk {
@@ -325,7 +336,7 @@ struct MessageList {
 using Messages = MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease,
                              LeaseMessage, NoLease, GetBlob, BlobPart, Abandon, ShareMessage,
                              ShareOk, Challenge, OpeningMessage, VerdictMessage, DeltaPart, DeltaOk,
-                             LeaseClosed, Watch, RecordMessage, Ping, Pong, Bye>;
+                             LeaseClosed, Watch, RecordMessage, Have, Ping, Pong, Bye>;
 
 bool with_message(MessageType type, auto&& visit) {
   return Messages::visit(type, visit);

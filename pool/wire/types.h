@@ -34,6 +34,7 @@ enum class MessageType : uint8_t {
   lease_closed = 0x27,
   watch = 0x28,
   record = 0x29,
+  have = 0x2a,
   ping = 0x30,
   pong = 0x31,
   bye = 0x3f,

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <fstream>
 
+#include "kernels/base/files.h"
 #include "kernels/hash/blake3.h"
+#include "pool/blobs/piece_file.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 
@@ -95,6 +97,8 @@ void World::start() {
   GEMMINE_CHECK(
       pool_->add_job(training_.work(), kernels::blake3(bytes), starts, fund(), now_).ok());
   pool_->resume(now_);
+  intake_.emplace(pool::Intake::open(folder_.path()).value());
+  pool_->take_up_uploads(intake_->half_deltas());
   ++life_;
   flushing_ = false;
   if (crashes_ < kCrashesMax && (crashes_ == 0 || random_.chance(600)))
@@ -157,8 +161,6 @@ void World::touch() {
 
 void World::flush() {
   flushing_ = false;
-  for (const Bytes& blob : pool_->take_blobs())
-    keep(blob);
   std::vector<Record> records = pool_->take_records();
   if (crash_at_ && disk_.size() + records.size() >= *crash_at_) {
     size_t kept = *crash_at_ > disk_.size() ? *crash_at_ - disk_.size() : 0;
@@ -179,6 +181,12 @@ void World::carry_out(pool::Actions actions) {
     to_actor(message.to, message.type, std::move(message.payload));
   for (const pool::Hangup& hangup : actions.hangups)
     pool_hangs_up(hangup.to);
+  for (pool::DiskTask& task : actions.disk) {
+    // One after the other, as on the disk's threads.
+    after(1, [this, task = std::move(task), life = life_]() mutable {
+      if (life == life_) run_disk_task(task);
+    });
+  }
   for (const pool::Task& task : actions.tasks) {
     after(random_.between(1, 400), [this, task, life = life_] {
       if (life == life_) run_task(task);
@@ -186,7 +194,26 @@ void World::carry_out(pool::Actions actions) {
   }
 }
 
-// As the audit threads do it, but without their fsync: there are thousands.
+// As the disk's threads do it, but without their fsync: there are thousands.
+void World::run_disk_task(pool::DiskTask& task) {
+  const auto* const whole = std::get_if<pool::FinishDelta>(&task);
+  if (whole == nullptr) {
+    pool_->on_disk_done(intake_->run(task), now_);
+    return touch();
+  }
+  const std::string path = intake_->delta_path(whole->lease_id);
+  const auto bytes = read_file(path, verifier::delta_bytes(whole->parameters));
+  pool::DeltaFinished done{whole->lease_id, pool::Stored::later, "cut"};
+  if (bytes && kernels::blake3(bytes.value()) == whole->root) {
+    keep(bytes.value());
+    pool::remove_file(path);
+    done.stored = pool::Stored::yes;
+  }
+  pool_->on_disk_done(done, now_);
+  touch();
+}
+
+// As the audit threads do it, likewise.
 pool::MergeDone World::merge(const pool::MergeTask& task) {
   pool::MergeDone out{task.job_id, task.round, task.lease_ids, {}, {}, ""};
   if (random_.chance(100)) {

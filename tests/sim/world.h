@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "pool/core/pool.h"
+#include "pool/store/intake.h"
 #include "tests/sim/training.h"
 
 namespace gemmine::sim {
@@ -96,6 +97,7 @@ class World {
   void carry_out(pool::Actions actions);
   pool::MergeDone merge(const pool::MergeTask& task);
   void run_task(const pool::Task& task);
+  void run_disk_task(pool::DiskTask& task);
   void deliver(ConnId link, MessageType type, const Bytes& payload);
   void to_actor(ConnId link, MessageType type, Bytes payload);
   void pool_hangs_up(ConnId link);
@@ -116,6 +118,7 @@ class World {
 
   const verifier::Identity identity_;
   pool::TempDirectory folder_;
+  std::optional<pool::Intake> intake_;
   std::map<Digest, Bytes> blobs_;
   std::vector<verifier::Record> disk_;
   pool::JobTable jobs_;

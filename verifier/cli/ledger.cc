@@ -17,10 +17,10 @@ namespace {
 
 constexpr size_t kPackedMax = 8 + 8 + 1 + 4 + kRecordBytesMax;
 
-// Blobs by content address in a folder; each is hashed before it is believed.
-class Blobs {
+// BlobFolder by content address in a folder; each is hashed before it is believed.
+class BlobFolder {
  public:
-  explicit Blobs(std::string folder) : folder_(std::move(folder)) {}
+  explicit BlobFolder(std::string folder) : folder_(std::move(folder)) {}
 
   Result<Bytes> get(const Digest& address, uint64_t size) const {
     const std::string path = folder_ + "/" + to_hex(address.view());
@@ -43,7 +43,7 @@ class Blobs {
 // What the fold cannot see without blobs: θ of round 0, where leases start, and what merges give.
 class MergeCheck {
  public:
-  MergeCheck(Blobs blobs, Report& report) : blobs_(std::move(blobs)), report_(report) {}
+  MergeCheck(BlobFolder blobs, Report& report) : blobs_(std::move(blobs)), report_(report) {}
 
   void after(const LedgerState& state, const Record& record) {
     if (record.kind != RecordKind::merge) return;
@@ -85,7 +85,7 @@ class MergeCheck {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
   }
 
-  Blobs blobs_;
+  BlobFolder blobs_;
   Report& report_;
 };
 
@@ -117,7 +117,7 @@ void report_state(const LedgerState& state, Report& report) {
 
 // Folds up to the first record that breaks a rule. Returns whether all of the file was folded.
 bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Report& report) {
-  MergeCheck merges{Blobs(options.blobs), report};
+  MergeCheck merges{BlobFolder(options.blobs), report};
   Bytes packed;
   for (;;) {
     const Read read = read_packed(file, packed);

@@ -194,7 +194,8 @@ TEST(CheatingOpenings, NobodyAskedForAreRefused) {
   with_other(s);
   EXPECT_EQ(code(1, 0, blocks[0], kOther), WireError::unknown_lease);
   EXPECT_EQ(code(1, 0, blocks[0]), std::nullopt);
-  EXPECT_EQ(code(1, 0, blocks[0]), WireError::not_challenged);  // the first answer counts
+  EXPECT_EQ(code(1, 2, blocks[2]), WireError::out_of_order);
+  EXPECT_EQ(code(1, 0, {1}), std::nullopt);  // passed over: the first answer counts
   EXPECT_EQ(code(1, 1, blocks[1]), std::nullopt);
   EXPECT_EQ(code(1, 2, blocks[2]), std::nullopt);
   EXPECT_TRUE(s.state().shares[1].spotted);
@@ -224,40 +225,6 @@ TEST(CheatingDeltas, OfAnotherLengthOrPlaceAreRefused) {
   EXPECT_FALSE(s.state().delta_root);
   EXPECT_EQ(code({id, {delta.size(), 0, 1, {}, delta}}), std::nullopt);
   EXPECT_EQ(s.state().closed, CloseReason::complete);
-}
-
-TEST(CheatingDeltas, ArriveInPartsOfAnyOrderButNotOfOtherBytes) {
-  Bytes delta(5 * kBlobGroup + 17);
-  for (size_t i = 0; i < delta.size(); ++i)
-    delta[i] = static_cast<uint8_t>(i * i >> 7);
-  const Digest root = kernels::blake3(delta);
-  const auto source = kernels::ChunkSource::of_bytes(delta);
-  const auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(), source);
-  const auto part = [&](uint64_t group) {
-    const uint64_t chunks = kBlobGroup / kernels::kChunkBytes;
-    const kernels::ChunkRange range{group * chunks, std::min((group + 1) * chunks, 5 * chunks + 1)};
-    return DeltaPart{filled(1),
-                     {delta.size(), group, 1, tree.open(std::span(&range, 1), &source).value(),
-                      kernels::opened_bytes(source, std::span(&range, 1)).value()}};
-  };
-  Uploads uploads(delta.size());
-  for (const uint64_t group : {5, 1, 0, 1, 3, 4}) {
-    auto moved = part(group);
-    moved.part.first_group = (group + 1) % 6;
-    EXPECT_FALSE(uploads.take(moved, root, delta.size()));
-    auto changed = part(group);
-    changed.part.bytes[3] ^= 1;
-    EXPECT_FALSE(uploads.take(changed, root, delta.size()));
-    EXPECT_FALSE(uploads.take(part(group), filled(3), delta.size()));
-    ASSERT_TRUE(uploads.take(part(group), root, delta.size()));
-  }
-  auto second = part(2);
-  second.lease_id = filled(2);
-  EXPECT_EQ(uploads.take(second, root, delta.size()).error().code, Errc::busy);  // no room beside
-  const auto whole = uploads.take(part(2), root, delta.size());
-  ASSERT_TRUE(whole);
-  EXPECT_EQ(whole.value(), delta);
-  EXPECT_EQ(uploads.bytes(), 0U);
 }
 
 TEST(CheatingDeltas, ThatMatchTheirRootButNotTheWorkAreFoundWrong) {

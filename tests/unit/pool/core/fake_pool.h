@@ -14,6 +14,7 @@
 #include "kernels/hash/blake3.h"
 #include "pool/core/pool.h"
 #include "pool/server/examiner.h"
+#include "pool/store/intake.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
@@ -110,6 +111,8 @@ class FakePool {
     for (const EvaluateDone& result : recalled)
       pool->recall(result);
     pool->resume(now);
+    intake_.emplace(Intake::open(folder_.path()).value());
+    pool->take_up_uploads(intake_->half_deltas());
     settle();
   }
 
@@ -143,8 +146,6 @@ class FakePool {
   // Carries out everything decided, the audits too, until nothing is left.
   void settle() {
     for (bool more = true; more;) {
-      for (const Bytes& blob : pool->take_blobs())
-        keep(blob);
       for (verifier::Record& record : pool->take_records())
         durable.push_back(std::move(record));
       Actions actions = pool->take_actions();
@@ -152,7 +153,9 @@ class FakePool {
         inbox.push_back(std::move(send));
       for (Hangup& hangup : actions.hangups)
         hangups.push_back(std::move(hangup));
-      more = !actions.tasks.empty() && run_tasks;
+      more = !actions.disk.empty() || (!actions.tasks.empty() && run_tasks);
+      for (DiskTask& task : actions.disk)
+        pool->on_disk_done(intake_->run(task), now);
       for (const Task& task : actions.tasks) {
         if (!run_tasks) {
           held.push_back(task);
@@ -341,6 +344,7 @@ class FakePool {
   const kernels::Program& program() const { return work_->program(); }
 
   TempDirectory folder_;
+  std::optional<Intake> intake_;
   Bytes records_;
   std::optional<verifier::Work> work_;
   JobTable jobs_;

@@ -63,6 +63,7 @@ template <> DeltaOk sample() { return {filled(1)}; }
 template <> LeaseClosed sample() { return {filled(1), 2, filled(3)}; }
 template <> Watch sample() { return {9}; }
 template <> RecordMessage sample() { return {1, 2, 3, {4, 5}}; }
+template <> Have sample() { return {filled(1), 2, 3}; }
 template <> Ping sample() { return {9}; }
 template <> Pong sample() { return {9}; }
 template <> Bye sample() { return {"see you"}; }
@@ -155,7 +156,7 @@ TEST(Messages, RefuseFlagsThatAreNeitherZeroNorOne) {
 }
 
 TEST(Messages, RefusePartsOfNoOrTooManyGroups) {
-  for (const uint32_t groups : {uint32_t{0}, kBlobGroupsMax + 1, UINT32_MAX}) {
+  for (const uint32_t groups : {uint32_t{0}, kPartGroupsMax + 1, UINT32_MAX}) {
     BlobPart part = blob_part();
     part.part.groups = groups;
     EXPECT_FALSE(decode<BlobPart>(encode(part))) << groups;
@@ -165,13 +166,13 @@ TEST(Messages, RefusePartsOfNoOrTooManyGroups) {
 
 TEST(Messages, RefuseMoreBytesThanThePartHasGroups) {
   DeltaPart part = delta_part();
-  part.part.bytes.resize(2 * kBlobGroup + 1);
+  part.part.bytes.resize(2 * kGroupBytes + 1);
   EXPECT_FALSE(decode<DeltaPart>(encode(part)));
 }
 
 TEST(Messages, RefuseMoreSiblingsThanATreeHas) {
   BlobPart part = blob_part();
-  part.part.siblings.assign(kBlobSiblingsMax + 1, filled(1));
+  part.part.siblings.assign(kPartSiblingsMax + 1, filled(1));
   EXPECT_FALSE(decode<BlobPart>(encode(part)));
 }
 

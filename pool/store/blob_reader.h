@@ -1,0 +1,33 @@
+// Parts of blobs for those who fetch them: read from disk with paths from PATH.tree. One thread's.
+#pragma once
+
+#include <list>
+#include <string>
+
+#include "kernels/base/result.h"
+#include "pool/blobs/part_reader.h"
+
+namespace gemmine::pool {
+
+inline constexpr uint64_t kOpenTreeBytesMax = uint64_t{64} << 20;  // of trees kept at hand
+inline constexpr size_t kOpenBlobsMax = 64;                        // files kept open
+
+// Memory: kOpenTreeBytesMax and the largest blob's tree (16 MiB), and no blob's bytes.
+class BlobReader {
+ public:
+  explicit BlobReader(std::string blobs) : blobs_(std::move(blobs)) {}
+
+  // Errors: io (no such blob, or it cannot be read), invalid_argument (the range is not in it),
+  // invalid (damaged on disk), undecided (it has no tree yet: make_tree(), then again).
+  Result<Part> read(const GetBlob& get);
+  std::string path(const Digest& address) const;
+
+ private:
+  Result<const PartReader*> at_hand(const Digest& address);
+
+  const std::string blobs_;
+  std::list<PartReader> open_;  // most recently used first
+  uint64_t tree_bytes_ = 0;
+};
+
+}  // namespace gemmine::pool
