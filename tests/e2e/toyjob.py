@@ -26,7 +26,7 @@ optimiser = "sgd"
 lr = 0.05
 beta1 = 0.9
 wd = 0.0005
-warmup = 4
+warmup = {warmup}
 batch = {batch}
 steps_per_lease = {steps_per_lease}
 steps_per_share = {steps_per_share}
@@ -48,7 +48,8 @@ fee_ppm = {fee_ppm}
 """
 
 DEFAULTS = {
-    "width": 96, "batch": 32, "steps_per_lease": 12, "steps_per_share": 4, "slots": 3, "rounds": 4,
+    "width": 96, "warmup": 4,
+    "batch": 32, "steps_per_lease": 12, "steps_per_share": 4, "slots": 3, "rounds": 4,
     "replay_ppm": 300_000, "spot_ppm": 600_000, "probation_shares": 3, "vest_leases": 3,
     "lease_ms": 60_000, "answer_ms": 20_000, "price_per_tmac": 10**9, "fee_ppm": 20_000,
 }
