@@ -155,7 +155,7 @@ class FakePool {
         hangups.push_back(std::move(hangup));
       more = !actions.disk.empty() || (!actions.tasks.empty() && run_tasks);
       for (DiskTask& task : actions.disk)
-        pool->on_disk_done(intake_->run(task), now);
+        pool->on_disk_done(run_on_disk(task), now);
       for (const Task& task : actions.tasks) {
         if (!run_tasks) {
           held.push_back(task);
@@ -167,6 +167,25 @@ class FakePool {
     }
     // Counted record by record, and scanned: the same, whatever happened.
     GEMMINE_CHECK(pool->totals() == Totals::of(pool->ledger()));
+  }
+
+  const Intake& intake() const { return *intake_; }
+  DiskDone run_on_disk(DiskTask& task) const {
+    if (!fail_disk || !fail_disk(task)) return intake_->run(task);
+    if (const auto* const part = std::get_if<StorePart>(&task))
+      return PartStored{.from = part->from,
+                        .lease_id = part->lease_id,
+                        .bytes = part->part.bytes.size(),
+                        .why = "the disk is full"};
+    if (const auto* const opening = std::get_if<StoreOpening>(&task))
+      return OpeningStored{.from = opening->from,
+                           .lease_id = opening->lease_id,
+                           .share = opening->share,
+                           .bytes = opening->opening.size(),
+                           .why = "the disk is full"};
+    if (const auto* const whole = std::get_if<FinishDelta>(&task))
+      return DeltaFinished{.lease_id = whole->lease_id, .why = "the disk is full"};
+    return intake_->run(task);
   }
 
   void frame(ConnId id, MessageType type, const Bytes& payload) {
@@ -327,6 +346,8 @@ class FakePool {
   uint64_t now = 1'000'000;
   bool run_tasks = true;
   std::vector<Task> held;  // while run_tasks is off
+  // Whether the disk fails at this.
+  std::function<bool(const DiskTask&)> fail_disk;
   // A task's result in place of the real one.
   std::function<std::optional<TaskDone>(const Task&)> intercept = [](const Task&) {
     return std::optional<TaskDone>{};
