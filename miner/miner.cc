@@ -63,6 +63,7 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
                                               static_assert(Trainer::kTasksMax < kReportsMax);
                                               GEMMINE_CHECK(self.mailbox_->post(std::move(report)));
                                             });
+  if (Status started = self.trainer_->start(); !started) return started.error();
   return miner;
 }
 

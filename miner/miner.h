@@ -16,7 +16,7 @@ namespace gemmine::miner {
 
 class Miner final : public pool::SessionObserver {
  public:
-  // Errors: io (the data folder).
+  // Errors: io (the data folder), busy (no thread for the device).
   static Result<std::unique_ptr<Miner>> make(pool::Loop& loop, const verifier::Identity& identity,
                                              pool::SessionOptions session, EngineFactory factory,
                                              MinerOptions options, pool::Events& events);

@@ -42,15 +42,16 @@ Pace::Pace(int percent) : percent_(percent) {
 void Pace::challenge_waits(Clock::time_point due) {
   {
     const std::lock_guard lock(mutex_);
-    due_ = waits_ ? std::min(due_, due) : due;
-    waits_ = true;
+    due_ = waiting_ > 0 ? std::min(due_, due) : due;
+    ++waiting_;
   }
   haste_.notify_all();
 }
 
-void Pace::no_challenge_waits() {
+void Pace::challenge_taken() {
   const std::lock_guard lock(mutex_);
-  waits_ = false;
+  GEMMINE_CHECK(waiting_ > 0);
+  --waiting_;
 }
 
 void Pace::end_share() {
@@ -73,14 +74,14 @@ void Pace::begin_share(uint32_t steps) {
   GEMMINE_CHECK(steps > 0);
   const std::lock_guard lock(mutex_);
   share_ = true;
-  end_share_ = interrupted_ = false;
+  end_share_ = interrupted_ = gave_way_ = false;
   steps_ = steps;
   done_ = 0;
 }
 
 void Pace::begin_answer() {
   const std::lock_guard lock(mutex_);
-  share_ = end_share_ = interrupted_ = false;
+  share_ = end_share_ = interrupted_ = gave_way_ = false;
 }
 
 bool Pace::would_be_late() const {
@@ -91,8 +92,8 @@ bool Pace::would_be_late() const {
 
 bool Pace::may_step() {
   const std::lock_guard lock(mutex_);
-  const bool gives_way = share_ && (end_share_ || (waits_ && would_be_late()));
-  interrupted_ = end_all_ || gives_way;
+  gave_way_ = share_ && waiting_ > 0 && would_be_late();
+  interrupted_ = end_all_ || (share_ && end_share_) || gave_way_;
   return !interrupted_;
 }
 
@@ -102,12 +103,17 @@ void Pace::after_step(Clock::duration work) {
   if (!share_) return;
   ++done_;
   haste_.wait_for(lock, rest_after(work, percent_),
-                  [this] { return waits_ || end_share_ || end_all_; });
+                  [this] { return waiting_ > 0 || end_share_ || end_all_; });
 }
 
 bool Pace::interrupted() const {
   const std::lock_guard lock(mutex_);
   return interrupted_;
+}
+
+bool Pace::gave_way() const {
+  const std::lock_guard lock(mutex_);
+  return gave_way_ && !end_share_ && !end_all_;
 }
 
 std::unique_ptr<kernels::Engine> paced(std::unique_ptr<kernels::Engine> engine, Pace& pace) {

@@ -25,12 +25,12 @@ class Pace {
 
   explicit Pace(int percent);  // kThrottleMin … kThrottleMax
 
-  // Any thread. A challenge has to be answered by then: steps rest no longer, and the share in hand
-  // gives way if the answer could be late otherwise.
+  // Any thread. One challenge more has to be answered by then: steps rest no longer, and the share
+  // in hand gives way if the answer could be late otherwise.
   void challenge_waits(Clock::time_point due);
-  void no_challenge_waits();
-  void end_share();  // the share in hand ends before its next step
-  void end_all();    // so does everything, for good
+  void challenge_taken();  // one that waited does so no more
+  void end_share();        // the share in hand ends before its next step
+  void end_all();          // so does everything, for good
 
   // The device's thread, around a share of so many steps, or around an answer, which is never
   // throttled.
@@ -40,8 +40,9 @@ class Pace {
   bool may_step();
   // After a step that took so long. Rests.
   void after_step(Clock::duration work);
-  // Has the work in hand ended by may_step()?
+  // Has the work in hand ended by may_step()? And was that to make way for a challenge?
   bool interrupted() const;
+  bool gave_way() const;
 
  private:
   // Would the answer be late if the share in hand came to its end first?
@@ -50,12 +51,13 @@ class Pace {
   const int percent_;
   mutable std::mutex mutex_;
   std::condition_variable haste_;
-  bool waits_ = false;
-  Clock::time_point due_;
-  bool share_ = false;  // a share is in hand, and not an answer
+  uint32_t waiting_ = 0;   // challenges
+  Clock::time_point due_;  // of the most urgent of them
+  bool share_ = false;     // a share is in hand, and not an answer
   bool end_share_ = false;
   bool end_all_ = false;
   bool interrupted_ = false;
+  bool gave_way_ = false;
   uint32_t steps_ = 0;  // of the share
   uint32_t done_ = 0;
   Clock::duration step_ = {};  // what a step takes

@@ -15,9 +15,8 @@ using verifier::ShareRun;
 
 namespace {
 
-bool is_share(const Task& task) {
-  return std::holds_alternative<RunShare>(task);
-}
+constexpr int kShareUrgency = 0;
+constexpr int kChallengeUrgency = 1;
 
 // Engines and replays say so when a NaN or infinity appears (PROTOCOL 2.1).
 bool is_divergence(const Error& error) {
@@ -34,67 +33,44 @@ Trainer::Trainer(EngineFactory factory, const verifier::Identity& identity,
       checkpoint_(checkpoint),
       options_(options),
       on_report_(std::move(on_report)),
-      pace_(options.throttle),
-      thread_([this] { work(); }) {}
+      pace_(options.throttle) {}
 
 Trainer::~Trainer() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
   pace_.end_all();
-  wake_.notify_one();
-  thread_.join();
+}
+
+Status Trainer::start() {
+  return tasks_.start(1, [this](Posted posted, int /*worker*/, const std::stop_token& /*stop*/) {
+    work(std::move(posted));
+  });
 }
 
 bool Trainer::post(Task task) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (tasks_.size() >= kTasksMax) return false;
-    if (const auto* challenge = std::get_if<AnswerChallenge>(&task))
-      pace_.challenge_waits(Pace::Clock::now() + std::chrono::milliseconds(challenge->answer_ms));
-    const auto at =
-        is_share(task) ? tasks_.end() : std::find_if(tasks_.begin(), tasks_.end(), is_share);
-    tasks_.insert(at, std::move(task));
-  }
-  wake_.notify_one();
-  return true;
+  if (tasks_.waiting() >= kTasksMax) return false;
+  const auto* challenge = std::get_if<AnswerChallenge>(&task);
+  const int urgency = challenge != nullptr ? kChallengeUrgency : kShareUrgency;
+  if (challenge != nullptr)
+    pace_.challenge_waits(Pace::Clock::now() + std::chrono::milliseconds(challenge->answer_ms));
+  return tasks_.post({std::move(task), ends_}, urgency);
 }
 
 void Trainer::end_shares() {
-  std::vector<Task> dropped;
-  {
-    const std::lock_guard lock(mutex_);
-    for (Task& task : tasks_)
-      if (is_share(task)) dropped.push_back(std::move(task));
-    std::erase_if(tasks_, is_share);
-    pace_.end_share();
-  }
-  for (const Task& task : dropped) {
-    const auto& share = std::get<RunShare>(task);
-    on_report_(TaskFailed{share.lease.id, share.index, false, Trouble::interrupted,
-                          Error{Errc::busy, "not begun"}});
-  }
+  ++ends_;
+  pace_.end_share();
 }
 
-void Trainer::work() {
-  while (true) {
-    std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-    if (stopping_) return;
-    const Task task = std::move(tasks_.front());
-    tasks_.pop_front();
-    if (tasks_.empty() || is_share(tasks_.front())) pace_.no_challenge_waits();
-    lock.unlock();
-    trouble_ = Trouble::lease;
-    if (const auto* share = std::get_if<RunShare>(&task)) {
-      pace_.begin_share(share->lease.steps_of(share->index));
-      run(*share);
-    } else {
-      pace_.begin_answer();
-      on_report_(answer(std::get<AnswerChallenge>(task)));
-    }
+void Trainer::work(Posted posted) {
+  trouble_ = Trouble::lease;
+  if (const auto* challenge = std::get_if<AnswerChallenge>(&posted.task)) {
+    pace_.challenge_taken();
+    pace_.begin_answer();
+    return on_report_(answer(*challenge));
   }
+  const auto& share = std::get<RunShare>(posted.task);
+  pace_.begin_share(share.lease.steps_of(share.index));
+  if (posted.ends == ends_) return run(share, posted.ends);
+  on_report_(TaskFailed{share.lease.id, share.index, false, Trouble::interrupted,
+                        Error{Errc::busy, "not begun"}});
 }
 
 TaskFailed Trainer::failure(const Digest& lease_id, uint32_t index, bool challenge,
@@ -108,17 +84,10 @@ TaskFailed Trainer::failure(const Digest& lease_id, uint32_t index, bool challen
 }
 
 // A share that gave way to a challenge waits for its next turn.
-void Trainer::run(const RunShare& task) {
+void Trainer::run(const RunShare& task, uint64_t ends) {
   auto done = run_share(task);
-  if (done) return on_report_(std::move(done.value()));
-  {
-    const std::lock_guard lock(mutex_);
-    const bool gave_way = pace_.interrupted() && !tasks_.empty() && !is_share(tasks_.front());
-    if (gave_way && !stopping_) {
-      tasks_.emplace_back(task);
-      return;
-    }
-  }
+  if (done) return on_report_(done.value());
+  if (pace_.gave_way() && tasks_.post({task, ends}, kShareUrgency)) return;
   on_report_(failure(task.lease.id, task.index, false, done.error()));
 }
 

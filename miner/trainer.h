@@ -1,17 +1,16 @@
 // The device thread: runs shares of leases and answers challenges, one engine, nothing else.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <variant>
 #include <vector>
 
+#include "kernels/base/task_queue.h"
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
 #include "miner/checkpoint.h"
@@ -95,13 +94,18 @@ class Trainer {
   // on_report is called on the device thread.
   Trainer(EngineFactory factory, const verifier::Identity& identity, const Checkpoint& checkpoint,
           TrainerOptions options, std::function<void(Report)> on_report);
-  ~Trainer();  // Ends the task in hand between two steps, drops the rest.
+  ~Trainer();  // ends the task in hand between two steps, drops the rest
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
+  // Begins with what was posted. Once. Errors: busy (the system gives no thread).
+  Status start();
+
+  // One thread posts and ends shares. False when kTasksMax wait.
   static constexpr size_t kTasksMax = 64;
-  [[nodiscard]] bool post(Task task);  // Any thread. False when full.
-  void end_shares();  // Any thread. Shares are reported as interrupted, the one in hand too.
+  [[nodiscard]] bool post(Task task);
+  // Shares that were posted so far are reported as interrupted, the one in hand between two steps.
+  void end_shares();
 
  private:
   // What an answer needs of a share that was run lately, besides what is on disk: else it has to
@@ -109,9 +113,15 @@ class Trainer {
   using Kept = std::deque<verifier::ShareRun>;
   static constexpr size_t kRunsKeptMax = 8;
 
-  void work();
+  // A task, and how often shares had been ended when it was posted.
+  struct Posted {
+    Task task;
+    uint64_t ends;
+  };
+
+  void work(Posted posted);
   TaskFailed failure(const Digest& lease_id, uint32_t index, bool challenge, const Error& error);
-  void run(const RunShare& task);
+  void run(const RunShare& task, uint64_t ends);
   Report answer(const AnswerChallenge& task);
   Result<ShareDone> run_share(const RunShare& task);
   Result<verifier::ShareRun> run_again(const AnswerChallenge& task,
@@ -143,11 +153,8 @@ class Trainer {
   Trouble trouble_ = Trouble::lease;  // of the task in hand, where its error does not say
   Kept kept_;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::deque<Task> tasks_;
-  bool stopping_ = false;
-  std::thread thread_;  // last: starts when everything else stands
+  std::atomic<uint64_t> ends_{0};           // calls of end_shares()
+  TaskQueue<Posted> tasks_{kTasksMax + 1};  // and a share that gave way; last: joined first
 };
 
 }  // namespace gemmine::miner

@@ -27,6 +27,7 @@ TEST(PaceDeathTest, RefusesWhatIsNoPart) {
   EXPECT_DEATH(Pace(101), "percent");
   Pace pace(100);
   EXPECT_DEATH(pace.begin_share(0), "steps");
+  EXPECT_DEATH(pace.challenge_taken(), "waiting");
 }
 
 TEST(Pace, RestsAfterEveryStepOfAShareAndNotOfAnAnswer) {
@@ -91,7 +92,9 @@ TEST(Pace, AShareGivesWayOnlyWhenTheAnswerCouldBeLate) {
   pace.challenge_waits(Clock::now() + milliseconds(1500));
   EXPECT_FALSE(pace.may_step());
   EXPECT_TRUE(pace.interrupted());
-  pace.no_challenge_waits();
+  EXPECT_TRUE(pace.gave_way());
+  pace.challenge_taken();
+  pace.challenge_taken();
   pace.begin_answer();
   EXPECT_TRUE(pace.may_step());
   EXPECT_FALSE(pace.interrupted());

@@ -1,6 +1,10 @@
 // What the device thread makes of a device that fails: which work goes on, and which ends.
 #include "miner/trainer.h"
 
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "kernels/engines.h"
@@ -36,6 +40,40 @@ class FailingEngine : public Engine {
   const Error error_;
 };
 
+// Counts its steps; each waits until the test lets it go on.
+class WatchedEngine : public Engine {
+ public:
+  struct Watch {
+    std::atomic<uint32_t> steps{0};
+    std::atomic<bool> hold{false};
+  };
+  WatchedEngine(std::unique_ptr<Engine> inner, Watch& watch)
+      : inner_(std::move(inner)), watch_(watch) {}
+  std::string_view name() const override { return inner_->name(); }
+  Status load_state(std::span<const float> state, uint32_t steps_done) override {
+    return inner_->load_state(state, steps_done);
+  }
+  Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
+    ++watch_.steps;
+    while (watch_.hold)
+      std::this_thread::yield();
+    return inner_->run_step(key, step_key);
+  }
+  Status read_state(std::span<float> state) override { return inner_->read_state(state); }
+  Result<Bytes> read_tensor(uint32_t position) override { return inner_->read_tensor(position); }
+
+ private:
+  const std::unique_ptr<Engine> inner_;
+  Watch& watch_;
+};
+
+EngineFactory watched(WatchedEngine::Watch& watch) {
+  return [&watch](const Program& program, ByteView records) -> Result<std::unique_ptr<Engine>> {
+    auto inner = kernels::make_engine("cpu", program, records, 1);
+    return {std::make_unique<WatchedEngine>(std::move(inner.value()), watch)};
+  };
+}
+
 Result<std::unique_ptr<Engine>> good_engine(const Program& program, ByteView records) {
   return kernels::make_engine("cpu", program, records, 1);
 }
@@ -46,17 +84,33 @@ class Device {
   explicit Device(EngineFactory factory)
       : checkpoint_(Checkpoint::open(folder_.path()).value()),
         trainer_(std::move(factory), identity_, checkpoint_, {},
-                 [this](Report report) { take(std::move(report)); }) {}
+                 [this](Report report) { take(std::move(report)); }) {
+    EXPECT_TRUE(trainer_.start());
+  }
 
   Report run(const Workload& workload, const test::Toy& toy, uint32_t index) {
+    post_share(workload, toy, index);
+    return next();
+  }
+  void post_share(const Workload& workload, const test::Toy& toy, uint32_t index) {
     EXPECT_TRUE(checkpoint_.save_lease(toy.lease(0, 0)).ok());
     EXPECT_TRUE(trainer_.post(RunShare{&workload, toy.lease(0, 0), index, toy.thetas[0]}));
+  }
+  void challenge(const Workload& workload, const test::Toy& toy, uint32_t index,
+                 uint64_t answer_ms) {
+    EXPECT_TRUE(trainer_.post(
+        AnswerChallenge{&workload, toy.lease(0, 0), index, Digest{}, answer_ms, toy.thetas[0]}));
+  }
+  Report next() {
     std::unique_lock lock(mutex_);
     came_.wait(lock, [this] { return !reports_.empty(); });
     Report report = std::move(reports_.front());
     reports_.pop_front();
     return report;
   }
+  void end_shares() { trainer_.end_shares(); }
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+  std::string folder() const { return folder_.path(); }
 
  private:
   void take(Report report) {
@@ -128,6 +182,90 @@ TEST_F(Devices, AFailureSaysWhatEnds) {
   EXPECT_EQ(first_failure(Errc::closed, false).trouble, Trouble::lost);
   EXPECT_EQ(first_failure(Errc::invalid, false).trouble, Trouble::diverged);
   EXPECT_EQ(first_failure(Errc::closed, false).error.detail, "planted");
+}
+
+std::vector<Bytes> openings_of(const Report& report) {
+  EXPECT_TRUE(std::holds_alternative<ChallengeAnswered>(report));
+  return std::get<ChallengeAnswered>(report).openings;
+}
+
+TEST_F(Devices, AnAnswerRunsNothingTwiceThatIsKept) {
+  WatchedEngine::Watch watch;
+  Device device(watched(watch));
+  const uint32_t steps = toy_.lease(0, 0).steps_of(0);
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(device.run(workload_, toy_, 0)));
+  watch.steps = 0;
+  device.challenge(workload_, toy_, 0, 60'000);
+  const std::vector<Bytes> kept = openings_of(device.next());
+  EXPECT_LE(watch.steps, steps);
+  // As after a restart: all of it is run once more, and the answer is the same.
+  Device other(watched(watch));
+  watch.steps = 0;
+  other.challenge(workload_, toy_, 0, 60'000);
+  EXPECT_EQ(openings_of(other.next()), kept);
+  EXPECT_GT(watch.steps, steps);
+}
+
+TEST_F(Devices, ALostStateIsWalkedToAgain) {
+  Device device(good_engine);
+  const verifier::Lease lease = toy_.lease(0, 0);
+  const Digest id = verifier::lease_id(lease);
+  const Report first = device.run(workload_, toy_, 0);
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(first));
+  const Report kept = device.run(workload_, toy_, 1);
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(kept));
+  device.checkpoint().drop_state(id, 1);
+  const Report again = device.run(workload_, toy_, 1);
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(again));
+  EXPECT_EQ(verifier::encode(std::get<ShareDone>(again).share),
+            verifier::encode(std::get<ShareDone>(kept).share));
+}
+
+TEST_F(Devices, AShareGivesWayToAChallengeAndIsRunAgain) {
+  WatchedEngine::Watch watch;
+  Device device(watched(watch));
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(device.run(workload_, toy_, 0)));
+  watch.steps = 0;
+  watch.hold = true;
+  device.post_share(workload_, toy_, 1);
+  while (watch.steps == 0)
+    std::this_thread::yield();
+  device.challenge(workload_, toy_, 0, 0);  // it is late as it is
+  watch.hold = false;
+  EXPECT_TRUE(std::holds_alternative<ChallengeAnswered>(device.next()));
+  EXPECT_TRUE(std::holds_alternative<ShareDone>(device.next()));
+}
+
+TEST_F(Devices, SharesEndBetweenTwoStepsWhenAsked) {
+  WatchedEngine::Watch watch;
+  Device device(watched(watch));
+  watch.hold = true;
+  device.post_share(workload_, toy_, 0);
+  device.post_share(workload_, toy_, 0);
+  while (watch.steps == 0)
+    std::this_thread::yield();
+  device.end_shares();
+  watch.hold = false;
+  for (int i = 0; i < 2; ++i) {
+    const Report ended = device.next();
+    ASSERT_TRUE(std::holds_alternative<TaskFailed>(ended));
+    EXPECT_EQ(std::get<TaskFailed>(ended).trouble, Trouble::interrupted);
+  }
+  EXPECT_EQ(watch.steps, 1U);
+  EXPECT_TRUE(std::holds_alternative<ShareDone>(device.run(workload_, toy_, 0)));
+}
+
+TEST_F(Devices, WhatCannotBeKeptIsTheDisksTrouble) {
+  Device device(good_engine);
+  const Report fine = device.run(workload_, toy_, 0);
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(fine));
+  const std::string folder =
+      device.folder() + "/" + to_hex(verifier::lease_id(toy_.lease(0, 0)).bytes);
+  std::filesystem::remove(folder + "/state-1");
+  std::filesystem::create_directories(folder + "/state-1.tmp/in the way");
+  const Report failed = device.run(workload_, toy_, 0);
+  ASSERT_TRUE(std::holds_alternative<TaskFailed>(failed));
+  EXPECT_EQ(std::get<TaskFailed>(failed).trouble, Trouble::disk);
 }
 
 }  // namespace
