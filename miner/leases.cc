@@ -37,6 +37,7 @@ uint64_t bytes_of_lease(const kernels::Program& program) {
 
 // On disk before anything of it is run. Null when that failed.
 LeaseWork* hold(State& state, const verifier::Lease& lease, uint64_t now_ms) {
+  GEMMINE_CHECK(state.jobs.contains(lease.job_id));
   if (auto saved = state.checkpoint.save_lease(lease); !saved) {
     disk_trouble(state, saved.error().detail, now_ms);
     return nullptr;
@@ -51,6 +52,7 @@ LeaseWork* hold(State& state, const verifier::Lease& lease, uint64_t now_ms) {
 }
 
 void send_shares(State& state, LeaseWork& lease) {
+  GEMMINE_CHECK(lease.accepted <= lease.lease.shares() && lease.run <= lease.lease.shares());
   for (uint32_t i = lease.accepted; i < lease.run; ++i) {
     if (const auto share = state.checkpoint.load_share(lease.id, i))
       state.send(pool::ShareMessage{verifier::encode(share.value())});
@@ -69,6 +71,7 @@ void need_data(State& state, JobWork& job, uint64_t now_ms) {
 }
 
 bool post(State& state, Task task) {
+  GEMMINE_CHECK(state.tasks <= Trainer::kTasksMax);
   if (state.tasks >= Trainer::kTasksMax) return false;
   ++state.tasks;
   state.out.emplace_back(std::move(task));
@@ -138,7 +141,8 @@ void resend(State& state, uint64_t now_ms) {
 // One lease in work at a time: the next one when the last share of this one is computed.
 void want_lease(State& state, uint64_t now_ms) {
   const bool may = state.connected && !state.asked && !state.disk.full && !state.stop_by_ms &&
-                   now_ms >= state.ask_at_ms && !state.options.dry_run;
+                   now_ms >= state.ask_at_ms && state.ask_pause.over(now_ms) &&
+                   !state.options.dry_run;
   if (!may) return;
   for (const auto& [id, work] : state.leases) {
     if (work.run < work.lease.shares()) return;
@@ -234,7 +238,7 @@ bool is_checked(const LeaseWork& lease) {
 }
 
 void give_back(LeaseWork& lease, const std::string& reason) {
-  GEMMINE_CHECK(!reason.empty());
+  GEMMINE_CHECK(!reason.empty());  // by which it is known to be
   if (lease.give_back.empty()) lease.give_back = reason;
 }
 
@@ -250,11 +254,16 @@ void disk_trouble(State& state, const std::string& reason, uint64_t now_ms) {
 LeaseWork* take(State& state, const verifier::Lease& lease, uint64_t now_ms) {
   const Digest id = lease.id;
   if (const char* wrong = objection(state, lease)) {
+    state.ask_pause.trouble(now_ms);
     state.note(Level::error, "lease_refused", {{"lease", short_hex(id)}, {"reason", wrong}});
     return nullptr;
   }
   LeaseWork* const work = hold(state, lease, now_ms);
-  if (work == nullptr) abandon(state, id, "it cannot be written to disk");
+  if (work == nullptr) {
+    abandon(state, id, "it cannot be written to disk");
+  } else {
+    state.ask_pause.heal();
+  }
   return work;
 }
 

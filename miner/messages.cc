@@ -241,6 +241,7 @@ void on_error(State& state, const pool::ErrorMessage& error, uint64_t now_ms) {
       (later || error.code == WireError::too_many || error.code == WireError::unknown_job)) {
     state.asked = false;
     state.ask_at_ms = now_ms + retry_ms;
+    if (error.retry_after_ms == 0) state.ask_pause.trouble(now_ms);
   }
 }
 

@@ -133,6 +133,7 @@ struct State {
   bool asked = false;         // GET_LEASE is under way
   bool waiting = false;       // the pool had no lease for us, and our owner was told
   uint64_t ask_at_ms = 0;     // not before: the pool's wish
+  Pause ask_pause;            // after leases that are not for us, and refusals without a wish
   uint64_t resend_at_ms = 0;  // shares that the pool was too busy for; 0: none
 
   std::optional<uint64_t> stop_by_ms;  // the owner wants it to end; then without waiting

@@ -1,0 +1,141 @@
+// What a pool may say, and what a miner makes of it: every value is a stranger's.
+#include "miner/messages.h"
+
+#include "tests/unit/miner/scene.h"
+
+namespace gemmine::miner {
+namespace {
+
+using pool::Level;
+using pool::MessageType;
+
+TEST_F(Scene, ToldMessagesThatDoNotDecodeAreIgnored) {
+  join();
+  forget();
+  for (const MessageType type :
+       {MessageType::round, MessageType::lease, MessageType::no_lease, MessageType::share_ok,
+        MessageType::challenge, MessageType::verdict, MessageType::delta_ok,
+        MessageType::lease_closed}) {
+    on_message(state_, type, Bytes(3, 1), now_);
+    go_on();
+  }
+  EXPECT_EQ(told("pool_message_malformed", Level::error), 8U);
+  EXPECT_TRUE(state_.leases.empty());
+}
+
+TEST_F(Scene, LeasesOfOthersAreRefusedWithAPause) {
+  join();
+  const auto refused = [&](auto change) {
+    verifier::Lease wrong = lease();
+    change(wrong);
+    if (wrong.pool_key == pool_.public_key()) verifier::sign(wrong, pool_);
+    grant(wrong);
+    EXPECT_TRUE(state_.leases.empty());
+  };
+  refused([](verifier::Lease& l) { l.miner_key.bytes[0] ^= 1; });
+  refused([](verifier::Lease& l) { l.pool_key.bytes[0] ^= 1; });
+  refused([](verifier::Lease& l) { l.job_id.bytes[0] ^= 1; });
+  refused([](verifier::Lease& l) { l.steps += 1; });
+  refused([&](verifier::Lease& l) { l.round = toy_.job.spec.rounds; });
+  refused([&](verifier::Lease& l) { l.slot = toy_.job.spec.slots; });
+  EXPECT_EQ(told("lease_refused", Level::error), 6U);
+  EXPECT_EQ(sent<pool::GetLease>(), 1U) << "a pool that jokes is not asked at its own speed";
+  wait(Pause::kCeilingMs);
+  EXPECT_EQ(sent<pool::GetLease>(), 2U);
+}
+
+TEST_F(Scene, AWordAboutWhatIsNotOursChangesNothing) {
+  join();
+  const verifier::Lease stranger = lease(1);
+  accept(stranger, 0);
+  challenge(stranger, 0);
+  close_lease(stranger);
+  pool::Round round;
+  round.round = 3;
+  pool_says(MessageType::round, round);
+  EXPECT_EQ(told("challenge_unknown", Level::warning), 1U);
+  EXPECT_TRUE(state_.leases.empty());
+  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
+}
+
+TEST_F(Scene, AnAcknowledgementOfWhatWasNeverRunCountsForNothing) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  accept(one, 1);
+  EXPECT_EQ(state_.leases.at(verifier::lease_id(one)).accepted, 0U);
+  challenge(one, 0);
+  EXPECT_EQ(told("challenge_unknown", Level::warning), 1U);
+}
+
+TEST_F(Scene, AChallengeAskedAgainIsAnsweredAgain) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  accept(one, 0);
+  challenge(one, 0);
+  challenge(one, 0);
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U) << "the device has it";
+  device(ChallengeAnswered{verifier::lease_id(one), 0, {Bytes(1)}});
+  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
+  challenge(one, 0);  // the answer was lost with a connection
+  EXPECT_EQ(posted<AnswerChallenge>(), 2U);
+}
+
+TEST_F(Scene, AnUnfairPoolIsTold) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  accept(one, 0);
+  challenge(one, 0);  // with a seed that no secret explains
+  close_lease(one);
+  EXPECT_EQ(told("pool_unfair", Level::error), 1U);
+}
+
+TEST_F(Scene, AnotherPoolsLeasesStayForWhenWeComeBack) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  on_down(state_);
+  const verifier::Identity other =
+      verifier::Identity::from_seed(kernels::blake3(as_bytes(std::string_view("other"))));
+  on_ready(state_, other.public_key(), pool::AuthOk{}, now_);
+  go_on();
+  EXPECT_TRUE(state_.leases.empty());
+  EXPECT_EQ(sent<pool::Abandon>(), 0U) << "nothing of it is the other pool's";
+  on_down(state_);
+  forget();
+  join({{verifier::encode(one), 0, false}});
+  ASSERT_EQ(state_.leases.size(), 1U);
+  EXPECT_EQ(sent<pool::ShareMessage>(), 1U) << "what was computed is still here";
+  EXPECT_EQ(posted<RunShare>(), 1U);
+}
+
+TEST_F(Scene, SharesThatThePoolWasTooBusyForAreSentAgain) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  on_error(state_, {1, pool::WireError::busy, 2'000, "audits are behind"}, now_);
+  go_on();
+  wait(1'999);
+  EXPECT_EQ(sent<pool::ShareMessage>(), 1U);
+  wait(1);
+  EXPECT_EQ(sent<pool::ShareMessage>(), 2U);
+}
+
+TEST_F(Scene, WaitingForASlotIsToldOnce) {
+  join();
+  for (int i = 0; i < 5; ++i) {
+    pool_says(MessageType::no_lease, pool::NoLease{500, "no slot is free"});
+    wait(500);
+  }
+  EXPECT_EQ(told("waiting", Level::info), 1U);
+  EXPECT_EQ(sent<pool::GetLease>(), 6U);
+}
+
+}  // namespace
+}  // namespace gemmine::miner

@@ -1,0 +1,72 @@
+// What a device may report, and when its owner should stop it.
+#include "miner/reports.h"
+
+#include "tests/unit/miner/scene.h"
+
+namespace gemmine::miner {
+namespace {
+
+TEST_F(Scene, ADeviceThatIsLostOrComputesWrongNumbersEndsTheMiner) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device_fails(one, 0, Trouble::wrong_numbers, false, "own share does not check");
+  EXPECT_TRUE(state_.ended);
+  EXPECT_EQ(state_.ending.code, ExitCode::wrong_numbers);
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+}
+
+TEST_F(Scene, ALostDeviceDoesNotGiveBackWhatIsBeingChecked) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  device_fails(one, 1, Trouble::lost, false, "the device is gone");
+  EXPECT_TRUE(state_.ended);
+  EXPECT_EQ(state_.ending.code, ExitCode::no_device);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+}
+
+TEST_F(Scene, AJobThatNeverFitsIsLeftToOthersAndOneThatDidComesBack) {
+  join();
+  const verifier::Lease first = lease();
+  grant(first);
+  device(computed(first, 0));
+  accept(first, 0);
+  device_fails(first, 1, Trouble::job, false, "no memory");
+  EXPECT_FALSE(state_.jobs.at(job_id_).refused);
+  wait(kQuietMs);
+  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  wait(Pause::kFirstMs);
+  EXPECT_EQ(sent<pool::GetLease>(), 2U);
+  grant(lease());
+  device_fails(lease(), 0, Trouble::job, false);  // of a lease that nobody knows
+  EXPECT_FALSE(state_.jobs.at(job_id_).refused);
+}
+
+TEST_F(Scene, AnInterruptedShareIsRunAgain) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device_fails(one, 0, Trouble::interrupted, false);
+  EXPECT_EQ(posted<RunShare>(), 2U);
+  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+}
+
+TEST_F(Scene, ReportsOfForgottenLeasesAreDropped) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  const ShareDone done = computed(one, 0);
+  close_lease(one);
+  device(done);
+  EXPECT_EQ(sent<pool::ShareMessage>(), 0U);
+}
+
+TEST_F(Scene, EveryReportAnswersATask) {
+  join();
+  EXPECT_DEATH(device_fails(lease(), 0, Trouble::lease, false), "tasks");
+}
+
+}  // namespace
+}  // namespace gemmine::miner
