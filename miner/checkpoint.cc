@@ -33,6 +33,7 @@ Status Checkpoint::save_lease(const verifier::Lease& lease) const {
 
 Status Checkpoint::save_state(const Digest& lease_id, uint32_t share,
                               std::span<const float> state) const {
+  GEMMINE_CHECK(share > 0);  // share 0 starts from θ and zeros
   return write_durable(path(lease_id, "state-" + std::to_string(share)), as_bytes(state));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <numeric>
 
 #include "kernels/base/random.h"
@@ -18,6 +19,16 @@ namespace {
 constexpr int kShareUrgency = 0;
 constexpr int kChallengeUrgency = 1;
 
+// boundary: the allocator throws. What does not fit now may fit later, so nothing ends by it.
+template <class Work>
+auto within_memory(Work&& work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return Error{Errc::out_of_memory, "no memory for the work on a share"};
+  }
+}
+
 // Engines and replays say so when a NaN or infinity appears (PROTOCOL 2.1).
 bool is_divergence(const Error& error) {
   return error.code == Errc::invalid;
@@ -33,7 +44,9 @@ Trainer::Trainer(EngineFactory factory, const verifier::Identity& identity,
       checkpoint_(checkpoint),
       options_(options),
       on_report_(std::move(on_report)),
-      pace_(options.throttle) {}
+      pace_(options.throttle) {
+  GEMMINE_CHECK(factory_ && on_report_);
+}
 
 Trainer::~Trainer() {
   pace_.end_all();
@@ -62,11 +75,13 @@ void Trainer::end_shares() {
 void Trainer::work(Posted posted) {
   trouble_ = Trouble::lease;
   if (const auto* challenge = std::get_if<AnswerChallenge>(&posted.task)) {
+    GEMMINE_CHECK(challenge->workload != nullptr && challenge->index < challenge->lease.shares());
     pace_.challenge_taken();
     pace_.begin_answer();
     return on_report_(answer(*challenge));
   }
   const auto& share = std::get<RunShare>(posted.task);
+  GEMMINE_CHECK(share.workload != nullptr && share.index < share.lease.shares());
   pace_.begin_share(share.lease.steps_of(share.index));
   if (posted.ends == ends_) return run(share, posted.ends);
   on_report_(TaskFailed{share.lease.id, share.index, false, Trouble::interrupted,
@@ -85,7 +100,7 @@ TaskFailed Trainer::failure(const Digest& lease_id, uint32_t index, bool challen
 
 // A share that gave way to a challenge waits for its next turn.
 void Trainer::run(const RunShare& task, uint64_t ends) {
-  auto done = run_share(task);
+  auto done = within_memory([&] { return run_share(task); });
   if (done) return on_report_(done.value());
   if (pace_.gave_way() && tasks_.post({task, ends}, kShareUrgency)) return;
   on_report_(failure(task.lease.id, task.index, false, done.error()));
@@ -93,7 +108,7 @@ void Trainer::run(const RunShare& task, uint64_t ends) {
 
 Report Trainer::answer(const AnswerChallenge& task) {
   const Digest lease_id = task.lease.id;
-  auto openings = make_openings(task);
+  auto openings = within_memory([&] { return make_openings(task); });
   if (openings) return ChallengeAnswered{lease_id, task.index, std::move(openings.value())};
   return failure(lease_id, task.index, true, openings.error());
 }
@@ -119,6 +134,7 @@ Result<std::vector<float>> Trainer::state_before(const Workload& workload,
                                                  std::span<const float> theta) {
   const Digest lease_id = lease.id;
   const uint64_t floats = workload.work.program().state_floats();
+  GEMMINE_CHECK(engine_ != nullptr && theta.size() <= floats);
   std::vector<float> state;
   uint32_t from = index;
   for (; from > 0; --from) {
@@ -172,6 +188,7 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
 
 // State first, share second: a share on disk always has the state it ended with beside it.
 Status Trainer::keep(ShareRun run, bool last) {
+  GEMMINE_CHECK(last == !run.delta.empty());
   const Digest lease_id = run.share.lease_id;
   const Status state = checkpoint_.save_state(lease_id, run.share.index + 1, run.state_after);
   if (!state) return state;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <new>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -253,6 +254,26 @@ TEST_F(Devices, SharesEndBetweenTwoStepsWhenAsked) {
   }
   EXPECT_EQ(watch.steps, 1U);
   EXPECT_TRUE(std::holds_alternative<ShareDone>(device.run(workload_, toy_, 0)));
+}
+
+class HungryEngine : public FailingEngine {
+ public:
+  using FailingEngine::FailingEngine;
+  Result<kernels::StepResult> run_step(kernels::StepKey, const Digest*) override {
+    throw std::bad_alloc();
+  }
+};
+
+TEST_F(Devices, AShareWithoutMemoryIsAFailureAndNotTheEnd) {
+  Device device([](const Program& program, ByteView records) -> Result<std::unique_ptr<Engine>> {
+    auto inner = good_engine(program, records);
+    return {std::make_unique<HungryEngine>(std::move(inner.value()), 0, Error{Errc::io, ""})};
+  });
+  for (int i = 0; i < 2; ++i) {
+    const Report failed = device.run(workload_, toy_, 0);
+    ASSERT_TRUE(std::holds_alternative<TaskFailed>(failed));
+    EXPECT_EQ(std::get<TaskFailed>(failed).trouble, Trouble::job);
+  }
 }
 
 TEST_F(Devices, WhatCannotBeKeptIsTheDisksTrouble) {
