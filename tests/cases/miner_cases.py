@@ -3,6 +3,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -110,9 +111,11 @@ class Folders(case.Case):
         self.assertEqual(second.returncode, 1, second.stderr)
         self.assertRegex(second.stderr, rf"{c.data('miner')} is in use by process "
                                         rf"{first.popen.pid}\b")
-        other = c.miner("other").start()
-        other.wait_for(" connected ")
-        self.assertTrue(first.running(), first.tail())
+
+    def test_A15_different_folders_work_side_by_side(self):
+        c = self.cluster(self.toy(rounds=3))
+        c.start_pool(exit_when_finished=False)
+        self.check_root(c, self.finish(c, [c.miner(name).start() for name in ("one", "two")]))
 
     def test_R12_the_default_folder_is_the_users(self):
         def default(**changes):
@@ -185,6 +188,20 @@ class Pools(case.Case):
         miner.wait_for(" share_accepted ", 30 * base.SLOW, start)
         self.assertEqual(miner.stop(20), 0, miner.tail())
         self.assertNotIn("banned", miner.text())
+
+    def test_A14_a_pool_whose_key_changed_is_another_one(self):
+        first = self.cluster(self.toy(rounds=1000, slots=1))
+        first.start_pool(exit_when_finished=False)
+        second = self.cluster(self.folder / "job" / "job.toml")
+        second.port = first.port
+        second.init_pool()
+        shutil.copy(first.data("pool") / "tls.pem", second.data("pool"))  # the pin fits
+        miner = first.miner("miner").start()
+        miner.wait_for(" share_accepted ")
+        first.processes["pool"].kill()
+        second.pool(exit_when_finished=False).start()
+        self.assertEqual(miner.wait(30 * base.SLOW), 6, miner.tail())
+        self.assertRegex(miner.text(), f"changed to {second.pool_key}")
 
     def test_R16_a_wrong_pin_is_told_once_and_left_alone(self):
         c = self.cluster(self.toy(rounds=2))
