@@ -198,7 +198,7 @@ void on_data(State& state, JobWork& job, Result<Bytes> data, uint64_t now_ms) {
     const Error& error = data.error();
     if (error.code == Errc::io) disk_trouble(state, error.detail, now_ms);
     if (error.code == Errc::io || error.code == Errc::busy) return job.pause.trouble(now_ms);
-    job.refused = true;
+    job.refused = job.no_data = true;
     return state.note(Level::error, "job_data_missing",
                       {{"job", job.work->job().name}, {"reason", error.detail}});
   }

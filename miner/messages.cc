@@ -36,6 +36,7 @@ void add_job(State& state, const pool::AuthOk::Job& said) {
   work.finished = said.finished;
   work.theta_root = said.theta_root;
   work.offered = true;
+  if (work.no_data) work.refused = work.no_data = false;
   if (!fresh) return;
   auto decoded = verifier::Work::decode(said.job);
   if (decoded && decoded.value().program().parameters() <= state.options.parameters_max) {

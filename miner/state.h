@@ -49,6 +49,7 @@ struct JobWork {
   bool finished = false;
   bool fetching = false;
   bool refused = false;   // too large for us or our device, or its data could not be had
+  bool no_data = false;   // refused for that alone: another connection may be to one that has it
   bool diverges = false;  // and its owner was told
   Pause pause;            // after trouble with a lease of it; a share that succeeds heals it
 };

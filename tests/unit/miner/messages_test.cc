@@ -114,6 +114,18 @@ TEST_F(Scene, AnotherPoolsLeasesStayForWhenWeComeBack) {
   EXPECT_EQ(posted<RunShare>(), 1U);
 }
 
+TEST_F(Scene, DataThatOnePoolDoesNotHaveMayComeFromTheNextConnection) {
+  no_data_ = Error{Errc::invalid, "the pool has no such blob"};
+  join();
+  EXPECT_EQ(told("job_data_missing", Level::error), 1U);
+  wait(Pause::kCeilingMs);
+  EXPECT_EQ(sent<pool::GetLease>(), 0U);
+  no_data_.reset();
+  on_down(state_);
+  join();
+  EXPECT_EQ(sent<pool::GetLease>(), 1U);
+}
+
 TEST_F(Scene, SharesThatThePoolWasTooBusyForAreSentAgain) {
   join();
   const verifier::Lease one = lease();

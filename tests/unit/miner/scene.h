@@ -113,6 +113,7 @@ class Scene : public ::testing::Test {
     }
   }
   Result<Bytes> download(const Fetch& fetch) {
+    if (fetch.what == Fetch::What::data && no_data_) return *no_data_;
     if (fetch.what == Fetch::What::data) return toy_.train;
     if (no_weights_) return *no_weights_;
     const ByteView bytes = as_bytes(std::span<const float>(toy_.thetas[0]));
@@ -160,6 +161,7 @@ class Scene : public ::testing::Test {
   State state_;
   uint64_t now_ = 1'000'000;
   uint64_t serial_ = 0;
+  std::optional<Error> no_data_;
   std::optional<Error> no_weights_;
   std::vector<Action> done_;
 };
