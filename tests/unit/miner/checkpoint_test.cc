@@ -26,11 +26,12 @@ class Kept : public ::testing::Test {
     out.serial = serial;
     out.theta_root = digest(static_cast<uint8_t>(serial));
     out.steps = 1;
+    out.id = verifier::lease_id(out);
     return out;
   }
   Digest save(const verifier::Lease& lease) {
     EXPECT_TRUE(checkpoint_.save_lease(lease));
-    return verifier::lease_id(lease);
+    return lease.id;
   }
   verifier::Share share(const Digest& lease_id, uint32_t index) {
     verifier::Share out;

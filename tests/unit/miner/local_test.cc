@@ -17,7 +17,7 @@ class Local : public ::testing::Test {
   Local() : toy_("job_sgd") {}
   Result<LocalModel> train(LocalOptions options, const LocalHooks& hooks = {}) {
     options.evaluate = false;
-    return train_locally({toy_.job, toy_.train, {}}, engine, options, hooks);
+    return train_locally({toy_.work, toy_.train, {}}, engine, options, hooks);
   }
   test::Toy toy_;
 };

@@ -63,7 +63,7 @@ TEST_F(Scene, AnAcknowledgementOfWhatWasNeverRunCountsForNothing) {
   const verifier::Lease one = lease();
   grant(one);
   accept(one, 1);
-  EXPECT_EQ(state_.leases.at(verifier::lease_id(one)).accepted, 0U);
+  EXPECT_EQ(state_.leases.at(one.id).accepted, 0U);
   challenge(one, 0);
   EXPECT_EQ(told("challenge_unknown", Level::warning), 1U);
 }
@@ -77,7 +77,7 @@ TEST_F(Scene, AChallengeAskedAgainIsAnsweredAgain) {
   challenge(one, 0);
   challenge(one, 0);
   EXPECT_EQ(posted<AnswerChallenge>(), 1U) << "the device has it";
-  device(ChallengeAnswered{verifier::lease_id(one), 0, {Bytes(1)}});
+  device(ChallengeAnswered{one.id, 0, {Bytes(1)}});
   EXPECT_EQ(posted<AnswerChallenge>(), 1U);
   challenge(one, 0);  // the answer was lost with a connection
   EXPECT_EQ(posted<AnswerChallenge>(), 2U);

@@ -13,6 +13,7 @@
 #include "miner/reports.h"
 #include "tests/support/toy_lease.h"
 #include "tests/unit/pool/temp_directory.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::miner {
 

@@ -210,7 +210,7 @@ TEST_F(Devices, AnAnswerRunsNothingTwiceThatIsKept) {
 TEST_F(Devices, ALostStateIsWalkedToAgain) {
   Device device(good_engine);
   const verifier::Lease lease = toy_.lease(0, 0);
-  const Digest id = verifier::lease_id(lease);
+  const Digest id = lease.id;
   const Report first = device.run(workload_, toy_, 0);
   ASSERT_TRUE(std::holds_alternative<ShareDone>(first));
   const Report kept = device.run(workload_, toy_, 1);
