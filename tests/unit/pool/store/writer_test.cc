@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
+#include "kernels/hash/blake3.h"
 #include "tests/unit/pool/store/fake_store.h"
 #include "tests/unit/pool/temp_directory.h"
 
