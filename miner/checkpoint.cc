@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kernels/base/files.h"
+#include "kernels/hash/opening.h"
 #include "pool/blobs/tree_file.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"

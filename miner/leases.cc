@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/hash/opening.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/base/files.h"
+#include "kernels/hash/opening.h"
 #include "miner/cache.h"
 #include "miner/leases.h"
 #include "miner/messages.h"

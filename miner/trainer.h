@@ -13,6 +13,7 @@
 #include "kernels/base/task_queue.h"
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/opening.h"
 #include "miner/checkpoint.h"
 #include "miner/pace.h"
 #include "verifier/audit/opening.h"

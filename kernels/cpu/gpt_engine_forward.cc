@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/cpu/gpt_engine.h"
+#include "kernels/hash/chunk_source.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {

@@ -1,5 +1,6 @@
 // What the gpt engine commits to (PROTOCOL 10.10), and where it lies.
 #include "kernels/cpu/gpt_engine.h"
+#include "kernels/hash/chunk_source.h"
 
 namespace gemmine::kernels {
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/hash/chunk_source.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {

@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/matmul/matmul.h"
 #include "kernels/cpu/step_engine.h"
+#include "kernels/hash/chunk_source.h"
 
 namespace gemmine::kernels {
 

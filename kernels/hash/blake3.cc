@@ -5,8 +5,10 @@
 
 #include "kernels/hash/compress.h"
 #include "kernels/hash/node.h"
+#include "kernels/hash/tree.h"
 
 namespace gemmine::kernels {
+namespace {
 
 using blake3_impl::group_cv;
 using blake3_impl::kGroupChunks;
@@ -15,9 +17,11 @@ using blake3_impl::leaf_node;
 using blake3_impl::Node;
 using blake3_impl::parent_node;
 
-static std::array<uint32_t, 8> key_words(const Digest& digest) {
+std::array<uint32_t, 8> key_words(const Digest& digest) {
   return std::bit_cast<std::array<uint32_t, 8>>(digest.bytes);
 }
+
+}  // namespace
 
 Blake3Mode Blake3Mode::plain() {
   return {{kIv[0], kIv[1], kIv[2], kIv[3], kIv[4], kIv[5], kIv[6], kIv[7]}, 0};
@@ -44,16 +48,6 @@ Digest blake3_keyed(const Digest& key, ByteView bytes) {
 
 Digest blake3_derive_key(std::string_view context, ByteView material) {
   return blake3_source(Blake3Mode::derive_key(context), ChunkSource::of_bytes(material));
-}
-
-Digest blake3_parallel(const Blake3Mode& mode, ByteView bytes, int threads) {
-  return blake3_source(mode, ChunkSource::of_bytes(bytes), threads);
-}
-
-Digest blake3_tiles(const Digest& key, const int8_t* data, size_t rows, size_t cols, size_t ld,
-                    int threads) {
-  return blake3_source(Blake3Mode::keyed(key), ChunkSource::of_tiles(data, rows, cols, ld),
-                       threads);
 }
 
 void Blake3::push_subtree(const Digest& cv, uint64_t chunks) {

@@ -1,7 +1,9 @@
-// Byte strings and matrices as BLAKE3 chunks.
-#include <algorithm>
+#include "kernels/hash/chunk_source.h"
 
-#include "kernels/hash/blake3.h"
+#include <algorithm>
+#include <array>
+
+#include "kernels/base/check.h"
 
 namespace gemmine::kernels {
 
@@ -23,10 +25,6 @@ ChunkSource ChunkSource::of_tiles(const int8_t* data, size_t rows, size_t cols, 
   out.ld_ = ld;
   out.tiles_down_ = (rows + kTileRows - 1) / kTileRows;
   return out;
-}
-
-uint64_t ChunkSource::chunks() const {
-  return std::max<uint64_t>(1, (total_bytes_ + kChunkBytes - 1) / kChunkBytes);
 }
 
 ChunkSource::Blocks ChunkSource::blocks(uint64_t index,
@@ -81,17 +79,6 @@ Bytes to_tile_order(const int8_t* data, size_t rows, size_t cols, size_t ld) {
   Bytes out(source.total_bytes());
   source.copy({0, source.chunks()}, out);
   return out;
-}
-
-void from_tile_order(ByteView bytes, int8_t* data, size_t rows, size_t cols, size_t ld) {
-  GEMMINE_CHECK(ld >= cols && bytes.size() == tile_order_bytes(rows, cols));
-  const size_t padded_rows = (rows + kTileRows - 1) / kTileRows * kTileRows;
-  for (size_t col = 0; col < cols; col += kTileCols) {
-    const size_t width = std::min(kTileCols, cols - col);
-    for (size_t r = 0; r < rows; ++r) {
-      std::memcpy(data + r * ld + col, &bytes[col * padded_rows + r * kTileCols], width);
-    }
-  }
 }
 
 }  // namespace gemmine::kernels

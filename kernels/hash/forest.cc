@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/hash/lanes.h"
+#include "kernels/hash/tree.h"
 
 namespace gemmine::kernels {
 

@@ -1,8 +1,10 @@
-// Merkle openings of BLAKE3's chunk tree: which siblings, and back to the root.
+#include "kernels/hash/opening.h"
+
 #include <algorithm>
 #include <bit>
 
 #include "kernels/hash/node.h"
+#include "kernels/hash/tree.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -11,10 +13,6 @@ using blake3_impl::kGroupChunks;
 
 constexpr uint64_t kTreeDepthMax = 32;
 static_assert(kTreeBytesMax / kChunkBytes == uint64_t{1} << kTreeDepthMax);
-
-uint64_t chunks_of(uint64_t total_bytes) {
-  return std::max<uint64_t>(1, (total_bytes + kChunkBytes - 1) / kChunkBytes);
-}
 
 uint64_t bytes_of(ChunkRange range, uint64_t total_bytes) {
   return std::min(range.last * kChunkBytes, total_bytes) -

@@ -1,4 +1,5 @@
-// The chunk tree: leaves and parents many at a time, nodes, roots.
+#include "kernels/hash/tree.h"
+
 #include <algorithm>
 #include <bit>
 #include <system_error>

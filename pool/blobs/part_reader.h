@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/opening.h"
 #include "pool/blobs/piece_file.h"
 #include "pool/wire/parts.h"
 

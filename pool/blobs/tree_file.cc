@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "kernels/base/files.h"
+#include "kernels/hash/opening.h"
+#include "kernels/hash/tree.h"
 #include "pool/wire/parts.h"
 
 namespace gemmine::pool {

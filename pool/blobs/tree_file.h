@@ -9,6 +9,7 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/opening.h"
 #include "pool/blobs/piece_file.h"
 
 namespace gemmine::pool {

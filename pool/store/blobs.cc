@@ -6,6 +6,7 @@
 #include "kernels/base/files.h"
 #include "kernels/base/try_resize.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/opening.h"
 #include "pool/blobs/tree_file.h"
 
 namespace gemmine::pool {

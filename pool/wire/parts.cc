@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/hash/opening.h"
+
 namespace gemmine::pool {
 
 bool GroupRange::is_in(uint64_t total_bytes) const {

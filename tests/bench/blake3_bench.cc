@@ -98,7 +98,8 @@ void bm_tiles(benchmark::State& state) {
   const auto ld = static_cast<size_t>(state.range(1));
   const std::vector<int8_t> matrix(4096 * ld, 7);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(blake3_tiles(Digest{}, matrix.data(), 4096, 4096, ld));
+    benchmark::DoNotOptimize(blake3_source(Blake3Mode::keyed(Digest{}),
+                                           ChunkSource::of_tiles(matrix.data(), 4096, 4096, ld)));
   }
   state.SetLabel(std::string(to_text(path)));
   report(state, path, size_t{4096} * 4096);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/base/check.h"
+#include "kernels/hash/chunk_source.h"
 #include "tests/support/gpt_stage.h"
 
 namespace gv = gemmine::verifier;

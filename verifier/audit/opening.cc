@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "kernels/hash/opening.h"
 #include "verifier/audit/block.h"
 #include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"

@@ -7,6 +7,7 @@
 
 #include "kernels/engine.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/opening.h"
 #include "verifier/audit/choice.h"
 #include "verifier/audit/replay.h"
 

@@ -71,18 +71,4 @@ void matmul(const Packed& a, const Packed& b, MatmulEpilogue epilogue, ThreadPoo
   run_product(left_of(a), b, {nullptr, 0, &epilogue}, pool);
 }
 
-void matmul_block(Int8View a, Int8View b, const MatmulBlock& block, size_t k, int32_t* out) {
-  for (size_t r = 0; r < block.rows; ++r) {
-    const int8_t* a_row = a.from(block.row0 + r).data;
-    for (size_t s = 0; s < block.cols; ++s) {
-      const int8_t* b_row = b.from(block.col0 + s).data;
-      uint32_t sum = 0;  // Unsigned: at the far end of kMatmulKMax the sum is modulo 2^32.
-      for (size_t p = 0; p < k; ++p) {
-        sum += static_cast<uint32_t>(a_row[p * a.k_stride] * b_row[p * b.k_stride]);
-      }
-      out[r * block.cols + s] = static_cast<int32_t>(sum);
-    }
-  }
-}
-
 }  // namespace gemmine::kernels

@@ -117,12 +117,4 @@ void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, PackedPair& pa
 void matmul(Int8View a, Int8View b, size_t m, size_t n, size_t k, int32_t* c, size_t ldc,
             ThreadPool& pool);
 
-// Rows [row0, row0 + rows) and columns [col0, col0 + cols) of the same product, into
-// out[r * cols + s]. One thread, three plain loops: the twin that the kernels are compared with.
-struct MatmulBlock {
-  size_t row0, rows;
-  size_t col0, cols;
-};
-void matmul_block(Int8View a, Int8View b, const MatmulBlock& block, size_t k, int32_t* out);
-
 }  // namespace gemmine::kernels

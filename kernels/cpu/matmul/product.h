@@ -65,6 +65,12 @@ struct Output {
   const MatmulEpilogue* epilogue;
 };
 
+// Rows [row0, row0 + rows) and columns [col0, col0 + cols) of a product.
+struct MatmulBlock {
+  size_t row0, rows;
+  size_t col0, cols;
+};
+
 class Product {
  public:
   Product(const Left& a, const Output& output, size_t quads_of_a_pass)

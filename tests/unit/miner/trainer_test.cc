@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/engines.h"
+#include "kernels/hash/opening.h"
 #include "tests/support/toy_lease.h"
 #include "tests/unit/pool/temp_directory.h"
 

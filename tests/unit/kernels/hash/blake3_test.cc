@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/cpu.h"
+#include "kernels/hash/tree.h"
 #include "tests/support/paths.h"
 
 namespace gemmine::kernels {
@@ -121,7 +122,8 @@ TEST_P(Blake3Paths, ThreadsMakeNoDifference) {
   for (const size_t size : {0UL, 1024UL, 262'144UL, 262'145UL, 3'000'001UL}) {
     const Bytes input = pattern(size);
     for (const int threads : {-1, 1, 2, 3, 64}) {
-      EXPECT_EQ(blake3_parallel(Blake3Mode::plain(), input, threads), blake3(input));
+      EXPECT_EQ(blake3_source(Blake3Mode::plain(), ChunkSource::of_bytes(input), threads),
+                blake3(input));
     }
   }
 }
@@ -168,13 +170,10 @@ TEST_P(Blake3Paths, TilesHashAsTheirExplicitCopy) {
     const Bytes tiles = slow_tile_order(matrix, rows, cols, ld);
     EXPECT_EQ(tile_order_bytes(rows, cols), tiles.size());
     EXPECT_EQ(to_tile_order(data, rows, cols, ld), tiles);
-    EXPECT_EQ(blake3_tiles(key, data, rows, cols, ld), blake3_keyed(key, tiles)) << rows << cols;
-    EXPECT_EQ(blake3_tiles(key, data, rows, cols, ld, 2), blake3_keyed(key, tiles));
-    std::vector<int8_t> back(matrix.size());
-    from_tile_order(tiles, back.data(), rows, cols, ld);
-    for (size_t r = 0; r < rows; ++r) {
-      EXPECT_EQ(std::memcmp(&back[r * ld], data + r * ld, cols), 0);
-    }
+    const ChunkSource source = ChunkSource::of_tiles(data, rows, cols, ld);
+    for (const int threads : {1, 2})
+      EXPECT_EQ(blake3_source(Blake3Mode::keyed(key), source, threads), blake3_keyed(key, tiles))
+          << rows << " x " << cols;
   }
 }
 

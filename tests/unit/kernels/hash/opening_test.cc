@@ -1,4 +1,6 @@
 // Openings of BLAKE3's chunk tree: all subsets of small trees, and what must be refused.
+#include "kernels/hash/opening.h"
+
 #include <cstdlib>
 #include <random>
 #include <vector>
@@ -6,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/tree.h"
 
 namespace gemmine::kernels {
 namespace {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/hash/opening.h"
 #include "pool/net/frame.h"
 #include "tests/unit/pool/core/scene.h"
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/hash/opening.h"
+
 namespace gemmine::pool {
 namespace {
 

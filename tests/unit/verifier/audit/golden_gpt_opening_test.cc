@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/opening.h"
 #include "tests/support/toy_lease.h"
 #include "verifier/audit/opening.h"
 #include "verifier/audit/opening_codec.h"

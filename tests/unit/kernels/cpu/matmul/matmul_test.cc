@@ -281,25 +281,6 @@ TEST_P(Matmul, RefusesALeftSidePackedAsTheRightOneWhereTheyDiffer) {
   matmul(left, right, c, 16, pool);
 }
 
-TEST(MatmulBlock, IsTheSamePartOfTheProductInEveryLayout) {
-  const Shape shape{23, 41, 70};
-  for (const Layout layout : {Layout::rows, Layout::columns, Layout::every_other}) {
-    const Operand a(shape.m, shape.k, layout, 127, 1);
-    const Operand b(shape.n, shape.k, layout, 127, 2);
-    const std::vector<int32_t> want = naive(a, b, shape);
-    for (const MatmulBlock& block : {MatmulBlock{0, 23, 0, 41}, MatmulBlock{5, 16, 7, 3},
-                                     MatmulBlock{22, 1, 40, 1}, MatmulBlock{4, 0, 4, 4}}) {
-      std::vector<int32_t> out(block.rows * block.cols);
-      matmul_block(a.view(), b.view(), block, shape.k, out.data());
-      for (size_t r = 0; r < block.rows; ++r) {
-        for (size_t s = 0; s < block.cols; ++s) {
-          EXPECT_EQ(out[r * block.cols + s], want[(block.row0 + r) * shape.n + block.col0 + s]);
-        }
-      }
-    }
-  }
-}
-
 TEST(MatmulDeathTest, RefusesSidesThatDoNotMatch) {
   ThreadPool pool(1);
   Packed a;
