@@ -13,13 +13,13 @@ constexpr size_t kKeys = kStochasticGroup;  // keys at once when columns are fin
 
 }  // namespace
 
-void AttentionScratch::Positions::reserve(const HeadShape& shape) {
+void AttentionScratch::Positions::reserve(const HeadView& shape) {
   packed.resize(shape.width, shape.context);
   prefix.resize((shape.context / kBlock + 1) * shape.width);
   of_part.resize(shape.width);
 }
 
-void AttentionScratch::Positions::take(const HeadShape& shape, const int8_t* data) {
+void AttentionScratch::Positions::take(const HeadView& shape, const int8_t* data) {
   pack(by_columns(data, shape.ld), shape.width, shape.context, packed);
   if (matmul_kernels().row_sums != nullptr) return;  // Those look at the sums of the left side.
   std::fill_n(prefix.begin(), shape.width, 0);
@@ -41,7 +41,7 @@ const int32_t* AttentionScratch::Positions::sums(size_t width, size_t first, siz
   return of_part.data();
 }
 
-void AttentionScratch::reserve(const HeadShape& shape) {
+void AttentionScratch::reserve(const HeadView& shape) {
   const size_t c = shape.context;
   k_rows_.resize(c, shape.width);
   v_rows_.resize(c, shape.width);
@@ -100,7 +100,7 @@ void multiply(const MatmulKernels& kernels, const Left& a, const Packed& b, cons
 
 }  // namespace
 
-uint32_t AttentionScratch::forward(const HeadShape& shape, const HeadForward& head) {
+uint32_t AttentionScratch::forward(const HeadView& shape, const HeadForward& head) {
   passes_ = &passes();
   gpt_ = &gpt_passes();
   kernels_ = &matmul_kernels();
@@ -110,8 +110,6 @@ uint32_t AttentionScratch::forward(const HeadShape& shape, const HeadForward& he
   for (size_t j = 0; j < shape.context; ++j)
     sk_[j] = head.sk[j * shape.heads];
   uint32_t worst = 0;
-  QueryRow row{};
-  row.rate = attention_rate(static_cast<uint32_t>(d));
   for (size_t first = 0; first < shape.context; first += kBlock) {
     const size_t width = first + kBlock;
     multiply(*kernels_, left_of(head.q + first * shape.ld, shape.ld, d), k_rows_,
@@ -119,14 +117,12 @@ uint32_t AttentionScratch::forward(const HeadShape& shape, const HeadForward& he
     float inv_l[kBlock];
     for (size_t r = 0; r < kBlock; ++r) {
       const size_t at = (first + r) * shape.heads;
-      row.allowed = first + r + 1;
-      row.sq = head.sq[at];
+      const QueryRow row = query(shape, head.sq, first + r);
       const ScoreMax max =
           gpt_->scores(row, acc_.data() + r * width, sk_.data(), width, row_.data());
       worst = std::max(worst, max.all);
-      row.max = max.max;
       const auto l = static_cast<float>(
-          gpt_->weights(row, row_.data(), width, weights_.data() + r * shape.context));
+          gpt_->weights(row, max.max, row_.data(), width, weights_.data() + r * shape.context));
       head.m[at] = max.max;
       head.l[at] = l;
       inv_l[r] = 1.0F / l;
@@ -140,18 +136,19 @@ uint32_t AttentionScratch::forward(const HeadShape& shape, const HeadForward& he
   return worst;
 }
 
-QueryRow AttentionScratch::query(const HeadShape& shape, const HeadBackward& head, size_t i) const {
-  const size_t at = i * shape.heads;
+QueryRow AttentionScratch::query(const HeadView& shape, const float* sq, size_t i) {
   return {.allowed = i + 1,
-          .sq = head.sq[at],
-          .rate = attention_rate(static_cast<uint32_t>(shape.width)),
-          .max = head.m[at],
-          .inv_l = 1.0F / head.l[at],
-          .sh = head.sh[at],
-          .delta = head.delta[at]};
+          .sq = sq[i * shape.heads],
+          .rate = attention_rate(static_cast<uint32_t>(shape.width))};
 }
 
-uint32_t AttentionScratch::backward(const HeadShape& shape, const HeadBackward& head) {
+QueryGradient AttentionScratch::gradient(const HeadView& shape, const HeadBackward& head,
+                                         size_t i) {
+  const size_t at = i * shape.heads;
+  return {.inv_l = 1.0F / head.l[at], .sh = head.sh[at], .delta = head.delta[at]};
+}
+
+uint32_t AttentionScratch::backward(const HeadView& shape, const HeadBackward& head) {
   passes_ = &passes();
   gpt_ = &gpt_passes();
   kernels_ = &matmul_kernels();
@@ -176,7 +173,7 @@ uint32_t AttentionScratch::backward(const HeadShape& shape, const HeadBackward& 
 }
 
 // Row by row: Π, dS, U1 and dq; and the maxima of U2's columns.
-uint32_t AttentionScratch::back_queries(const HeadShape& shape, const HeadBackward& head) {
+uint32_t AttentionScratch::back_queries(const HeadView& shape, const HeadBackward& head) {
   const size_t d = shape.width;
   const size_t context = shape.context;
   std::fill(max2_.begin(), max2_.end(), 0);
@@ -188,19 +185,20 @@ uint32_t AttentionScratch::back_queries(const HeadShape& shape, const HeadBackwa
     multiply(*kernels_, left_of(head.q + first * shape.ld, shape.ld, d), k_rows_, scores,
              k_rows_.sums().data(), acc_.data());
     for (size_t r = 0; r < kBlock; ++r) {
-      const QueryRow row = query(shape, head, first + r);
+      const QueryRow row = query(shape, head.sq, first + r);
       int8_t* const weights = weights_.data() + (first + r) * context;
       gpt_->scores(row, acc_.data() + r * width, sk_.data(), width, row_.data());
-      gpt_->weights(row, row_.data(), width, weights);
+      gpt_->weights(row, head.m[(first + r) * shape.heads], row_.data(), width, weights);
       std::fill(weights + width, weights + strip_end, int8_t{0});
     }
     multiply(*kernels_, left_of(head.ho + first * shape.ld, shape.ld, d), v_rows_, scores,
              v_rows_.sums().data(), acc_.data());
     float s1[kBlock];
     for (size_t r = 0; r < kBlock; ++r) {
-      const QueryRow row = query(shape, head, first + r);
-      gpt_->score_gradients(row, weights_.data() + (first + r) * context, acc_.data() + r * width,
-                            width, row_.data());
+      const QueryRow row = query(shape, head.sq, first + r);
+      gpt_->score_gradients(row, gradient(shape, head, first + r),
+                            weights_.data() + (first + r) * context, acc_.data() + r * width, width,
+                            row_.data());
       const uint32_t max = gpt_->score_maxima(row, row_.data(), sk_.data(), width, max2_.data());
       worst = std::max(worst, max);
       const Scale scale = scale_of(max < kNotFinite ? max : 0);
@@ -219,7 +217,7 @@ uint32_t AttentionScratch::back_queries(const HeadShape& shape, const HeadBackwa
 }
 
 // Keys [first_key, +128): dS again, for U2 by now known columns, then dk and dv.
-void AttentionScratch::back_keys(const HeadShape& shape, const HeadBackward& head,
+void AttentionScratch::back_keys(const HeadView& shape, const HeadBackward& head,
                                  size_t first_key) {
   const size_t d = shape.width;
   const size_t context = shape.context;
@@ -231,9 +229,10 @@ void AttentionScratch::back_keys(const HeadShape& shape, const HeadBackward& hea
              v_rows_.sums().data() + first_key, acc_.data());
     for (size_t r = 0; r < kBlock; ++r) {
       const size_t i = first + r;
-      QueryRow row = query(shape, head, i);
+      QueryRow row = query(shape, head.sq, i);
       row.allowed = std::min(width, i + 1 - first_key);
-      gpt_->score_gradients(row, weights_.data() + i * context + first_key, acc_.data() + r * width,
+      gpt_->score_gradients(row, gradient(shape, head, i),
+                            weights_.data() + i * context + first_key, acc_.data() + r * width,
                             width, row_.data());
       int8_t* const u2 = u_.data() + (i - first_key) * kKeys;
       const size_t bits_row = head.first_row + i * shape.heads;
@@ -256,7 +255,7 @@ void AttentionScratch::back_keys(const HeadShape& shape, const HeadBackward& hea
 
 // acc[key][feature] = Σ over queries i >= first_key of data[i − first_key][key] · right[i]. Queries
 // before a panel's keys have zeros there and are left out.
-void AttentionScratch::transposed_product(const HeadShape& shape, Positions& right,
+void AttentionScratch::transposed_product(const HeadView& shape, Positions& right,
                                           const int8_t* data, size_t data_ld, size_t first_key,
                                           size_t keys) {
   const size_t d = shape.width;

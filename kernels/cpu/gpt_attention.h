@@ -15,7 +15,7 @@ namespace gemmine::kernels {
 
 // A head: `context` rows of `width` columns, both multiples of 16, of matrices whose rows are `ld`
 // apart. Scalars by row and head are `heads` apart.
-struct HeadShape {
+struct HeadView {
   size_t context;
   size_t width;
   size_t ld;
@@ -41,13 +41,13 @@ struct HeadBackward {
 class AttentionScratch {
  public:
   // Memory for heads of this shape, all of it.
-  void reserve(const HeadShape& shape);
+  void reserve(const HeadView& shape);
 
   // m, l and O. Returns the largest magnitude of a score, in bits.
-  uint32_t forward(const HeadShape& shape, const HeadForward& head);
+  uint32_t forward(const HeadView& shape, const HeadForward& head);
   // dq, dk and dv. Returns the largest magnitude of what U1 and U2 are made of, in bits; if that is
   // not finite, outputs are undefined.
-  uint32_t backward(const HeadShape& shape, const HeadBackward& head);
+  uint32_t backward(const HeadView& shape, const HeadBackward& head);
 
  private:
   // A right side of products whose contraction is a run of positions.
@@ -55,8 +55,8 @@ class AttentionScratch {
     Packed packed;                   // outer: features, k: positions
     AlignedVector<int32_t> prefix;   // [C/16 + 1][width]: sums over the positions before 16·i
     AlignedVector<int32_t> of_part;  // [width]: for one product
-    void reserve(const HeadShape& shape);
-    void take(const HeadShape& shape, const int8_t* data);
+    void reserve(const HeadView& shape);
+    void take(const HeadView& shape, const int8_t* data);
     // Of positions [16·first, 16·last).
     const int32_t* sums(size_t width, size_t first, size_t last);
   };
@@ -68,10 +68,11 @@ class AttentionScratch {
     const int32_t* sums;
   };
   Left left_of(const int8_t* rows, size_t ld, size_t k);
-  QueryRow query(const HeadShape& shape, const HeadBackward& head, size_t i) const;
-  uint32_t back_queries(const HeadShape& shape, const HeadBackward& head);
-  void back_keys(const HeadShape& shape, const HeadBackward& head, size_t first_key);
-  void transposed_product(const HeadShape& shape, Positions& right, const int8_t* data,
+  static QueryRow query(const HeadView& shape, const float* sq, size_t i);
+  static QueryGradient gradient(const HeadView& shape, const HeadBackward& head, size_t i);
+  uint32_t back_queries(const HeadView& shape, const HeadBackward& head);
+  void back_keys(const HeadView& shape, const HeadBackward& head, size_t first_key);
+  void transposed_product(const HeadView& shape, Positions& right, const int8_t* data,
                           size_t data_ld, size_t first_key, size_t keys);
 
   const Passes* passes_ = nullptr;

@@ -36,6 +36,7 @@ GptCpuEngine::GptCpuEngine(const Program& program, ByteView tokens, int threads)
       residuals_(norms_.size()),
       d_residuals_(blocks_.size() + 1),
       scratches_(static_cast<size_t>(pool_.threads())) {
+  GEMMINE_CHECK(program.is_gpt());
   const GptShape& gpt = program.spec().gpt;
   size_t widest = 0;
   for (uint32_t linear = 0; linear < linears_.size(); ++linear) {

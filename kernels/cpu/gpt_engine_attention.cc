@@ -12,7 +12,7 @@ Status GptCpuEngine::attention_gradient(uint32_t index) {
   const OpTimer timer(profile_, StepOp::attention_gradient);
   const GptShape& gpt = program_.spec().gpt;
   const Block& block = blocks_[index];
-  const HeadShape shape{gpt.context, gpt.head_width(), width_, gpt.heads};
+  const HeadView shape{gpt.context, gpt.head_width(), width_, gpt.heads};
   const uint64_t seed = program_.spec().sr_seed;
   pool_.run(size_t{program_.spec().batch} * gpt.heads, [&](size_t task) {
     const ScratchLease scratch(*this);

@@ -166,7 +166,7 @@ Status GptCpuEngine::quantise_qkv(uint32_t index) {
 Status GptCpuEngine::attend(uint32_t index) {
   const GptShape& gpt = program_.spec().gpt;
   Block& block = blocks_[index];
-  const HeadShape shape{gpt.context, gpt.head_width(), width_, gpt.heads};
+  const HeadView shape{gpt.context, gpt.head_width(), width_, gpt.heads};
   {
     const OpTimer timer(profile_, StepOp::attention);
     pool_.run(size_t{program_.spec().batch} * gpt.heads, [&](size_t task) {

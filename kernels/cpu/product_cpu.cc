@@ -167,7 +167,7 @@ class AttentionProduct final : public DeviceProduct {
   }
 
   const StepProduct product_;
-  const HeadShape shape_;
+  const HeadView shape_;
   ThreadPool pool_;
   const std::vector<int8_t> q_, k_, v_, ho_, go_;
   const std::vector<float> scales_;     // by row and head: sq, sk and sh
@@ -181,6 +181,7 @@ class AttentionProduct final : public DeviceProduct {
 }  // namespace
 
 std::unique_ptr<DeviceProduct> make_cpu_product(const StepProduct& product, int threads) {
+  GEMMINE_CHECK(threads >= 1 && product.m >= 1 && product.n >= 1 && product.k >= 1);
   if (product.is_attention()) return std::make_unique<AttentionProduct>(product, threads);
   return std::make_unique<LinearProduct>(product, threads);
 }

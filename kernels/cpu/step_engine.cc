@@ -35,6 +35,7 @@ const void* CommittedLinear::data(TensorKind kind) const {
 
 StepEngine::StepEngine(const Program& program, ByteView records, int threads)
     : program_(program), records_(records), pool_(threads), passes_(&passes()) {
+  GEMMINE_CHECK(threads >= 1);
   state_.reserve(program.state_floats());
 }
 
@@ -122,6 +123,7 @@ Status StepEngine::read_state(std::span<float> state) {
 
 Masters StepEngine::masters(uint64_t offset) {
   const size_t parameters = program_.parameters();
+  GEMMINE_CHECK(offset < parameters && state_.size() == program_.state_floats());
   float* const w = state_.data() + offset;
   const bool adamw = program_.spec().optimiser == Optimiser::adamw;
   return {w, w + parameters, adamw ? w + 2 * parameters : nullptr};
@@ -132,6 +134,7 @@ void StepEngine::plant_forest() {
   std::vector<bool> in_parts;
   for (const TensorInfo& tensor : program_.tensors()) {
     const void* const data = tensor_data(tensor);
+    GEMMINE_CHECK(data != nullptr);
     in_parts.push_back(hashed_in_parts(tensor));
     sources.push_back(
         tensor.is_int8()

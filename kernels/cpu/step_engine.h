@@ -19,7 +19,7 @@ struct CommittedLinear {
   AlignedVector<int8_t> x, w, g1, g2;  // row-major
   AlignedVector<float> sx, sw, b, s1, s2;
 
-  // Of the kinds x … s2, which come first among them.
+  // kind: one of x … s2.
   const void* data(TensorKind kind) const;
 };
 
@@ -69,7 +69,9 @@ class StepEngine : public Engine {
   Blake3Forest forest_;  // the trees of Program::tensors(), once a step commits
   bool commits_ = false;
   StepProfile* profile_ = nullptr;
-  uint32_t worst_ = 0;  // bits of the absmax of what is not a group of its own: Y, moments
+  // Bits of the largest magnitude seen in values without scales (Y, moments); it tells of NaN and
+  // infinity.
+  uint32_t worst_ = 0;
 
  private:
   UpdateRates rates_of(StepKey key);

@@ -14,7 +14,7 @@
 
 namespace gemmine::kernels::cuda {
 
-struct Block {
+struct BlockSize {
   uint32_t threads;
   uint32_t shared_bytes = 0;  // dynamic; static shared memory is the kernel's own
 };
@@ -25,7 +25,7 @@ namespace kernel {
 
 struct GatherRows {
   static constexpr std::string_view kName = "gather_rows";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const uint8_t* records, uint32_t record_count, uint32_t cols,
                     uint32_t label_bytes, uint64_t data_seed, uint32_t step_id, float scale,
                     float shift, int8_t* q, uint32_t ld, float* s, uint32_t* labels, uint32_t* flag,
@@ -33,110 +33,110 @@ struct GatherRows {
 };
 struct QuantiseRows {
   static constexpr std::string_view kName = "quantise_rows";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* values, uint32_t cols, uint32_t through_relu, int8_t* q,
                     uint32_t ld, float* s, uint32_t* flag, uint32_t code);
 };
 struct Transpose {
   static constexpr std::string_view kName = "transpose";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const int8_t* from, uint32_t rows, uint32_t cols, uint32_t from_ld, int8_t* to,
                     uint32_t to_ld);
 };
 struct GemmForward {
   static constexpr std::string_view kName = "gemm_forward";
-  static constexpr Block kBlock = {kGemmThreads, kGemmShared};
+  static constexpr BlockSize kBlock = {kGemmThreads, kGemmShared};
   using Call = void(const int8_t* x, const int8_t* w, uint32_t m, uint32_t n, uint32_t ld, float* y,
                     const float* sx, const float* sw, const float* bias);
 };
 struct GemmInputGradient {
   static constexpr std::string_view kName = "gemm_input_gradient";
-  static constexpr Block kBlock = {kGemmThreads, kGemmShared};
+  static constexpr BlockSize kBlock = {kGemmThreads, kGemmShared};
   using Call = void(const int8_t* g1, const int8_t* w_transposed, uint32_t m, uint32_t n,
                     uint32_t ld, float* dy_below, const float* s1, const float* y_below);
 };
 struct GemmWeightGradient {
   static constexpr std::string_view kName = "gemm_weight_gradient";
-  static constexpr Block kBlock = {kGemmThreads, kGemmShared};
+  static constexpr BlockSize kBlock = {kGemmThreads, kGemmShared};
   using Call = void(const int8_t* g2_transposed, const int8_t* x_transposed, uint32_t m, uint32_t n,
                     uint32_t ld, float* dw, const float* s2);
 };
 struct GemmInt32 {
   static constexpr std::string_view kName = "gemm_int32";
-  static constexpr Block kBlock = {kGemmThreads, kGemmShared};
+  static constexpr BlockSize kBlock = {kGemmThreads, kGemmShared};
   using Call = void(const int8_t* a, const int8_t* b, uint32_t m, uint32_t n, uint32_t ld,
                     int32_t* c);
 };
 struct LossRows {
   static constexpr std::string_view kName = "loss_rows";
-  static constexpr Block kBlock = {kLossRows * 32};
+  static constexpr BlockSize kBlock = {kLossRows * 32};
   using Call = void(const float* logits, uint32_t rows, uint32_t classes, const uint32_t* labels,
                     float inv_t, float* dy, float* nll, uint32_t* flag, uint32_t code);
 };
 struct MeanLoss {
   static constexpr std::string_view kName = "mean_loss";
-  static constexpr Block kBlock = {kMeanThreads};
+  static constexpr BlockSize kBlock = {kMeanThreads};
   using Call = void(const float* nll, uint32_t rows, float inv_t, float* loss, uint32_t* flag,
                     uint32_t code);
 };
 struct ColumnRuns {
   static constexpr std::string_view kName = "column_runs";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* dy, uint32_t rows, uint32_t cols, const float* sx, float* run_sums,
                     uint32_t* run_max);
 };
 struct ColumnFinish {
   static constexpr std::string_view kName = "column_finish";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* run_sums, const uint32_t* run_max, uint32_t runs, uint32_t cols,
                     float* db, float* s2, float* inv2, uint32_t* flag, uint32_t code);
 };
 struct StochasticRows {
   static constexpr std::string_view kName = "stochastic_rows";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* dy, uint32_t cols, const float* sw, uint64_t sr_seed,
                     uint32_t tensor_id, uint32_t step_id, int8_t* q, uint32_t ld, float* s1,
                     uint32_t* flag, uint32_t code);
 };
 struct StochasticColumns {
   static constexpr std::string_view kName = "stochastic_columns";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const float* dy, uint32_t rows, uint32_t cols, const float* sx,
                     const float* inv2, uint64_t sr_seed, uint32_t tensor_id, uint32_t step_id,
                     int8_t* q, uint32_t ld);
 };
 struct UpdateSgd {
   static constexpr std::string_view kName = "update_sgd";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(float* w, float* m, const float* g, uint64_t count, uint32_t decays, float lr,
                     float mu, float wd, uint32_t* flag, uint32_t code);
 };
 struct UpdateAdamw {
   static constexpr std::string_view kName = "update_adamw";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(float* w, float* m, float* v, const float* g, uint64_t count, uint32_t decays,
                     float lr, float beta1, float beta2, float eps, float wd, float correct1,
                     float correct2, uint32_t* flag, uint32_t code);
 };
 struct HashGroups {
   static constexpr std::string_view kName = "hash_groups";
-  static constexpr Block kBlock = {kHashGroup};
+  static constexpr BlockSize kBlock = {kHashGroup};
   using Call = void(const HashJob* jobs, const uint32_t* key, uint32_t* group_cvs, uint32_t* roots);
 };
 struct HashRoots {
   static constexpr std::string_view kName = "hash_roots";
-  static constexpr Block kBlock = {kHashRootThreads};
+  static constexpr BlockSize kBlock = {kHashRootThreads};
   using Call = void(const HashJob* jobs, const uint32_t* key, uint32_t* group_cvs,
                     uint32_t* scratch, uint32_t* roots);
 };
 struct LayoutProbe {
   static constexpr std::string_view kName = "layout_probe";
-  static constexpr Block kBlock = {32, kProbeShared};
+  static constexpr BlockSize kBlock = {32, kProbeShared};
   using Call = void(const int8_t* a, const int8_t* b, int32_t* d);
 };
 struct EmbedRows {
   static constexpr std::string_view kName = "embed_rows";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const uint8_t* tokens, uint32_t token_bytes, uint32_t token_count,
                     uint64_t data_seed, uint32_t step_id, uint32_t context, const float* e,
                     const float* p, uint32_t cols, float* residual, uint32_t* inputs,
@@ -144,25 +144,25 @@ struct EmbedRows {
 };
 struct NormRows {
   static constexpr std::string_view kName = "norm_rows";
-  static constexpr Block kBlock = {kNormRows * 32};
+  static constexpr BlockSize kBlock = {kNormRows * 32};
   using Call = void(const float* residual, uint32_t rows, uint32_t cols, const float* gain,
                     const float* shift, float* mean, float* rate, int8_t* q, uint32_t ld, float* s,
                     uint32_t* flag, uint32_t code);
 };
 struct ActivationRows {
   static constexpr std::string_view kName = "activation_rows";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* values, uint32_t cols, uint32_t activation, int8_t* q, uint32_t ld,
                     float* s, uint32_t* flag, uint32_t code);
 };
 struct ActivationGradient {
   static constexpr std::string_view kName = "activation_gradient";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const float* y, uint64_t count, uint32_t activation, float* gradient);
 };
 struct NormGradientRows {
   static constexpr std::string_view kName = "norm_gradient_rows";
-  static constexpr Block kBlock = {kNormRows * 32};
+  static constexpr BlockSize kBlock = {kNormRows * 32};
   using Call = void(const float* residual, const float* d_value, uint32_t rows, uint32_t cols,
                     const float* gain, uint32_t is_layer, const float* mean, const float* rate,
                     const float* base, float* out, uint32_t* flag, uint32_t code_in,
@@ -170,104 +170,104 @@ struct NormGradientRows {
 };
 struct NormGradientRuns {
   static constexpr std::string_view kName = "norm_gradient_runs";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* residual, const float* d_value, uint32_t rows, uint32_t cols,
                     const float* mean, const float* rate, float* run_gain, float* run_shift);
 };
 struct SumRuns {
   static constexpr std::string_view kName = "sum_runs";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* run_sums, uint32_t runs, uint32_t cols, float* sums);
 };
 struct GemmResidual {
   static constexpr std::string_view kName = "gemm_residual";
-  static constexpr Block kBlock = {kGemmThreads, kGemmShared};
+  static constexpr BlockSize kBlock = {kGemmThreads, kGemmShared};
   using Call = void(const int8_t* x, const int8_t* w, uint32_t m, uint32_t n, uint32_t ld,
                     const float* sx, const float* sw, const float* bias, const float* before,
                     float* after, uint32_t* flag, uint32_t code);
 };
 struct QuantiseHeads {
   static constexpr std::string_view kName = "quantise_heads";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* values, uint32_t from_ld, HeadShape shape, int8_t* q, float* s,
                     uint32_t* flag, uint32_t code);
 };
 struct QuantiseColumns {
   static constexpr std::string_view kName = "quantise_columns";
-  static constexpr Block kBlock = {kColumnParts * 32};
+  static constexpr BlockSize kBlock = {kColumnParts * 32};
   using Call = void(const float* values, uint32_t from_ld, HeadShape shape, int8_t* q, float* s,
                     uint32_t* flag, uint32_t code);
 };
 struct HeadGradientRows {
   static constexpr std::string_view kName = "head_gradient_rows";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(const float* d_mixed, const float* mixed, HeadShape shape, const float* sv,
                     float* delta, float* sh, float* inv_h, uint32_t* flag, uint32_t code_delta,
                     uint32_t code);
 };
 struct HeadGradientColumns {
   static constexpr std::string_view kName = "head_gradient_columns";
-  static constexpr Block kBlock = {kColumnParts * 32};
+  static constexpr BlockSize kBlock = {kColumnParts * 32};
   using Call = void(const float* d_mixed, HeadShape shape, const float* row_sum, float* sg,
                     float* inv_g, uint32_t* flag, uint32_t code);
 };
 struct RoundHeadGradients {
   static constexpr std::string_view kName = "round_head_gradients";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const float* d_mixed, uint32_t rows, HeadShape shape, const float* sv,
                     const float* row_sum, const float* inv_h, const float* inv_g,
                     StochasticKey of_ho, StochasticKey of_go, int8_t* ho, int8_t* go);
 };
 struct AttentionForward {
   static constexpr std::string_view kName = "attention_forward";
-  static constexpr Block kBlock = {kHeadThreads, kHeadShared};
+  static constexpr BlockSize kBlock = {kHeadThreads, kHeadShared};
   using Call = void(HeadShape shape, HeadOperands operands, float* mixed, uint32_t* flag,
                     uint32_t code);
 };
 struct AttentionByQuery {
   static constexpr std::string_view kName = "attention_by_query";
-  static constexpr Block kBlock = {kHeadThreads, kHeadShared};
+  static constexpr BlockSize kBlock = {kHeadThreads, kHeadShared};
   using Call = void(HeadShape shape, HeadOperands operands, StochasticKey of_u1, float* d_qkv,
                     uint32_t* flag, uint32_t code);
 };
 struct AttentionByKey {
   static constexpr std::string_view kName = "attention_by_key";
-  static constexpr Block kBlock = {kHeadThreads, kHeadShared};
+  static constexpr BlockSize kBlock = {kHeadThreads, kHeadShared};
   using Call = void(HeadShape shape, HeadOperands operands, StochasticKey of_u2, float* d_qkv,
                     uint32_t* flag, uint32_t code);
 };
 struct LossLogits {
   static constexpr std::string_view kName = "loss_logits";
-  static constexpr Block kBlock = {kRowThreads};
+  static constexpr BlockSize kBlock = {kRowThreads};
   using Call = void(float* logits, uint32_t classes, const uint32_t* targets, float inv_t,
                     float* mu, float* zeta, float* nll, uint32_t* flag, uint32_t code_mu,
                     uint32_t code_zeta);
 };
 struct TokenGradient {
   static constexpr std::string_view kName = "token_gradient";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const uint32_t* inputs, uint32_t rows, uint32_t cols, const float* d_residual,
                     uint32_t tied, float* gradient);
 };
 struct PositionGradient {
   static constexpr std::string_view kName = "position_gradient";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const float* d_residual, uint32_t sequences, uint64_t count, float* gradient);
 };
 struct SumPieces {
   static constexpr std::string_view kName = "sum_pieces";
-  static constexpr Block kBlock = {kSumPieces * 32};
+  static constexpr BlockSize kBlock = {kSumPieces * 32};
   using Call = void(const float* values, const SumPiece* pieces, uint32_t count, uint32_t squared,
                     float* sums);
 };
 struct ClipFactor {
   static constexpr std::string_view kName = "clip_factor";
-  static constexpr Block kBlock = {32};
+  static constexpr BlockSize kBlock = {32};
   using Call = void(const float* sums, uint32_t count, float clip, float* factor);
 };
 struct ScaleGradient {
   static constexpr std::string_view kName = "scale_gradient";
-  static constexpr Block kBlock = {kFlatThreads};
+  static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(float* gradient, uint64_t count, const float* factor);
 };
 
@@ -280,7 +280,7 @@ template <class... K>
 struct KernelList {
   static constexpr uint32_t kCount = sizeof...(K);
   static constexpr std::array<std::string_view, kCount> kNames = {K::kName...};
-  static constexpr std::array<Block, kCount> kBlocks = {K::kBlock...};
+  static constexpr std::array<BlockSize, kCount> kBlocks = {K::kBlock...};
 
   template <class Wanted>
   static constexpr uint32_t place() {

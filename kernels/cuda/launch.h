@@ -14,6 +14,7 @@ inline constexpr uint32_t kGemmShared = kGemmStages * 2 * kGemmTile * kGemmDepth
 inline constexpr uint32_t kRowThreads = 128;       // per block, where a block has one row
 inline constexpr uint32_t kFlatThreads = 256;      // per block, where a thread has one element
 inline constexpr uint32_t kTransposeTile = 64;     // rows and columns
+inline constexpr uint32_t kHashChunk = 1024;       // bytes of a chunk, or of a tile of 16 × 64
 inline constexpr uint32_t kHashGroup = 64;         // chunks, and threads, of a block of hash_groups
 inline constexpr uint32_t kHashRootThreads = 128;  // per block of hash_roots, which has one tensor
 inline constexpr uint32_t kLossRows = 4;           // of a block of loss_rows, a warp each

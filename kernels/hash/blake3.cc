@@ -52,6 +52,7 @@ Digest blake3_derive_key(std::string_view context, ByteView material) {
 
 void Blake3::push_subtree(const Digest& cv, uint64_t chunks) {
   // More bytes are known to follow, so no complete pair in the stack can be the whole tree.
+  GEMMINE_CHECK(stack_size_ < stack_.size());
   stack_[stack_size_++] = cv;
   chunks_ += chunks;
   const auto settled = static_cast<size_t>(std::popcount(chunks_));

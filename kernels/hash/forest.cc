@@ -27,6 +27,7 @@ struct Blake3Forest::Short {
 
 Blake3Forest::Blake3Forest(std::vector<ChunkSource> sources, std::vector<bool> in_parts)
     : sources_(std::move(sources)), in_parts_(std::move(in_parts)) {
+  GEMMINE_CHECK(in_parts_.empty() || in_parts_.size() == sources_.size());
   in_parts_.resize(sources_.size());
   size_t leaves = 0;
   for (const ChunkSource& source : sources_) {
@@ -37,13 +38,14 @@ Blake3Forest::Blake3Forest(std::vector<ChunkSource> sources, std::vector<bool> i
 }
 
 void Blake3Forest::hash_strip(size_t tree, size_t first, size_t last) {
-  GEMMINE_CHECK(sources_[tree].tiled());
+  GEMMINE_CHECK(tree < sources_.size() && sources_[tree].tiled() && first <= last);
   if (sources_[tree].chunks() > 1) tile_cvs(mode_, sources_[tree], first, last, cvs(tree));
 }
 
 void Blake3Forest::hash_chunks(size_t tree, ChunkRange range) {
+  GEMMINE_CHECK(tree < sources_.size());
   const ChunkSource& source = sources_[tree];
-  GEMMINE_CHECK(in_parts_[tree] && range.last <= source.chunks());
+  GEMMINE_CHECK(in_parts_[tree] && range.first <= range.last && range.last <= source.chunks());
   chunk_cvs(mode_, source, range, cvs(tree).subspan(range.first, range.last - range.first));
 }
 

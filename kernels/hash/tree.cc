@@ -100,6 +100,7 @@ Node parent_node(const Blake3Mode& mode, const Digest& left, const Digest& right
 }
 
 Digest group_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node, uint64_t base) {
+  GEMMINE_CHECK(node.first < node.last && node.last - node.first <= kGroupChunks);
   std::array<Digest, kGroupChunks> cvs;
   size_t count = node.last - node.first;
   chunk_cvs_at(mode, source, node, base, std::span(cvs).first(count));
@@ -111,6 +112,7 @@ Digest group_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange no
 void group_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t group_chunks, int threads,
                std::span<Digest> out) {
   const uint64_t chunks = source.chunks();
+  GEMMINE_CHECK(out.size() == (chunks + group_chunks - 1) / group_chunks);
   const size_t parts = (chunks + kGroupChunks - 1) / kGroupChunks;
   const auto run_part = [&](size_t part) {
     std::array<Digest, kGroupChunks> cvs;
@@ -187,7 +189,8 @@ void chunk_cvs(const Blake3Mode& mode, const ChunkSource& source, ChunkRange ran
 
 void tile_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_down,
               size_t last_down, std::span<Digest> cvs) {
-  GEMMINE_CHECK(last_down <= source.tiles_down() && cvs.size() == source.chunks());
+  GEMMINE_CHECK(source.tiled() && cvs.size() == source.chunks());
+  GEMMINE_CHECK(first_down <= last_down && last_down <= source.tiles_down());
   LaneQueue leaves(blake3_impl::leaf_batch(mode));
   // More than the nearer caches hold cannot have been written just now.
   const bool cold = (last_down - first_down) * source.tiles_across() * kChunkBytes > (2U << 20);
@@ -203,7 +206,7 @@ void tile_cvs(const Blake3Mode& mode, const ChunkSource& source, size_t first_do
 }
 
 Digest node_cv(const Blake3Mode& mode, const ChunkSource& source, ChunkRange node) {
-  GEMMINE_CHECK(node.first < node.last);
+  GEMMINE_CHECK(node.first < node.last && node.last <= source.chunks());
   const uint64_t count = node.last - node.first;
   if (count <= kGroupChunks) return group_cv(mode, source, node, 0);
   // At most 64 deep: the left part is the largest power of two below the count.

@@ -126,6 +126,7 @@ uint32_t Program::record_index(StepKey key, uint32_t batch_row) const {
 }
 
 uint32_t Program::sequence_start(StepKey key, uint32_t sequence) const {
+  GEMMINE_CHECK(is_gpt() && sequence < spec_.batch);
   const uint32_t word = philox(spec_.data_seed, sequence, step_id(key), 0, kPurposeBatch).w[0];
   return static_cast<uint32_t>((uint64_t{word} * (spec_.records - spec_.gpt.context)) >> 32);
 }

@@ -8,6 +8,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
+#include "kernels/hash/chunk_source.h"
 #include "kernels/model/spec.h"
 
 namespace gemmine::kernels {
@@ -70,11 +71,11 @@ struct TensorInfo {
   }
   // An f32 tensor that is audited for itself (PROTOCOL 10.11); scales and biases are not.
   bool is_checked_f32() const;
-  uint32_t tile_rows() const { return (rows + 15) / 16; }
-  uint32_t tile_cols() const { return (cols + 63) / 64; }
+  uint32_t tile_rows() const { return static_cast<uint32_t>((rows + kTileRows - 1) / kTileRows); }
+  uint32_t tile_cols() const { return static_cast<uint32_t>((cols + kTileCols - 1) / kTileCols); }
   // Length of the committed byte string (PROTOCOL 4.1).
   uint64_t bytes() const {
-    return is_int8() ? uint64_t{tile_rows()} * tile_cols() * 1024 : uint64_t{rows} * cols * 4;
+    return is_int8() ? tile_order_bytes(rows, cols) : uint64_t{rows} * cols * sizeof(float);
   }
   uint32_t tensor_id() const { return id; }
 };
@@ -124,7 +125,10 @@ class Program {
   const std::vector<ParameterInfo>& parameter_list() const { return parameter_list_; }
   const std::vector<LinearInfo>& linears() const { return linears_; }  // by layer or λ
   // Offset in θ of the gain of norm ν; a shift follows its gain.
-  uint64_t gain_offset(uint32_t norm) const { return gains_[norm]; }
+  uint64_t gain_offset(uint32_t norm) const {
+    GEMMINE_CHECK(norm < gains_.size());
+    return gains_[norm];
+  }
   // Bytes of a data blob with `records` records or tokens.
   uint64_t data_bytes(uint64_t records) const {
     return records * (is_gpt() ? spec_.gpt.token_bytes : record_bytes());
@@ -137,9 +141,18 @@ class Program {
   uint32_t sequence_start(StepKey key, uint32_t sequence) const;
 
   // These five are of an MLP.
-  uint32_t layers() const { return static_cast<uint32_t>(spec_.widths.size() - 1); }
-  uint32_t inputs(uint32_t layer) const { return spec_.widths[layer]; }       // K_l
-  uint32_t outputs(uint32_t layer) const { return spec_.widths[layer + 1]; }  // N_l
+  uint32_t layers() const {
+    GEMMINE_CHECK(!is_gpt());
+    return static_cast<uint32_t>(spec_.widths.size() - 1);
+  }
+  uint32_t inputs(uint32_t layer) const {  // K_l
+    GEMMINE_CHECK(layer < layers());
+    return spec_.widths[layer];
+  }
+  uint32_t outputs(uint32_t layer) const {  // N_l
+    GEMMINE_CHECK(layer < layers());
+    return spec_.widths[layer + 1];
+  }
   uint32_t label_bytes() const { return spec_.widths.back() > kByteLabelsMax ? 2 : 1; }
   uint32_t record_bytes() const { return spec_.widths[0] + label_bytes(); }
   // The label of a record, or of its last label_bytes() bytes; PROTOCOL 3.2.
@@ -148,11 +161,15 @@ class Program {
     return label_bytes() == 1 ? last : last << 8 | record[record.size() - 2];
   }
 
-  uint64_t parameters() const { return parameters_; }                       // floats in θ
-  uint64_t state_floats() const { return state_floats_; }                   // θ and moments
-  uint64_t weight_offset(uint32_t layer) const { return offsets_[layer]; }  // of W_l in θ, floats
+  uint64_t parameters() const { return parameters_; }      // floats in θ
+  uint64_t state_floats() const { return state_floats_; }  // θ and moments
+  // Of W_l in θ, in floats; of a gpt by λ, where a tied head has that of E.
+  uint64_t weight_offset(uint32_t layer) const {
+    GEMMINE_CHECK(layer < offsets_.size());
+    return offsets_[layer];
+  }
   uint64_t bias_offset(uint32_t layer) const {  // of b_l; not of a gpt's head
-    return offsets_[layer] + uint64_t{linears_[layer].inputs} * linears_[layer].outputs;
+    return weight_offset(layer) + uint64_t{linears_[layer].inputs} * linears_[layer].outputs;
   }
   uint64_t macs_per_step() const { return macs_; }  // PROTOCOL 3.5
 

@@ -11,8 +11,9 @@ namespace gemmine::kernels {
 class GptReferenceEngine final : public Engine {
  public:
   // program.is_gpt(); tokens are below the vocabulary (make_engine has looked).
-  GptReferenceEngine(const Program& program, ByteView tokens)
-      : program_(program), tokens_(tokens) {}
+  GptReferenceEngine(const Program& program, ByteView tokens) : program_(program), tokens_(tokens) {
+    GEMMINE_CHECK(program.is_gpt());
+  }
 
   std::string_view name() const override { return "reference"; }
   Status load_state(std::span<const float> state, uint32_t steps_done) override;

@@ -11,7 +11,9 @@ class ReferenceEngine final : public Engine {
  public:
   // Labels must be below the number of classes.
   ReferenceEngine(const Program& program, ByteView train_records)
-      : program_(program), records_(train_records) {}
+      : program_(program), records_(train_records) {
+    GEMMINE_CHECK(!program.is_gpt());
+  }
 
   std::string_view name() const override { return "reference"; }
   Status load_state(std::span<const float> state, uint32_t steps_done) override;

@@ -64,6 +64,7 @@ void pack(Int8View view, size_t outer, size_t k, Packed& packed) {
 }
 
 void matmul(const Packed& a, const Packed& b, int32_t* c, size_t ldc, ThreadPool& pool) {
+  GEMMINE_CHECK(ldc >= b.outer());
   run_product(left_of(a), b, {c, ldc, nullptr}, pool);
 }
 

@@ -40,14 +40,17 @@ struct LossRow {
   float* nll;
 };
 
-// A query's row of attention: what 10.4 and 10.6 know of i. Columns j >= `allowed` are masked out:
-// they give no maximum, weight 0 and dS = +0.
+// Row i of attention's scores (10.4). Columns j >= `allowed` are masked out: they give no maximum,
+// weight 0 and dS = +0.
 struct QueryRow {
   size_t allowed;
   float sq;
-  float rate;   // α
-  float max;    // m_i, from here on not for scores()
-  float inv_l;  // 1 / l_i, from here on for gradients only
+  float rate;  // α
+};
+
+// What is known of row i when its gradients are made (10.6).
+struct QueryGradient {
+  float inv_l;  // 1 / l_i
   float sh;
   float delta;
 };
@@ -87,12 +90,14 @@ struct GptPasses {
   // Attention. `count` columns, a multiple of 16.
   ScoreMax (*scores)(const QueryRow& row, const int32_t* acc, const float* sk, size_t count,
                      float* s);
-  uint32_t (*weights)(const QueryRow& row, const float* s, size_t count, int8_t* weights);  // sum
+  // Of the scores s and their maximum m_i; returns the sum of the weights, l_i.
+  uint32_t (*weights)(const QueryRow& row, float max, const float* s, size_t count,
+                      int8_t* weights);
   // (float(acc) · sv[c]) · inv_l.
   void (*mix)(const int32_t* acc, size_t count, const float* sv, float inv_l, float* out);
   // dS from HO·V, and the maxima: of |dS · sk| over the row, of |dS · sq| into `maxima` by column.
-  void (*score_gradients)(const QueryRow& row, const int8_t* weights, const int32_t* acc,
-                          size_t count, float* ds);
+  void (*score_gradients)(const QueryRow& row, const QueryGradient& known, const int8_t* weights,
+                          const int32_t* acc, size_t count, float* ds);
   uint32_t (*score_maxima)(const QueryRow& row, const float* ds, const float* sk, size_t count,
                            uint32_t* maxima);
 

@@ -250,10 +250,9 @@ static ScoreMax scores(const QueryRow& row, const int32_t* __restrict acc,
   return {unordered(most) + 0.0F, all};
 }
 
-static uint32_t weights(const QueryRow& row, const float* __restrict s, size_t count,
+static uint32_t weights(const QueryRow& row, float max, const float* __restrict s, size_t count,
                         int8_t* __restrict out) {
   const auto allowed = static_cast<uint32_t>(row.allowed);
-  const float max = row.max;
   const float rate = row.rate;
   uint32_t sum = 0;
   for (size_t first = 0; first < count; first += kNarrowed) {
@@ -276,12 +275,13 @@ static void mix(const int32_t* __restrict acc, size_t count, const float* __rest
     out[c] = (static_cast<float>(acc[c]) * sv[c]) * inv_l;
 }
 
-static void score_gradients(const QueryRow& row, const int8_t* __restrict weights_row,
-                            const int32_t* __restrict acc, size_t count, float* __restrict ds) {
+static void score_gradients(const QueryRow& row, const QueryGradient& known,
+                            const int8_t* __restrict weights_row, const int32_t* __restrict acc,
+                            size_t count, float* __restrict ds) {
   const auto allowed = static_cast<uint32_t>(row.allowed);
-  const float inv_l = row.inv_l;
-  const float sh = row.sh;
-  const float delta = row.delta;
+  const float inv_l = known.inv_l;
+  const float sh = known.sh;
+  const float delta = known.delta;
   const float rate = row.rate;
   for (uint32_t j = 0; j < static_cast<uint32_t>(count); ++j) {
     const float d_weight = static_cast<float>(acc[j]) * sh;

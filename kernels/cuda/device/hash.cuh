@@ -68,15 +68,15 @@ __device__ __forceinline__ void compress_parent(uint32_t (&cv)[8], const uint32_
 // The chaining value of one chunk, or the root when it is the only one.
 __device__ __forceinline__ void hash_chunk(uint32_t (&cv)[8], const HashJob& job,
                                            const uint32_t* key, uint32_t chunk) {
-  const unsigned char* at = job.data + uint64_t{chunk} * 1024;
+  const unsigned char* at = job.data + uint64_t{chunk} * kHashChunk;
   uint32_t stride = 64;
   if (job.ld != 0) {
     const uint32_t panel = chunk / job.tiles_down;
     at = job.data + uint64_t{chunk % job.tiles_down} * 16 * job.ld + uint64_t{panel} * 64;
     stride = job.ld;
   }
-  const uint64_t left = job.bytes - uint64_t{chunk} * 1024;
-  const uint32_t bytes = left < 1024 ? static_cast<uint32_t>(left) : 1024;
+  const uint64_t left = job.bytes - uint64_t{chunk} * kHashChunk;
+  const uint32_t bytes = left < kHashChunk ? static_cast<uint32_t>(left) : kHashChunk;
 #pragma unroll
   for (int i = 0; i < 8; ++i)
     cv[i] = key[i];

@@ -17,7 +17,7 @@ struct DeviceLinear {
   DeviceMatrix x, w, g1, g2;
   float *sx = nullptr, *sw = nullptr, *b = nullptr, *s1 = nullptr, *s2 = nullptr;
 
-  // Of the kinds x … s2, which come first among them.
+  // kind: one of x … s2.
   TensorMemory memory(TensorKind kind) const;
 };
 

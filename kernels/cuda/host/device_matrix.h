@@ -24,6 +24,7 @@ inline DeviceMatrix matrix_of(int8_t* q, uint32_t rows, uint32_t cols) {
   return {q, rows, cols, pieces(cols, kGemmDepth) * kGemmDepth};
 }
 inline DeviceMatrix allocate_matrix(DeviceSession& session, uint32_t rows, uint32_t cols) {
+  GEMMINE_CHECK(rows > 0 && cols > 0);
   DeviceMatrix matrix = matrix_of(nullptr, rows, cols);
   matrix.q = session.allocate<int8_t>(matrix.bytes());
   return matrix;
@@ -32,6 +33,7 @@ inline DeviceMatrix allocate_matrix(DeviceSession& session, uint32_t rows, uint3
 // to = fromᵀ; `to` may have held anything in its columns.
 inline void queue_transpose(DeviceSession& session, const DeviceMatrix& from,
                             const DeviceMatrix& to) {
+  GEMMINE_CHECK(from.rows == to.cols && from.cols == to.rows);
   session.run<kernel::Transpose>(
       {pieces(from.cols, kTransposeTile), pieces(from.rows, kTransposeTile)}, from.q, from.rows,
       from.cols, from.ld, to.q, to.ld);

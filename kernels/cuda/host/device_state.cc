@@ -52,6 +52,7 @@ void DeviceState::finish_step() {
 void DeviceState::queue_update(uint64_t offset, const float* gradient, uint64_t count, bool decays,
                                StepKey key, uint32_t* flag, uint32_t code) {
   const Spec& spec = program_.spec();
+  GEMMINE_CHECK(count > 0 && offset + count <= program_.parameters());
   float* const w = floats_ + offset;
   float* const m = w + program_.parameters();
   const Grid grid{pieces(count, kFlatThreads)};

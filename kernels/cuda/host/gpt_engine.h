@@ -13,7 +13,9 @@ class CudaGptEngine final : public DeviceEngine {
  public:
   // program.is_gpt().
   CudaGptEngine(std::unique_ptr<DeviceSession> session, const Program& program)
-      : DeviceEngine(std::move(session), program), gpt_(program_.spec().gpt) {}
+      : DeviceEngine(std::move(session), program), gpt_(program_.spec().gpt) {
+    GEMMINE_CHECK(program.is_gpt());
+  }
 
  private:
   // b is a copy, because the update comes before it is read; −0 where there is none.

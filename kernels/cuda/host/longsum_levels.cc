@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "kernels/base/check.h"
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
 
 std::vector<std::vector<SumPiece>> longsum_levels(std::vector<SumPiece> vectors) {
   constexpr uint64_t kPiece = kLongSumBlock;
+  for (const SumPiece& vector : vectors)
+    GEMMINE_CHECK(vector.count > 0);
   std::vector<std::vector<SumPiece>> levels;
   bool is_last = false;
   while (!is_last) {

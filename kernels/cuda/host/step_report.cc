@@ -11,6 +11,7 @@ namespace gemmine::kernels::cuda {
 namespace {
 
 constexpr uint32_t kRootWords = 8;
+static_assert(kHashChunk == kChunkBytes);
 
 uint32_t ld_of(const TensorInfo& tensor) {
   return tensor.tile_cols() * static_cast<uint32_t>(kTileCols);
@@ -34,7 +35,7 @@ void StepReport::prepare(const std::vector<TensorInfo>& tensors,
       job.ld = ld_of(tensor);
       job.tiles_down = tensor.tile_rows();
     }
-    job.chunks = static_cast<uint32_t>((job.bytes + kChunkBytes - 1) / kChunkBytes);
+    job.chunks = static_cast<uint32_t>(chunks_of(job.bytes));
     job.first_group = groups;
     const uint32_t of_job = pieces(job.chunks, kHashGroup);
     groups += of_job;
