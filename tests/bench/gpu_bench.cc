@@ -12,7 +12,7 @@
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
-#include "tests/cuda/peer_products.h"
+#include "tests/cuda/gpu/peer_products.h"
 
 namespace gemmine::test {
 namespace {

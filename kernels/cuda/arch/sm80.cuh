@@ -1,6 +1,7 @@
 // All inline PTX of gemmine: asynchronous copies, ldmatrix, the int8 tensor-core product.
 //
-// The emulation (tests/cuda/cudasim_ptx.h) gives the same names, so kernels are one text for both.
+// The emulation (tests/cuda/sim/cudasim_ptx.h) gives the same names, so kernels are one text for
+// both.
 #pragma once
 
 #include <cstdint>
@@ -88,5 +89,5 @@ __device__ __forceinline__ void mma_s8(int32_t (&d)[4], const FragmentA& a, cons
 }  // namespace gemmine::kernels::cuda::ptx
 
 #elif !defined(GEMMINE_CUDASIM)
-#error "compile with nvcc, or include tests/cuda/cudasim.h first"
+#error "compile with nvcc, or include tests/cuda/sim/cudasim.h first"
 #endif

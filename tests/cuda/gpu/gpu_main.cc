@@ -7,7 +7,7 @@
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
-#include "tests/cuda/peer_products.h"
+#include "tests/cuda/gpu/peer_products.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 

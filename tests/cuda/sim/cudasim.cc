@@ -1,5 +1,5 @@
 // The fiber engine. Never compiled with -fsanitize=thread: its own state is not GPU memory.
-#include "tests/cuda/cudasim.h"
+#include "tests/cuda/sim/cudasim.h"
 
 #include <algorithm>
 #include <bit>

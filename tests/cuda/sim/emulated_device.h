@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/cuda/device_api.h"
-#include "tests/cuda/cudasim.h"
+#include "tests/cuda/sim/cudasim.h"
 
 namespace gemmine::test {
 

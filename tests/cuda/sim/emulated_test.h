@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/cuda/emulated_device.h"
+#include "tests/cuda/sim/emulated_device.h"
 
 namespace gemmine::test {
 

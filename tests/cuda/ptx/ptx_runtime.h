@@ -6,8 +6,8 @@
 #include <cstring>
 #include <utility>
 
-#include "tests/cuda/cudasim.h"
-#include "tests/cuda/ptx_scalar.h"
+#include "tests/cuda/ptx/ptx_scalar.h"
+#include "tests/cuda/sim/cudasim.h"
 
 namespace gemmine::ptx {
 

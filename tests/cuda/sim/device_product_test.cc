@@ -1,7 +1,7 @@
 // A step's products timed alone: on an emulated device they are the products they are said to be.
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engines.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 

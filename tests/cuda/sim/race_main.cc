@@ -6,7 +6,7 @@
 
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engines.h"
-#include "tests/cuda/emulated_device.h"
+#include "tests/cuda/sim/emulated_device.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 

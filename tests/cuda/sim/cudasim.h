@@ -191,4 +191,4 @@ inline uint32_t __funnelshift_r(uint32_t low, uint32_t high, uint32_t shift) {
   return static_cast<uint32_t>((uint64_t{high} << 32 | low) >> (shift & 31));
 }
 
-#include "tests/cuda/cudasim_ptx.h"
+#include "tests/cuda/sim/cudasim_ptx.h"

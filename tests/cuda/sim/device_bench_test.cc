@@ -2,7 +2,7 @@
 // real one, the speeds mean nothing.
 #include "kernels/cuda/host/plugin_loader.h"
 #include "miner/bench/bench.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 #include "tests/support/toy.h"
 #include "tests/support/toy_gpt.h"
 

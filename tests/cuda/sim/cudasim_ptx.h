@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "tests/cuda/cudasim.h"
+#include "tests/cuda/sim/cudasim.h"
 
 namespace gemmine::kernels::cuda::ptx {
 

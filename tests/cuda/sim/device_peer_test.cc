@@ -1,8 +1,8 @@
 // The comparison with cuBLASLt where there is no GPU: against a plain loop in its place, and how
 // the plug-in says that the library is missing.
 #include "kernels/cuda/host/plugin_loader.h"
-#include "tests/cuda/emulated_test.h"
-#include "tests/cuda/peer_products.h"
+#include "tests/cuda/gpu/peer_products.h"
+#include "tests/cuda/sim/emulated_test.h"
 
 namespace gemmine::test {
 namespace {

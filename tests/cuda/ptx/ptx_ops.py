@@ -1,4 +1,4 @@
-"""One PTX instruction as one C++ statement over tests/cuda/ptx_scalar.h and ptx_runtime.h.
+"""One PTX instruction as one C++ statement over tests/cuda/ptx/ptx_scalar.h and ptx_runtime.h.
 
 A form that is not in these tables ends the translation: that is the lint against instructions
 nobody has thought about (approximations, flush-to-zero, other roundings among them).

@@ -45,7 +45,7 @@ def function(kernel, symbols, path):
 def translate(text, path, only=None):
     """C++ of the kernels in `text`, or of those whose mangled name contains `only`."""
     module = parse(text, path)
-    out = ['#include "tests/cuda/ptx_runtime.h"', "namespace gemmine::ptx {"]
+    out = ['#include "tests/cuda/ptx/ptx_runtime.h"', "namespace gemmine::ptx {"]
     for name, (kind, count, init, alignment) in module.constants.items():
         out.append(f"alignas({alignment}) static {kind} G_{name}[{count}] = {{{init}}};")
     rows = []

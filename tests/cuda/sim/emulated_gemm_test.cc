@@ -1,5 +1,5 @@
 // The int8 product on fibers: every schedule, odd sizes, and mistakes planted to see them reported.
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 
 namespace gemmine::test {
 namespace {

@@ -4,7 +4,7 @@
 #include "kernels/cuda/host/mlp_engine.h"
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engines.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 #include "tests/support/toy.h"
 
 namespace gemmine::test {

@@ -13,12 +13,15 @@ import pathlib
 import sys
 import tempfile
 
-import lints
-import occupancy
-import toolchain
-from ptx_parse import PtxError, parse
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[1:1] = [str(HERE.parent), str(HERE.parent / "ptx")]
 
-TABLE = pathlib.Path(__file__).resolve().parent / "gates.json"
+import lints  # noqa: E402  (paths of ours first)
+import occupancy  # noqa: E402
+import toolchain  # noqa: E402
+from ptx_parse import PtxError, parse  # noqa: E402
+
+TABLE = HERE / "gates.json"
 
 
 def inspect(text, path, report):

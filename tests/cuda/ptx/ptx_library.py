@@ -1,9 +1,12 @@
 """The PTX of the CUDA kernels, translated and compiled into a library that ptx_kernels.cc loads."""
 import pathlib
 import subprocess
+import sys
 
-import ptx2cpp
-import toolchain
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import ptx2cpp  # noqa: E402  (a path of ours first)
+import toolchain  # noqa: E402
 
 # Registers have their addresses taken by warp operations, so points-to analysis finds nothing.
 COMPILE = ("g++", "-std=c++20", "-O1", "-fno-tree-pta", "-fno-strict-aliasing",

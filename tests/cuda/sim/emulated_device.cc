@@ -1,11 +1,11 @@
-#include "tests/cuda/emulated_device.h"
+#include "tests/cuda/sim/emulated_device.h"
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 
-#include "tests/cuda/emulated_kernels.h"
+#include "tests/cuda/sim/emulated_kernels.h"
 
 namespace gemmine::test {
 namespace {

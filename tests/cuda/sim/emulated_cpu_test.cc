@@ -2,7 +2,7 @@
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 #include "tests/support/toy.h"
 
 namespace gemmine::test {

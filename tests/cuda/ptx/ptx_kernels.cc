@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/cuda/emulated_kernels.h"
-#include "tests/cuda/ptx_runtime.h"
+#include "tests/cuda/ptx/ptx_runtime.h"
+#include "tests/cuda/sim/emulated_kernels.h"
 
 namespace gemmine::test {
 namespace {
@@ -43,7 +43,8 @@ void add_library(Table& table, const std::string& path) {
 // Of several libraries, the first that has a kernel gives it.
 Table load() {
   const char* const paths = std::getenv("GEMMINE_PTX_LIBRARY");
-  if (paths == nullptr) refuse("GEMMINE_PTX_LIBRARY", "not set; tests/cuda/ptx_test.py sets it");
+  if (paths == nullptr)
+    refuse("GEMMINE_PTX_LIBRARY", "not set; tests/cuda/ptx/ptx_test.py sets it");
   Table table{};
   std::istringstream list(paths);
   for (std::string path; std::getline(list, path, ':');)

@@ -3,7 +3,7 @@
 
 #include "kernels/cuda/host/plugin_loader.h"
 #include "kernels/engines.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 #include "tests/support/toy_gpt.h"
 
 namespace gemmine::test {

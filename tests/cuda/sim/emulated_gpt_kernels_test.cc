@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "kernels/numbers/rows.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 
 namespace gemmine::test {
 namespace {

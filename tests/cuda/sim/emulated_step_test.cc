@@ -6,7 +6,7 @@
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
-#include "tests/cuda/emulated_test.h"
+#include "tests/cuda/sim/emulated_test.h"
 #include "tests/support/toy.h"
 
 namespace gemmine::test {

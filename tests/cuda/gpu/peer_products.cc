@@ -1,4 +1,4 @@
-#include "tests/cuda/peer_products.h"
+#include "tests/cuda/gpu/peer_products.h"
 
 namespace gemmine::test {
 

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "kernels/cuda/device_api.h"
-#include "tests/cuda/cudasim.h"
+#include "tests/cuda/sim/cudasim.h"
 
 namespace gemmine::test {
 

@@ -1,5 +1,5 @@
 // The kernels as C++ compiled for the fibers.
-#include "tests/cuda/emulated_kernels.h"
+#include "tests/cuda/sim/emulated_kernels.h"
 
 #include <array>
 #include <utility>
