@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/kernels/base/refused_threads.h"
+#include "tests/support/refused_threads.h"
 
 namespace gemmine {
 namespace {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/thread_pool.h"
-#include "tests/unit/kernels/base/refused_threads.h"
+#include "tests/support/refused_threads.h"
 
 namespace gemmine {
 namespace {
