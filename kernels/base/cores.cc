@@ -153,8 +153,11 @@ int cgroup_cores(const std::string& root) {
       below = inside ? below.substr(top.size()) : "";
     }
     if (below.find("/..") != below.npos) below.clear();
+    const std::string seen_at = root + hierarchy.mount;
     while (true) {
-      const auto cores = quota_of(root + hierarchy.mount + below, hierarchy.v2);
+      std::string folder = seen_at;
+      folder += below;
+      const auto cores = quota_of(folder, hierarchy.v2);
       if (cores && (least == 0 || *cores < least)) least = *cores;
       if (below.empty()) break;
       below.resize(below.rfind('/') == below.npos ? 0 : below.rfind('/'));
