@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/model/program.h"
 #include "tests/support/good_spec.h"
 
 namespace gemmine::kernels {
@@ -57,7 +58,7 @@ TEST(Spec, NamesEveryFieldThatIsOutOfBounds) {
   for (const Wrong& wrong : wrongs) {
     Spec spec = good_spec();
     wrong.change(spec);
-    const Status checked = check_spec(spec);
+    const Result<Program> checked = Program::make(spec);
     ASSERT_FALSE(checked) << wrong.field;
     EXPECT_EQ(checked.error().code, Errc::invalid_argument);
     EXPECT_TRUE(checked.error().detail.starts_with(std::string(wrong.field) + " "))
@@ -81,7 +82,7 @@ TEST(Spec, AcceptsEveryBoundItself) {
   for (const auto& change : changes) {
     Spec spec = good_spec();
     change(spec);
-    EXPECT_TRUE(check_spec(spec));
+    EXPECT_TRUE(Program::make(spec));
   }
 }
 
