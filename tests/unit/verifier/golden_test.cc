@@ -4,6 +4,7 @@
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "tests/support/toy_lease.h"
+#include "verifier/audit/choice.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/identity.h"
 #include "verifier/records/trace.h"
