@@ -10,6 +10,7 @@
 #include "tests/support/toy_gpt_job.h"
 #include "tests/thefts/detection.h"
 #include "tests/thefts/masked_attention.h"
+#include "verifier/records/coin.h"
 
 namespace gemmine::thefts {
 namespace {
