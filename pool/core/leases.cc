@@ -113,10 +113,9 @@ void admit(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& st
   const Digest previous =
       state.shares.empty() ? start->second : state.shares.back().share.state_after;
   const auto index = static_cast<uint32_t>(state.shares.size());
-  const verifier::Refusal refusal = verifier::check_share(state.lease, share, index, previous,
-                                                          place->work->program().macs_per_step());
-  if (refusal.wire_code != 0)
-    return pool.refuse(peer.id, seq, static_cast<WireError>(refusal.wire_code), refusal.detail);
+  const auto refusal = verifier::check_share(state.lease, share, index, previous,
+                                             place->work->program().macs_per_step());
+  if (refusal) return pool.refuse(peer.id, seq, refusal->code, refusal->detail);
   // The draw depends on what was known when the share was logged (PROTOCOL 7.2): before it is.
   const Digest seed = verifier::challenge_seed(pool.secret(state.lease), verifier::share_id(share));
   const AuditKind kind = verifier::audit_kind(

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "verifier/records/wire_error.h"
+
 namespace gemmine::pool {
 
 inline constexpr std::string_view kAlpn = "gemmine/1";
@@ -42,29 +44,7 @@ enum class MessageType : uint8_t {
 bool is_known(uint8_t type);
 std::string_view to_string(MessageType type);  // "HELLO"; "?" when not known
 
-enum class WireError : uint16_t {
-  malformed = 10,
-  bad_version = 11,
-  bad_type = 12,
-  bad_signature = 13,
-  banned = 14,
-  bad_account = 15,
-  too_many = 16,
-  busy = 17,
-  internal = 18,
-  unknown_job = 20,
-  unknown_lease = 21,
-  lease_closed = 22,
-  out_of_order = 23,
-  duplicate = 24,
-  conflict = 25,
-  bad_price = 26,
-  bad_steps = 27,
-  bad_value = 28,
-  bad_delta = 29,
-  unknown_blob = 30,
-  not_challenged = 31,
-};
+using verifier::WireError;
 std::string_view to_string(WireError code);  // "out_of_order"; "?" when not known
 // The connection ends after it.
 inline bool closes(WireError code) {

@@ -110,10 +110,9 @@ Status apply_share(LedgerData& data, const Record& record) {
   // Share 0 starts from (θ, 0), which only who has θ can hash: audits look at it (PROTOCOL 7.6).
   const Digest& previous =
       lease->shares.empty() ? share.state_before : lease->shares.back().share.state_after;
-  const Refusal refusal =
-      admit_share(lease->lease, share, static_cast<uint32_t>(lease->shares.size()), previous,
-                  job->work.program().macs_per_step());
-  if (refusal.wire_code != 0) return invalid(refusal.detail);
+  const auto refusal = admit_share(lease->lease, share, static_cast<uint32_t>(lease->shares.size()),
+                                   previous, job->work.program().macs_per_step());
+  if (refusal) return invalid(refusal->detail);
 
   ShareState state;
   state.share = share;

@@ -16,18 +16,6 @@ Digest body_hash(std::string_view context, const T& record) {
   return kernels::blake3_derive_key(context, put.take());
 }
 
-// PROTOCOL 5.5, as far as a share can earn them.
-enum Wire : uint16_t {
-  bad_signature = 13,
-  unknown_lease = 21,
-  lease_closed = 22,
-  out_of_order = 23,
-  bad_price = 26,
-  bad_steps = 27,
-  bad_value = 28,
-  bad_delta = 29,
-};
-
 }  // namespace
 
 std::string_view to_string(AuditKind kind) {
@@ -129,36 +117,41 @@ bool signed_by_auditor(const Verdict& verdict) {
   return verify_signature(verdict.auditor_key, verdict_id(verdict), verdict.signature);
 }
 
-Refusal check_share(const Lease& lease, const Share& share, uint32_t next_index,
-                    const Digest& previous_state, uint64_t macs_per_step) {
+std::optional<Refusal> check_share(const Lease& lease, const Share& share, uint32_t next_index,
+                                   const Digest& previous_state, uint64_t macs_per_step) {
   const uint32_t shares = lease.shares();
-  if (share.lease_id != lease.id) return {unknown_lease, "the share names another lease"};
-  if (next_index >= shares) return {lease_closed, "every share of this lease is in the ledger"};
+  if (share.lease_id != lease.id)
+    return Refusal{WireError::unknown_lease, "the share names another lease"};
+  if (next_index >= shares)
+    return Refusal{WireError::lease_closed, "every share of this lease is in the ledger"};
   if (share.index != next_index)
-    return {out_of_order, "the next share has index " + std::to_string(next_index)};
+    return Refusal{WireError::out_of_order,
+                   "the next share has index " + std::to_string(next_index)};
   const uint32_t first = lease.first_step(share.index);
   const uint32_t steps = lease.steps_of(share.index);
   if (share.first_step != first)
-    return {out_of_order, "this share starts at step " + std::to_string(first)};
+    return Refusal{WireError::out_of_order, "this share starts at step " + std::to_string(first)};
   if (share.steps != steps)
-    return {bad_steps, "this share has " + std::to_string(steps) + " steps"};
+    return Refusal{WireError::bad_steps, "this share has " + std::to_string(steps) + " steps"};
   if (share.state_before != previous_state)
-    return {out_of_order, "the share does not start from the state the last one ended with"};
+    return Refusal{WireError::out_of_order,
+                   "the share does not start from the state the last one ended with"};
   if (share.macs != steps * macs_per_step)
-    return {bad_price, "the share's macs are " + std::to_string(steps * macs_per_step)};
-  if (!std::isfinite(share.loss)) return {bad_value, "the loss is not finite"};
+    return Refusal{WireError::bad_price,
+                   "the share's macs are " + std::to_string(steps * macs_per_step)};
+  if (!std::isfinite(share.loss)) return Refusal{WireError::bad_value, "the loss is not finite"};
   const bool last = share.index + 1 == shares;
   if (last == share.delta_root.is_zero())
-    return {bad_delta, "delta_root belongs to the last share, and only to it"};
+    return Refusal{WireError::bad_delta, "delta_root belongs to the last share, and only to it"};
   return {};
 }
 
-Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
-                    const Digest& previous_state, uint64_t macs_per_step) {
-  Refusal refusal = check_share(lease, share, next_index, previous_state, macs_per_step);
+std::optional<Refusal> admit_share(const Lease& lease, const Share& share, uint32_t next_index,
+                                   const Digest& previous_state, uint64_t macs_per_step) {
+  auto refusal = check_share(lease, share, next_index, previous_state, macs_per_step);
   // Last, since it costs more than all the rest.
-  if (refusal.wire_code == 0 && !signed_by(share, lease.miner_key))
-    return {bad_signature, "not signed by the lease's miner"};
+  if (!refusal && !signed_by(share, lease.miner_key))
+    return Refusal{WireError::bad_signature, "not signed by the lease's miner"};
   return refusal;
 }
 

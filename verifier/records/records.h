@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,7 @@
 #include "kernels/base/fields.h"
 #include "verifier/records/identity.h"
 #include "verifier/records/job.h"
+#include "verifier/records/wire_error.h"
 
 namespace gemmine::verifier {
 
@@ -78,6 +80,7 @@ struct Share {
   }
 };
 inline constexpr size_t kShareBytes = 32 * 5 + 4 * 4 + 8 + 64;
+static_assert(kLeaseBytes == 264 && kShareBytes == 248);  // PROTOCOL 6.2, 6.3
 
 inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;  // PROTOCOL 9
 
@@ -141,15 +144,15 @@ bool signed_by(const Share& share, const Digest& miner_key);
 bool signed_by_auditor(const Verdict& verdict);
 
 // Whether a share may follow the lease's earlier ones (PROTOCOL 8.5). `previous_state` is the state
-// root it must start from, `next_index` the index it must have; wire_code is PROTOCOL 5.5's.
+// root it must start from, `next_index` the index it must have. None: it may.
 // check_share looks at everything but the signature, admit_share at that, too.
 struct Refusal {
-  uint16_t wire_code = 0;  // 0: admitted
+  WireError code = WireError::internal;
   std::string detail;
 };
-Refusal check_share(const Lease& lease, const Share& share, uint32_t next_index,
-                    const Digest& previous_state, uint64_t macs_per_step);
-Refusal admit_share(const Lease& lease, const Share& share, uint32_t next_index,
-                    const Digest& previous_state, uint64_t macs_per_step);
+std::optional<Refusal> check_share(const Lease& lease, const Share& share, uint32_t next_index,
+                                   const Digest& previous_state, uint64_t macs_per_step);
+std::optional<Refusal> admit_share(const Lease& lease, const Share& share, uint32_t next_index,
+                                   const Digest& previous_state, uint64_t macs_per_step);
 
 }  // namespace gemmine::verifier
