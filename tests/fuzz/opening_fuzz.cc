@@ -32,6 +32,7 @@ struct Stage {
 
   Stage() {
     std::copy(theta.begin(), theta.end(), state.begin());
+    lease.job_id = work.id();
     lease.steps = job.spec.steps_per_lease;
     lease.steps_per_share = job.steps_per_share;
     lease.id = gv::lease_id(lease);

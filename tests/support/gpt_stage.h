@@ -18,6 +18,7 @@ struct GptStage {
     state.resize(program.state_floats());
     job.steps_per_share = 1;
     work = verifier::Work::make(job).value();
+    lease.job_id = work->id();
     lease.steps = job.spec.steps_per_lease;
     lease.steps_per_share = job.steps_per_share;
     lease.id = verifier::lease_id(lease);

@@ -48,6 +48,7 @@ TEST(GhostSteps, OfAnMlpPassEverySpotCheckAndNoReplay) {
   const kernels::Program& program = work.program();
   const Bytes train = test::toy_train();
   verifier::Lease lease;
+  lease.job_id = work.id();
   lease.steps = lease.steps_per_share = job.spec.steps_per_lease;
   const std::vector<float> theta = program.initial_theta();
   std::vector<float> before = theta;

@@ -1,6 +1,6 @@
 // Re-derives one tile of a committed tensor, or one block of a delta, from chunks alone, and says
-// if it is what its inputs give (PROTOCOL 7.4, 10.11). Prover and auditor run the same code on
-// other sources.
+// whether it is what its inputs give (PROTOCOL 7.4, 10.11). Prover and auditor run the same code,
+// the prover over its whole objects, the auditor over what was opened.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ class BlockCheck {
   // of f32 tensors. Errors: invalid (no element attains it), undecided (a chunk is missing).
   Result<uint32_t> find_witness(const BlockChoice& choice);
 
-  // valid, invalid, malformed (the witness lies outside its group), or undecided when a chunk is
-  // missing.
+  // Of a tensor that is audited (int8, or TensorInfo::is_checked_f32()). valid, invalid, malformed
+  // (the witness lies outside its group), or undecided when a chunk is missing.
   Finding check(const BlockChoice& choice, uint32_t witness);
-  // A block of the delta against state_after and θ.
+  // A block of the delta against state_after and θ. choice.delta; theta.size() == parameters().
   Finding check_delta(const BlockChoice& choice, std::span<const float> theta);
 
  private:

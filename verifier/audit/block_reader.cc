@@ -85,7 +85,9 @@ Floats BlockReader::run(TensorKind kind, uint32_t layer, Range range) {
 
 Floats BlockReader::matrix(TensorKind kind, uint32_t layer, Range rows, Range cols) {
   const uint32_t position = program_.position(kind, layer);
-  const uint64_t width = program_.tensors()[position].cols;
+  const TensorInfo& tensor = program_.tensors()[position];
+  GEMMINE_CHECK(!tensor.is_int8() && rows.end() <= tensor.rows && cols.end() <= tensor.cols);
+  const uint64_t width = tensor.cols;
   const ObjectId object{Origin::tensor, static_cast<uint16_t>(position)};
   if (cols.count == width) return floats(object, rows.first * width, rows.count * cols.count);
   Floats out;

@@ -1,4 +1,5 @@
-// Reads parts of a step's objects out of 1 KiB chunks (PROTOCOL 6.5), and remembers what was amiss.
+// Reads parts of a step's objects out of 1 KiB chunks (PROTOCOL 6.5), and remembers what was
+// missing or made no sense.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +27,12 @@ inline constexpr size_t kChunk = 1024;
 class BlockSource {
  public:
   virtual ~BlockSource() = default;
-  // An empty view: this chunk is not to be had (the block then cannot be decided).
+  // Empty when this source does not have the chunk; the block then cannot be decided.
   virtual ByteView chunk(ObjectId object, uint64_t index) = 0;
 };
 
-// Bytes of an object's string, a bound on what a source is asked for.
+// Length of an object in bytes; no chunk beyond it is asked for. 0 for an object that the program
+// does not have.
 uint64_t object_bytes(const kernels::Program& program, ObjectId object);
 
 // Rows or columns of a matrix.

@@ -75,6 +75,8 @@ void check_verdicts(const Bundle& bundle, Findings& out) {
 Bytes encode_bundle(const Bundle& bundle) {
   GEMMINE_CHECK(bundle.openings.size() <= kSpotBlocksMax);
   GEMMINE_CHECK(bundle.verdicts.size() <= kBundleVerdictsMax);
+  for (const Bytes& opening : bundle.openings)
+    GEMMINE_CHECK(opening.size() <= kOpeningBytesMax);
   Writer out;
   out.put_raw(as_bytes(kBundleMagic)).put_blob(bundle.work.bytes());
   out.put_blob(encode(bundle.lease)).put_blob(encode(bundle.share));
@@ -150,9 +152,10 @@ std::vector<BundleFinding> check_bundle(const Bundle& bundle) {
                   "its job, round, slot or steps are others"))
     return out.take();
   out.expect("lease is signed by the pool", signed_by_pool(lease), "the signature is wrong");
-  const Refusal refusal = admit_share(lease, bundle.share, bundle.share.index,
-                                      bundle.share.state_before, program.macs_per_step());
-  if (!out.expect("share is admissible", refusal.wire_code == 0, refusal.detail)) return out.take();
+  const auto refusal = admit_share(lease, bundle.share, bundle.share.index,
+                                   bundle.share.state_before, program.macs_per_step());
+  if (!out.expect("share is admissible", !refusal, refusal ? refusal->detail : ""))
+    return out.take();
   std::vector<float> theta;
   if (!bundle.theta.empty()) {
     auto floats = bundle_theta(bundle);

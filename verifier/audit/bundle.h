@@ -33,6 +33,7 @@ Bytes encode_bundle(const Bundle& bundle);
 // Errors: malformed. What the parts say is not looked at, except that the job is one.
 Result<Bundle> decode_bundle(ByteView bytes);
 
+// What was found about one part of a bundle.
 struct BundleFinding {
   std::string check;  // job, lease, share, theta, opening 3, verdict 0 …
   Finding finding;

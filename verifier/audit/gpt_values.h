@@ -15,7 +15,9 @@ class GptValues {
  public:
   // All outlive it.
   GptValues(const kernels::Program& program, kernels::StepKey key, BlockReader& reader)
-      : program_(program), gpt_(program.spec().gpt), key_(key), reader_(reader) {}
+      : program_(program), gpt_(program.spec().gpt), key_(key), reader_(reader) {
+    GEMMINE_CHECK(program.is_gpt());
+  }
 
   // Row-major rows.count × cols.count, of any rows and columns of the tensor.
   Floats values(const kernels::TensorInfo& tensor, Range rows, Range cols);
@@ -29,7 +31,8 @@ class GptValues {
     Range rows;      // within the sequence
     Range cols;
   };
-  // What a run of positions of a head brings: int8 rows of d and its f32 per position.
+  // Operands of attention for a run of positions of one head: int8 rows of the head's width, and
+  // one f32 a position for each scalar.
   struct Side;
 
   // gpt_values.cc

@@ -10,7 +10,9 @@ class MlpValues {
  public:
   // All outlive it.
   MlpValues(const kernels::Program& program, kernels::StepKey key, BlockReader& reader)
-      : program_(program), key_(key), reader_(reader) {}
+      : program_(program), key_(key), reader_(reader) {
+    GEMMINE_CHECK(!program.is_gpt());
+  }
 
   // Before quantising, row-major rows.count × cols.count.
   Floats values(const kernels::TensorInfo& tensor, Range rows, Range cols);

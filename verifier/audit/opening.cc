@@ -176,6 +176,7 @@ Digest object_root(const Job& job, const Share& share, ObjectId object,
                    std::span<const Digest> roots) {
   switch (object.origin) {
     case Origin::tensor:
+      GEMMINE_CHECK(object.position < roots.size());  // decode_opening knows the tensors
       return roots[object.position];
     case Origin::state_before:
       return share.state_before;
@@ -195,10 +196,16 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
   const Share& share = view.run.share;
   const uint32_t step = lease_step(share, choice);
   const Lease& lease = view.at.lease;
+  const kernels::Program& program = view.at.work.program();
+  GEMMINE_CHECK(share.lease_id == lease.id && lease.job_id == view.at.work.id());
+  GEMMINE_CHECK(choice.delta || choice.step < share.steps);
+  GEMMINE_CHECK(view.run.roots.size() == share.steps && view.run.losses.size() == share.steps);
+  GEMMINE_CHECK(view.state_before.size() == program.state_floats());
+  GEMMINE_CHECK(view.state_after.size() == program.state_floats());
   const Digest key = step_key(lease.id, step);
   const uint32_t index = step - share.first_step;
   WholeSource source(view);
-  BlockCheck check(view.at.work.program(), {lease.round, lease.slot, step}, source);
+  BlockCheck check(program, {lease.round, lease.slot, step}, source);
 
   Opening opening;
   if (!choice.delta) {
@@ -240,6 +247,8 @@ Finding check_opening(const LeaseView& view, const Share& share, const BlockChoi
                       ByteView bytes) {
   const kernels::Program& program = view.work.program();
   const Lease& lease = view.lease;
+  // The share was admitted and the choice drawn before anybody was asked for an opening.
+  GEMMINE_CHECK(choice.delta || choice.step < share.steps);
   if (bytes.size() > kOpeningBytesMax) return malformed("longer than 2 MiB");
   const auto decoded = decode_opening(program, bytes);
   if (!decoded) return malformed(decoded.error().detail);

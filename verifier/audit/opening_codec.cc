@@ -80,12 +80,15 @@ Result<OpenedObject> get_object(const kernels::Program& program, Reader& reader)
 Bytes encode_opening(const Opening& opening) {
   Writer out;
   out.put(opening.witness);
+  GEMMINE_CHECK(opening.step_siblings.size() <= UINT16_MAX);
+  GEMMINE_CHECK(opening.objects.size() <= kObjectsMax);
   out.put(static_cast<uint16_t>(opening.step_siblings.size()));
   put_digests(out, opening.step_siblings);
   out.put_blob(opening.step_chunk);
   out.put_blob(opening.roots);
   out.put(static_cast<uint16_t>(opening.objects.size()));
   for (const OpenedObject& object : opening.objects) {
+    GEMMINE_CHECK(!object.ranges.empty() && object.ranges.size() <= kRangesMax);
     const uint64_t chunks = object.ranges.back().last;
     GEMMINE_CHECK(chunks <= UINT32_MAX);
     out.put(object.id.origin).put(object.id.position).put(object.total_bytes);

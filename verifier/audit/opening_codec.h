@@ -26,8 +26,10 @@ struct Opening {
   std::vector<OpenedObject> objects;  // ascending by id
 };
 
+// Every object has at least one range.
 Bytes encode_opening(const Opening& opening);
-// Errors: malformed, naming the field.
+// Counts are compared with the bytes that are left before anything is allocated. The result looks
+// into `bytes`. Errors: malformed, naming the field.
 Result<Opening> decode_opening(const kernels::Program& program, ByteView bytes);
 
 }  // namespace gemmine::verifier

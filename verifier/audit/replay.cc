@@ -50,6 +50,7 @@ Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint3
     auto result = engine.run_step({lease.round, lease.slot, step}, &key);
     if (!result) return result.error();
     kernels::StepResult& done = result.value();
+    GEMMINE_CHECK(done.roots.size() == program.tensors().size());
     out.step_digests.push_back(step_digest(key, done.roots, done.loss));
     out.roots.push_back(std::move(done.roots));
     out.losses.push_back(done.loss);

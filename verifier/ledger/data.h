@@ -18,6 +18,7 @@ struct Tally {
   std::deque<Digest> unvested;  // complete leases in the order they closed
 };
 
+// The post that must be the next record.
 struct PendingPost {
   std::vector<Posting> postings;
   Bytes body;
@@ -127,7 +128,7 @@ class PostingSheet {
   std::map<std::string, int64_t> sums_;
   bool overflow_ = false;
 };
-inline constexpr const char* kExternal = "external";
+inline constexpr const char* kExternal = "external";  // where money comes from and goes to
 std::string escrow_account(const Digest& job_id);
 std::string vesting_account(const Digest& key);
 int64_t balance(const LedgerData& data, const std::string& account);

@@ -70,6 +70,7 @@ void post_vested(PostingSheet& sheet, const LedgerData& data, const JobState& jo
   // Every key with a lease is a member, and members are never removed.
   const MemberState* const member = find_in(data.members, lease.lease.miner_key);
   GEMMINE_CHECK(member != nullptr);
+  GEMMINE_CHECK(fee >= 0 && fee <= gross);
   sheet.move(from, "account:" + member->account, gross - fee);
 }
 

@@ -134,6 +134,7 @@ Status apply_merge(LedgerData& data, const Record& record) {
     if (data.leases.at(body.lease_ids[slot]).closed != CloseReason::complete)
       return invalid("the lease of slot " + std::to_string(slot) + " is not complete");
   }
+  GEMMINE_CHECK(job->merged.size() == job->round && job->theta_roots.size() == job->round + 1);
   job->merged.push_back(body.lease_ids);
   job->theta_roots.push_back(body.theta_root);
   ++job->round;
@@ -149,6 +150,7 @@ Status apply_rollback(LedgerData& data, const Record& record) {
   if (job == nullptr) return invalid("no such job");
   if (job->finished) return invalid("the job has finished");
   if (body.round >= job->round) return invalid("the round is not merged");
+  GEMMINE_CHECK(job->merged.size() == job->round);
   const std::vector<Digest>& leases = job->merged[body.round];
   const auto named = std::ranges::find(leases, body.lease_id);
   if (named == leases.end()) return invalid("the lease was not merged in this round");

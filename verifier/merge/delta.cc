@@ -27,6 +27,7 @@ int block_exponent(uint32_t bits) {
 
 // 2ⁿ for the exponents of deltas.
 float power_of_two(int n) {
+  GEMMINE_CHECK(n >= -kExponentMax && n <= -kExponentMin);
   return std::bit_cast<float>(static_cast<uint32_t>(n + 127) << 23);
 }
 
@@ -115,6 +116,7 @@ Status Merge::add(ByteView delta) {
 }
 
 Result<std::vector<float>> Merge::finish(std::span<const float> published, uint32_t slots) const {
+  static_assert(kernels::kSlotsMax <= 4096, "127·2⁴² in so many slots stays below 2⁶²");
   const size_t count = sums_.size();
   const bool with_velocity = outer_.momentum > 0;
   if (slots == 0 || added_ != slots)

@@ -20,9 +20,11 @@ inline uint64_t delta_bytes(uint64_t parameters) {
   return (parameters + kDeltaBlock - 1) / kDeltaBlock + parameters;
 }
 
-// Errors: invalid when the lease has diverged (|d| ≥ 256, NaN, infinity).
+// What a lease changed, 8 bits a parameter with an exponent for each kDeltaBlock of them (PROTOCOL
+// 6.4). Errors: invalid_argument (spans of two sizes); invalid when the lease has diverged
+// (|d| ≥ 256, NaN, infinity).
 Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const float> theta_global);
-// Length and ranges. Errors: malformed.
+// Whether these bytes are the delta of so many parameters: length and ranges. Errors: malformed.
 Status check_delta(ByteView delta, uint64_t parameters);
 // Ranges of the bytes of a delta from `at` on, for who reads it in pieces. Errors: malformed.
 Status check_delta_piece(uint64_t at, ByteView bytes, uint64_t parameters);

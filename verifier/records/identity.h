@@ -28,8 +28,10 @@ inline constexpr std::string_view kLedger = "gemmine 2026-11-22 ledger";
 // A private key; the 32-byte seed of RFC 8032. Moves only, wiped when destroyed.
 class Identity {
  public:
+  // Any 32 bytes are a seed. The caller wipes its own copy.
   static Identity from_seed(const Digest& seed);
   const Digest& public_key() const { return public_key_; }
+  // Over the 32 bytes of the message, which is a hash under one of the domains above.
   Signature sign(const Digest& message) const;
 
   Identity(Identity&&) noexcept;

@@ -15,18 +15,18 @@ inline constexpr uint16_t kSpotBlocksMax = 64;
 inline constexpr uint64_t kPricePerTmacMax = uint64_t{1} << 40;
 
 struct AuditPolicy {
-  uint32_t replay_ppm = 0;
-  uint32_t spot_ppm = 0;
-  uint16_t spot_blocks = 0;
-  uint32_t probation_shares = 0;
-  uint32_t vest_leases = 0;
-  uint32_t lease_ms = 0;   // deadline of a lease after it was issued
-  uint32_t answer_ms = 0;  // time to answer a challenge
+  uint32_t replay_ppm = 0;        // of the shares: run again, whole
+  uint32_t spot_ppm = 0;          // of the rest: some blocks checked
+  uint16_t spot_blocks = 0;       // that a spot check asks for
+  uint32_t probation_shares = 0;  // of a key new to the job: every one is replayed
+  uint32_t vest_leases = 0;       // paid leases that a key leaves in pledge
+  uint32_t lease_ms = 0;          // deadline of a lease after it was issued
+  uint32_t answer_ms = 0;         // time to answer a challenge
   bool operator==(const AuditPolicy&) const = default;
 };
 
 struct Job {
-  std::string name;
+  std::string name;  // for people; at most 64 printable ASCII characters
   kernels::Spec spec;
   Digest train_address;
   Digest test_address;

@@ -54,7 +54,6 @@ std::string detail_text(std::string_view text) {
 }
 
 Bytes encode(const Lease& lease) {
-  GEMMINE_CHECK(share_size_ok(lease.steps, lease.steps_per_share));
   Bytes out = gemmine::encode(lease);
   GEMMINE_CHECK(out.size() == kLeaseBytes);
   return out;
@@ -73,7 +72,10 @@ Bytes encode(const Verdict& verdict) {
 
 Result<Lease> decode_lease(ByteView bytes) {
   auto out = decode<Lease>(bytes);
-  if (out) out.value().id = lease_id(out.value());
+  if (!out) return out;
+  if (!share_size_ok(out.value().steps, out.value().steps_per_share))
+    return Error{Errc::malformed, "lease: steps_per_share is out of bounds"};
+  out.value().id = lease_id(out.value());
   return out;
 }
 Result<Share> decode_share(ByteView bytes) {

@@ -38,7 +38,6 @@ struct Lease {
   static void body(auto& f, auto& r) {
     f(r.job_id)(r.pool_key)(r.miner_key)(r.round)(r.slot)(r.serial)(r.theta_root);
     f(r.steps)(r.steps_per_share)(r.issued_ms)(r.deadline_ms)(r.coin_commit);
-    f.must(share_size_ok(r.steps, r.steps_per_share));
   }
   static void fields(auto& f, auto& r) {
     body(f, r);

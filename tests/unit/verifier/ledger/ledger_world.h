@@ -112,7 +112,7 @@ class World {
     share.lease_id = lease.id;
     share.index = index;
     share.first_step = lease.first_step(index);
-    share.steps = lease.steps_of(index);
+    share.steps = index < lease.shares() ? lease.steps_of(index) : 1;  // or one too many
     share.state_before = filled(static_cast<uint8_t>(index + 1));
     share.state_after = filled(static_cast<uint8_t>(index + 2));
     share.trace_root = filled(0x33);
