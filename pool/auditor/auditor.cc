@@ -15,7 +15,6 @@ using verifier::RecordKind;
 namespace {
 
 constexpr uint64_t kLookMs = 200;
-constexpr size_t kDetailBytesMax = 200;  // of a verdict, PROTOCOL 7.6
 constexpr uint64_t kCoinSides = 1'000'000;
 
 ExitCode code_of(SessionEnd end) {
@@ -223,7 +222,7 @@ void Auditor::send_verdict(const Digest& lease_id, uint32_t index, const Finding
   verdict.outcome = finding.outcome;
   verdict.step = finding.step;
   verdict.time_ms = pool_time_ms_;
-  verdict.detail = finding.detail.substr(0, kDetailBytesMax);
+  verdict.detail = verifier::detail_text(finding.detail);
   verifier::sign(verdict, identity_);
   const Bytes bytes = verifier::encode(verdict);
   own_verdicts_.sent({lease_id, index}, bytes, session_.send(VerdictMessage{bytes}));
