@@ -239,8 +239,8 @@ class Escrow(case.Case):
     def test_A12_another_price_is_refused_with_both_ids(self):
         c = self.cluster(self.toy())
         pool = c.start_pool(exit_when_finished=False)
-        known = c.report()["jobs"][0]["id"]
         self.assertEqual(pool.stop(20), 0)
+        known = c.report()["jobs"][0]["id"]
         self.toy(price_per_tmac=10**9 + 1)
         new = c.run("gemmine-pool", "job", "check", c.job).stdout.split("job_id")[1].split()[0]
         pool.start()
