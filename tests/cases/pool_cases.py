@@ -146,29 +146,32 @@ class Patience(case.Case):
     """Time, trouble and restored folders convict nobody."""
 
     def slow(self, **changes):
-        """A job whose shares take a throttled device a second and more, and nobody 100 ms."""
-        return self.toy(width=256, batch=64, rounds=1, slots=1, steps_per_lease=8,
-                        steps_per_share=2, answer_ms=100, vest_leases=0, **changes)
+        """A job whose shares, and answers, take far longer than its answer_ms."""
+        return self.toy(width=1024, batch=512, rounds=1, slots=1, steps_per_lease=400,
+                        steps_per_share=100, answer_ms=100, vest_leases=0, **changes)
 
-    def finish_slowly(self, job, throttle):
+    def finish_slowly(self, job):
         c = self.cluster(job, share_seconds=1)
         c.start_pool(exit_when_finished=False)
-        miner = c.miner("miner", "--throttle", throttle).start()
+        miner = c.miner("miner").start()
         ledger = self.finish(c, [miner], 60)
         self.assertFalse(ledger.of("ban"), miner.tail())
         self.assertTrue(miner.events("challenged"), miner.tail())
         self.assertEqual({v.outcome for v in ledger.verdicts} - {"undecided"}, {"valid"})
+        sent = {(s.lease_id, s.index): ledger.records[s.seq].time_ms for s in ledger.shares}
+        waits = [v.time_ms - sent[v.lease_id, v.index] for v in ledger.verdicts
+                 if v.kind != "replay"]
+        self.assertGreater(max(waits), 200, "the device was too quick to prove anything")
         return ledger
 
     def test_F01_a_slow_device_answers_in_its_own_time(self):
         # The pool runs nothing itself: without the answers no lease would be paid.
         ledger = self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=0,
-                                              probation_shares=0), throttle=1)
+                                              probation_shares=0))
         self.assertEqual([close.reason for close in ledger.closes], ["complete"])
 
     def test_F01_a_device_that_is_too_late_for_everything_is_not_banned(self):
-        self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=1, probation_shares=1),
-                           throttle=2)
+        self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=1, probation_shares=1))
 
     def test_F01_job_check_names_times_that_do_not_fit(self):
         job = self.toy(lease_ms=8_000, steps_per_lease=12, steps_per_share=2)
