@@ -2,7 +2,6 @@
 #pragma once
 
 #include <map>
-#include <ranges>
 #include <vector>
 
 #include "kernels/base/bytes.h"
@@ -52,9 +51,14 @@ class Audits {
   const std::map<ShareKey, Audit>& pending() const { return pending_; }
   std::vector<ShareKey> of_lease(const Digest& lease_id) const;
   // The same without a copy; valid until something is added or erased.
-  auto pending_of(const Digest& lease_id) const {
-    return std::ranges::subrange(pending_.lower_bound({lease_id, 0}),
-                                 pending_.upper_bound({lease_id, UINT32_MAX}));
+  struct Range {
+    std::map<ShareKey, Audit>::const_iterator first;
+    std::map<ShareKey, Audit>::const_iterator last;
+    auto begin() const { return first; }
+    auto end() const { return last; }
+  };
+  Range pending_of(const Digest& lease_id) const {
+    return {pending_.lower_bound({lease_id, 0}), pending_.upper_bound({lease_id, UINT32_MAX})};
   }
 
  private:
