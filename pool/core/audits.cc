@@ -58,10 +58,6 @@ void unanswered(PoolState& pool, const ShareKey& key, uint64_t now) {
 
 }  // namespace
 
-bool replays(const verifier::AuditPolicy& policy) {
-  return policy.replay_ppm > 0 || policy.probation_shares > 0;
-}
-
 void begin_audit(PoolState& pool, const LeaseState& state, uint32_t index, AuditKind kind,
                  const Digest& seed, uint64_t now, uint64_t grace_ms) {
   GEMMINE_CHECK(kind == AuditKind::replay || kind == AuditKind::spot);
@@ -107,15 +103,10 @@ void ask_again(PoolState& pool, const Digest& lease_id, uint64_t now) {
 
 void stop_asking(PoolState& pool, const Digest& lease_id) {
   const LeaseState& state = pool.known_lease(lease_id);
-  const bool may_replay = replays(pool.work_of(state.lease).job().audit);
   for (const ShareKey& key : pool.audits.of_lease(lease_id)) {
     if (!pool.audits.waits(key)) continue;
     drop_openings(pool, key);
-    if (may_replay) {
-      begin_replay(pool, state, key.index, true);
-    } else {
-      pool.audits.erase(key);
-    }
+    begin_replay(pool, state, key.index, true);
   }
 }
 
@@ -231,12 +222,7 @@ void check_deadlines(PoolState& pool, uint64_t now) {
   std::vector<ShareKey> again;
   for (const auto& [key, audit] : pool.audits.pending()) {
     if (audit.stage == Audit::Stage::running || now < audit.due_ms) continue;
-    if (audit.stage == Audit::Stage::waiting_retry) {
-      again.push_back(key);
-    } else {
-      const verifier::Lease& lease = pool.known_lease(key.lease_id).lease;
-      if (replays(pool.work_of(lease).job().audit)) late.push_back(key);
-    }
+    (audit.stage == Audit::Stage::waiting_retry ? again : late).push_back(key);
   }
   for (const ShareKey& key : again) {
     // Openings of a spot check are gone with their task; a replay decides without them.

@@ -9,10 +9,6 @@
 
 namespace gemmine::pool {
 
-// Whether the pool runs shares of this job itself: it draws replays, or keys are on probation. In
-// any other job a lease whose challenge is not answered ends unpaid at its deadline.
-bool replays(const verifier::AuditPolicy& policy);
-
 // A share that was just logged, or that a crash left without its verdict. grace_ms: on top of the
 // time an answer has. kind is replay or spot; index is a logged share of the lease.
 void begin_audit(PoolState& pool, const verifier::LeaseState& state, uint32_t index,
@@ -23,7 +19,7 @@ void begin_replay(PoolState& pool, const verifier::LeaseState& state, uint32_t i
 
 // CHALLENGEs of a lease that wait for an answer, again, to a miner that came back.
 void ask_again(PoolState& pool, const Digest& lease_id, uint64_t now);
-// Nobody will answer for this lease any more: its challenges become replays where they may.
+// Nobody will answer for this lease any more: its challenges become replays.
 void stop_asking(PoolState& pool, const Digest& lease_id);
 
 // When an open lease ends: its deadline, the time that the pool was away, and the time that the

@@ -40,10 +40,4 @@ bool Audits::waits(const ShareKey& key) const {
   return found != pending_.end() && found->second.stage == Audit::Stage::waiting_answer;
 }
 
-bool Audits::waits_for_miner(const Digest& lease_id) const {
-  return std::ranges::any_of(pending_of(lease_id), [](const auto& entry) {
-    return entry.second.stage == Audit::Stage::waiting_answer;
-  });
-}
-
 }  // namespace gemmine::pool

@@ -45,9 +45,8 @@ class Audits {
   size_t size() const { return pending_.size(); }
   // Is a required audit of this lease still owed?
   bool owes(const Digest& lease_id) const;
-  // Is an answer of the miner still owed: to this share's challenge, to any of this lease?
+  // Is an answer of the miner still owed to this share's challenge?
   bool waits(const ShareKey& key) const;
-  bool waits_for_miner(const Digest& lease_id) const;
   const std::map<ShareKey, Audit>& pending() const { return pending_; }
   std::vector<ShareKey> of_lease(const Digest& lease_id) const;
   // The same without a copy; valid until something is added or erased.

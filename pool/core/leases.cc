@@ -215,12 +215,9 @@ void expire(PoolState& pool, uint64_t now) {
     for (const Digest& id : leases) {
       const LeaseState& state = pool.known_lease(id);
       if (now <= state.lease.deadline_ms || now <= lease_end_ms(pool, state, now)) continue;
-      // All work is in: the lease waits for the pool's own audits, which is not the miner's fault.
+      // All work is in: the lease waits for audits, which are not the miner's fault.
       const bool all_in = state.shares.size() == state.lease.shares() && state.delta_root;
-      const bool due = std::ranges::any_of(pool.audits.pending_of(id), [&](const auto& entry) {
-        return entry.second.stage == Audit::Stage::waiting_answer && now >= entry.second.due_ms;
-      });
-      if (!all_in || due) late.push_back(id);
+      if (!all_in) late.push_back(id);
     }
   }
   for (const Digest& id : late) {

@@ -17,7 +17,7 @@ void on_abandon(PoolState& pool, const Peer& peer, const Abandon& abandon, uint3
 void on_share(PoolState& pool, const Peer& peer, const ShareMessage& message, uint32_t seq,
               uint64_t now);
 
-// Closes leases whose time is over; those that only wait for the pool's own audits stay open.
+// Closes leases whose time is over; those that only wait for audits stay open.
 void expire(PoolState& pool, uint64_t now);
 
 // Closes the lease as complete if nothing is missing any more.

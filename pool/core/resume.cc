@@ -50,13 +50,13 @@ void lengthen_leases(PoolState& pool, uint64_t now) {
 AuditKind owed(const PoolState& pool, const LeaseState& state, const verifier::ShareState& share,
                const Digest& seed) {
   if (share.replayed || share.spotted) return AuditKind::none;
-  const verifier::AuditPolicy& policy = pool.work_of(state.lease).job().audit;
-  const AuditKind kind = verifier::audit_kind(policy, seed, share.valid_before);
+  const AuditKind kind =
+      verifier::audit_kind(pool.work_of(state.lease).job().audit, seed, share.valid_before);
   if (kind != AuditKind::spot || !state.closed) return kind;
   // Nobody answers for a lease that is closed. Giving it back saves nobody from being looked at.
   const bool given_up =
       state.closed == CloseReason::abandoned || state.closed == CloseReason::expired;
-  return given_up && replays(policy) ? AuditKind::replay : AuditKind::none;
+  return given_up ? AuditKind::replay : AuditKind::none;
 }
 
 void owe_audits(PoolState& pool, const LeaseState& state, uint64_t now) {

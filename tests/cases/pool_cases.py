@@ -165,7 +165,6 @@ class Patience(case.Case):
         return ledger
 
     def test_F01_a_slow_device_answers_in_its_own_time(self):
-        # The pool runs nothing itself: without the answers no lease would be paid.
         ledger = self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=0,
                                               probation_shares=0))
         self.assertEqual([close.reason for close in ledger.closes], ["complete"])

@@ -14,7 +14,7 @@ using verifier::CloseReason;
 using verifier::Outcome;
 using verifier::RecordKind;
 
-// Spot checks only, in a job of which the pool runs no share itself.
+// Spot checks only: no replay is drawn, and nobody is on probation.
 FakeSetup without_replays() {
   FakeSetup out = setup(true);
   out.change = [](verifier::Job& job) {
@@ -167,20 +167,16 @@ TEST(Challenges, AreNotCountedWhileThePoolWasDown) {
   EXPECT_EQ(s.state().closed, CloseReason::complete);
 }
 
-// Where the pool runs nothing itself there is nothing to convict with, and nothing to pay for.
-TEST(Challenges, LeftUnansweredWithoutReplaysCostTheLeaseAlone) {
+// A job that draws no replays, and puts nobody on probation, is no place to keep silent either.
+TEST(Challenges, LeftUnansweredAreRunWhateverTheJobDraws) {
   Scene s(without_replays());
-  ASSERT_TRUE(s.fake.challenge());
+  const auto first = s.fake.challenge();
+  ASSERT_TRUE(first);
+  spoil(s);
   ASSERT_TRUE(s.second_share());
-  s.fake.send_delta(kMiner, s.lease, s.work.delta);
-  s.fake.now = s.lease.deadline_ms;
-  s.fake.tick(0);
-  EXPECT_FALSE(s.state().closed);  // the answers took time that its deadline gets back
-  s.fake.tick(uint64_t{2} * s.fake.job().audit.lease_ms);
-  EXPECT_EQ(s.state().closed, CloseReason::expired);
-  EXPECT_FALSE(s.banned());
-  EXPECT_EQ(pause_ms(s), Pause::kFirstMs);
-  EXPECT_EQ(s.fake.pool->audits_pending(), 0U);
+  s.fake.tick(2 * uint64_t{first->answer_ms});
+  EXPECT_TRUE(s.state().shares[0].replayed);
+  EXPECT_TRUE(s.banned());
 }
 
 // Shares of 5 s, answer_ms 1 s: the honest path takes 15.
