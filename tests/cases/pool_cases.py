@@ -165,9 +165,8 @@ class Patience(case.Case):
         return ledger
 
     def test_F01_a_slow_device_answers_in_its_own_time(self):
-        ledger = self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=0,
-                                              probation_shares=0))
-        self.assertEqual([close.reason for close in ledger.closes], ["complete"])
+        job = self.slow(spot_ppm=1_000_000, replay_ppm=0, probation_shares=0)
+        self.assertEqual([c.reason for c in self.finish_slowly(job).closes], ["complete"])
 
     def test_F01_a_device_that_is_too_late_for_everything_is_not_banned(self):
         self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=1, probation_shares=1))
@@ -233,8 +232,7 @@ class Escrow(case.Case):
         c.fund = 10**6
         c.start_pool("--job", self.toy(rounds=1), exit_when_finished=False)
         c.miner("miner").start()
-        status = self.status_when(
-            c, lambda s: any(job["finished"] for job in s.get("jobs", [])))
+        status = self.status_when(c, lambda s: any(j["finished"] for j in s.get("jobs", [])))
         self.assertEqual({job["name"]: job["dry"] for job in status["jobs"]},
                          {"toy": False, "dear": True})
 
