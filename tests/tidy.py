@@ -29,6 +29,10 @@ FLOORS = [
     {"kernels/cpu/", "kernels/cuda/device/", "kernels/cuda/host/"}, {"kernels/cuda/plugin/"},
     {"kernels/"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+PURE = re.compile(r"verifier/|pool/(core|wire)/")  # No disk, socket, thread, clock or log.
+IMPURE_OURS = re.compile(
+    r"kernels/base/(cores|f(d|iles|older)|output|random|task_queue|thread|user_f)|"
+    r"pool/(net|store|server|client|data|log/(?!events\.h))")
 IMPURE = re.compile(
     r"(thread|chrono|fstream|iostream|filesystem|mutex|shared_mutex|condition_variable|future|"
     r"ctime|unistd\.h|uv\.h|openssl/ssl\.h|(sys|netinet|arpa|spdlog)/.*)$")
@@ -117,8 +121,9 @@ def check_include(path, number, target, quoted):
     if target.startswith("kernels/cli/") and not re.search(
             r"(^|/)cli/|/main\w*\.cc$|^tests/", path):
         breach(path, number, "programs", "what programs share is for main.cc and cli/ alone")
-    if room == "verifier" and not re.search(r"/main\w*\.cc$|/cli/", path) and IMPURE.match(target):
-        breach(path, number, "purity", f"verifier/ takes bytes and a time; <{target}> is neither")
+    pure = PURE.match(path) and not re.search(r"/main\w*\.cc$|/cli/", path)
+    if pure and (IMPURE_OURS if quoted else IMPURE).match(target):
+        breach(path, number, "purity", f"a pure room takes bytes and a time; {target} is neither")
 
 
 def check_cpp(path, text):
