@@ -75,7 +75,7 @@ void begin_audit(PoolState& pool, const LeaseState& state, uint32_t index, Audit
                  answer_time_ms(work, pool.paces_of(miner), macs, waiting_of(pool, miner) + 1);
   audit.blocks = work.job().audit.spot_blocks;
   const ShareKey key{state.lease.id, index};
-  send_challenge(pool, key, pool.audits.add(key, std::move(audit)), now);
+  send_challenge(pool, key, pool.audits.add(key, audit), now);
 }
 
 void begin_replay(PoolState& pool, const LeaseState& state, uint32_t index, bool required) {
@@ -83,7 +83,7 @@ void begin_replay(PoolState& pool, const LeaseState& state, uint32_t index, bool
   Audit audit;
   audit.kind = AuditKind::replay;
   audit.required = required;
-  pool.audits.add({state.lease.id, index}, std::move(audit));
+  pool.audits.add({state.lease.id, index}, audit);
   ReplayTask task{state.lease, {}};
   for (uint32_t i = 0; i <= index; ++i)
     task.shares.push_back(state.shares[i].share);

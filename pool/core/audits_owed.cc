@@ -6,12 +6,12 @@
 
 namespace gemmine::pool {
 
-Audit& Audits::add(const ShareKey& key, Audit audit) {
+Audit& Audits::add(const ShareKey& key, const Audit& audit) {
   const bool spot = audit.kind == verifier::AuditKind::spot;
   GEMMINE_CHECK(spot || audit.kind == verifier::AuditKind::replay);
   GEMMINE_CHECK(spot == (audit.stage == Audit::Stage::waiting_answer));
   GEMMINE_CHECK(spot || audit.blocks == 0);
-  return pending_[key] = std::move(audit);
+  return pending_[key] = audit;
 }
 
 Audit* Audits::find(const ShareKey& key) {

@@ -36,7 +36,7 @@ struct Audit {
 class Audits {
  public:
   // Takes the place of an earlier audit of the same share.
-  Audit& add(const ShareKey& key, Audit audit);
+  Audit& add(const ShareKey& key, const Audit& audit);
   Audit* find(const ShareKey& key);
   void erase(const ShareKey& key) { pending_.erase(key); }
   void erase_lease(const Digest& lease_id);

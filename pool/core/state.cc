@@ -44,9 +44,9 @@ const verifier::Work& PoolState::work_of(const verifier::Lease& lease) const {
 }
 
 const std::deque<Pace>& PoolState::paces_of(const Digest& key) const {
-  static const std::deque<Pace> kNone;
+  static const std::deque<Pace> none;
   const auto found = paces.find(key);
-  return found == paces.end() ? kNone : found->second;
+  return found == paces.end() ? none : found->second;
 }
 
 Digest PoolState::secret(const verifier::Lease& lease) const {
