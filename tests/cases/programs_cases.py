@@ -110,14 +110,14 @@ class Programs(case.Case):
                 except subprocess.TimeoutExpired:  # enough of them: it works
                     done.terminate()
                     _, text = done.communicate(timeout=10 * base.SLOW)
-                    self.assertEqual(done.returncode, 0, text)
+                    self.assertIn(done.returncode, (0, 12), text)  # 12: nothing to audit
                     break
                 if "cannot open shared object" in text or "error while loading" in text:
                     continue
                 self.assertIn(done.returncode, (0, 1), (name, limit, text))
                 self.assertNotIn("bug:", text)
                 if done.returncode == 1:
-                    self.assertRegex(text, r"(?i)too many open files|unable to open", (name, limit))
+                    self.assertRegex(text, r"(?i)open files|unable to open|files at once", (name, limit))
                     refused.add(name)
         self.assertEqual(refused, set(programs), "a limit that was never felt")
 
