@@ -117,7 +117,8 @@ class Programs(case.Case):
                 self.assertIn(done.returncode, (0, 1), (name, limit, text))
                 self.assertNotIn("bug:", text)
                 if done.returncode == 1:
-                    self.assertRegex(text, r"(?i)open files|unable to open|files at once", (name, limit))
+                    self.assertRegex(text, r"(?i)open files|unable to open|files at once",
+                                     (name, limit))
                     refused.add(name)
         self.assertEqual(refused, set(programs), "a limit that was never felt")
 
