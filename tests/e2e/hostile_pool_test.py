@@ -18,7 +18,9 @@ class Hostile(base.EndToEnd):
         return bytes.fromhex(self.run_program("gemmine-verify", "digest", path).stdout.split()[0])
 
     def test_weights_that_are_none_are_told_and_the_miner_lives_on(self):
-        job = toyjob.write_lm(self.folder / "job", words=2001, steps_per_lease=STEPS)
+        # Weights of one part: this pool knows no paths to a root.
+        job = toyjob.write_lm(self.folder / "job", words=2001, steps_per_lease=STEPS, hidden=64,
+                              blocks=1, tied="true")
         c = self.cluster(job)
         c.start_pool(exit_when_finished=False)
         c.processes["pool"].stop()

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
+#include "kernels/hash/blake3.h"
 #include "tests/unit/pool/client/notebook.h"
 #include "tests/unit/pool/temp_directory.h"
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
+#include "kernels/hash/blake3.h"
 #include "pool/blobs/part_reader.h"
 #include "pool/blobs/part_writer.h"
 #include "tests/unit/pool/temp_directory.h"
