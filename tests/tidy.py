@@ -19,15 +19,21 @@ FORBIDDEN_EDGES = [  # Upward edges follow from RANK.
     # Ways to compute the same bits, independent of each other.
     ("kernels/cpu", "kernels/cuda"), ("kernels/cuda", "kernels/cpu"),
     ("kernels/cpu", "kernels/reference"), ("kernels/cuda", "kernels/reference")]
-# Rooms of one house by floor: an include goes to a lower one. The longest name that fits a path is
-# its room; "kernels/" itself is the top, where the engines are made.
+# Every room by floor: an include goes to a lower one. The longest name that fits a path is its
+# room; "kernels/" itself is the top of its house, where the engines are made.
 FLOORS = [
     {"kernels/base/"}, {"kernels/cli/", "kernels/hash/", "kernels/numbers/"}, {"kernels/model/"},
     {"kernels/engine.h"},
     {"kernels/reference/", "kernels/cpu/matmul/", "kernels/cpu/passes/", "kernels/cuda/",
      "kernels/cuda/arch/"},
     {"kernels/cpu/", "kernels/cuda/device/", "kernels/cuda/host/"}, {"kernels/cuda/plugin/"},
-    {"kernels/"}]
+    {"kernels/"},
+    {"verifier/records/"}, {"verifier/ledger/", "verifier/merge/"}, {"verifier/audit/"},
+    {"verifier/cli/"}, {"verifier/main.cc"},
+    {"pool/log/", "pool/wire/"}, {"pool/blobs/", "pool/core/", "pool/net/"},
+    {"pool/client/", "pool/config/", "pool/store/"}, {"pool/auditor/", "pool/data/"},
+    {"pool/server/", "pool/auditor/cli/"}, {"pool/cli/", "pool/auditor/main.cc"}, {"pool/main.cc"},
+    {"miner/bench/"}, {"miner/"}, {"miner/cli/"}, {"miner/main.cc"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 PURE = re.compile(r"verifier/|pool/(core|wire)/")  # No disk, socket, thread, clock or log.
 IMPURE_OURS = re.compile(
@@ -101,6 +107,8 @@ def check_floor(path, number, target):
     room, used = room_of(path), room_of(target)
     if room and used and room != used and FLOOR[used] >= FLOOR[room]:
         breach(path, number, "floor", f"{room} stands beside or below {used}")
+    elif path.startswith(ROOMS) and not room:
+        breach(path, number, "floor", "this room has no floor in tests/tidy.py")
 
 
 def check_include(path, number, target, quoted):

@@ -18,7 +18,7 @@ CLEAN = {
     "pool/main.cc": '#include "pool/server/a.h"\nint main() { std::printf("x"); }\n',
     "pool/messages.h": "#pragma once\nenum class MessageType : uint8_t {\n  hello = 0x01,  // a,\n"
                        "  job = 0x10,\n};\nenum class OpKind { one, two };\n",
-    "pool/unit.cc": 'std::unique_ptr<A> a(\n  new A);\n#include "kernels/good.h"\n',
+    "pool/net/unit.cc": 'std::unique_ptr<A> a(\n  new A);\n#include "kernels/good.h"\n',
     "tests/unit/pool/unit_test.cc": '#include "miner/x.h"\nvoid f() { throw 1; }\n',
     "verifier/PROTOCOL.md": "| type | name |\n|---|---|\n| 0x01 | HELLO |\n| 0x10 | JOB |\n\n"
                             "| `OpKind` | name |\n|---|---|\n| 0 | one |\n| 1 | two |\n",
@@ -54,6 +54,10 @@ PLANTED = [
     ("kernels/cuda/host/a.cc", '#include "kernels/cuda/device/a.cuh"\n', "floor"),
     ("kernels/cuda/arch/a.cuh", '#include "kernels/cuda/device/a.cuh"\n', "floor"),
     ("kernels/cpu/a.cc", '#include "kernels/self_test.h"\n', "floor"),
+    ("verifier/ledger/a.cc", '#include "verifier/merge/a.h"\n', "floor"),
+    ("pool/config/a.cc", '#include "pool/data/a.h"\n', "floor"),
+    ("miner/bench/a.cc", '#include "miner/a.h"\n', "floor"),
+    ("pool/new/a.cc", '#include "kernels/good.h"\n', "floor"),
     ("pool/a.cc", "#include <uv.h>\n", "uv"),
     ("miner/a.cc", "#  include <uv.h>\n", "uv"),
     ("pool/a.cc", "#include <spdlog/spdlog.h>\n", "spdlog"),
@@ -123,8 +127,8 @@ def main():
                 print(f"tidy did not see the {rule} planted in {path}: {text[:60]!r}")
                 silent += 1
         write(root, "b/compile_commands.json", '[{"file": "x/pool/main.cc"}]')
-        if not any("pool/unit.cc:1: orphan" in line for line in told(root, {}, root / "b")):
-            print("tidy did not see that the build leaves out pool/unit.cc")
+        if not any("pool/net/unit.cc:1: orphan" in line for line in told(root, {}, root / "b")):
+            print("tidy did not see that the build leaves out pool/net/unit.cc")
             silent += 1
     print(f"{len(PLANTED) + 1} breaches planted, {silent} unseen")
     return 1 if silent else 0
