@@ -55,14 +55,11 @@ void LeaseWatch::on_logged(const Digest& lease_id) {
 
 // Loads what waits, as far as there is room; runs what found the replayer's queue full.
 void LeaseWatch::go_on() {
-  if (going_on_) return;  // cached blobs come at once, so we may be in here already
-  going_on_ = true;
   while (loaded_ < kLoadedLeasesMax && !order_.empty()) {
     const auto found = leases_.find(order_.front());
     order_.pop_front();
     if (found != leases_.end()) load(found->second);
   }
-  going_on_ = false;
   for (auto& [id, watched] : leases_)
     if (watched.stage == Stage::ready) run_next(watched);
 }

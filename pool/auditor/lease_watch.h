@@ -65,7 +65,6 @@ class LeaseWatch {
   std::map<Digest, Watched> leases_;
   std::deque<Digest> order_;  // of those that wait to be loaded
   size_t loaded_ = 0;
-  bool going_on_ = false;
 };
 
 }  // namespace gemmine::pool

@@ -26,33 +26,26 @@ void MergeWatch::watch(const verifier::Record& record) {
   begin();
 }
 
-// Begins the first of the queue; a loop, since what is cached comes at once.
+// Begins the first of the queue, unless it is under way.
 void MergeWatch::begin() {
-  if (beginning_) return;
-  beginning_ = true;
-  while (!under_way_ && !queue_.empty()) {
-    Merge& merge = queue_.front();
-    const verifier::JobState& job = ledger_.jobs().at(merge.job_id);
-    const kernels::Program& program = job.work.program();
-    under_way_ = true;
-    merge.missing = merge.delta_roots.size() + 1;
-    merge.deltas.resize(merge.delta_roots.size());
-    // Copies: the last part to arrive ends this merge, and with it what its fields name.
-    const std::vector<Digest> roots = merge.delta_roots;
-    const Digest theta_root = job.theta_roots[merge.round];
-    for (size_t slot = 0; slot < roots.size(); ++slot)
-      fetcher_.fetch(roots[slot], verifier::delta_bytes(program.parameters()),
-                     [this, slot](Result<Bytes> bytes) {
-                       if (bytes) queue_.front().deltas[slot] = bytes.value();
-                       arrived(bytes, "delta: ");
-                     });
-    fetcher_.fetch(theta_root, program.published_floats() * sizeof(float),
-                   [this](Result<Bytes> bytes) {
-                     if (bytes) queue_.front().published = verifier::floats_of(bytes.value());
-                     arrived(bytes, "weights: ");
+  if (under_way_ || queue_.empty()) return;
+  under_way_ = true;
+  Merge& merge = queue_.front();
+  const verifier::JobState& job = ledger_.jobs().at(merge.job_id);
+  const kernels::Program& program = job.work.program();
+  merge.missing = merge.delta_roots.size() + 1;
+  merge.deltas.resize(merge.delta_roots.size());
+  for (size_t slot = 0; slot < merge.delta_roots.size(); ++slot)
+    fetcher_.fetch(merge.delta_roots[slot], verifier::delta_bytes(program.parameters()),
+                   [this, slot](Result<Bytes> bytes) {
+                     if (bytes) queue_.front().deltas[slot] = bytes.value();
+                     arrived(bytes, "delta: ");
                    });
-  }
-  beginning_ = false;
+  fetcher_.fetch(job.theta_roots[merge.round], program.published_floats() * sizeof(float),
+                 [this](Result<Bytes> bytes) {
+                   if (bytes) queue_.front().published = verifier::floats_of(bytes.value());
+                   arrived(bytes, "weights: ");
+                 });
 }
 
 void MergeWatch::arrived(Result<Bytes>& bytes, const char* what) {

@@ -49,7 +49,6 @@ class MergeWatch {
   const Hooks hooks_;
   std::deque<Merge> queue_;  // the first is under way
   bool under_way_ = false;
-  bool beginning_ = false;
 };
 
 }  // namespace gemmine::pool
