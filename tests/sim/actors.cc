@@ -92,7 +92,8 @@ void Client::on_message(ConnId link, MessageType type, const Bytes& payload) {
         WireError::malformed, WireError::bad_type,  WireError::bad_signature, WireError::conflict,
         WireError::bad_price, WireError::bad_steps, WireError::bad_value,     WireError::bad_delta};
     if (std::ranges::find(kNeverMine, error.code) != std::end(kNeverMine))
-      world_.fail(account_ + " was told " + std::string(to_string(error.code)) + ": " + error.text);
+      world_.fail(account_ + " was told " + std::string(pool::to_string(error.code)) + ": " +
+                  error.text);
     return;
   }
   on_other(link, type, payload);
