@@ -129,6 +129,9 @@ class Evaluations(case.Case):
         miner = c.miner("miner").start()
         self.assertEqual(miner.wait(60), 0, miner.tail())
         cluster.wait_until(lambda: len(pool.events("accuracy")) == 3, 20, pool.tail, pool)
+        cluster.wait_until(
+            lambda: len(c.status().get("jobs", [{}])[0].get("accuracy", [])) >= 2, 20, pool.tail,
+            pool)
         before = c.status()["jobs"][0]["accuracy"]
         os.kill(pool.popen.pid, signal.SIGKILL)
         pool.popen.wait()
@@ -147,8 +150,9 @@ class Patience(case.Case):
 
     def slow(self, **changes):
         """A job whose shares, and answers, take far longer than its answer_ms."""
-        return self.toy(width=1024, batch=512, rounds=1, slots=1, steps_per_lease=400,
-                        steps_per_share=100, answer_ms=100, vest_leases=0, **changes)
+        return self.toy(width=1024, batch=512, rounds=1, slots=1, steps_per_lease=1600,
+                        steps_per_share=400, answer_ms=100, lease_ms=300_000,
+                        vest_leases=0, **changes)
 
     def finish_slowly(self, job):
         c = self.cluster(job, share_seconds=1)
@@ -204,8 +208,11 @@ class Patience(case.Case):
 
 class Escrow(case.Case):
     def status_when(self, c, wanted):
-        return cluster.wait_until(lambda: wanted(c.status()) and c.status(), 20,
-                                  lambda: f"{c.status()}\n{c.processes['pool'].tail()}")
+        def found():
+            status = c.status()
+            return status if status.get("jobs") and wanted(status) else None
+
+        return cluster.wait_until(found, 20, lambda: f"{c.status()}\n{c.processes['pool'].tail()}")
 
     def test_A10_a_job_without_money_is_said_and_funded_later(self):
         c = self.cluster(self.toy(rounds=1))
