@@ -59,20 +59,40 @@ std::optional<Failure> read_config(const ServeCommand& command, PoolConfig& conf
   return {};
 }
 
-// A job of a file: its data becomes blobs. `order` gets its id.
-std::optional<Failure> bring_job(const std::string& path, Blobs& blobs, JobTable& jobs,
-                                 std::vector<Digest>& order) {
-  auto loaded = load_job(path);
-  if (!loaded) return Failure{ExitCode::bad_input, loaded.error().detail};
-  LoadedJob& job = loaded.value();
-  for (const Bytes* const bytes : {&job.train_records, &job.test_records}) {
-    const auto put = blobs.put(*bytes);
-    if (!put) return Failure{ExitCode::failed, put.error().detail};
+// The jobs of files. `order` gets their ids.
+Status load_jobs(const std::vector<std::string>& paths, JobTable& jobs,
+                 std::vector<Digest>& order) {
+  for (const std::string& path : paths) {
+    auto loaded = load_job(path);
+    if (!loaded) return loaded.error();
+    const Digest id = loaded.value().work.id();
+    if (!jobs.contains(id)) order.push_back(id);
+    jobs.insert_or_assign(id, std::move(loaded.value()));
   }
-  const Digest id = job.work.id();
-  if (!jobs.contains(id)) order.push_back(id);
-  jobs.insert_or_assign(id, std::move(job));
-  return {};
+  return Ok{};
+}
+
+// Their data becomes blobs.
+Status put_data(const JobTable& jobs, const Blobs& blobs) {
+  for (const auto& [id, job] : jobs) {
+    for (const Bytes* const bytes : {&job.train_records, &job.test_records}) {
+      if (const auto put = blobs.put(*bytes); !put) return put.error();
+    }
+  }
+  return Ok{};
+}
+
+// A ledger that knows no job stands in a new folder, or in one whose first start was cut short.
+Status check_begun(const std::string& data, const verifier::LedgerState& state,
+                   const JobTable& jobs) {
+  if (!state.jobs().empty() || check_nothing_began(data, {})) return Ok{};
+  std::vector<Digest> own;
+  for (const auto& [id, job] : jobs) {
+    const std::vector<float> first = verifier::initial_published(job.work.program());
+    own.insert(own.end(), {job.work.job().train_address, job.work.job().test_address,
+                           kernels::blake3(as_bytes(std::span<const float>(first)))});
+  }
+  return check_nothing_began(data, own);
 }
 
 // A job that the ledger knows and no file names: everything about it is in the ledger and the
@@ -208,13 +228,14 @@ ExitCode serve(const ServeCommand& command) {
 
   JobTable jobs;
   std::vector<Digest> order;
-  for (const std::string& path : config.jobs) {
-    const auto failure = bring_job(path, folder.blobs, jobs, order);
-    if (failure) return fail(failure->code, failure->text);
-  }
+  if (const Status loaded = load_jobs(config.jobs, jobs, order); !loaded)
+    return fail(ExitCode::bad_input, loaded.error().detail);
   const uint64_t wall = wall_ms();
   auto book = open_book(*folder.store, folder.keys, config, wall);
   if (!book) return fail(ExitCode::failed, book.error().detail);
+  Status ready = check_begun(command.data, book.value().state(), jobs);
+  if (ready) ready = put_data(jobs, folder.blobs);
+  if (!ready) return fail(ExitCode::failed, ready.error().detail);
   for (const auto& [id, state] : book.value().state().jobs()) {
     if (jobs.contains(id)) continue;
     order.push_back(id);

@@ -8,6 +8,7 @@
 
 #include "kernels/base/check.h"
 #include "kernels/base/files.h"
+#include "pool/store/evaluations.h"
 #include "pool/store/sqlite_store.h"
 #include "verifier/records/coin.h"
 
@@ -46,6 +47,19 @@ Error missing(const std::string& data, const FolderPart& part) {
     text += ". If there is none: `gemmine-pool init --data " + data +
             " --new-tls` makes another, and every miner needs the new pin";
   return Error{Errc::invalid, text};
+}
+
+// Blobs by their names, without their trees and what is half written.
+std::vector<std::string> blob_names(const std::string& data) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(blobs_path(data), error), end; !error && at != end;
+       at.increment(error)) {
+    std::string name = at->path().filename().string();
+    if (name.size() == 2 * sizeof(Digest) && name.find('.') == std::string::npos)
+      out.push_back(std::move(name));
+  }
+  return out;
 }
 
 Result<Keys> read_keys(const std::string& data) {
@@ -110,6 +124,7 @@ Result<Keys> init_folder(const std::string& data) {
     const auto records = store.value()->size();
     if (!records) return records.error();
     if (records.value() > 0) return check_parts(data).error();
+    if (const Status none = check_nothing_began(data, {}); !none) return none.error();
   }
   if (const Status made = make_parts(data); !made) return made.error();
   return read_keys(data);
@@ -138,6 +153,24 @@ Status check_keys(const Keys& keys, const verifier::LedgerState& state) {
                                     "ledger. Restore the one that was copied with it"};
   }
   return Ok{};
+}
+
+Status check_nothing_began(const std::string& data, std::span<const Digest> own) {
+  std::string found;
+  for (const std::string& name : blob_names(data)) {
+    const auto is_it = [&](const Digest& blob) { return to_hex(blob.bytes) == name; };
+    if (std::ranges::none_of(own, is_it)) found = "blobs/" + name;
+  }
+  for (const EvaluateDone& done : read_evaluations(evaluations_path(data))) {
+    if (done.round > 0) found = "the evaluation of round " + std::to_string(done.round);
+  }
+  if (found.empty()) return Ok{};
+  return Error{
+      Errc::invalid,
+      data + ": a part is missing: ledger.sqlite knows of no job, yet there is " + found +
+          ". A copy of ledger.sqlite needs the ledger.sqlite-wal that was beside it; of a "
+          "pool that runs, only `gemmine-pool backup` makes a copy that is whole. Restore "
+          "one; if no miner has ever worked for this pool, empty its blobs folder instead"};
 }
 
 Result<Keys> renew_certificate(const std::string& data) {

@@ -2,6 +2,7 @@
 // it as it is and refuses it, by the name of the part, when a part is missing or belongs elsewhere.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "kernels/base/folder_lock.h"
@@ -47,6 +48,11 @@ Result<Keys> load_keys(const std::string& data);
 // Do the keys belong to this ledger: did pool.key sign it, does coin.key open what was committed
 // to? Errors: invalid, naming the key.
 Status check_keys(const Keys& keys, const verifier::LedgerState& state);
+
+// For a ledger that knows no job yet: is there nothing of a pool at work beside it, as there is
+// when the folder was copied without the ledger's log? `own` are the blobs that a first start of
+// these jobs may have left. Errors: invalid, with what to do.
+Status check_nothing_began(const std::string& data, std::span<const Digest> own);
 
 // A new certificate in place of tls.pem, which becomes tls.pem.old; every miner needs the new pin.
 // Errors: as load_keys.

@@ -9,6 +9,7 @@
 
 #include "kernels/base/files.h"
 #include "pool/core/book.h"
+#include "pool/store/evaluations.h"
 #include "pool/store/sqlite_store.h"
 #include "tests/unit/pool/temp_directory.h"
 
@@ -37,6 +38,13 @@ class PoolFolder : public testing::Test {
   TempDirectory directory_;
   const std::string data_ = directory_.path() + "/pool";
 };
+
+EvaluateDone evaluated_after(uint32_t rounds) {
+  EvaluateDone out;
+  out.round = rounds;
+  out.records = 1;
+  return out;
+}
 
 constexpr const char* kPartNames[] = {"ledger.sqlite", "pool.key", "coin.key", "tls.pem", "blobs"};
 
@@ -81,6 +89,29 @@ TEST_F(PoolFolder, CompletesAnInitThatWasCutShort) {
     EXPECT_TRUE(init_folder(data_)) << name;
     EXPECT_EQ(refusal(data_), "");
   }
+}
+
+TEST_F(PoolFolder, KnowsALedgerThatLostItsLog) {
+  EXPECT_TRUE(check_nothing_began(data_, {}));
+  const Digest blob = Blobs::open(blobs_path(data_)).value().put(Bytes(10, 1)).value();
+  EXPECT_TRUE(check_nothing_began(data_, std::span(&blob, 1))) << "a first start was cut short";
+  const Status blobs_left = check_nothing_began(data_, {});
+  ASSERT_FALSE(blobs_left);
+  EXPECT_THAT(blobs_left.error().detail,
+              testing::AllOf(HasSubstr("a part is missing"), HasSubstr(to_hex(blob.bytes)),
+                             HasSubstr("gemmine-pool backup")));
+  fs::remove(data_ + "/tls.pem");
+  EXPECT_FALSE(init_folder(data_)) << "no new pool is made of it";
+  EXPECT_FALSE(fs::exists(data_ + "/tls.pem"));
+}
+
+TEST_F(PoolFolder, KnowsALedgerOlderThanItsEvaluations) {
+  ASSERT_TRUE(append_evaluation(evaluations_path(data_), evaluated_after(0)));
+  EXPECT_TRUE(check_nothing_began(data_, {})) << "round 0 is evaluated at the first start";
+  ASSERT_TRUE(append_evaluation(evaluations_path(data_), evaluated_after(3)));
+  const Status evaluated = check_nothing_began(data_, {});
+  ASSERT_FALSE(evaluated);
+  EXPECT_THAT(evaluated.error().detail, HasSubstr("round 3"));
 }
 
 TEST_F(PoolFolder, KnowsKeysOfAnotherPool) {
