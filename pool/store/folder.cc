@@ -174,6 +174,9 @@ Status check_nothing_began(const std::string& data, std::span<const Digest> own)
 }
 
 Result<Keys> renew_certificate(const std::string& data) {
+  if (!there(ledger_path(data))) return check_parts(data).error();
+  const auto lock = lock_folder(data);
+  if (!lock) return lock.error();
   const std::string path = data + "/tls.pem";
   if (there(path)) {
     if (std::rename(path.c_str(), (path + ".old").c_str()) != 0)

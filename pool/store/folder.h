@@ -55,7 +55,7 @@ Status check_keys(const Keys& keys, const verifier::LedgerState& state);
 Status check_nothing_began(const std::string& data, std::span<const Digest> own);
 
 // A new certificate in place of tls.pem, which becomes tls.pem.old; every miner needs the new pin.
-// Errors: as load_keys.
+// Errors: as load_keys; busy (a pool serves this folder: it would go on with the old one).
 Result<Keys> renew_certificate(const std::string& data);
 
 // The ledger as it is on disk, read only. Errors: io, invalid (the detail names the seq).

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -136,6 +137,21 @@ TEST_F(PoolFolder, RenewsTheCertificateOnlyWhenItIsTold) {
   ASSERT_TRUE(after);
   EXPECT_NE(after.value().tls.spki_pin(), before.value().tls.spki_pin());
   EXPECT_EQ(after.value().coin_master, before.value().coin_master);
+}
+
+TEST_F(PoolFolder, RenewsNoCertificateInUse) {
+  const auto before = load_keys(data_);
+  {
+    const auto serving = lock_folder(data_);
+    ASSERT_TRUE(serving);
+    const auto refused = renew_certificate(data_);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::busy);
+    EXPECT_THAT(refused.error().detail, HasSubstr(std::to_string(::getpid())));
+    EXPECT_EQ(load_keys(data_).value().tls.spki_pin(), before.value().tls.spki_pin());
+  }
+  EXPECT_TRUE(renew_certificate(data_));
+  EXPECT_FALSE(renew_certificate(directory_.path() + "/none"));
 }
 
 TEST_F(PoolFolder, IsAlone) {
