@@ -1,8 +1,11 @@
 #include "kernels/base/user_folder.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <pwd.h>
 #include <unistd.h>
+
+#include "kernels/base/files.h"
 
 namespace gemmine {
 
@@ -10,6 +13,19 @@ namespace {
 
 std::string absolute(const char* path) {
   return path != nullptr && path[0] == '/' ? path : "";
+}
+
+// The name of something that only a program with a key leaves; empty when there is none.
+std::string trace_of_work(const std::string& folder) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code unreadable;
+    const bool left = at->is_directory(unreadable) &&
+                      !std::filesystem::is_empty(at->path(), unreadable) && !unreadable;
+    if (left) return at->path().filename().string();
+  }
+  return "";
 }
 
 }  // namespace
@@ -26,6 +42,16 @@ std::string user_data_folder(std::string_view name) {
   }
   if (folder.empty()) return std::string(name);
   return folder + (folder.back() == '/' ? "" : "/") + std::string(name);
+}
+
+Result<Digest> load_or_make_identity_key(const std::string& folder) {
+  const std::string path = folder + "/identity.key";
+  if (::access(path.c_str(), F_OK) == 0) return load_secret(path);
+  const std::string left = trace_of_work(folder);
+  if (left.empty()) return make_secret(path);
+  return Error{Errc::invalid, path + " is missing, yet " + folder + "/" + left +
+                                  " holds the work of a key: put the key back, or use another "
+                                  "--data to begin with a new key"};
 }
 
 }  // namespace gemmine

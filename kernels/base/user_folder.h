@@ -1,8 +1,11 @@
-// Where a program keeps what it is not told a folder for.
+// A program's own data folder: where it is when nobody names one, and the key kept in it.
 #pragma once
 
 #include <string>
 #include <string_view>
+
+#include "kernels/base/bytes.h"
+#include "kernels/base/result.h"
 
 namespace gemmine {
 
@@ -10,5 +13,10 @@ namespace gemmine {
 // password database. An empty or relative variable counts as unset, as the XDG specification has
 // it. Where nothing names a home: NAME in the current folder.
 std::string user_data_folder(std::string_view name);
+
+// The secret FOLDER/identity.key, made when no folder in FOLDER (leases, blobs) holds anything:
+// what is there belongs to a key that was lost.
+// Errors: invalid (it was lost: what is there, and what to do), those of load_secret.
+Result<Digest> load_or_make_identity_key(const std::string& folder);
 
 }  // namespace gemmine

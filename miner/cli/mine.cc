@@ -6,6 +6,7 @@
 #include "kernels/base/cpu.h"
 #include "kernels/base/files.h"
 #include "kernels/base/folder_lock.h"
+#include "kernels/base/user_folder.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
 #include "kernels/engines.h"
@@ -42,7 +43,7 @@ Result<Setup> prepare(const MineOptions& options) {
   auto lock = FolderLock::take(options.data, "gemmine");
   if (!lock) return lock.error();
   setup.lock.emplace(std::move(lock.value()));
-  const auto seed = load_or_make_secret(options.data + "/identity.key");
+  const auto seed = load_or_make_identity_key(options.data);
   if (!seed) return seed.error();
   setup.identity = verifier::Identity::from_seed(seed.value());
   return setup;

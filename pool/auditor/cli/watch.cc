@@ -81,7 +81,7 @@ ExitCode watch(const WatchOptions& options) {
     return fail(ExitCode::failed, made.error().detail);
   const auto lock = FolderLock::take(options.data, "gemmine-audit");
   if (!lock) return fail(ExitCode::failed, lock.error().detail);
-  const auto seed = load_or_make_secret(options.data + "/identity.key");
+  const auto seed = load_or_make_identity_key(options.data);
   if (!seed) return fail(ExitCode::failed, seed.error().detail);
   if (auto tested = kernels::self_test(options.engine); !tested)
     return fail(cli::code_of_engine(tested.error()), "self-test: " + tested.error().detail);

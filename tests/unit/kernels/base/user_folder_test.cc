@@ -1,9 +1,12 @@
 #include "kernels/base/user_folder.h"
 
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include <gtest/gtest.h>
+
+#include "kernels/base/files.h"
 
 namespace gemmine {
 namespace {
@@ -50,6 +53,25 @@ TEST(UserFolder, IsXdgsThenHomesThenThePasswordEntrys) {
   EXPECT_EQ(folder_with("", ""), entry);
   EXPECT_NE(entry, "/.local/share/gemmine");
   EXPECT_NE(entry, "./.local/share/gemmine");
+}
+
+TEST(UserFolder, GetsNoNewKeyInPlaceOfALostOne) {
+  const std::string folder = testing::TempDir() + "/user_folder_test_key";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(make_folder(folder + "/blobs"));
+  ASSERT_TRUE(write_durable(folder + "/lock", Bytes{1}));
+  const auto first = load_or_make_identity_key(folder);
+  ASSERT_TRUE(first) << first.error().detail;
+  ASSERT_TRUE(write_durable(folder + "/blobs/a", Bytes{1}));
+  EXPECT_EQ(load_or_make_identity_key(folder).value(), first.value());
+
+  std::filesystem::remove(folder + "/identity.key");
+  const auto lost = load_or_make_identity_key(folder);
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().code, Errc::invalid);
+  for (const char* const text : {"identity.key is missing", "blobs", "put the key back", "--data"})
+    EXPECT_NE(lost.error().detail.find(text), std::string::npos) << text;
+  EXPECT_FALSE(std::filesystem::exists(folder + "/identity.key"));
 }
 
 }  // namespace
