@@ -14,14 +14,15 @@ Result<PartReader> PartReader::open(const std::string& path, const Digest& root)
   return PartReader(std::move(file.value()), std::move(tree.value()));
 }
 
-Result<Part> PartReader::part(GroupRange range) const {
-  if (!range.is_in(total_bytes()))
+Result<Part> read_part(const PieceFile& file, const kernels::ChunkTree& tree, GroupRange range) {
+  const uint64_t bytes = tree.total_bytes();
+  if (!range.is_in(bytes))
     return Error{Errc::invalid_argument,
-                 "the blob has " + std::to_string(groups_of(total_bytes())) + " groups"};
-  Part out{total_bytes(), range.first, range.count, {}, Bytes(range.bytes(total_bytes()))};
-  if (const Status read = file_.read(range.offset(), out.bytes); !read) return read.error();
-  const kernels::ChunkRange chunks = range.chunks(total_bytes());
-  auto siblings = tree_.open(std::span(&chunks, 1));
+                 "the blob has " + std::to_string(groups_of(bytes)) + " groups"};
+  Part out{bytes, range.first, range.count, {}, Bytes(range.bytes(bytes))};
+  if (const Status read = file.read(range.offset(), out.bytes); !read) return read.error();
+  const kernels::ChunkRange chunks = range.chunks(bytes);
+  auto siblings = tree.open(std::span(&chunks, 1));
   GEMMINE_CHECK(siblings.ok());  // whole groups
   out.siblings = std::move(siblings.value());
   return out;

@@ -11,6 +11,10 @@
 
 namespace gemmine::pool {
 
+// Bytes of an open file and their path in its tree; hashes nothing.
+// Errors: invalid_argument (not in the file), io.
+Result<Part> read_part(const PieceFile& file, const kernels::ChunkTree& tree, GroupRange range);
+
 // Holds an open file and its tree (64 bytes for each 64 KiB), and none of its bytes.
 class PartReader {
  public:
@@ -19,10 +23,9 @@ class PartReader {
   static Result<PartReader> open(const std::string& path, const Digest& root);
 
   uint64_t total_bytes() const { return tree_.total_bytes(); }
-  uint64_t tree_bytes() const { return tree_.groups().size() * 2 * sizeof(Digest); }
   const Digest& root() const { return tree_.root(); }
-  // Reads these bytes; hashes nothing. Errors: invalid_argument (not in the file), io.
-  Result<Part> part(GroupRange range) const;
+  // Errors: those of read_part.
+  Result<Part> part(GroupRange range) const { return read_part(file_, tree_, range); }
 
  private:
   PartReader(PieceFile file, kernels::ChunkTree tree)

@@ -2,34 +2,47 @@
 
 #include <algorithm>
 
+#include "pool/blobs/tree_file.h"
+
 namespace gemmine::pool {
+namespace {
+
+uint64_t bytes_of(const kernels::ChunkTree& tree) {
+  return tree.groups().size() * 2 * sizeof(Digest);
+}
+
+}  // namespace
 
 std::string BlobReader::path(const Digest& address) const {
   return blobs_ + "/" + to_hex(address.bytes);
 }
 
-Result<const PartReader*> BlobReader::at_hand(const Digest& address) {
-  const auto found = std::ranges::find(open_, address, &PartReader::root);
-  if (found != open_.end()) {
-    open_.splice(open_.begin(), open_, found);
-    return &open_.front();
+Result<const kernels::ChunkTree*> BlobReader::at_hand(const Digest& address,
+                                                      const PieceFile& file) {
+  const auto found = std::ranges::find(trees_, address, &kernels::ChunkTree::root);
+  if (found != trees_.end()) {
+    trees_.splice(trees_.begin(), trees_, found);
+    return &trees_.front();
   }
-  if (const auto there = PieceFile::open(path(address)); !there) return there.error();
-  auto opened = PartReader::open(path(address), address);
-  if (!opened) return Error{Errc::undecided, opened.error().detail};
-  open_.push_front(std::move(opened.value()));
-  tree_bytes_ += open_.front().tree_bytes();
-  while (open_.size() > 1 && (open_.size() > kOpenBlobsMax || tree_bytes_ > kOpenTreeBytesMax)) {
-    tree_bytes_ -= open_.back().tree_bytes();
-    open_.pop_back();
+  const auto size = file.size();
+  if (!size) return size.error();
+  auto tree = load_tree(file.path(), address, size.value());
+  if (!tree) return Error{Errc::undecided, tree.error().detail};
+  trees_.push_front(std::move(tree.value()));
+  tree_bytes_ += bytes_of(trees_.front());
+  while (trees_.size() > 1 && (trees_.size() > kOpenTreesMax || tree_bytes_ > kOpenTreeBytesMax)) {
+    tree_bytes_ -= bytes_of(trees_.back());
+    trees_.pop_back();
   }
-  return &open_.front();
+  return &trees_.front();
 }
 
 Result<Part> BlobReader::read(const GetBlob& get) {
-  const auto blob = at_hand(get.address);
-  if (!blob) return blob.error();
-  auto part = blob.value()->part({get.first_group, get.groups});
+  const auto file = PieceFile::open(path(get.address));
+  if (!file) return file.error();
+  const auto tree = at_hand(get.address, file.value());
+  if (!tree) return tree.error();
+  auto part = read_part(file.value(), *tree.value(), {get.first_group, get.groups});
   if (!part) return part;
   // Away from the loop a hash costs nobody anything, and finds what the disk has damaged.
   const Status checked = check_part(part.value(), get.address, part.value().total_bytes);

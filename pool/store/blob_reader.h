@@ -10,9 +10,11 @@
 namespace gemmine::pool {
 
 inline constexpr uint64_t kOpenTreeBytesMax = uint64_t{64} << 20;  // of trees kept at hand
-inline constexpr size_t kOpenBlobsMax = 64;                        // files kept open
+inline constexpr size_t kOpenTreesMax = 64;                        // how many of them
 
-// Memory: kOpenTreeBytesMax and the largest blob's tree (16 MiB), and no blob's bytes.
+// Opens a blob's file for as long as it reads from it: between parts it holds no descriptor, and no
+// room of a blob that was dropped. Memory: kOpenTreeBytesMax and the largest blob's tree (16 MiB),
+// and no blob's bytes.
 class BlobReader {
  public:
   explicit BlobReader(std::string blobs) : blobs_(std::move(blobs)) {}
@@ -23,10 +25,11 @@ class BlobReader {
   std::string path(const Digest& address) const;
 
  private:
-  Result<const PartReader*> at_hand(const Digest& address);
+  // The tree of this open file.
+  Result<const kernels::ChunkTree*> at_hand(const Digest& address, const PieceFile& file);
 
   const std::string blobs_;
-  std::list<PartReader> open_;  // most recently used first
+  std::list<kernels::ChunkTree> trees_;  // most recently used first
   uint64_t tree_bytes_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "pool/store/blob_reader.h"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 
 #include "kernels/base/files.h"
@@ -48,13 +50,29 @@ TEST_F(BlobReaders, SeeWhatTheDiskDamaged) {
   EXPECT_EQ(reader_.read({address, 1, 1}).error().code, Errc::invalid);
 }
 
-TEST_F(BlobReaders, ReadMoreBlobsThanAreKeptOpen) {
+TEST_F(BlobReaders, ReadMoreBlobsThanTreesAreAtHand) {
   std::vector<Digest> all;
-  for (size_t i = 0; i < kOpenBlobsMax + 10; ++i)
+  for (size_t i = 0; i < kOpenTreesMax + 10; ++i)
     all.push_back(put(static_cast<uint8_t>(i), kGroupBytes + 1 + i));
   for (int round = 0; round < 2; ++round)
     for (const Digest& address : all)
       EXPECT_TRUE(reader_.read({address, 0, 2}));
+}
+
+TEST_F(BlobReaders, HoldNoFileOpen) {
+  const auto open_files = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all));
+  };
+  const auto before = open_files();
+  std::vector<Digest> all;
+  for (size_t i = 0; i < kOpenTreesMax; ++i)
+    all.push_back(put(static_cast<uint8_t>(i)));
+  for (const Digest& address : all)
+    EXPECT_TRUE(reader_.read({address, 0, 1}));
+  EXPECT_EQ(open_files(), before);
+  remove_file(reader_.path(all.back()));
+  EXPECT_EQ(reader_.read({all.back(), 0, 1}).error().code, Errc::io) << "it was dropped";
 }
 
 TEST_F(BlobReaders, AndFloatsAreCheckedAsTheyAreRead) {
