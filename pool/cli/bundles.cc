@@ -1,6 +1,7 @@
 #include "pool/cli/bundles.h"
 
 #include <map>
+#include <unistd.h>
 #include <utility>
 
 #include "kernels/base/files.h"
@@ -59,32 +60,44 @@ std::vector<Wanted> choose(const LedgerState& state) {
   return out;
 }
 
+bool was_dropped(const std::string& data, const Digest& blob) {
+  return ::access((blobs_path(data) + "/" + to_hex(blob.bytes)).c_str(), F_OK) != 0;
+}
+
 }  // namespace
 
-Status export_bundles(LedgerStore& store, const LedgerState& state, const std::string& data,
-                      const std::string& folder) {
+Result<std::vector<std::string>> export_bundles(LedgerStore& store, const LedgerState& state,
+                                                const std::string& data,
+                                                const std::string& folder) {
   const auto verdicts = read_verdicts(store);
   if (!verdicts) return verdicts.error();
-  if (const Status made = make_folder(folder); !made) return made;
+  if (const Status made = make_folder(folder); !made) return made.error();
+  std::vector<std::string> left_out;
   for (const Wanted& wanted : choose(state)) {
     const verifier::JobState& job = state.jobs().at(wanted.lease->lease.job_id);
-    const auto theta =
-        read_blob(blobs_path(data), wanted.lease->lease.theta_root, verifier::kBundleBytesMax);
+    const verifier::Lease& lease = wanted.lease->lease;
+    if (was_dropped(data, lease.theta_root)) {
+      left_out.push_back(wanted.name + ".bundle is left out: the weights of round " +
+                         std::to_string(lease.round) +
+                         " are gone, as a pool keeps its last limits.rounds_kept rounds only");
+      continue;
+    }
+    const auto theta = read_blob(blobs_path(data), lease.theta_root, verifier::kBundleBytesMax);
     if (!theta) return theta.error();
     verifier::Bundle bundle{.work = job.work,
-                            .lease = wanted.lease->lease,
+                            .lease = lease,
                             .share = wanted.lease->shares[wanted.index].share,
                             .theta = theta.value(),
                             .seed = {},
                             .openings = {},
                             .verdicts = {}};
-    const auto found = verdicts.value().find({wanted.lease->lease.id, wanted.index});
+    const auto found = verdicts.value().find({lease.id, wanted.index});
     if (found != verdicts.value().end()) bundle.verdicts = found->second;
     const Status written =
         write_durable(folder + "/" + wanted.name + ".bundle", verifier::encode_bundle(bundle));
-    if (!written) return written;
+    if (!written) return written.error();
   }
-  return Ok{};
+  return left_out;
 }
 
 }  // namespace gemmine::pool

@@ -1,4 +1,6 @@
 // Writes what others need to believe nobody: the ledger as a stream, and the model.
+#include <cstdio>
+
 #include "kernels/base/output.h"
 #include "kernels/cli/output.h"
 #include "pool/cli/bundles.h"
@@ -55,6 +57,15 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
                                          program, verifier::theta_of(program, published), origin));
 }
 
+Status export_shares(LedgerStore& store, const verifier::LedgerState& state,
+                     const ExportCommand& command) {
+  const auto left_out = export_bundles(store, state, command.data, command.bundles);
+  if (!left_out) return left_out.error();
+  for (const std::string& line : left_out.value())
+    std::fprintf(stderr, "gemmine-pool export: %s\n", line.c_str());
+  return Ok{};
+}
+
 }  // namespace
 
 ExitCode export_data(const ExportCommand& command) {
@@ -71,8 +82,7 @@ ExitCode export_data(const ExportCommand& command) {
   verifier::LedgerState state;
   Status done = fold(*store.value(), state);
   if (done && !command.model.empty()) done = export_model(state, command);
-  if (done && !command.bundles.empty())
-    done = export_bundles(*store.value(), state, command.data, command.bundles);
+  if (done && !command.bundles.empty()) done = export_shares(*store.value(), state, command);
   return done ? ExitCode::ok : fail(ExitCode::failed, done.error().detail);
 }
 

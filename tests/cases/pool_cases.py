@@ -287,5 +287,16 @@ class Disk(case.Case):
 
         cluster.wait_until(lambda: len(blobs()) <= 2 + 3 + 2 * 2, 20, lambda: blobs(), pool)
         self.assertEqual(pool.stop(20), 0, pool.tail())
-        c.export("--model", c.folder / "model.safetensors")
+        path = c.export("--model", c.folder / "model.safetensors")
         self.check_root(c, ledger)
+        folder = c.data("pool") / "blobs"
+        text = self.refuse(12, "6 of 8 cannot be checked.*limits.rounds_kept", "gemmine-verify",
+                           "ledger", path, "--blobs", folder)
+        self.assertNotIn("cannot open", text)
+        self.assertIn("round 7 redone", text)
+        for name in blobs():
+            (folder / name).unlink()
+        done = self.accept("gemmine-pool", "export", "--data", c.data("pool"), "--bundles",
+                           c.folder / "bundles")
+        self.assertRegex(done.stderr, "share-.* is left out: the weights of round 7 .*rounds_kept")
+        self.assertEqual(list((c.folder / "bundles").iterdir()), [])

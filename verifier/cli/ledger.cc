@@ -1,9 +1,11 @@
 // `gemmine-verify ledger`: folds an exported ledger, and redoes its merges where the blobs are.
 #include "verifier/ledger/ledger.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <unistd.h>
 
 #include "kernels/hash/blake3.h"
 #include "verifier/cli/commands.h"
@@ -22,8 +24,10 @@ class BlobFolder {
  public:
   explicit BlobFolder(std::string folder) : folder_(std::move(folder)) {}
 
+  const std::string& folder() const { return folder_; }
+  bool has(const Digest& address) const { return ::access(path(address).c_str(), F_OK) == 0; }
   Result<Bytes> get(const Digest& address, uint64_t size) const {
-    const std::string path = folder_ + "/" + to_hex(address.view());
+    const std::string path = this->path(address);
     auto bytes = load(path, size);
     if (!bytes) return bytes;
     if (bytes.value().size() != size || kernels::blake3(bytes.value()) != address)
@@ -37,6 +41,8 @@ class BlobFolder {
   }
 
  private:
+  std::string path(const Digest& address) const { return folder_ + "/" + to_hex(address.view()); }
+
   std::string folder_;
 };
 
@@ -52,6 +58,11 @@ class MergeCheck {
     Reader in(record.body);
     const JobState& job = state.jobs().at(in.get_digest());
     const uint32_t round = in.get<uint32_t>();
+    ++merges_;
+    if (!all_there(state, job, round)) {
+      ++dropped_;
+      return;
+    }
     if (Status status = redo(state, job, round); !status) {
       report_.failure(name, status.error());
     } else {
@@ -60,7 +71,23 @@ class MergeCheck {
     }
   }
 
+  // One line for all the rounds that are not to be had.
+  void finish() {
+    if (dropped_ == 0) return;
+    report_.finding(Outcome::undecided, "merges",
+                    std::to_string(dropped_) + " of " + std::to_string(merges_) +
+                        " cannot be checked: their blobs are not in " + blobs_.folder() +
+                        ". A pool keeps its last rounds only (limits.rounds_kept), and older "
+                        "ones are checked by whoever watched then");
+  }
+
  private:
+  bool all_there(const LedgerState& state, const JobState& job, uint32_t round) const {
+    return blobs_.has(job.theta_roots[round]) &&
+           std::ranges::all_of(job.merged[round], [&](const Digest& lease) {
+             return blobs_.has(*state.leases().at(lease).delta_root);
+           });
+  }
   Status redo(const LedgerState& state, const JobState& job, uint32_t round) {
     const kernels::Program& program = job.work.program();
     const auto published = blobs_.floats(job.theta_roots[round], program.published_floats());
@@ -87,6 +114,8 @@ class MergeCheck {
 
   BlobFolder blobs_;
   Report& report_;
+  uint64_t merges_ = 0;
+  uint64_t dropped_ = 0;  // of them, merges whose blobs are not all there
 };
 
 enum class Read : unsigned char { record, end, broken, failed };
@@ -116,8 +145,8 @@ void report_state(const LedgerState& state, Report& report) {
 }
 
 // Folds up to the first record that breaks a rule. Returns whether all of the file was folded.
-bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Report& report) {
-  MergeCheck merges{BlobFolder(options.blobs), report};
+bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, MergeCheck& merges,
+          Report& report) {
   Bytes packed;
   for (;;) {
     const Read read = read_packed(file, packed);
@@ -151,7 +180,10 @@ ExitCode run_ledger(const LedgerOptions& options) {
     return report.finish();
   }
   LedgerState state;
-  if (fold(file.value().get(), options, state, report)) {
+  MergeCheck merges{BlobFolder(options.blobs), report};
+  const bool whole = fold(file.value().get(), options, state, merges, report);
+  merges.finish();
+  if (whole) {
     if (state.next_seq() == 0) {
       report.finding(Outcome::malformed, "ledger", options.file + ": is empty");
     } else if (state.expected_post()) {

@@ -123,7 +123,11 @@ TEST_F(Cli, RedoesMergesFromBlobs) {
   std::ofstream(last_delta, std::ios::app) << 'x';
   EXPECT_EQ(run(command).code, 11);
   std::filesystem::remove(last_delta);
-  EXPECT_EQ(run(command).code, 12);
+  const Ran dropped = run(command);
+  EXPECT_EQ(dropped.code, 12);
+  EXPECT_NE(dropped.out.find("cannot be checked"), std::string::npos) << dropped.out;
+  EXPECT_NE(dropped.out.find("limits.rounds_kept"), std::string::npos) << dropped.out;
+  EXPECT_EQ(dropped.out.find("cannot open"), std::string::npos) << dropped.out;
 }
 
 TEST_F(Cli, JudgesAndReplaysShares) {
