@@ -33,7 +33,8 @@ Status make_tree(const std::string& path, const Digest& root) {
   if (!file) return file.error();
   const auto tree = hash_file(file.value());
   if (!tree) return tree.error();
-  if (tree.value().root() != root) return Error{Errc::invalid, path + " is damaged on disk"};
+  if (tree.value().root() != root)
+    return Error{Errc::invalid, "blob " + to_hex(root.bytes) + " is damaged on disk"};
   return save_tree(path, tree.value());
 }
 

@@ -178,7 +178,8 @@ void on_opening_stored(PoolState& pool, const OpeningStored& done, uint64_t now)
                                     opening_line_ms(pool.work_of(state.lease)) * audit->blocks);
     pool.out.note("opening_failed", {{"lease", short_hex(key.lease_id)}, {"reason", done.why}},
                   Level::error);
-    return pool.refuse(done.from.id, done.from.seq, WireError::internal, done.why, kDiskFailedMs);
+    return pool.refuse(done.from.id, done.from.seq, WireError::internal, kDiskInTrouble,
+                       kDiskFailedMs);
   }
   GEMMINE_CHECK(audit->had < audit->blocks);
   ++audit->had;

@@ -90,7 +90,7 @@ void on_part_stored(PoolState& pool, const PartStored& done) {
   const bool refused = done.stored == Stored::refused;
   if (!refused) upload_failed(pool, done.lease_id, done.why);
   pool.refuse(done.from.id, done.from.seq, refused ? WireError::bad_delta : WireError::internal,
-              done.why, refused ? 0 : kDiskFailedMs);
+              refused ? done.why : kDiskInTrouble, refused ? 0 : kDiskFailedMs);
 }
 
 void on_delta_finished(PoolState& pool, const DeltaFinished& done, uint64_t now) {

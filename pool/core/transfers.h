@@ -11,6 +11,8 @@ namespace gemmine::pool {
 inline constexpr uint32_t kOutOfOrderMs = 200;  // until what is on its way has arrived
 inline constexpr uint32_t kDiskBehindMs = 1'000;
 inline constexpr uint32_t kDiskFailedMs = 5'000;
+// What a peer is told then; which file, and why, is in the pool's own log.
+inline constexpr const char* kDiskInTrouble = "the pool's disk is in trouble";
 
 // Room for so many bytes among what waits for the disk. False: the sender was told to come back.
 bool wait_for_disk(PoolState& pool, const Sender& from, uint64_t bytes);

@@ -1,6 +1,8 @@
 #include "pool/store/blob_reader.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <unistd.h>
 
 #include "pool/blobs/tree_file.h"
 
@@ -38,6 +40,18 @@ Result<const kernels::ChunkTree*> BlobReader::at_hand(const Digest& address,
 }
 
 Result<Part> BlobReader::read(const GetBlob& get) {
+  auto part = read_at(get);
+  if (part) return part;
+  Error error = part.error();
+  const std::string place = path(get.address);
+  if (::access(place.c_str(), F_OK) != 0 && errno == ENOENT)
+    return Error{error.code, "no such blob"};
+  for (size_t at = 0; (at = error.detail.find(blobs_ + "/")) != std::string::npos;)
+    error.detail.erase(at, blobs_.size() + 1);
+  return error;
+}
+
+Result<Part> BlobReader::read_at(const GetBlob& get) {
   const auto file = PieceFile::open(path(get.address));
   if (!file) return file.error();
   const auto tree = at_hand(get.address, file.value());
@@ -46,7 +60,8 @@ Result<Part> BlobReader::read(const GetBlob& get) {
   if (!part) return part;
   // Away from the loop a hash costs nobody anything, and finds what the disk has damaged.
   const Status checked = check_part(part.value(), get.address, part.value().total_bytes);
-  if (!checked) return Error{Errc::invalid, path(get.address) + " is damaged on disk"};
+  if (!checked)
+    return Error{Errc::invalid, "blob " + to_hex(get.address.bytes) + " is damaged on disk"};
   return part;
 }
 

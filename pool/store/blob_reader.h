@@ -20,11 +20,13 @@ class BlobReader {
   explicit BlobReader(std::string blobs) : blobs_(std::move(blobs)) {}
 
   // Errors: io (no such blob, or it cannot be read), invalid_argument (the range is not in it),
-  // invalid (damaged on disk), undecided (it has no tree yet: make_tree(), then again).
+  // invalid (damaged on disk), undecided (it has no tree yet: make_tree(), then again). The texts
+  // may go to whoever asked: they name the blob, and no place on this machine.
   Result<Part> read(const GetBlob& get);
   std::string path(const Digest& address) const;
 
  private:
+  Result<Part> read_at(const GetBlob& get);
   // The tree of this open file.
   Result<const kernels::ChunkTree*> at_hand(const Digest& address, const PieceFile& file);
 

@@ -31,7 +31,9 @@ TEST_F(BlobReaders, ReadPartsThatCheck) {
 }
 
 TEST_F(BlobReaders, SayThatThereIsNone) {
-  EXPECT_EQ(reader_.read({Digest{}, 0, 1}).error().code, Errc::io);
+  const auto none = reader_.read({Digest{}, 0, 1});
+  EXPECT_EQ(none.error().code, Errc::io);
+  EXPECT_EQ(none.error().detail, "no such blob");
 }
 
 TEST_F(BlobReaders, AskForATree) {
@@ -47,7 +49,9 @@ TEST_F(BlobReaders, SeeWhatTheDiskDamaged) {
   const Digest address = put(1);
   ASSERT_TRUE(PieceFile::open_or_make(reader_.path(address)).value().write(70'000, Bytes(1, 9)));
   EXPECT_TRUE(reader_.read({address, 0, 1}));
-  EXPECT_EQ(reader_.read({address, 1, 1}).error().code, Errc::invalid);
+  const auto damaged = reader_.read({address, 1, 1});
+  EXPECT_EQ(damaged.error().code, Errc::invalid);
+  EXPECT_EQ(damaged.error().detail, "blob " + to_hex(address.bytes) + " is damaged on disk");
 }
 
 TEST_F(BlobReaders, ReadMoreBlobsThanTreesAreAtHand) {
