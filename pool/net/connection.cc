@@ -36,12 +36,16 @@ void Connection::attach(std::unique_ptr<TcpStream> stream) {
   state_ = State::handshaking;
   last_received_ms_ = loop_.now_ms();
   timer_.start(limits_.handshake_ms);
-  stream_->start(this);
+  stream_->start(this, limits_.hear_queue_max);
   flush();  // a client's first message
 }
 
 size_t Connection::queued_bytes() const {
   return stream_ == nullptr ? 0 : stream_->queued_bytes();
+}
+
+uint64_t Connection::received_bytes() const {
+  return stream_ == nullptr ? 0 : stream_->received_bytes();
 }
 
 Result<Digest> Connection::exporter(std::string_view label) const {

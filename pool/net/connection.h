@@ -39,10 +39,14 @@ class ConnectionObserver {
 };
 
 struct ConnectionLimits {
-  size_t write_queue_max = size_t{8} << 20;  // bytes a slow reader may leave here
-  uint64_t connect_ms = 10'000;              // name look-up and TCP
-  uint64_t handshake_ms = 10'000;            // TLS
-  uint64_t linger_ms = 2'000;                // for the last words to get through
+  // Bytes a slow reader may leave here, in at most twice as much memory and one frame.
+  size_t write_queue_max = size_t{8} << 20;
+  // With more than this left here the peer is not heard until it has read. For listeners only: two
+  // ends that both do so wait for each other.
+  size_t hear_queue_max = SIZE_MAX;
+  uint64_t connect_ms = 10'000;    // name look-up and TCP
+  uint64_t handshake_ms = 10'000;  // TLS
+  uint64_t linger_ms = 2'000;      // for the last words to get through
 };
 
 class Connection final : private StreamObserver {
@@ -67,6 +71,7 @@ class Connection final : private StreamObserver {
   bool open() const { return state_ == State::open; }
   bool untrusted() const { return tls_->untrusted(); }  // the peer is not who it should be
   size_t queued_bytes() const;
+  uint64_t received_bytes() const;  // TcpStream's: what the peer has, TLS and all
   // For frames whose header has not come yet; starts at kFramePayloadMaxBeforeAuth.
   void set_payload_max(size_t payload_max) { splitter_.set_payload_max(payload_max); }
   Result<Digest> exporter(std::string_view label) const;  // TlsStream::exporter

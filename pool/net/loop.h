@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -146,6 +147,9 @@ struct PeerAddress {
   std::string limit_key;  // what limits count by: the IPv4 address, or the IPv6 /64
 };
 
+// Small writes that have to wait are joined up to this size.
+inline constexpr size_t kWriteBytes = size_t{64} << 10;
+
 class StreamObserver {
  public:
   virtual void on_data(ByteView bytes) = 0;
@@ -158,6 +162,9 @@ class StreamObserver {
 };
 
 // A connected TCP socket. Destroying it closes the socket at once.
+//
+// What waits to be written takes at most twice its own size of memory, in buffers of kWriteBytes
+// that small writes share, however small they are.
 class TcpStream {
  public:
   TcpStream(Handle<uv_tcp_s> handle, Loop& loop);
@@ -165,18 +172,31 @@ class TcpStream {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  void start(StreamObserver* observer);  // begins to read
-  void write(Bytes bytes);               // what the kernel does not take now is queued
-  void finish();                         // sends FIN once the queue is empty; still reads
+  // Begins to read; and pauses while more than queued_max bytes wait to be written, so that who
+  // reads nothing is not heard either. Only one end of a connection may pause: two would wait for
+  // each other.
+  void start(StreamObserver* observer, size_t queued_max = SIZE_MAX);
+  void write(Bytes bytes);  // what the kernel does not take now is queued
+  void finish();            // sends FIN once the queue is empty; reads on
   size_t queued_bytes() const;
+  uint64_t received_bytes() const;  // of what was written: what the peer's machine has confirmed
   const PeerAddress& peer() const { return peer_; }
 
  private:
   struct WriteRequest;
+  void read_on();
+  void hand_over(Bytes bytes);
+  void keep(Bytes bytes);
+  void on_written(int status);
   void end(const std::string& error);
 
   Loop& loop_;
   Handle<uv_tcp_s> handle_;
+  size_t queued_max_ = SIZE_MAX;
+  bool paused_ = false;
+  uint64_t written_bytes_ = 0;
+  std::deque<Bytes> kept_;  // behind what libuv has
+  size_t kept_bytes_ = 0;
   PeerAddress peer_;
   StreamObserver* observer_ = nullptr;
   bool ended_ = false;

@@ -2,7 +2,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -75,8 +77,13 @@ TcpStream::TcpStream(Handle<uv_tcp_s> handle, Loop& loop)
   uv_tcp_nodelay(handle_.get(), 1);
 }
 
-void TcpStream::start(StreamObserver* observer) {
+void TcpStream::start(StreamObserver* observer, size_t queued_max) {
   observer_ = observer;
+  queued_max_ = queued_max;
+  read_on();
+}
+
+void TcpStream::read_on() {
   const auto give_space = [](uv_handle_t* handle, size_t, uv_buf_t* space) {
     if (handle->data == nullptr) return;
     const auto scratch = static_cast<TcpStream*>(handle->data)->loop_.read_scratch();
@@ -94,6 +101,7 @@ void TcpStream::start(StreamObserver* observer) {
       self->end(count == UV_EOF ? "" : uv_strerror(static_cast<int>(count)));
     }
   };
+  paused_ = false;
   const int rc = uv_read_start(reinterpret_cast<uv_stream_t*>(handle_.get()), give_space, on_read);
   GEMMINE_CHECK(rc == 0);
 }
@@ -106,6 +114,31 @@ void TcpStream::end(const std::string& error) {
 
 void TcpStream::write(Bytes bytes) {
   if (bytes.empty()) return;
+  written_bytes_ += bytes.size();
+  if (queued_bytes() == 0) {
+    hand_over(std::move(bytes));
+  } else {
+    keep(std::move(bytes));
+  }
+  if (observer_ == nullptr || paused_ || ended_ || queued_bytes() <= queued_max_) return;
+  paused_ = true;
+  uv_read_stop(reinterpret_cast<uv_stream_t*>(handle_.get()));
+}
+
+// Two neighbours are together longer than kWriteBytes, and none has more room than that.
+void TcpStream::keep(Bytes bytes) {
+  kept_bytes_ += bytes.size();
+  if (kept_.empty() || kept_.back().size() + bytes.size() > kWriteBytes) {
+    kept_.push_back(std::move(bytes));
+    return;
+  }
+  Bytes& last = kept_.back();
+  last.reserve(kWriteBytes);
+  last.insert(last.end(), bytes.begin(), bytes.end());
+}
+
+// To the kernel, and what it does not take to libuv.
+void TcpStream::hand_over(Bytes bytes) {
   auto* stream = reinterpret_cast<uv_stream_t*>(handle_.get());
   uv_buf_t rest =
       uv_buf_init(reinterpret_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
@@ -121,19 +154,33 @@ void TcpStream::write(Bytes bytes) {
   const auto on_written = [](uv_write_t* written, int status) {
     const std::unique_ptr<WriteRequest> done(static_cast<WriteRequest*>(written->data));
     auto* self = static_cast<TcpStream*>(written->handle->data);
-    if (self == nullptr) return;
-    if (status != 0) {
-      self->end(uv_strerror(status));
-    } else if (self->queued_bytes() == 0) {
-      self->observer_->on_drained();
-    }
+    if (self != nullptr) self->on_written(status);
   };
   const int rc = uv_write(&request->request, stream, &rest, 1, on_written);
   // A socket that cannot be written to also ends its reading side, and is reported there.
   if (rc == 0) static_cast<void>(request.release());
 }
 
+void TcpStream::on_written(int status) {
+  if (status != 0) return end(uv_strerror(status));
+  const auto* stream = reinterpret_cast<const uv_stream_t*>(handle_.get());
+  while (!kept_.empty() && uv_stream_get_write_queue_size(stream) == 0) {
+    Bytes next = std::move(kept_.front());
+    kept_.pop_front();
+    kept_bytes_ -= next.size();
+    hand_over(std::move(next));
+  }
+  if (paused_ && !ended_ && queued_bytes() <= queued_max_) read_on();
+  if (queued_bytes() == 0) observer_->on_drained();
+}
+
 void TcpStream::finish() {
+  for (Bytes& each : kept_)
+    hand_over(std::move(each));
+  kept_.clear();
+  kept_bytes_ = 0;
+  if (paused_ && !ended_) read_on();
+  queued_max_ = SIZE_MAX;
   auto request = std::make_unique<uv_shutdown_t>();
   const auto on_finished = [](uv_shutdown_t* finished, int) { delete finished; };
   auto* stream = reinterpret_cast<uv_stream_t*>(handle_.get());
@@ -141,7 +188,18 @@ void TcpStream::finish() {
 }
 
 size_t TcpStream::queued_bytes() const {
-  return uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(handle_.get()));
+  return kept_bytes_ +
+         uv_stream_get_write_queue_size(reinterpret_cast<const uv_stream_t*>(handle_.get()));
+}
+
+uint64_t TcpStream::received_bytes() const {
+  uv_os_fd_t fd = -1;
+  int unconfirmed = 0;
+  if (uv_fileno(reinterpret_cast<const uv_handle_t*>(handle_.get()), &fd) != 0 ||
+      ::ioctl(fd, SIOCOUTQ, &unconfirmed) != 0)
+    unconfirmed = 0;
+  const uint64_t waits = queued_bytes() + static_cast<uint64_t>(unconfirmed);
+  return written_bytes_ > waits ? written_bytes_ - waits : 0;  // a FIN counts as a byte
 }
 
 // The listening socket is ours rather than uv_listen's, because libuv offers no way to stop
