@@ -3,10 +3,21 @@
 #include <utility>
 #include <vector>
 
+#include "pool/wire/parts.h"
+
 namespace gemmine::pool {
 
+BlobServer::Peer& BlobServer::peer_of(ConnId id) {
+  const auto [at, fresh] = peers_.try_emplace(id);
+  if (fresh) {
+    at->second.address = addresses_.try_emplace(port_.address(id)).first;
+    ++at->second.address->second.peers;
+  }
+  return at->second;
+}
+
 void BlobServer::ask(ConnId id, uint32_t seq, const GetBlob& get, uint64_t now_ms) {
-  Peer& peer = peers_[id];
+  Peer& peer = peer_of(id);
   if (peer.waits.size() >= kBlobWaitsMax)
     return port_.refuse(id, {seq, WireError::too_many, 1'000, "too many GET_BLOBs at once"});
   peer.waits.push_back({seq, get});
@@ -17,20 +28,30 @@ void BlobServer::ask(ConnId id, uint32_t seq, const GetBlob& get, uint64_t now_m
 
 // Once, and only when its next part can be sent.
 void BlobServer::stand_in_line(ConnId id, Peer& peer) {
-  if (peer.in_line || peer.reading || peer.waits.empty() || peer.unread >= kBlobAheadMax) return;
-  peer.in_line = true;
+  if (peer.place != Place::none || peer.waits.empty() || peer.unread >= kBlobAheadMax) return;
+  peer.place = Place::line;
   line_.push_back(id);
 }
 
+bool BlobServer::may_have(const Peer& peer) const {
+  if (peer.unread == 0 && peer.waits.front().get.groups <= kPartGroups) return true;
+  return unread_ < kBlobAheadInAllMax && peer.address->second.unread < kBlobAheadInAllMax - unread_;
+}
+
 void BlobServer::turn() {
-  while (!line_.empty() && reads_ < kBlobReadsMax && unread_ < kBlobAheadInAllMax) {
+  while (!line_.empty() && reads_ < kBlobReadsMax) {
     const ConnId id = line_.front();
     line_.pop_front();
     const auto found = peers_.find(id);
-    if (found == peers_.end() || !found->second.in_line) continue;  // gone meanwhile
+    if (found == peers_.end()) continue;  // gone meanwhile
     Peer& peer = found->second;
-    peer.in_line = false;
-    peer.reading = true;
+    GEMMINE_CHECK(peer.place == Place::line && !peer.waits.empty());
+    if (!may_have(peer)) {
+      peer.place = Place::parked;
+      parked_.insert(id);
+      continue;
+    }
+    peer.place = Place::reading;
     ++reads_;
     const Wait wait = peer.waits.front();
     peer.waits.pop_front();
@@ -43,9 +64,9 @@ void BlobServer::on_read(ConnId id, uint32_t seq, const GetBlob& get, Result<Par
   GEMMINE_CHECK(reads_ > 0);
   --reads_;
   const auto found = peers_.find(id);
-  if (found != peers_.end() && found->second.reading) {
+  if (found != peers_.end() && found->second.place == Place::reading) {
     Peer& peer = found->second;
-    peer.reading = false;
+    peer.place = Place::none;
     if (part) {
       port_.send(id, {get.address, std::move(part.value())});
     } else {
@@ -57,36 +78,64 @@ void BlobServer::on_read(ConnId id, uint32_t seq, const GetBlob& get, Result<Par
   turn();
 }
 
+void BlobServer::set_unread(Peer& peer, size_t unread) {
+  Address& address = peer.address->second;
+  GEMMINE_CHECK(unread_ >= address.unread && address.unread >= peer.unread);
+  unread_ = unread_ - peer.unread + unread;
+  address.unread = address.unread - peer.unread + unread;
+  peer.unread = unread;
+}
+
 void BlobServer::look_at_queue(ConnId id, Peer& peer, uint64_t now_ms) {
   const size_t before = peer.unread;
-  peer.unread = port_.queued_bytes(id);
-  unread_ += peer.unread - before;  // wraps round and back
-  if (peer.unread == 0 || before == 0) peer.unread_since_ms = now_ms;
+  set_unread(peer, port_.queued_bytes(id));
+  if (peer.unread != 0 && before != 0) return;
+  peer.measured_ms = now_ms;
+  peer.measured_bytes = port_.received_bytes(id);
 }
 
 void BlobServer::on_drained(ConnId id) {
   const auto found = peers_.find(id);
   if (found == peers_.end()) return;
-  unread_ -= found->second.unread;
-  found->second.unread = 0;
-  stand_in_line(id, found->second);
+  Peer& peer = found->second;
+  set_unread(peer, 0);
+  if (parked_.erase(id) != 0) peer.place = Place::none;
+  stand_in_line(id, peer);
   turn();
 }
 
 void BlobServer::forget(ConnId id) {
   const auto found = peers_.find(id);
   if (found == peers_.end()) return;
-  unread_ -= found->second.unread;
+  Peer& peer = found->second;
+  set_unread(peer, 0);
+  if (--peer.address->second.peers == 0) addresses_.erase(peer.address);
+  parked_.erase(id);
   peers_.erase(found);
   turn();
 }
 
+// What a slow line receives in kBlobUnreadMs is measured, not whether it ever has all: it need not.
+bool BlobServer::reads_nothing(ConnId id, Peer& peer, uint64_t now_ms) {
+  if (peer.unread == 0 || now_ms < peer.measured_ms + kBlobUnreadMs) return false;
+  const uint64_t received = port_.received_bytes(id);
+  if (received < peer.measured_bytes + kBlobReceivedMin) return true;
+  peer.measured_ms = now_ms;
+  peer.measured_bytes = received;
+  return false;
+}
+
 void BlobServer::on_tick(uint64_t now_ms) {
-  if (unread_ < kBlobAheadInAllMax) return;
+  const bool others_wait = !parked_.empty();
   std::vector<ConnId> idle;
-  for (const auto& [id, peer] : peers_) {
-    if (peer.unread > 0 && now_ms >= peer.unread_since_ms + kBlobUnreadMs) idle.push_back(id);
+  for (auto& [id, peer] : peers_) {
+    look_at_queue(id, peer, now_ms);
+    if (reads_nothing(id, peer, now_ms) && others_wait) idle.push_back(id);
+    if (peer.place == Place::parked) peer.place = Place::none;
+    stand_in_line(id, peer);
   }
+  parked_.clear();
+  turn();
   for (const ConnId id : idle)
     port_.hang_up(id, "reads nothing of what it asked for, and others wait");
 }

@@ -17,11 +17,14 @@
 namespace gemmine::pool {
 
 // Everything is the loop's, but what the threads do. Memory: what core/uploads.h lets wait for the
-// disk (128 MiB), what blob_server.h lets wait for peers (128 MiB), and trees at hand (64 MiB).
+// disk (128 MiB), what blob_server.h lets wait for peers (128 MiB, and 256 KiB a connection), and
+// trees at hand (64 MiB).
 class Disk {
  public:
   struct Peers {
     std::function<size_t(ConnId)> queued_bytes;
+    std::function<uint64_t(ConnId)> received_bytes;
+    std::function<std::string(ConnId)> address;
     std::function<void(ConnId, const BlobPart&)> send;
     std::function<void(ConnId, const ErrorMessage&)> refuse;
     std::function<void(ConnId, const std::string& reason)> hang_up;

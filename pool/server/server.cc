@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kStatusMs = 400;
 constexpr uint64_t kStatusShare = 20;     // at most 1/20 of the loop's time goes into status
 constexpr uint64_t kBlobPauseMs = 2'000;  // after a GET_BLOB, the next one may still come
+// Nobody who fetches blobs at its own pace is left unheard: its queue stays below.
+constexpr size_t kHearQueueMax = kBlobAheadMax + (size_t{1} << 20);
 constexpr uint64_t kLastWriteMs = 3'000;  // a stop waits that long for the ledger,
 constexpr uint64_t kLingerMs = 3'000;     // and that long for farewells to get through
 
@@ -80,11 +82,12 @@ Status Server::start_threads() {
 
 Status Server::listen() {
   const PoolConfig& config = options_.config;
-  const ListenOptions options{.address = config.listen_host,
-                              .port = config.listen_port,
-                              .connections_max = config.connections + 1,  // see make_room()
-                              .connections_per_ip_max = config.connections_per_ip,
-                              .limits = {.write_queue_max = size_t{16} << 20}};
+  const ListenOptions options{
+      .address = config.listen_host,
+      .port = config.listen_port,
+      .connections_max = config.connections + 1,  // see make_room()
+      .connections_per_ip_max = config.connections_per_ip,
+      .limits = {.write_queue_max = size_t{16} << 20, .hear_queue_max = kHearQueueMax}};
   auto listener =
       Listener::open(loop_, opened_.tls, options, [this](std::unique_ptr<Connection> made) {
         const ConnId id{next_id_++};
@@ -212,10 +215,13 @@ void Server::on_get_blob(ConnId id, Client& client, const Frame& frame) {
 }
 
 Disk::Peers Server::disk_peers() {
-  return {.queued_bytes = [this](ConnId id) { return clients_.at(id).connection->queued_bytes(); },
-          .send = [this](ConnId id, const BlobPart& part) { say(clients_.at(id), part); },
-          .refuse = [this](ConnId id, const ErrorMessage& error) { say(clients_.at(id), error); },
-          .hang_up = [this](ConnId id, const std::string& reason) { hang_up(id, reason); }};
+  return {
+      .queued_bytes = [this](ConnId id) { return clients_.at(id).connection->queued_bytes(); },
+      .received_bytes = [this](ConnId id) { return clients_.at(id).connection->received_bytes(); },
+      .address = [this](ConnId id) { return clients_.at(id).connection->peer().limit_key; },
+      .send = [this](ConnId id, const BlobPart& part) { say(clients_.at(id), part); },
+      .refuse = [this](ConnId id, const ErrorMessage& error) { say(clients_.at(id), error); },
+      .hang_up = [this](ConnId id, const std::string& reason) { hang_up(id, reason); }};
 }
 
 void Server::on_watch(ConnId id, Client& client, const Frame& frame) {

@@ -23,7 +23,7 @@ inline constexpr size_t kWatchRecordsMax = 256;            // to one follower in
 inline constexpr size_t kWatchBytesMax = size_t{1} << 20;  // likewise; one record may exceed it
 inline constexpr size_t kWatchTurnMax = 8;                 // followers served in one turn
 inline constexpr size_t kWatchReadsMax = 8;                // reads of the store under way
-inline constexpr size_t kWatchAheadMax = size_t{6} << 20;  // bytes a follower may leave unread
+inline constexpr size_t kWatchAheadMax = size_t{1} << 20;  // bytes a follower may leave unread
 inline constexpr size_t kTailRecordsMax = 1024;            // newest records kept in memory
 inline constexpr size_t kTailBytesMax = size_t{4} << 20;
 

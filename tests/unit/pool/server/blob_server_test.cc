@@ -14,6 +14,8 @@ class BlobTurns : public testing::Test {
  protected:
   BlobTurns()
       : server_({.queued_bytes = [this](ConnId id) { return queued_[id]; },
+                 .received_bytes = [this](ConnId id) { return sent_[id] - queued_[id]; },
+                 .address = [this](ConnId id) { return address_[id]; },
                  .read =
                      [this](ConnId id, uint32_t seq, const GetBlob& get) {
                        reads_.push_back({id, seq, get});
@@ -21,6 +23,7 @@ class BlobTurns : public testing::Test {
                  .send =
                      [this](ConnId id, const BlobPart& part) {
                        queued_[id] += part.part.bytes.size();
+                       sent_[id] += part.part.bytes.size();
                        order_.push_back(id);
                      },
                  .refuse = [this](ConnId, const ErrorMessage& error) { refused_.push_back(error); },
@@ -34,6 +37,15 @@ class BlobTurns : public testing::Test {
     reads_.pop_front();
     server_.on_read(read.id, read.seq, read.get, std::move(part), now_);
   }
+  // Peers of one address that ask and read nothing, until that gets them no more.
+  void hog(const std::string& address, uint64_t first, uint64_t count) {
+    for (uint64_t id = first; id < first + count; ++id) {
+      address_[ConnId{id}] = address;
+      ask(ConnId{id}, 16);
+      while (!reads_.empty())
+        finish_read();
+    }
+  }
   void drain(ConnId id) {
     queued_[id] = 0;
     server_.on_drained(id);
@@ -45,6 +57,8 @@ class BlobTurns : public testing::Test {
     GetBlob get;
   };
   std::map<ConnId, size_t> queued_;
+  std::map<ConnId, uint64_t> sent_;
+  std::map<ConnId, std::string> address_;
   std::deque<Read> reads_;
   std::vector<ConnId> order_;
   std::vector<ErrorMessage> refused_;
@@ -101,26 +115,71 @@ TEST_F(BlobTurns, ReadAFewAtATime) {
   EXPECT_EQ(server_.reads(), kBlobReadsMax);
 }
 
-// Peers that read nothing hold what all may have unread: they go, and the others are served.
-TEST_F(BlobTurns, MakeRoomForWhoReads) {
-  uint64_t id = 10;
-  while (server_.unread_bytes() < kBlobAheadInAllMax) {
-    ask(ConnId{++id}, 16);
-    while (!reads_.empty())
-      finish_read();
+TEST_F(BlobTurns, LeaveHalfOfTheMemoryToOtherAddresses) {
+  hog("a", 100, 200);
+  EXPECT_LE(server_.unread_bytes(), kBlobAheadInAllMax / 2 + 200 * 100'000);
+  address_[kFirst] = "b";
+  ask(kFirst, 16);
+  while (!reads_.empty())
+    finish_read();
+  EXPECT_GT(queued_[kFirst], kBlobAheadMax - 100'000) << "read ahead as if nobody else were there";
+}
+
+// However many read nothing, at its own address or at all others, who reads goes on.
+TEST_F(BlobTurns, AlwaysGiveTheNextPartToWhoHasReadAll) {
+  for (uint64_t i = 0; i < 200; ++i)
+    hog(std::to_string(i), 1'000 * (i + 1), 20);
+  EXPECT_GE(server_.unread_bytes(), kBlobAheadInAllMax);
+  EXPECT_LE(server_.unread_bytes(), kBlobAheadInAllMax + 200 * 20 * 100'000);
+  address_[kFirst] = "0";
+  ask(kFirst, 3);
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_EQ(reads_.size(), 1U) << i;
+    finish_read();
+    EXPECT_TRUE(reads_.empty());
+    drain(kFirst);
   }
-  ask(kFirst);
-  EXPECT_TRUE(reads_.empty());
+  EXPECT_EQ(std::ranges::count(order_, kFirst), 3);
+  server_.ask(kFirst, ++seq_, GetBlob{.address = {}, .first_group = 0, .groups = 16}, now_);
+  EXPECT_TRUE(reads_.empty()) << "of a part that is longer than ours nothing is promised";
+}
+
+TEST_F(BlobTurns, HangUpOnWhoReadsNothingWhenOthersWait) {
+  hog("a", 100, 200);
   now_ = kBlobUnreadMs - 1;
   server_.on_tick(now_);
   EXPECT_TRUE(hung_up_.empty());
   now_ = kBlobUnreadMs;
   server_.on_tick(now_);
-  ASSERT_FALSE(hung_up_.empty());
+  EXPECT_EQ(hung_up_.size(), 200U);
   for (const ConnId gone : hung_up_)
     server_.forget(gone);
   EXPECT_EQ(server_.unread_bytes(), 0U);
-  EXPECT_EQ(std::ranges::count(reads_, kFirst, &Read::id), 1);
+}
+
+TEST_F(BlobTurns, HangUpOnNobodyWhileThereIsRoom) {
+  ask(kFirst, 16);
+  while (!reads_.empty())
+    finish_read();
+  server_.on_tick(10 * kBlobUnreadMs);
+  EXPECT_TRUE(hung_up_.empty());
+}
+
+TEST_F(BlobTurns, KeepASlowLineThatReadsSteadilyAndNeverHasAll) {
+  hog("a", 100, 200);
+  address_[kFirst] = "b";
+  ask(kFirst, 16);
+  while (!reads_.empty())
+    finish_read();
+  for (; now_ <= 4 * kBlobUnreadMs; now_ += 1'000) {
+    queued_[kFirst] -= 2'000;
+    server_.on_tick(now_);
+    while (!reads_.empty())
+      finish_read();
+    if (queued_[kFirst] < kBlobAheadMax / 2) ask(kFirst, 8);
+  }
+  EXPECT_GE(std::ranges::count(hung_up_, ConnId{100}), 1);
+  EXPECT_EQ(std::ranges::count(hung_up_, kFirst), 0);
 }
 
 TEST_F(BlobTurns, ForgetWhoIsGone) {
