@@ -54,7 +54,7 @@ class Devices(base.EndToEnd):
 
     def test_bench_of_a_device_that_is_not_there_fails(self):
         done = self.run_program("gemmine", "bench", "--engine", "cuda:77")
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 4)
         self.assertIn("cuda:77", done.stderr)
         self.assertEqual(done.stdout, "")
 
