@@ -1,6 +1,7 @@
 #include "pool/server/status_file.h"
 
 #include <filesystem>
+#include <sys/stat.h>
 
 #include <gtest/gtest.h>
 
@@ -42,6 +43,23 @@ TEST(StatusFile, RefusesAPathThatCannotBe) {
   const auto none = StatusFile::open(loop, folder.path() + "/none/status.json", {});
   ASSERT_FALSE(none);
   EXPECT_NE(none.error().detail.find("none"), std::string::npos);
+}
+
+// Nobody reads it: to open it would hold up the pool's end.
+TEST(StatusFile, IsNoFifo) {
+  const TempDirectory folder;
+  const std::string path = folder.path() + "/status.json";
+  Loop loop = std::move(Loop::make().value());
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  const auto refused = StatusFile::open(loop, path, {});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().detail.find("FIFO"), std::string::npos);
+  std::filesystem::remove(path);
+  auto file = StatusFile::open(loop, path, [](const std::string&) {});
+  ASSERT_TRUE(file);
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_TRUE(file.value()->post(view(1)));
+  file.value().reset();
 }
 
 TEST(StatusFile, TellsOnceOfTroubleAndOnceOfItsEnd) {
