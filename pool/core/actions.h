@@ -53,10 +53,7 @@ struct EvaluateTask {
   uint32_t round = 0;  // rounds merged into this θ
   Digest theta_root;
 };
-struct DropTask {
-  std::vector<Digest> addresses;  // of blobs; those that are not there are no failure
-};
-using Task = std::variant<ReplayTask, SpotTask, MergeTask, EvaluateTask, DropTask>;
+using Task = std::variant<ReplayTask, SpotTask, MergeTask, EvaluateTask>;
 
 struct AuditDone {
   Digest lease_id;
@@ -82,11 +79,7 @@ struct EvaluateDone {
   uint64_t records = 0;
   double loss = 0;
 };
-struct DropDone {
-  uint64_t dropped = 0;
-  std::string failed;  // not empty: why one of them is still there
-};
-using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone, DropDone>;
+using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone>;
 
 // What a miner sends in bulk, for the disk; what became of it comes back as an event. The pool
 // looks at none of its bytes.
@@ -119,7 +112,12 @@ struct DropUpload {
   bool delta = false;
   std::map<uint32_t, uint32_t> openings;  // blocks stored, by share
 };
-using DiskTask = std::variant<StorePart, FinishDelta, StoreOpening, DropUpload>;
+// Blobs that nothing needs; in turn with FinishDelta, so that no delta is taken from a later lease
+// that names the same bytes.
+struct DropBlobs {
+  std::vector<Digest> addresses;  // those that are not there are no failure
+};
+using DiskTask = std::variant<StorePart, FinishDelta, StoreOpening, DropUpload, DropBlobs>;
 
 enum class Stored : uint8_t {
   yes,
@@ -148,7 +146,9 @@ struct OpeningStored {
   Stored stored = Stored::failed;
   std::string why;
 };
-struct Dropped {};
+struct Dropped {
+  std::string failed;  // not empty: why a blob is still there
+};
 using DiskDone = std::variant<PartStored, DeltaFinished, OpeningStored, Dropped>;
 
 struct Actions {

@@ -32,7 +32,7 @@ bool close_lease(PoolState& pool, const Digest& lease_id, CloseReason reason, ui
   if (reason == CloseReason::complete) {
     if (answered) pool.pauses.erase(key);
   } else if (state.delta_root) {
-    leave_over(pool, state.lease.job_id, state.lease.round, *state.delta_root);
+    drop_delta(pool, *state.delta_root);
   }
   pool.tell_miner(key, LeaseClosed{lease_id, static_cast<uint8_t>(reason), secret});
   pool.out.note("lease_closed", {{"lease", short_hex(lease_id)},

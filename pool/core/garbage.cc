@@ -26,14 +26,26 @@ void need_job(const PoolState& pool, const JobState& job, uint32_t first_kept,
   }
 }
 
+}  // namespace
+
 std::set<Digest> needed_blobs(const PoolState& pool) {
   std::set<Digest> needed;
   for (const auto& [id, place] : pool.rooms)
     need_job(pool, pool.ledger().jobs().at(id), place.first_kept, needed);
+  for (const auto& [key, leases] : pool.open_leases) {
+    for (const Digest& id : leases) {
+      const verifier::LeaseState& lease = pool.known_lease(id);
+      if (lease.delta_root) needed.insert(*lease.delta_root);
+    }
+  }
+  for (const auto& [id, upload] : pool.uploads.all())
+    needed.insert(upload.root);
   return needed;
 }
 
-}  // namespace
+void drop_delta(PoolState& pool, const Digest& address) {
+  if (!needed_blobs(pool).contains(address)) pool.out.disk.emplace_back(DropBlobs{{address}});
+}
 
 uint32_t first_round_kept(uint32_t round, uint32_t rounds_kept) {
   return rounds_kept == 0 || round < rounds_kept ? 0 : round - rounds_kept;
@@ -73,7 +85,7 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
   }
   const std::set<Digest> needed = needed_blobs(pool);
   std::erase_if(old, [&](const Digest& address) { return needed.contains(address); });
-  if (!old.empty()) pool.out.tasks.emplace_back(DropTask{std::move(old)});
+  if (!old.empty()) pool.out.disk.emplace_back(DropBlobs{std::move(old)});
 }
 
 }  // namespace gemmine::pool

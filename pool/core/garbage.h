@@ -5,10 +5,14 @@
 // after each merge. A round whose blobs are gone is final: its leases are not looked at again, and
 // no rollback goes back to it. GET_BLOB of a dropped blob is unknown_blob.
 //
-// Nothing of a kept round is dropped, not even what a rollback or a lease that came to nothing left
-// over: whoever does that work again makes the same bytes, and the store deletes later than it
-// writes.
+// The delta of a lease that came to nothing goes with its lease: keys and shares cost nothing, so
+// what they leave may not add up. Blobs go in turn with deltas that come in (DropBlobs), since
+// another lease may name the same bytes. Nothing else of a kept round is dropped, not even what a
+// rollback left over: whoever merges that again makes the same bytes, and the disk deletes later
+// than workers write. What a kill left between a file and its record goes at the next start.
 #pragma once
+
+#include <set>
 
 #include "pool/core/state.h"
 
@@ -19,6 +23,12 @@ uint32_t first_round_kept(uint32_t round, uint32_t rounds_kept);
 
 // After a merge, and when a pool starts: drops what is older, and moves the room's first_kept.
 void drop_old_rounds(PoolState& pool, const Digest& job_id);
+
+// What the jobs, the rounds kept, open leases and uploads under way need. No other blob is needed.
+std::set<Digest> needed_blobs(const PoolState& pool);
+
+// The delta of a lease that came to nothing, whole or half sent: it goes now if nothing needs it.
+void drop_delta(PoolState& pool, const Digest& address);
 
 // A blob of this round that nothing names any more: it goes with the round.
 void leave_over(PoolState& pool, const Digest& job_id, uint32_t round, const Digest& address);

@@ -1,6 +1,7 @@
 #include "pool/core/pool.h"
 
 #include "pool/core/audits.h"
+#include "pool/core/garbage.h"
 #include "pool/core/jobs.h"
 #include "pool/core/leases.h"
 #include "pool/core/resume.h"
@@ -166,12 +167,8 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
     on_audit_done(state_, *audit, now);
   } else if (const auto* merge = std::get_if<MergeDone>(&done)) {
     on_merge_done(state_, *merge, now);
-  } else if (const auto* result = std::get_if<EvaluateDone>(&done)) {
-    on_evaluate_done(state_, *result);
   } else {
-    const auto& dropped = std::get<DropDone>(done);
-    if (!dropped.failed.empty())
-      state_.out.note("blobs_not_dropped", {{"reason", dropped.failed}}, Level::warning);
+    on_evaluate_done(state_, std::get<EvaluateDone>(done));
   }
   settle(now);
 }
@@ -183,12 +180,18 @@ void Pool::on_disk_done(const DiskDone& done, uint64_t now) {
     on_delta_finished(state_, *delta, now);
   } else if (const auto* opening = std::get_if<OpeningStored>(&done)) {
     on_opening_stored(state_, *opening, now);
+  } else if (const auto& dropped = std::get<Dropped>(done); !dropped.failed.empty()) {
+    state_.out.note("blobs_not_dropped", {{"reason", dropped.failed}}, Level::warning);
   }
   settle(now);
 }
 
 void Pool::take_up_uploads(const std::map<Digest, uint64_t>& half_deltas) {
   pool::take_up_uploads(state_, half_deltas);
+}
+
+std::set<Digest> Pool::needed_blobs() const {
+  return pool::needed_blobs(state_);
 }
 
 double Pool::macs_per_second(uint64_t now) {

@@ -28,6 +28,8 @@ class Pool {
   // After it: half deltas that a pool before this one left on disk, their bytes by lease. Those of
   // use go on, the others are dropped.
   void take_up_uploads(const std::map<Digest, uint64_t>& half_deltas);
+  // After both: any other blob is of no use to this pool, and nothing decided so far makes one.
+  std::set<Digest> needed_blobs() const;
 
   // channel_binding: the TLS exporter of this connection; server_random: fresh randomness.
   void on_open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);

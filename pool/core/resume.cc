@@ -16,16 +16,6 @@ using verifier::RecordKind;
 
 namespace {
 
-// Deltas of leases that came to nothing. Those of rolled back rounds are named by no record either,
-// and θ of such a round only by its merge, which the ledger's state has forgotten: they stay.
-void recall_left_over(PoolState& pool) {
-  for (const auto& [id, state] : pool.ledger().leases()) {
-    const bool named = state.closed == CloseReason::complete && !state.voided;
-    if (state.closed && !named && state.delta_root)
-      leave_over(pool, state.lease.job_id, state.lease.round, *state.delta_root);
-  }
-}
-
 void recall_paces(PoolState& pool) {
   std::map<uint64_t, std::pair<Digest, Pace>> all;  // by seq
   for (const auto& [id, state] : pool.ledger().leases()) {
@@ -110,7 +100,6 @@ void resume(PoolState& pool, uint64_t now) {
   GEMMINE_CHECK(pool.audits.size() == 0);
   recall_paces(pool);
   lengthen_leases(pool, now);
-  recall_left_over(pool);
   for (const auto& [id, place] : pool.rooms)
     drop_old_rounds(pool, id);
   for (const auto& [id, state] : pool.ledger().leases()) {

@@ -1,5 +1,6 @@
 #include "pool/core/transfers.h"
 
+#include "pool/core/garbage.h"
 #include "verifier/merge/delta.h"
 
 namespace gemmine::pool {
@@ -129,9 +130,13 @@ void say_have(PoolState& pool, ConnId to, const Digest& lease_id) {
 void drop_upload(PoolState& pool, const Digest& lease_id) {
   for (const ShareKey& key : pool.audits.of_lease(lease_id))
     drop_openings(pool, key);
-  if (pool.uploads.find(lease_id) == nullptr) return;
+  const Uploads::Upload* const upload = pool.uploads.find(lease_id);
+  if (upload == nullptr) return;
+  const Digest root = upload->root;
   pool.uploads.forget(lease_id);
   pool.out.disk.emplace_back(DropUpload{.lease_id = lease_id, .delta = true, .openings = {}});
+  // It may be becoming a blob right now.
+  drop_delta(pool, root);
 }
 
 void drop_openings(PoolState& pool, const ShareKey& key) {

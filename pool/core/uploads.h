@@ -36,6 +36,7 @@ class Uploads {
   Upload* find(const Digest& lease_id);
   void forget(const Digest& lease_id);
   uint64_t bytes() const { return bytes_; }
+  const std::map<Digest, Upload>& all() const { return uploads_; }  // by lease
 
   // Bytes handed to the disk. Errors: busy, when too many wait.
   Status wait_for_disk(uint64_t bytes);

@@ -33,9 +33,19 @@ Disk::Disk(Loop& loop, Intake intake, const std::string& blobs, Peers peers,
       slow_(loop) {}
 
 void Disk::post(DiskTask task) {
-  SideThread& thread = std::holds_alternative<FinishDelta>(task) ? slow_ : quick_;
+  const auto* const drop = std::get_if<DropUpload>(&task);
+  const bool half_delta = drop != nullptr && drop->delta;
+  const bool slow =
+      std::holds_alternative<FinishDelta>(task) || std::holds_alternative<DropBlobs>(task);
   // On the heap: g++ 12 sees uninitialised members in a variant that moves through lambdas.
   auto kept = std::make_unique<DiskTask>(std::move(task));
+  if (!half_delta) return post_to(slow ? slow_ : quick_, std::move(kept));
+  // Behind the parts that are on their way to the file, then behind its end.
+  quick_.post([kept = std::move(kept)]() mutable { return std::move(kept); },
+              [this](std::unique_ptr<DiskTask> half) { post_to(slow_, std::move(half)); });
+}
+
+void Disk::post_to(SideThread& thread, std::unique_ptr<DiskTask> kept) {
   thread.post([this, kept = std::move(kept)] { return intake_.run(*kept); },
               [this](const DiskDone& done) { on_done_(done); });
 }

@@ -47,6 +47,7 @@ class Disk {
  private:
   Disk(Loop& loop, Intake intake, const std::string& blobs, Peers peers,
        std::function<void(const DiskDone&)> on_done, std::function<uint64_t()> now);
+  void post_to(SideThread& thread, std::unique_ptr<DiskTask> kept);
   void read(ConnId id, uint32_t seq, const GetBlob& get, bool may_make_tree);
 
   const std::function<void(const DiskDone&)> on_done_;

@@ -1,12 +1,8 @@
 #include "pool/server/examiner.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
 #include "kernels/base/files.h"
 #include "kernels/engines.h"
-#include "pool/blobs/tree_file.h"
+#include "pool/blobs/piece_file.h"
 #include "pool/store/blobs.h"
 #include "pool/store/intake.h"
 #include "verifier/audit/opening.h"
@@ -54,22 +50,7 @@ TaskDone Examiner::run(const Task& task) {
   if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted);
   if (const auto* wanted = std::get_if<SpotTask>(&task)) return spot(*wanted);
   if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
-  if (const auto* wanted = std::get_if<DropTask>(&task)) return drop(*wanted);
   return evaluate(std::get<EvaluateTask>(task));
-}
-
-DropDone Examiner::drop(const DropTask& task) {
-  DropDone out;
-  for (const Digest& address : task.addresses) {
-    const std::string path = blobs_ + "/" + to_hex(address.bytes);
-    if (std::remove(path.c_str()) == 0) {
-      ++out.dropped;
-      remove_file(tree_path(path));
-    } else if (errno != ENOENT) {
-      out.failed = "cannot remove " + path + ": " + std::strerror(errno);
-    }
-  }
-  return out;
 }
 
 Result<std::vector<float>> Examiner::published(const LoadedJob& job, const Digest& root) const {

@@ -55,7 +55,6 @@ class Examiner {
   // θ.
   MergeDone merge(const MergeTask& task);
   EvaluateDone evaluate(const EvaluateTask& task);
-  DropDone drop(const DropTask& task);
   Result<std::vector<float>> published(const LoadedJob& job, const Digest& root) const;
   // Of what was published, without the outer velocity.
   Result<std::vector<float>> theta(const LoadedJob& job, const Digest& root) const;

@@ -35,9 +35,17 @@ Result<std::unique_ptr<Server>> Server::start(Loop& loop, Opened opened, Pool po
   if (const Status listening = out->listen(); !listening) return listening.error();
   out->pool_.resume(out->now());
   out->pool_.take_up_uploads(out->disk_->half_deltas());
+  out->sweep();  // before anything that was decided is carried out
   out->tick_.start(kTickMs, kTickMs);
   out->schedule();
   return out;
+}
+
+void Server::sweep() {
+  const auto swept = sweep_blobs(opened_.blobs.folder(), pool_.needed_blobs());
+  if (!swept) return note(Level::warning, "blobs_not_dropped", {{"reason", swept.error().detail}});
+  if (swept.value() > 0)
+    note(Level::info, "blobs_swept", {{"count", std::to_string(swept.value())}});
 }
 
 Status Server::start_threads() {
@@ -341,8 +349,8 @@ void Server::on_tick() {
   watch_.start(0);
   schedule();
   if (time >= status_at_ms_) write_status();
-  if (options_.exit_when_finished && pool_.all_finished() && workers_->idle() && all_durable() &&
-      time >= blobs_until_ms_)
+  if (options_.exit_when_finished && pool_.all_finished() && workers_->idle() && disk_->idle() &&
+      all_durable() && time >= blobs_until_ms_)
     stop("every job is finished");
 }
 

@@ -61,6 +61,7 @@ class Server final : private ConnectionObserver {
   Server(Loop& loop, Opened opened, Pool pool, ServerOptions options, uint64_t start_ms,
          uint64_t durable, OnNote on_note);
   Status start_threads();
+  void sweep();
   Status listen();
   void on_open(Connection& connection) override;
   void on_frame(Connection& connection, const Frame& frame) override;

@@ -12,9 +12,7 @@ constexpr auto kMailboxFull = std::chrono::milliseconds(5);
 
 int urgency(const Task& task) {
   if (std::holds_alternative<MergeTask>(task)) return 2;
-  const bool can_wait =
-      std::holds_alternative<EvaluateTask>(task) || std::holds_alternative<DropTask>(task);
-  return can_wait ? 0 : 1;
+  return std::holds_alternative<EvaluateTask>(task) ? 0 : 1;
 }
 
 }  // namespace

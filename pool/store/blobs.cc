@@ -1,6 +1,10 @@
 #include "pool/store/blobs.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <optional>
 #include <sys/stat.h>
 
 #include "kernels/base/files.h"
@@ -64,6 +68,38 @@ Result<Digest> put_blob(const std::string& folder, ByteView bytes) {
   if (const Status saved = save_tree(path, tree); !saved) return saved.error();
   if (const Status written = write_durable(path, bytes); !written) return written.error();
   return tree.root();
+}
+
+Result<uint64_t> drop_blobs(const std::string& folder, std::span<const Digest> addresses) {
+  uint64_t dropped = 0;
+  std::optional<Error> failed;
+  for (const Digest& address : addresses) {
+    const std::string path = blob_path(folder, address);
+    const bool removed = std::remove(path.c_str()) == 0;
+    if (!removed && errno != ENOENT) {
+      failed = io_error("cannot remove", path);
+      continue;
+    }
+    const bool tree_removed = std::remove(tree_path(path).c_str()) == 0;
+    if (removed || tree_removed) ++dropped;
+  }
+  if (failed) return *failed;
+  return dropped;
+}
+
+Result<uint64_t> sweep_blobs(const std::string& folder, const std::set<Digest>& needed) {
+  std::set<Digest> of_no_use;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::string name = at->path().filename().string();
+    if (name.ends_with(tree_path(""))) name.resize(name.size() - tree_path("").size());
+    const auto address = digest_from_hex(name);
+    if (address && to_hex(address.value().bytes) == name && !needed.contains(address.value()))
+      of_no_use.insert(address.value());
+  }
+  if (error) return Error{Errc::io, "cannot list " + folder + ": " + error.message()};
+  return drop_blobs(folder, std::vector(of_no_use.begin(), of_no_use.end()));
 }
 
 Result<Blobs> Blobs::open(const std::string& folder) {

@@ -1,6 +1,8 @@
 // Content-addressed files: FOLDER/ADDRESS, and ADDRESS.tree to send parts of it (pool/blobs).
 #pragma once
 
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,13 @@ Result<std::vector<float>> read_floats(const std::string& folder, const Digest& 
 // Makes it a blob with its tree, durable when it returns; does nothing when it is there. Hashes it.
 // Any thread. Errors: io.
 Result<Digest> put_blob(const std::string& folder, ByteView bytes);
+
+// Removes blobs with their trees; those that are not there are no failure. How many it removed.
+// Any thread. Errors: io, after all others were removed.
+Result<uint64_t> drop_blobs(const std::string& folder, std::span<const Digest> addresses);
+// Removes every blob that is not needed, and trees without a blob; other files stay. How many blobs
+// or trees it removed. Nothing else may write to the folder meanwhile. Errors: io.
+Result<uint64_t> sweep_blobs(const std::string& folder, const std::set<Digest>& needed);
 
 class Blobs {
  public:

@@ -88,6 +88,13 @@ Result<FolderLock> lock_folder(const std::string& data) {
   return FolderLock::take(data, "gemmine-pool");
 }
 
+Result<FolderLock> lock_blobs(const std::string& data) {
+  // What strangers send is what two pools would take from each other.
+  const std::string incoming = blobs_path(data) + "/incoming";
+  if (const Status made = make_folder(incoming); !made) return made.error();
+  return FolderLock::take(incoming, "gemmine-pool");
+}
+
 Status check_parts(const std::string& data) {
   const FolderPart* lost = nullptr;
   size_t found = 0;

@@ -27,6 +27,9 @@ inline std::string evaluations_path(const std::string& data) {
 // This process alone in the folder, which is there. Errors: io, busy (another pool has it).
 Result<FolderLock> lock_folder(const std::string& data);
 
+// And in the folder of its blobs, which may be a link to another pool's. Errors: io, busy.
+Result<FolderLock> lock_blobs(const std::string& data);
+
 // Are all parts there? Errors: io (no such folder, or nothing of a pool is in it), invalid (some
 // are, some are missing: which, and what that means).
 Status check_parts(const std::string& data);

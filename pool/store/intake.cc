@@ -4,6 +4,7 @@
 
 #include "kernels/base/files.h"
 #include "pool/blobs/part_writer.h"
+#include "pool/store/blobs.h"
 #include "verifier/merge/delta.h"
 
 namespace gemmine::pool {
@@ -135,6 +136,11 @@ DiskDone Intake::run(DropUpload& task) const {
       remove_file(opening_path(blobs_, task.lease_id, share, block));
   }
   return Dropped{};
+}
+
+DiskDone Intake::run(DropBlobs& task) const {
+  const auto dropped = drop_blobs(blobs_, task.addresses);
+  return Dropped{dropped ? "" : dropped.error().detail};
 }
 
 }  // namespace gemmine::pool

@@ -30,6 +30,7 @@ class Intake {
   DiskDone run(FinishDelta& task) const;
   DiskDone run(StoreOpening& task) const;
   DiskDone run(DropUpload& task) const;
+  DiskDone run(DropBlobs& task) const;
 
   std::string delta_path(const Digest& lease_id) const;
 

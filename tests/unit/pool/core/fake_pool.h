@@ -14,6 +14,7 @@
 #include "kernels/hash/blake3.h"
 #include "pool/core/pool.h"
 #include "pool/server/examiner.h"
+#include "pool/store/blobs.h"
 #include "pool/store/intake.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/audit/opening.h"
@@ -113,6 +114,7 @@ class FakePool {
     pool->resume(now);
     intake_.emplace(Intake::open(folder_.path()).value());
     pool->take_up_uploads(intake_->half_deltas());
+    GEMMINE_CHECK(sweep_blobs(folder_.path(), pool->needed_blobs()).ok());
     settle();
   }
 

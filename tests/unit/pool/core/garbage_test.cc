@@ -104,6 +104,75 @@ TEST(OldRounds, AreDroppedAfterARestartToo) {
   EXPECT_TRUE(fake.job_state().finished);
 }
 
+// A delta of a lease that is not complete yet: an audit of it is still owed.
+class LeftDelta : public testing::Test {
+ protected:
+  LeftDelta() : fake_(rounds(6, 2)) {
+    GEMMINE_CHECK(fake_.join(kMiner, miner()) == std::nullopt);
+    fake_.run_tasks = false;
+    lease_ = *fake_.get_lease(kMiner);
+    work_ = fake_.work(lease_, miner());
+    for (const auto& share : work_.shares)
+      fake_.send_share(kMiner, share);
+    root_ = kernels::blake3(work_.delta);
+  }
+  void abandon() { fake_.frame(kMiner, MessageType::abandon, encode(Abandon{lease_.id})); }
+
+  FakePool fake_;
+  verifier::Lease lease_;
+  FakePool::Work work_;
+  Digest root_;
+};
+
+TEST_F(LeftDelta, GoesWithItsLease) {
+  fake_.send_delta(kMiner, lease_, work_.delta);
+  ASSERT_TRUE(fake_.has_blob(root_));
+  abandon();
+  EXPECT_FALSE(fake_.has_blob(root_));
+  fake_.run_held();  // the audit that is owed needs no delta
+  EXPECT_EQ(fake_.pool->audits_pending(), 0U);
+  EXPECT_FALSE(fake_.lease_state(lease_).shares[0].found_wrong());
+}
+
+TEST_F(LeftDelta, GoesWhenItBecomesABlobAfterTheEnd) {
+  fake_.fail_disk = [this](const DiskTask& task) {
+    if (!std::holds_alternative<FinishDelta>(task)) return false;
+    fake_.pool->on_frame(kMiner, static_cast<uint8_t>(MessageType::abandon), 0, 1,
+                         encode(Abandon{lease_.id}), fake_.now);
+    return false;
+  };
+  fake_.send_delta(kMiner, lease_, work_.delta);
+  EXPECT_TRUE(fake_.lease_state(lease_).closed);
+  EXPECT_FALSE(fake_.has_blob(root_));
+  EXPECT_TRUE(fake_.intake().half_deltas().empty());
+}
+
+TEST_F(LeftDelta, StaysForAnotherLeaseThatNamesIt) {
+  fake_.send_delta(kMiner, lease_, work_.delta);
+  const auto second = fake_.get_lease(kMiner);
+  ASSERT_TRUE(second);
+  FakePool::Work other = fake_.work(*second, miner());
+  other.shares.back().delta_root = root_;
+  verifier::sign(other.shares.back(), miner());
+  for (const auto& share : other.shares)
+    fake_.send_share(kMiner, share);
+  fake_.send_delta(kMiner, *second, work_.delta);
+  ASSERT_EQ(fake_.lease_state(*second).delta_root, root_);
+  abandon();
+  EXPECT_TRUE(fake_.has_blob(root_));
+  fake_.frame(kMiner, MessageType::abandon, encode(Abandon{second->id}));
+  EXPECT_FALSE(fake_.has_blob(root_));
+}
+
+TEST_F(LeftDelta, WithoutARecordGoesAtTheNextStart) {
+  fake_.send_delta(kMiner, lease_, work_.delta);
+  const Digest orphan = fake_.keep(Bytes(100, 7));
+  fake_.start(std::vector(fake_.durable));
+  EXPECT_FALSE(fake_.has_blob(orphan));
+  EXPECT_TRUE(fake_.has_blob(root_));
+  EXPECT_TRUE(fake_.has_blob(lease_.theta_root));
+}
+
 // Two jobs of one first θ: the slow one's is not the quick one's garbage.
 TEST(OldRounds, LeaveWhatAnotherJobNeeds) {
   FakePool fake(rounds(6, 1));

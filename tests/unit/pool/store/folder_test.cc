@@ -160,6 +160,41 @@ TEST_F(PoolFolder, IsAlone) {
   EXPECT_EQ(init_folder(data_).error().code, Errc::busy);
 }
 
+TEST_F(PoolFolder, IsAloneInBlobsThatALinkLeadsTo) {
+  const auto first = lock_blobs(data_);
+  ASSERT_TRUE(first);
+  const std::string other = directory_.path() + "/other";
+  ASSERT_TRUE(init_folder(other));
+  fs::remove_all(blobs_path(other));
+  fs::create_directory_symlink(blobs_path(data_), blobs_path(other));
+  ASSERT_TRUE(lock_folder(other));
+  const auto second = lock_blobs(other);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::busy);
+  EXPECT_THAT(second.error().detail, HasSubstr("process " + std::to_string(::getpid())));
+}
+
+TEST_F(PoolFolder, LosesBlobsThatNothingNeedsAndNothingElse) {
+  const std::string blobs = blobs_path(data_);
+  const Digest needed = put_blob(blobs, Bytes(100'000, 1)).value();
+  const Digest orphan = put_blob(blobs, Bytes(100'000, 2)).value();
+  const std::string lone_tree = blobs + "/" + std::string(64, 'a') + ".tree";
+  const std::string stranger = blobs + "/notes.txt";
+  const std::string upper = blobs + "/" + std::string(64, 'A');
+  for (const std::string& path : {lone_tree, stranger, upper})
+    ASSERT_TRUE(write_durable(path, Bytes(3, 1)));
+  const auto swept = sweep_blobs(blobs, {needed});
+  ASSERT_TRUE(swept);
+  EXPECT_EQ(swept.value(), 2U);
+  EXPECT_TRUE(read_blob(blobs, needed, 1 << 20));
+  EXPECT_TRUE(fs::exists(blobs + "/" + to_hex(needed.bytes) + ".tree"));
+  EXPECT_FALSE(fs::exists(blobs + "/" + to_hex(orphan.bytes)));
+  EXPECT_FALSE(fs::exists(blobs + "/" + to_hex(orphan.bytes) + ".tree"));
+  EXPECT_FALSE(fs::exists(lone_tree));
+  EXPECT_TRUE(fs::exists(stranger));
+  EXPECT_TRUE(fs::exists(upper));
+}
+
 TEST_F(PoolFolder, IsBackedUpWholeWhileItIsWritten) {
   begin_ledger();
   const auto lock = lock_folder(data_);
