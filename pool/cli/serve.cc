@@ -157,6 +157,7 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
 
 struct Folder {
   FolderLock lock;
+  FolderLock blobs_lock;
   Keys keys;
   std::unique_ptr<LedgerStore> store;
   Blobs blobs;
@@ -167,6 +168,8 @@ Result<Folder> open_folder(const std::string& data) {
   if (const Status whole = check_parts(data); !whole) return whole.error();
   auto lock = lock_folder(data);
   if (!lock) return lock.error();
+  auto blobs_lock = lock_blobs(data);
+  if (!blobs_lock) return blobs_lock.error();
   auto keys = load_keys(data);
   if (!keys) return keys.error();
   auto store = SqliteStore::open(ledger_path(data));
@@ -175,8 +178,8 @@ Result<Folder> open_folder(const std::string& data) {
   if (!blobs) return blobs.error();
   auto tls = TlsContext::server(keys.value().tls);
   if (!tls) return tls.error();
-  return Folder{std::move(lock.value()), std::move(keys.value()), std::move(store.value()),
-                std::move(blobs.value()), std::move(tls.value())};
+  return Folder{std::move(lock.value()),  std::move(blobs_lock.value()), std::move(keys.value()),
+                std::move(store.value()), std::move(blobs.value()),      std::move(tls.value())};
 }
 
 // Opens no more connections than there are descriptors for, and says so.
