@@ -15,7 +15,8 @@ namespace gemmine::pool {
 namespace {
 
 constexpr int kLoopDescriptors = 12;  // more than libuv takes at once
-constexpr size_t kReadScratchBytes = size_t{256} << 10;
+// libuv reads up to 32 of these from one socket before anything is answered: 2 MiB.
+constexpr size_t kReadScratchBytes = size_t{64} << 10;
 constexpr size_t kPlainScratchBytes = size_t{16} << 10;  // one TLS record
 
 template <class T>
