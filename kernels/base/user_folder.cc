@@ -40,7 +40,7 @@ std::string user_data_folder(std::string_view name) {
     }
     if (!home.empty()) folder = home + (home.back() == '/' ? "" : "/") + ".local/share";
   }
-  if (folder.empty()) return std::string(name);
+  if (folder.empty()) return "";
   return folder + (folder.back() == '/' ? "" : "/") + std::string(name);
 }
 

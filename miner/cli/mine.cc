@@ -37,6 +37,7 @@ Result<Setup> prepare(const MineOptions& options) {
     return Error{Errc::invalid_argument,
                  "--account: expected 1 to 64 of A-Z a-z 0-9 . _ - (it names who is paid)"};
   }
+  if (options.data.empty()) return Error{Errc::invalid_argument, std::string(kNoUserFolder)};
   setup.session.account = options.account;
   setup.session.agent = "gemmine/" GEMMINE_VERSION;
   if (auto made = make_folder(options.data); !made) return made.error();
