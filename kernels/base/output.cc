@@ -13,6 +13,7 @@
 
 #include "kernels/base/fd.h"
 #include "kernels/base/random.h"
+#include "kernels/base/shell_word.h"
 
 namespace gemmine {
 namespace {
@@ -101,9 +102,12 @@ Temporary make_temporary(const Target& target) {
 Error no_temporary(const Target& target) {
   const int code = errno;
   const std::string folder = folder_of(target.path);
+  if (code == ENOENT && ::access(folder.c_str(), F_OK) == 0)
+    return Error{Errc::io, "cannot write " + target.path + ": " + folder + " takes no new files"};
+  errno = code;
   if (code == ENOENT)
     return Error{Errc::io, "cannot write " + target.path + ": there is no folder " + folder +
-                               "; make it first (mkdir -p " + folder + ")"};
+                               "; make it first (mkdir -p " + shell_word(folder) + ")"};
   return io_error("cannot write " + target.path + ": in folder", folder);
 }
 
@@ -168,6 +172,28 @@ Status write_output(const std::string& path, ByteView bytes, Sync sync) {
       break;
   }
   return replace(target.value(), bytes, sync);
+}
+
+bool is_standard_output(const std::string& path) {
+  if (path.empty()) return false;
+  const auto target = resolve(path);
+  return target && target.value().descriptor == STDOUT_FILENO;
+}
+
+bool same_output(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return false;
+  const auto first = resolve(a);
+  const auto second = resolve(b);
+  if (!first || !second) return false;
+  if (first.value().kind == Target::Kind::descriptor ||
+      second.value().kind == Target::Kind::descriptor)
+    return first.value().descriptor == second.value().descriptor;
+  std::error_code ignored;  // a path that cannot be looked at is refused when it is written
+  const auto place = [&](const Target& target) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(target.path, ignored),
+                                             ignored);
+  };
+  return place(first.value()) == place(second.value());
 }
 
 Status check_output_path(const std::string& path) {

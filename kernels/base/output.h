@@ -23,6 +23,12 @@ enum class Sync : uint8_t { yes, no };
 // Errors: io (a folder, no such folder, permission, disk full), naming the path.
 Status write_output(const std::string& path, ByteView bytes, Sync sync = Sync::yes);
 
+// Whether what is written to `path` goes to standard output.
+bool is_standard_output(const std::string& path);
+
+// Whether both paths name one file, or one that is to be made. False where one of them is empty.
+bool same_output(const std::string& a, const std::string& b);
+
 // Whether write_output(path) could begin now: to be asked before hours of work. Changes nothing
 // that is there; a file that is not yet there is made and removed. Errors: io.
 Status check_output_path(const std::string& path);

@@ -24,10 +24,11 @@ size_t utf8_length(std::string_view text) {
   return length;
 }
 
-// Whether the character is one that a terminal acts on.
+// Whether the character is one that a terminal acts on, or hides.
 bool is_control(std::string_view character) {
   const auto first = static_cast<uint8_t>(character[0]);
   if (character.size() == 1) return first < 0x20 || first == 0x7f;
+  if (character == "\xef\xbb\xbf") return true;  // a byte order mark, which nobody sees
   return first == 0xc2 && static_cast<uint8_t>(character[1]) < 0xa0;
 }
 

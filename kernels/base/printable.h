@@ -6,8 +6,9 @@
 
 namespace gemmine {
 
-// Printable text stays as it is, UTF-8 included. Control characters (C0, DEL, C1) and bytes that
-// are no UTF-8 become \n, \r, \t or \xNN, so the result is one line and steers nothing.
+// Printable text stays as it is, UTF-8 included. Control characters (C0, DEL, C1), byte order marks
+// and bytes that are no UTF-8 become \n, \r, \t or \xNN, so the result is one line and steers
+// nothing.
 std::string printable(std::string_view text);
 
 // The same for a text of several lines: line breaks and tabs stay.

@@ -20,6 +20,7 @@ TEST(Printable, EscapesWhatATerminalWouldObey) {
                       "2J"),
             "\\xc2\\x9b2J")
       << "CSI in one character";
+  EXPECT_EQ(printable("\xef\xbb\xbf,"), "\\xef\\xbb\\xbf,") << "a byte order mark";
 }
 
 TEST(Printable, EscapesWhatIsNoUtf8) {
