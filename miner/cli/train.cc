@@ -8,6 +8,7 @@
 #include "kernels/base/json.h"
 #include "kernels/base/output.h"
 #include "kernels/base/printable.h"
+#include "kernels/base/shell_word.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
 #include "kernels/engines.h"
@@ -75,19 +76,19 @@ Json to_json(const verifier::Work& work, const std::vector<RoundReport>& rounds)
   return out;
 }
 
-void print_round(const kernels::Program& program, const RoundReport& round) {
-  std::printf("round %2u of %u   loss %.4f   ", round.round, program.spec().rounds,
-              static_cast<double>(round.loss));
+void print_round(std::FILE* to, const kernels::Program& program, const RoundReport& round) {
+  std::fprintf(to, "round %2u of %u   loss %.4f   ", round.round, program.spec().rounds,
+               static_cast<double>(round.loss));
   if (program.is_gpt()) {
-    std::printf("validation loss %.4f   %.1f s   %.0f tokens/s\n", round.evaluation.loss,
-                round.seconds, rows_a_second(program, round));
+    std::fprintf(to, "validation loss %.4f   %.1f s   %.0f tokens/s\n", round.evaluation.loss,
+                 round.seconds, rows_a_second(program, round));
   } else {
-    std::printf("test accuracy %.2f %%   %.1f s\n",
-                100.0 * static_cast<double>(round.evaluation.correct) /
-                    static_cast<double>(round.evaluation.records),
-                round.seconds);
+    std::fprintf(to, "test accuracy %.2f %%   %.1f s\n",
+                 100.0 * static_cast<double>(round.evaluation.correct) /
+                     static_cast<double>(round.evaluation.records),
+                 round.seconds);
   }
-  std::fflush(stdout);
+  std::fflush(to);
 }
 
 // The model file: a round's θ replaces the one before. What keeps only the last bytes written to it
@@ -145,8 +146,8 @@ void watch_signals() {
 std::string where_it_is(const ModelFile& file, const std::string& job) {
   if (file.kept() > 0)
     return file.path() + " holds the model after round " + std::to_string(file.kept()) +
-           "; go on with: gemmine train " + job + " --from " + file.path() + " --model " +
-           file.path();
+           "; go on with: gemmine train " + shell_word(job) + " --from " + shell_word(file.path()) +
+           " --model " + shell_word(file.path());
   return file.path().empty() ? "nothing is kept without --model"
                              : "no round had ended, so no model is kept";
 }
@@ -158,6 +159,9 @@ ExitCode train(const TrainOptions& options) {
     if (Status usable = check_output_path(options.model); !usable)
       return fail(ExitCode::failed, "--model: " + usable.error().detail);
   }
+  const bool to_stdout = is_standard_output(options.model);
+  if (to_stdout && options.json)
+    return fail(ExitCode::command_line, "--model and --json both write to standard output");
   const auto loaded = pool::load_job(options.job);
   if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const pool::LoadedJob& job = loaded.value();
@@ -174,6 +178,7 @@ ExitCode train(const TrainOptions& options) {
                 "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   watch_signals();
+  std::FILE* const report_to = to_stdout ? stderr : stdout;
   pool::Console console;
   ModelFile file(options.model, job.work);
   std::vector<RoundReport> reports;
@@ -187,7 +192,7 @@ ExitCode train(const TrainOptions& options) {
   hooks.round_done = [&](const RoundReport& round) {
     reports.push_back(round);
     console.clear_bar();
-    if (!options.json) print_round(job.work.program(), round);
+    if (!options.json) print_round(report_to, job.work.program(), round);
   };
   hooks.stop = [] { return stop_signal != 0; };
   const auto model = train_locally(
@@ -199,12 +204,15 @@ ExitCode train(const TrainOptions& options) {
   console.clear_bar();
   if (!model)
     return fail(ExitCode::failed, model.error().detail + "; " + where_it_is(file, options.job));
-  if (Status written = file.at_end(model.value()); !written)
-    return fail(ExitCode::failed, written.error().detail);
+  if (Status written = file.at_end(model.value()); !written) {
+    // A signal also ends the wait for the reader of a FIFO.
+    const ExitCode code = stop_signal != 0 ? stopped_by(stop_signal) : ExitCode::failed;
+    return fail(code, written.error().detail);
+  }
   if (options.json) {
     cli::print_json(to_json(job.work, reports));
   } else if (!reports.empty()) {
-    std::printf("state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
+    std::fprintf(report_to, "state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
   }
   if (!model.value().stopped) return ExitCode::ok;
   return fail(stopped_by(stop_signal), "stopped by signal " + std::to_string(stop_signal) +
