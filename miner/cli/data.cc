@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "kernels/base/files.h"
+#include "kernels/base/output.h"
 #include "kernels/cli/output.h"
 #include "miner/cli/commands.h"
 #include "pool/data/dataset.h"
@@ -29,7 +29,7 @@ ExitCode data(const DataOptions& options) {
   for (const auto& [name, bytes] : {std::pair{"train.bin", &data.train},
                                     std::pair{gpt ? "validation.bin" : "test.bin", &data.test}}) {
     const std::string path = folder / name;
-    if (auto written = write_durable(path, *bytes); !written)
+    if (auto written = write_output(path, *bytes); !written)
       return fail(ExitCode::failed, written.error().detail);
     std::printf("wrote       %s\n", path.c_str());
   }
