@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t";
 constexpr size_t kShownBytes = 20;
+constexpr size_t kSepBytes = 5;  // of a first line `sep=;`
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -71,6 +73,24 @@ bool only_separators(std::string_view text) {
   return text.find_first_not_of(",\" \t") == std::string_view::npos;
 }
 
+// What stands between the columns of a line: ';' or a tab where there are at least as many of them
+// outside quotes as commas, else ','.
+char separator_of(std::string_view text) {
+  size_t commas = 0;
+  size_t semicolons = 0;
+  size_t tabs = 0;
+  bool quoted = false;
+  for (const char c : text) {
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    commas += c == ',' ? 1 : 0;
+    semicolons += c == ';' ? 1 : 0;
+    tabs += c == '\t' ? 1 : 0;
+  }
+  if (semicolons > 0 && semicolons >= std::max(commas, tabs)) return ';';
+  return tabs > 0 && tabs >= commas ? '\t' : ',';
+}
+
 bool has_open_quote(std::string_view text) {
   return std::ranges::count(text, '"') % 2 != 0;
 }
@@ -83,11 +103,21 @@ Error CsvReader::wrong(uint64_t line, size_t column, const std::string& why) con
   return {Errc::malformed, where.append(": ").append(why)};
 }
 
+Error CsvReader::other_separator(char separator) const {
+  const std::string name = separator == '\t' ? "tabs" : shown(std::string_view(&separator, 1));
+  return wrong(line_, 0,
+               "columns are separated by " + name +
+                   ": save it with commas, or replace each of them by a comma");
+}
+
+Error CsvReader::or_separator(Error error) const {
+  const char separator = separator_of(text_);
+  return separator == ',' ? error : other_separator(separator);
+}
+
 Error CsvReader::wrong_number(size_t index) const {
   const Field& field = fields_[index];
   std::string why = shown(field.text);
-  if (columns_ == 1 && field.text.find_first_of(";\t") != std::string::npos)
-    return wrong(line_, field.column_byte, why + ": columns are separated by commas here");
   if (index == (label_ == LabelColumn::first ? 0 : columns_ - 1)) {
     why.append(" is no label: labels in CSV files are whole numbers from 0 to 255 ")
         .append("(more of them: kind = \"npy\")");
@@ -95,7 +125,7 @@ Error CsvReader::wrong_number(size_t index) const {
     why.append(" is no whole number from 0 to 255; nothing is scaled here, so scale and round the ")
         .append("features first");
   }
-  return wrong(line_, field.column_byte, why);
+  return or_separator(wrong(line_, field.column_byte, why));
 }
 
 Result<bool> CsvReader::next_text() {
@@ -114,6 +144,10 @@ Result<bool> CsvReader::next_text() {
       text_.append(1, '\n').append(*more.value());
     }
     if (line_ == 1 && lower(text_) == "sep=,") continue;
+    if (line_ == 1 && lower(text_).starts_with("sep=") && text_.size() == kSepBytes)
+      return other_separator(text_.back());
+    // One that was before the text when the line `sep=,` was put there.
+    if (columns_ == 0 && text_.starts_with(kByteOrderMark)) text_.erase(0, kByteOrderMark.size());
     if (!only_separators(text_)) break;
     if (blank_line_ == 0) blank_line_ = line_;
   }
@@ -132,7 +166,7 @@ Status CsvReader::quoted_field(size_t& at, Field& out) const {
     } else if (text_[at] == '"') {
       at = std::min(text_.find_first_not_of(kBlanks, at + 1), text_.size());
       if (at < text_.size() && text_[at] != ',')
-        return wrong(line_, at + 1, "text behind a closing quote");
+        return or_separator(wrong(line_, at + 1, "text behind a closing quote"));
       return Ok{};
     }
     out.text.push_back(text_[at]);
@@ -163,8 +197,9 @@ Status CsvReader::fit_columns() {
     fields_.pop_back();
   if (columns_ == 0) columns_ = fields_.size();
   if (fields_.size() == columns_) return Ok{};
-  return wrong(line_, 0,
-               std::to_string(fields_.size()) + " columns, line 1 has " + std::to_string(columns_));
+  return or_separator(
+      wrong(line_, 0,
+            std::to_string(fields_.size()) + " columns, line 1 has " + std::to_string(columns_)));
 }
 
 Result<std::span<const uint8_t>> CsvReader::next() {

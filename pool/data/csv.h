@@ -16,8 +16,8 @@ inline constexpr size_t kCsvLineBytesMax = 256 << 10;
 // byte order mark, line ends of every system, quotes around fields, blanks around numbers, empty
 // columns at the end of lines, lines of nothing but separators at the end of the file, and a first
 // line `sep=,`. The first line is a header when one of its fields is a name: it opens with a
-// letter,
-// `_` or one outside ASCII, and is no word for a missing number (NaN, NA, null, inf ...).
+// letter, `_` or one outside ASCII, and is no word for a missing number (NaN, NA, null, inf ...).
+// Columns that something else than a comma separates are refused, with what does.
 class CsvReader {
  public:
   CsvReader(ByteStream stream, LabelColumn label)
@@ -43,6 +43,9 @@ class CsvReader {
   Status fit_columns();
   Error wrong(uint64_t line, size_t column, const std::string& why) const;
   Error wrong_number(size_t index) const;
+  Error other_separator(char separator) const;
+  // The same as `error`, or what explains it: another separator than the comma.
+  Error or_separator(Error error) const;
 
   LineReader lines_;
   LabelColumn label_;

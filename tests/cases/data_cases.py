@@ -22,6 +22,16 @@ class Csv(DataCase):
         for name in ("bom_header", "bom_noheader"):
             self.assertEqual(self.data(folder / f"{name}.csv.toml"), (48, 12))
 
+    def test_F19_another_separator_is_named(self):
+        rows = ["label;a;b;c;d"] + [row.replace(",", ";") for row in ROWS]
+        quoted = [";".join(f'"{field}"' for field in row.split(";")) for row in rows]
+        for content in ("\r\n".join(rows), "\r\n".join(quoted), "sep=;\r\n\ufeff" + rows[0]):
+            text = self.refuse_data("columns are separated by ';': save it with commas",
+                                    self.csv(("\ufeff" + content).encode()))
+            self.assertNotIn("\ufeff", text)
+        tabs = "\n".join(row.replace(";", "\t") for row in rows)
+        self.refuse_data("columns are separated by tabs", self.csv(tabs.encode()))
+
     def test_F19_what_spreadsheets_write_is_read_and_no_row_is_lost(self):
         plain = self.bytes_of(self.csv("\n".join(ROWS).encode()))
         self.assertEqual(len(plain), 4 * 5)
