@@ -21,12 +21,14 @@ T narrow(uint64_t value) {
 }  // namespace
 
 Status parse_listen(std::string_view text, std::string& host, uint16_t& port) {
-  const auto wrong = [&](const char* why) {
+  const auto wrong = [&](const std::string& why) {
     return Error{Errc::invalid_argument,
                  in_quotes(text) + ": " + why + " (expected address:port, e.g. 127.0.0.1:4400)"};
   };
+  if (const size_t scheme = text.find("://"); scheme != std::string_view::npos)
+    return wrong("no scheme is wanted: leave out " + in_quotes(text.substr(0, scheme + 3)));
   const size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return wrong("the port is missing");
+  if (colon == std::string_view::npos || text.ends_with(']')) return wrong("the port is missing");
   std::string_view name = text.substr(0, colon);
   if (name.size() >= 2 && name.front() == '[' && name.back() == ']')
     name = name.substr(1, name.size() - 2);

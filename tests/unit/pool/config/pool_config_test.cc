@@ -76,6 +76,9 @@ TEST(PoolConfig, RefusesWrongTypesAndRanges) {
   EXPECT_NE(refusal("[audit]\nauditors = [\"00\"]").find("is no key"), std::string::npos);
   EXPECT_NE(refusal("fee_account = \"a b\"").find("is no account name"), std::string::npos);
   EXPECT_NE(refusal("listen = \"127.0.0.1\"").find("the port is missing"), std::string::npos);
+  EXPECT_NE(refusal("listen = \"[::1]\"").find("the port is missing"), std::string::npos);
+  EXPECT_NE(refusal("listen = \"tls://127.0.0.1:1\"").find("no scheme is wanted: leave out"),
+            std::string::npos);
   EXPECT_NE(refusal("listen = \"127.0.0.1:70000\"").find("0 to 65535"), std::string::npos);
 }
 
