@@ -208,6 +208,9 @@ void Miner::on_down(const std::string& reason, uint64_t retry_ms) {
   gemmine::miner::on_down(state_);
   state_.note(Level::warning, "disconnected",
               {{"reason", reason}, {"retry_ms", std::to_string(retry_ms)}});
+  // A pause means that each of the pools was tried.
+  if (state_.options.dry_run && retry_ms > 0 && !state_.ended)
+    state_.leave(ExitCode::other_pool, "dry run: no pool of these can be worked for: " + reason);
   go_on();
 }
 

@@ -34,7 +34,7 @@ inline constexpr ExitMeaning kExitMeanings[] = {
     {ExitCode::bad_input, "configuration, job, data or model file cannot be used"},
     {ExitCode::no_device, "no device here can work on what is left"},
     {ExitCode::refused, "account refused, or key banned"},
-    {ExitCode::other_pool, "the pool is another one: its key changed"},
+    {ExitCode::other_pool, "the pool is another one: its key changed; or a dry run reached none"},
     {ExitCode::wrong_numbers, "a device computes wrong numbers"},
     {ExitCode::too_old, "too old for the pool"},
     {ExitCode::invalid, "invalid: something claimed is not true"},

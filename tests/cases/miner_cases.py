@@ -251,6 +251,32 @@ class Training(case.Case):
             self.assertEqual(model.read_bytes(), whole.read_bytes())
             training.log.unlink()
 
+    def test_F13_a_signal_ends_the_wait_for_a_reader(self):
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        training = self.train(self.toy(rounds=1), "--model", fifo)
+        training.wait_for("round  1 of 1")
+        time.sleep(0.5)  # it opens the FIFO now
+        training.popen.send_signal(signal.SIGTERM)
+        self.assertEqual(training.wait(20 * base.SLOW), 128 + signal.SIGTERM, training.tail())
+
+    def test_F13_what_to_go_on_with_can_be_copied(self):
+        model = self.folder / "my model.st"
+        training = self.train(self.toy(rounds=50, steps_per_lease=120, width=256),
+                              "--model", model)
+        training.wait_for("round  1 of 50")
+        training.popen.send_signal(signal.SIGINT)
+        self.assertEqual(training.wait(20 * base.SLOW), 130, training.tail())
+        self.assertIn(f"--from '{model}' --model '{model}'", training.text())
+
+    def test_F16_a_dry_run_ends_where_no_pool_answers(self):
+        pin = "sha256:" + "00" * 32
+        pools = [word for port in ("9", "10") for word in ("--pool", f"127.0.0.1:{port}",
+                                                           "--pin", pin)]
+        text = self.refuse(6, "dry run: no pool", "gemmine", "mine", "--account", "a", "--data",
+                           self.folder / "m", "--dry-run", *pools, timeout=20 * base.SLOW)
+        self.assertEqual(text.count(" disconnected "), 2, text)
+
     def test_A18_a_signal_without_a_model_says_so(self):
         training = self.train(self.toy(rounds=50, steps_per_lease=500, width=256))
         training.wait_for("progress|round")
@@ -273,3 +299,30 @@ class Training(case.Case):
         self.assertEqual(fifo.read_bytes(), target.read_bytes())
         self.assertEqual(training.wait(20 * base.SLOW), 0, training.tail())
         self.assertTrue(fifo.is_fifo())
+
+    def test_F10_a_model_on_stdout_is_nothing_but_the_model(self):
+        job = self.toy(rounds=2)
+        whole = self.folder / "whole.st"
+        self.accept("gemmine", "train", job, "--model", whole)
+        link = self.folder / "link"
+        link.symlink_to("/dev/stdout")
+        for path in ("-", "/dev/stdout", "/dev/fd/1", link):
+            done = subprocess.run([base.BUILD / "gemmine", "train", job, "--model", path],
+                                  capture_output=True, check=True)
+            self.assertEqual(done.stdout, whole.read_bytes(), path)
+            self.assertIn(b"state root ", done.stderr)
+            self.refuse(2, "--model and --json both write", "gemmine", "train", job, "--model",
+                        path, "--json")
+
+    def test_F10_data_goes_into_what_is_there(self):
+        out = self.folder / "out"
+        out.mkdir()
+        (out / "train.bin").symlink_to("/dev/null")
+        (out / "test.bin").symlink_to("elsewhere")
+        self.accept("gemmine", "data", self.toy(), "--out", out)
+        self.assertEqual(os.readlink(out / "train.bin"), "/dev/null")
+        self.assertTrue((out / "elsewhere").is_file())
+
+    def test_F12_a_folder_that_takes_no_files_is_there(self):
+        self.refuse(1, "/proc takes no new files", "gemmine", "train", self.toy(), "--model",
+                    "/proc/nosuch")
