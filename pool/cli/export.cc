@@ -72,6 +72,8 @@ ExitCode export_data(const ExportCommand& command) {
   if (command.ledger.empty() && command.model.empty() && command.bundles.empty())
     return fail(ExitCode::command_line,
                 "say what to write: --ledger FILE, --model FILE, --bundles DIR");
+  if (!command.ledger.empty() && same_output(command.ledger, command.model))
+    return fail(ExitCode::command_line, "--ledger and --model name the same file");
   auto store = SqliteStore::open_to_read(ledger_path(command.data));
   if (!store) return fail(ExitCode::failed, store.error().detail);
   if (!command.ledger.empty()) {
