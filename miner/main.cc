@@ -1,6 +1,7 @@
 // gemmine: mine for a pool, or train a job here.
 #include <CLI/CLI.hpp>
 
+#include "kernels/cli/name.h"
 #include "kernels/cli/program.h"
 #include "miner/cli/commands.h"
 
@@ -47,8 +48,9 @@ int main(int argc, char** argv) {
   CLI::App& data_command =
       program.command("data", "read a job's data, say what is there, and write it as plain files",
                       [&] { return miner::data(data); });
-  data_command.add_option("job", data.job, "job file (TOML)")->required();
-  data_command.add_option("--out", data.out, "folder for train.bin and validation.bin or test.bin");
+  gemmine::cli::add_name(data_command, "job", data.job, "job file (TOML)")->required();
+  gemmine::cli::add_name(data_command, "--out", data.out,
+                         "folder for train.bin and validation.bin or test.bin");
 
   miner::DevicesOptions devices;
   program

@@ -1,6 +1,7 @@
 // gemmine-pool: bring jobs, lease their steps to strangers, check, pay.
 #include <CLI/CLI.hpp>
 
+#include "kernels/cli/name.h"
 #include "kernels/cli/number.h"
 #include "kernels/cli/program.h"
 #include "pool/cli/commands.h"
@@ -18,30 +19,33 @@ constexpr const char* kAbout =
     "              gemmine-pool serve --config configs/pool.toml --data pool --fund 1000000";
 
 void add_serve_options(CLI::App& command, pool::ServeCommand& serve) {
-  command.add_option("--config", serve.config, "configuration (TOML)");
-  command.add_option("--data", serve.data, "folder of keys, ledger and blobs")->required();
+  gemmine::cli::add_name(command, "--config", serve.config, "configuration (TOML)");
+  gemmine::cli::add_name(command, "--data", serve.data, "folder of keys, ledger and blobs")
+      ->required();
   gemmine::cli::add_number(command, "--share-seconds", serve.share_seconds,
                            {0, pool::kShareSecondsMax},
                            "what a share should take its device, instead of the file's (0: shares "
                            "of the job's size)");
-  command.add_option("--listen", serve.listen,
-                     "address:port, instead of the file's; *:4400 is every address");
-  command.add_option("--job", serve.jobs, "job file; may be given again");
+  gemmine::cli::add_name(command, "--listen", serve.listen,
+                         "address:port, instead of the file's; *:4400 is every address");
+  gemmine::cli::add_name(command, "--job", serve.jobs, "job file; may be given again");
   gemmine::cli::add_number(command, "--fund", serve.fund, {},
                            "fill the escrow of every unfinished job up to this, at each start;\n"
                            "what is in it counts, what was spent does not");
-  command.add_option("--status-file", serve.status_file, "keep a JSON status here");
+  gemmine::cli::add_name(command, "--status-file", serve.status_file, "keep a JSON status here");
   command.add_flag("--exit-when-finished", serve.exit_when_finished,
                    "end when every job has finished");
 }
 
 void add_export_options(CLI::App& command, pool::ExportCommand& wanted) {
-  command.add_option("--data", wanted.data, "folder")->required();
-  command.add_option("--ledger", wanted.ledger, "u32 length and record bytes, repeated");
-  command.add_option("--model", wanted.model, "current theta (safetensors)");
-  command.add_option("--bundles", wanted.bundles,
-                     "folder for shares to judge offline: wrong ones, and some others");
-  command.add_option("--job", wanted.job, "id of the model's job, if there are several");
+  gemmine::cli::add_name(command, "--data", wanted.data, "folder")->required();
+  gemmine::cli::add_name(command, "--ledger", wanted.ledger,
+                         "u32 length and record bytes, repeated");
+  gemmine::cli::add_name(command, "--model", wanted.model, "current theta (safetensors)");
+  gemmine::cli::add_name(command, "--bundles", wanted.bundles,
+                         "folder for shares to judge offline: wrong ones, and some others");
+  gemmine::cli::add_name(command, "--job", wanted.job,
+                         "id of the model's job, if there are several");
 }
 
 }  // namespace
@@ -62,23 +66,21 @@ int main(int argc, char** argv) {
   bool new_tls = false;
   CLI::App& init_command = program.command("init", "make a pool's folder, print its pin and key",
                                            [&] { return pool::init(data, new_tls); });
-  init_command.add_option("--data", data, "folder")->required();
+  gemmine::cli::add_name(init_command, "--data", data, "folder")->required();
   init_command.add_flag(
       "--new-tls", new_tls,
       "only a new certificate, for a pool that is there; miners need the new pin");
 
   std::string job;
   CLI::App& jobs = program.group("job", "job files");
-  program
-      .command_of(jobs, "check", "validate, print id, work and cost",
-                  [&] { return pool::check_job(job); })
-      .add_option("file", job, "job file (TOML)")
-      ->required();
+  CLI::App& check_command = program.command_of(jobs, "check", "validate, print id, work and cost",
+                                               [&] { return pool::check_job(job); });
+  gemmine::cli::add_name(check_command, "file", job, "job file (TOML)")->required();
 
   bool as_json = false;
   CLI::App& report_command = program.command("report", "what the ledger says, offline",
                                              [&] { return pool::report(data, as_json); });
-  report_command.add_option("--data", data, "folder")->required();
+  gemmine::cli::add_name(report_command, "--data", data, "folder")->required();
   report_command.add_flag("--json", as_json, "as JSON");
 
   std::string to;
@@ -86,8 +88,9 @@ int main(int argc, char** argv) {
                                              "copy the folder of a pool, also of one that runs (a "
                                              "copy of ledger.sqlite alone is not whole)",
                                              [&] { return pool::backup(data, to); });
-  backup_command.add_option("data", data, "folder of the pool")->required();
-  backup_command.add_option("to", to, "folder to make: it can be served in the other's place")
+  gemmine::cli::add_name(backup_command, "data", data, "folder of the pool")->required();
+  gemmine::cli::add_name(backup_command, "to", to,
+                         "folder to make: it can be served in the other's place")
       ->required();
 
   pool::ExportCommand wanted;

@@ -1,6 +1,7 @@
 // gemmine-verify: judges shares and ledgers from files. The exit status is the verdict.
 #include <CLI/CLI.hpp>
 
+#include "kernels/cli/name.h"
 #include "kernels/cli/number.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
@@ -16,24 +17,25 @@ int main(int argc, char** argv) {
                                  ExitCode::invalid, ExitCode::malformed, ExitCode::undecided});
 
   gv::FileOptions digest;
-  program
-      .command("digest", "BLAKE3 of a file, as b3sum prints it",
-               [&] { return gv::run_digest(digest); })
-      .add_option("FILE", digest.file, "any file")
-      ->required();
+  CLI::App& digest_command = program.command("digest", "BLAKE3 of a file, as b3sum prints it",
+                                             [&] { return gv::run_digest(digest); });
+  gemmine::cli::add_name(digest_command, "FILE", digest.file, "any file")->required();
 
   gv::FileOptions share;
   CLI::App& share_command = program.command("share", "check a share bundle without running it",
                                             [&] { return gv::run_share(share); });
-  share_command.add_option("FILE", share.file, "share bundle")->required();
+  gemmine::cli::add_name(share_command, "FILE", share.file, "share bundle")->required();
   share_command.add_flag("--json", share.json, "print JSON");
 
   gv::ReplayOptions replay;
   CLI::App& replay_command = program.command("replay", "run a share again and compare",
                                              [&] { return gv::run_replay(replay); });
-  replay_command.add_option("BUNDLE", replay.bundle, "share bundle with theta")->required();
-  replay_command.add_option("--data", replay.data, "the job's training records")->required();
-  replay_command.add_option("--engine", replay.engine, "where to compute")->capture_default_str();
+  gemmine::cli::add_name(replay_command, "BUNDLE", replay.bundle, "share bundle with theta")
+      ->required();
+  gemmine::cli::add_name(replay_command, "--data", replay.data, "the job's training records")
+      ->required();
+  gemmine::cli::add_name(replay_command, "--engine", replay.engine, "where to compute")
+      ->capture_default_str();
   gemmine::cli::add_number(replay_command, "--threads", replay.threads, {1, 1024},
                            "threads of the cpu engine");
   replay_command.add_flag("--json", replay.json, "print JSON");
@@ -41,9 +43,9 @@ int main(int argc, char** argv) {
   gv::LedgerOptions ledger;
   CLI::App& ledger_command =
       program.command("ledger", "fold an exported ledger", [&] { return gv::run_ledger(ledger); });
-  ledger_command.add_option("FILE", ledger.file, "exported ledger")->required();
-  ledger_command.add_option("--blobs", ledger.blobs,
-                            "folder of deltas and thetas by hex address: redo the merges");
+  gemmine::cli::add_name(ledger_command, "FILE", ledger.file, "exported ledger")->required();
+  gemmine::cli::add_name(ledger_command, "--blobs", ledger.blobs,
+                         "folder of deltas and thetas by hex address: redo the merges");
   ledger_command.add_flag("--json", ledger.json, "print JSON");
 
   program

@@ -147,7 +147,10 @@ ExitCode Program::parse_and_run(int argc, const char* const* argv) {
   }
   for (const auto& [command, run] : commands_) {
     if (!command->parsed()) continue;
-    set_speaker(name_ + " " + command->get_name());
+    std::string typed = command->get_name();
+    for (const CLI::App* up = command->get_parent(); up != app_.get(); up = up->get_parent())
+      typed = up->get_name() + " " + typed;
+    set_speaker(name_ + " " + typed);
     return run();
   }
   GEMMINE_CHECK(false);  // CLI11 has seen to it that there is a command

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "kernels/base/user_folder.h"
+#include "kernels/cli/name.h"
 #include "kernels/cli/number.h"
 #include "miner/cli/commands.h"
 #include "miner/pace.h"
@@ -14,9 +15,9 @@ constexpr int kThreadsMax = 1024;
 }  // namespace
 
 void add_device_options(CLI::App& command, DeviceOptions& options) {
-  command.add_option("--engine", options.engine,
-                     "where to compute: cpu, cuda:0 or another GPU of `gemmine devices`, or check: "
-                     "before one of them, which runs a slow twin beside it and compares every bit");
+  cli::add_name(command, "--engine", options.engine,
+                "where to compute: cpu, cuda:0 or another GPU of `gemmine devices`, or check: "
+                "before one of them, which runs a slow twin beside it and compares every bit");
   cli::add_number(command, "--threads", options.threads, {0, kThreadsMax},
                   "threads of the cpu engine (0: one per core)");
 }
@@ -32,22 +33,20 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
       "A pool that is not the pinned one is told once and tried again after 5 minutes, then less\n"
       "and less often.");
   // One value each time: else CLI11 reads [::1] as a list.
-  command.add_option("--pool", options.pools, "host:port; repeat it for pools to fall back on")
+  cli::add_name(command, "--pool", options.pools, "host:port; repeat it for pools to fall back on")
       ->required()
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command
-      .add_option("--pin", options.pins,
-                  "sha256:<hex> of the TLS key of the pool before it; without any, and where it is "
-                  "the word `system`, the certificate must be one that the system trusts")
+  cli::add_name(command, "--pin", options.pins,
+                "sha256:<hex> of the TLS key of the pool before it; without any, and where it is "
+                "the word `system`, the certificate must be one that the system trusts")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command.add_option("--account", options.account, "who is paid, 1-64 of A-Z a-z 0-9 . _ -")
+  cli::add_name(command, "--account", options.account, "who is paid, 1-64 of A-Z a-z 0-9 . _ -")
       ->required();
-  command
-      .add_option("--data", options.data,
-                  "folder for keys, downloads (what the pool's jobs need now, and for a "
-                  "day what they needed) and checkpoints; for one process at a time")
+  cli::add_name(command, "--data", options.data,
+                "folder for keys, downloads (what the pool's jobs need now, and for a "
+                "day what they needed) and checkpoints; for one process at a time")
       ->capture_default_str();
   add_device_options(command, options.device);
   cli::add_number(command, "--throttle", options.throttle, {kThrottleMin, kThrottleMax},
@@ -60,13 +59,13 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
 }
 
 void add_train_options(CLI::App& command, TrainOptions& options) {
-  command.add_option("job", options.job, "job file (TOML)")->required();
+  cli::add_name(command, "job", options.job, "job file (TOML)")->required();
   cli::add_number(command, "--rounds", options.rounds, {}, "stop after this many rounds (0: all)");
-  command.add_option("--from", options.from,
-                     "start from this model (safetensors): one of this job goes on where it "
-                     "stopped, any other of the same shape begins at round 0");
-  command.add_option(
-      "--model", options.model,
+  cli::add_name(command, "--from", options.from,
+                "start from this model (safetensors): one of this job goes on where it "
+                "stopped, any other of the same shape begins at round 0");
+  cli::add_name(
+      command, "--model", options.model,
       "write the model here (safetensors), after each round. ^C or SIGTERM ends the training "
       "with what the last round gave, exit code 128 + signal; --from goes on from it");
   command.add_flag("--json", options.json, "the result as JSON on stdout");
@@ -89,7 +88,8 @@ void add_bench_options(CLI::App& command, BenchOptions& options) {
       "  gemmine bench --json                               the same numbers for a program\n"
       "Other programs on the machine make it look slower: products are the best of some runs,\n"
       "steps are medians.");
-  command.add_option("--job", options.job, "job file (TOML); else a small network, made-up data");
+  cli::add_name(command, "--job", options.job,
+                "job file (TOML); else a small network, made-up data");
   cli::add_number(command, "--seconds", options.seconds, {1, 600},
                   "how long to measure steps on each device");
   cli::add_number(command, "--share-seconds", options.share_seconds, {0, pool::kShareSecondsMax},
@@ -108,7 +108,7 @@ void add_sample_options(CLI::App& command, SampleOptions& options) {
       "  gemmine sample --model austen.safetensors --prompt \"It is a truth\"\n"
       "The same model, prompt, options and seed write the same text on one build of gemmine. A\n"
       "model of more than 256 tokens reads and writes their numbers: --prompt \"17 4 99\".");
-  command.add_option("--model", options.model, "a gpt, as `gemmine train --model` writes it")
+  cli::add_name(command, "--model", options.model, "a gpt, as `gemmine train --model` writes it")
       ->required();
   command.add_option("--prompt", options.prompt, "the beginning of the text");
   cli::add_number(command, "--tokens", options.tokens, {1, 1'000'000}, "how many to write");

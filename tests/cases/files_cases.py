@@ -62,6 +62,19 @@ class Files(case.Case):
                     preexec_fn=as_nobody())
 
     @unittest.skipIf(os.geteuid(), "only root can become another user")
+    def test_R12_nobody_s_folder_is_not_the_current_one(self):
+        self.open_to_nobody()
+        os.chmod(self.folder, 0o777)
+        env = {key: value for key, value in os.environ.items()
+               if key not in ("HOME", "XDG_DATA_HOME")}
+        pool = ("--pool", "127.0.0.1:9", "--pin", "sha256:" + "00" * 32)
+        for command in (("gemmine", "mine", "--account", "a", "--dry-run"),
+                        ("gemmine-audit", "watch")):
+            self.refuse(2, "--data: say which folder", *command, *pool, env=env, cwd=self.folder,
+                        preexec_fn=lambda: os.setuid(54321))
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    @unittest.skipIf(os.geteuid(), "only root can become another user")
     def test_F30_with_fewer_threads_a_training_is_slower_and_the_same(self):
         self.open_to_nobody()
         job = self.toy(rounds=1)

@@ -93,6 +93,47 @@ class Programs(case.Case):
                 for _ in range(2)}
         self.assertEqual(len(pins), 1, "init after an init whose output was lost")
 
+    def test_R12_an_empty_name_names_nothing(self):
+        job = self.toy()
+        pool = ("--pool", "127.0.0.1:9")
+        for command in (("gemmine", "train", job, "--model", ""), ("gemmine", "train", ""),
+                        ("gemmine", "train", job, "--from", ""),
+                        ("gemmine", "data", job, "--out", ""),
+                        ("gemmine", "mine", *pool, "--account", "a", "--data", ""),
+                        ("gemmine", "mine", *pool, "--account", "a", "--pin", ""),
+                        ("gemmine", "sample", "--model", ""), ("gemmine", "bench", "--job", ""),
+                        ("gemmine-pool", "serve", "--data", "d", "--listen", ""),
+                        ("gemmine-pool", "serve", "--data", "d", "--status-file", ""),
+                        ("gemmine-pool", "serve", "--data", ""),
+                        ("gemmine-pool", "job", "check", ""),
+                        ("gemmine-pool", "init", "--data", ""),
+                        ("gemmine-pool", "export", "--data", "d", "--ledger", ""),
+                        ("gemmine-pool", "export", "--data", "d", "--bundles", ""),
+                        ("gemmine-pool", "backup", "d", ""),
+                        ("gemmine-verify", "ledger", ""),
+                        ("gemmine-verify", "ledger", job, "--blobs", ""),
+                        ("gemmine-audit", "watch", *pool, "--data", "")):
+            with self.subTest(command=command):
+                self.refuse(2, "is empty", *command)
+
+    def test_R12_a_message_names_the_whole_command(self):
+        self.refuse(3, "^gemmine-pool job check: ", "gemmine-pool", "job", "check",
+                    self.folder / "nosuch.toml")
+
+    def test_R12_an_address_to_listen_at_is_explained(self):
+        data = self.folder / "pool"
+        self.accept("gemmine-pool", "init", "--data", data)
+        for address, why in (("[::1]", "the port is missing"),
+                             ("tls://127.0.0.1:0", "no scheme is wanted: leave out 'tls://'")):
+            self.refuse(2, why, "gemmine-pool", "serve", "--data", data, "--listen", address)
+
+    def test_F10_two_exports_are_two_files(self):
+        both = self.folder / "both"
+        for other in (both, self.folder / "." / "x" / ".." / "both"):
+            self.refuse(2, "--ledger and --model name the same file", "gemmine-pool", "export",
+                        "--data", self.folder, "--ledger", both, "--model", other)
+        self.assertFalse(both.exists())
+
     def test_F30_an_event_loop_that_is_refused_is_a_message(self):
         c = self.cluster(self.toy()).init_pool()
         client = ["--pool", "127.0.0.1:1", "--data", c.data("m"), "--pin", c.pin]

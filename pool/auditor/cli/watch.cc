@@ -8,6 +8,7 @@
 #include "kernels/base/folder_lock.h"
 #include "kernels/base/printable.h"
 #include "kernels/base/user_folder.h"
+#include "kernels/cli/name.h"
 #include "kernels/cli/number.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
@@ -54,12 +55,13 @@ void print_text(const AuditReport& report, const Conclusion& conclusion) {
 
 void add_watch_options(CLI::App& command, WatchOptions& options) {
   options.data = user_data_folder("gemmine-audit");
-  command.add_option("--pool", options.pools, "host:port of the pool to audit")->required();
-  command.add_option("--pin", options.pin, "sha256:<hex> of the pool's TLS key");
-  command.add_option("--name", options.name, "how the pool shall call us")->capture_default_str();
-  command.add_option("--data", options.data, "our key and downloads")->capture_default_str();
+  cli::add_name(command, "--pool", options.pools, "host:port of the pool to audit")->required();
+  cli::add_name(command, "--pin", options.pin, "sha256:<hex> of the pool's TLS key");
+  cli::add_name(command, "--name", options.name, "how the pool shall call us")
+      ->capture_default_str();
+  cli::add_name(command, "--data", options.data, "our key and downloads")->capture_default_str();
   cli::add_number(command, "--rate", options.rate, {0, 1}, "fraction of the leases to replay");
-  command.add_option("--engine", options.engine, "where to replay")->capture_default_str();
+  cli::add_name(command, "--engine", options.engine, "where to replay")->capture_default_str();
   cli::add_number(command, "--threads", options.threads, {1, 1024}, "threads of the cpu engine");
   command.add_flag("--exit-when-finished", options.exit_when_finished,
                    "end when every job of the pool is finished");
@@ -77,6 +79,7 @@ ExitCode watch(const WatchOptions& options) {
   auto pools = parse_pools(options.pools, pins);
   if (!pools) return fail(ExitCode::command_line, pools.error().detail);
   session.pools = std::move(pools.value());
+  if (options.data.empty()) return fail(ExitCode::command_line, std::string(kNoUserFolder));
   if (auto made = make_folder(options.data + "/blobs"); !made)
     return fail(ExitCode::failed, made.error().detail);
   const auto lock = FolderLock::take(options.data, "gemmine-audit");
