@@ -149,7 +149,7 @@ ExitCode Program::parse_and_run(int argc, const char* const* argv) {
     if (!command->parsed()) continue;
     std::string typed = command->get_name();
     for (const CLI::App* up = command->get_parent(); up != app_.get(); up = up->get_parent())
-      typed = up->get_name() + " " + typed;
+      typed.insert(0, up->get_name() + " ");
     set_speaker(name_ + " " + typed);
     return run();
   }

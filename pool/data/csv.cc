@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "kernels/base/printable.h"
 
@@ -112,7 +113,7 @@ Error CsvReader::other_separator(char separator) const {
 
 Error CsvReader::or_separator(Error error) const {
   const char separator = separator_of(text_);
-  return separator == ',' ? error : other_separator(separator);
+  return separator == ',' ? std::move(error) : other_separator(separator);
 }
 
 Error CsvReader::wrong_number(size_t index) const {
