@@ -219,6 +219,7 @@ void Session::on_error_frame(ByteView payload) {
   retry_hint_ms_ = message.retry_after_ms;
   switch (message.code) {
     case WireError::bad_account:
+    case WireError::bad_key:
       return end(SessionEnd::refused_account, message.text);
     case WireError::bad_version:
       return end(SessionEnd::refused_version, message.text);

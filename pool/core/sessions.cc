@@ -61,6 +61,14 @@ std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
   if (!verifier::account_ok(hello.account))
     return GreetingError{WireError::bad_account,
                          "the account is empty or has characters outside A-Z a-z 0-9 . _ -"};
+  if (const auto fault = verifier::fault_of_key(hello.public_key);
+      fault != verifier::KeyFault::none)
+    return GreetingError{WireError::bad_key,
+                         fault == verifier::KeyFault::low_order
+                             ? "this public key is a low-order point, which signs anything: make "
+                               "a new one with --data and a new folder"
+                             : "this public key is not canonical: make a new one with --data and "
+                               "a new folder"};
   peer.role = hello.role;
   peer.key = hello.public_key;
   peer.client_random = hello.client_random;

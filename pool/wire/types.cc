@@ -18,6 +18,7 @@ constexpr std::pair<WireError, std::string_view> kErrorNames[] = {
     {WireError::too_many, "too_many"},
     {WireError::busy, "busy"},
     {WireError::internal, "internal"},
+    {WireError::bad_key, "bad_key"},
     {WireError::unknown_job, "unknown_job"},
     {WireError::unknown_lease, "unknown_lease"},
     {WireError::lease_closed, "lease_closed"},

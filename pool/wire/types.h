@@ -48,7 +48,8 @@ using verifier::WireError;
 std::string_view to_string(WireError code);  // "out_of_order"; "?" when not known
 // The connection ends after it.
 inline bool closes(WireError code) {
-  return code >= WireError::malformed && code <= WireError::bad_account;
+  return (code >= WireError::malformed && code <= WireError::bad_account) ||
+         code == WireError::bad_key;
 }
 
 enum class Role : uint8_t { miner = 1, auditor = 2 };

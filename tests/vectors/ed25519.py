@@ -68,6 +68,10 @@ def _decode(data):
     return None if x is None else (x, y, 1, x * y % P)
 
 
+def _low_order(point):
+    return _equal(_multiply(8, point), (0, 1, 1, 0))
+
+
 def _expand(seed):
     h = hashlib.sha512(seed).digest()
     a = int.from_bytes(h[:32], "little") & (1 << 254) - 8 | 1 << 254
@@ -88,11 +92,12 @@ def sign(seed, message):
 
 
 def verify(public, message, signature):
+    """The one rule of PROTOCOL 1.4."""
     if len(public) != 32 or len(signature) != 64:
         return False
     a, r = _decode(public), _decode(signature[:32])
     s = int.from_bytes(signature[32:], "little")
-    if a is None or r is None or s >= ORDER:
+    if a is None or r is None or s >= ORDER or _low_order(a) or _low_order(r):
         return False
     h = _sha512(signature[:32] + public + message) % ORDER
     return _equal(_multiply(s, BASE), _add(r, _multiply(h, a)))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 #include "kernels/base/bytes.h"
@@ -46,7 +47,18 @@ class Identity {
   Digest public_key_;
 };
 
-// False for a wrong signature and for bytes that are no public key.
+// What is wrong with 32 bytes as a public key, whatever was signed (PROTOCOL 1.4).
+enum class KeyFault : uint8_t {
+  none,
+  not_canonical,  // its y is not below 2²⁵⁵ − 19
+  low_order,      // one of the eight points that any message seems to be signed by
+};
+KeyFault fault_of_key(const Digest& public_key);
+
+// The one rule of PROTOCOL 1.4: false for a wrong signature, for bytes that are no public key, and
+// for a key or an R that is low-order or not canonical.
 bool verify_signature(const Digest& public_key, const Digest& message, const Signature& signature);
+// The same over a message of any length, which nothing but the rule's vectors needs.
+bool verify_signature(const Digest& public_key, ByteView message, const Signature& signature);
 
 }  // namespace gemmine::verifier

@@ -16,6 +16,7 @@ enum class WireError : uint16_t {
   too_many = 16,
   busy = 17,
   internal = 18,
+  bad_key = 19,
   unknown_job = 20,
   unknown_lease = 21,
   lease_closed = 22,

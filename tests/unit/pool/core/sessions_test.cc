@@ -36,6 +36,24 @@ TEST(Sessions, AreFoundByTheKeysOfMinersOnly) {
   EXPECT_EQ(sessions.of_miner(auditor().public_key()), std::vector{ConnId{4}});
 }
 
+TEST(Sessions, AreRefusedByNameToAKeyThatSignsAnything) {
+  const auto refused = [](const Digest& key) {
+    FakePool fake;
+    fake.pool->on_open(ConnId{1}, filled(1), filled(2), fake.now);
+    Hello hello;
+    hello.public_key = key;
+    hello.account = "alice";
+    fake.frame(ConnId{1}, MessageType::hello, encode(hello));
+    return fake.error();
+  };
+  Digest key;
+  EXPECT_EQ(refused(key), WireError::bad_key);
+  key.bytes[0] = 1;
+  EXPECT_EQ(refused(key), WireError::bad_key);
+  EXPECT_EQ(refused(filled(0xff)), WireError::bad_key);
+  EXPECT_EQ(refused(miner().public_key()), std::nullopt);
+}
+
 TEST(Sessions, ThatDidNotFinishTheirGreetingAreNobodys) {
   FakePool fake;
   fake.pool->on_open(ConnId{1}, filled(1), filled(2), fake.now);
