@@ -60,8 +60,8 @@ Status dispatch(LedgerData& data, const Record& record) {
 }  // namespace
 
 Digest next_head(const Digest& head, const Record& record) {
-  return kernels::blake3_derive_key(domain::kLedger,
-                                    Writer().put_digest(head).put_raw(encode(record)).bytes());
+  return next_head(head, record.seq, record.time_ms, static_cast<uint8_t>(record.kind),
+                   record.body);
 }
 
 Status LedgerState::apply(const Record& record) {

@@ -10,6 +10,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/fields.h"
+#include "verifier/records/head.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
 

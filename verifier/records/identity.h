@@ -24,6 +24,11 @@ inline constexpr std::string_view kState = "gemmine 2026-11-22 state";
 inline constexpr std::string_view kCoin = "gemmine 2026-11-22 coin";
 inline constexpr std::string_view kLeaseSecret = "gemmine 2026-11-22 lease secret";
 inline constexpr std::string_view kLedger = "gemmine 2026-11-22 ledger";
+inline constexpr std::string_view kHead = "gemmine 2026-11-22 head";
+inline constexpr std::string_view kMember = "gemmine 2026-11-22 member";
+inline constexpr std::string_view kAbandon = "gemmine 2026-11-22 abandon";
+inline constexpr std::string_view kAnswer = "gemmine 2026-11-22 answer";
+inline constexpr std::string_view kThread = "gemmine 2026-11-22 thread";
 }  // namespace domain
 
 // A private key; the 32-byte seed of RFC 8032. Moves only, wiped when destroyed.
