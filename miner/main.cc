@@ -23,10 +23,11 @@ int main(int argc, char** argv) {
   using gemmine::ExitCode;
   namespace miner = gemmine::miner;
   gemmine::cli::prepare_process();
-  gemmine::cli::Program program("gemmine", kAbout,
-                                {ExitCode::ok, ExitCode::failed, ExitCode::command_line,
-                                 ExitCode::bad_input, ExitCode::no_device, ExitCode::refused,
-                                 ExitCode::other_pool, ExitCode::wrong_numbers, ExitCode::too_old});
+  gemmine::cli::Program program(
+      "gemmine", kAbout,
+      {ExitCode::ok, ExitCode::failed, ExitCode::command_line, ExitCode::bad_input,
+       ExitCode::no_device, ExitCode::refused, ExitCode::other_pool, ExitCode::wrong_numbers,
+       ExitCode::too_old, ExitCode::invalid});
 
   miner::MineOptions mine;
   miner::add_mine_options(

@@ -87,9 +87,27 @@ void on(State& state, const pool::NoLease& none, uint64_t now_ms) {
   state.waiting = true;
 }
 
+// Does the pool's signature stand under this record of its ledger? If not, what it says here binds
+// it to nothing, and it is no pool to work for.
+bool vouched(State& state, std::string_view what, const verifier::Receipt& receipt,
+             verifier::RecordKind kind, ByteView body) {
+  const auto head = verifier::head_of(receipt, static_cast<uint8_t>(kind), body);
+  if (verifier::signed_by(head, state.pool_key)) return true;
+  const std::string reason = "the pool's receipt for " + std::string(what) + " of record " +
+                             std::to_string(receipt.seq) +
+                             " is not signed by its key, or is for something else";
+  state.note(Level::error, "receipt_wrong", {{"reason", reason}});
+  state.out.emplace_back(Distrust{reason});
+  return false;
+}
+
 void on(State& state, const pool::ShareOk& ok, uint64_t now_ms) {
   LeaseWork* const work = state.find(ok.lease_id);
   if (work == nullptr || ok.index >= work->run) return;
+  const auto share = state.checkpoint.load_share(ok.lease_id, ok.index);
+  if (share && !vouched(state, "a share", ok.receipt, verifier::RecordKind::share,
+                        verifier::signed_body(encode(share.value()))))
+    return;
   work->accepted = std::max(work->accepted, ok.index + 1);
   work->quiet_since_ms = now_ms;
   // A challenge on a share before would have come by now; an answer needs the states around it.
@@ -101,7 +119,7 @@ void on(State& state, const pool::ShareOk& ok, uint64_t now_ms) {
   state.note(Level::info, "share_accepted",
              {{"lease", short_hex(ok.lease_id)},
               {"index", std::to_string(index)},
-              {"ledger_seq", std::to_string(ok.ledger_seq)}});
+              {"ledger_seq", std::to_string(ok.receipt.seq)}});
 }
 
 void on(State& state, const pool::Challenge& said, uint64_t now_ms) {
@@ -143,7 +161,13 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
 }
 
 void on(State& state, const pool::DeltaOk& ok, uint64_t /*now_ms*/) {
-  if (LeaseWork* const work = state.find(ok.lease_id)) work->delta_stored = true;
+  LeaseWork* const work = state.find(ok.lease_id);
+  if (work == nullptr) return;
+  const auto last = state.checkpoint.load_share(ok.lease_id, work->lease.shares() - 1);
+  if (last && !vouched(state, "a delta", ok.receipt, verifier::RecordKind::delta,
+                       verifier::delta_body(ok.lease_id, last.value().delta_root)))
+    return;
+  work->delta_stored = true;
 }
 
 // PROTOCOL 7.7: the pool has to have drawn every challenge before it saw the share.
@@ -164,9 +188,13 @@ void check_fairness(State& state, const LeaseWork& work, const Digest& secret) {
 }
 
 void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
-  const Digest& id = closed.lease_id;
-  if (const LeaseWork* const work = state.find(id)) check_fairness(state, *work, closed.secret);
-  const auto reason = static_cast<verifier::CloseReason>(closed.reason);
+  const Digest& id = closed.close.lease_id;
+  if (!vouched(state, "the end of a lease", closed.receipt, verifier::RecordKind::close,
+               encode(closed.close)))
+    return;
+  if (const LeaseWork* const work = state.find(id))
+    check_fairness(state, *work, closed.close.secret);
+  const verifier::CloseReason reason = closed.close.reason;
   state.note(reason == verifier::CloseReason::complete ? Level::info : Level::warning,
              "lease_closed",
              {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});

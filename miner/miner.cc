@@ -150,6 +150,10 @@ void Miner::carry_out(Prune& prune) {
   prune_blobs(blobs_path(state_.options.data), needed_blobs(state_), prune.outdated);
 }
 
+void Miner::carry_out(Distrust& distrust) {
+  session_->distrust(distrust.reason);
+}
+
 void Miner::carry_out(Leave& /*leave*/) {
   tick_->stop();
   session_->stop(state_.ending.reason);
@@ -229,6 +233,9 @@ void Miner::on_end(pool::SessionEnd end, const std::string& reason) {
       break;
     case pool::SessionEnd::bad_identity:
       state_.leave(ExitCode::other_pool, reason);
+      break;
+    case pool::SessionEnd::untrue:
+      state_.leave(ExitCode::invalid, reason);
       break;
   }
   go_on();

@@ -48,6 +48,7 @@ class Miner final : public pool::SessionObserver {
   void carry_out(Fetch& fetch);
   void carry_out(pool::Event& event);
   void carry_out(Prune& prune);
+  void carry_out(Distrust& distrust);
   void carry_out(Leave& leave);
 
   pool::Loop& loop_;

@@ -111,9 +111,14 @@ struct Fetch {
 struct Prune {
   std::vector<Digest> outdated;
 };
+// The pool said something that it has not signed: no more work for it.
+struct Distrust {
+  std::string reason;
+};
 // The program ends with state.ending.
 struct Leave {};
-using Action = std::variant<Send, SendDelta, SendOpenings, Task, Fetch, pool::Event, Prune, Leave>;
+using Action =
+    std::variant<Send, SendDelta, SendOpenings, Task, Fetch, pool::Event, Prune, Distrust, Leave>;
 
 struct State {
   State(const Digest& miner_key, MinerOptions wishes, Checkpoint folder)

@@ -26,6 +26,8 @@ ExitCode code_of(SessionEnd end) {
       return ExitCode::too_old;
     case SessionEnd::bad_identity:
       return ExitCode::other_pool;
+    case SessionEnd::untrue:
+      return ExitCode::invalid;
   }
   return ExitCode::failed;
 }
@@ -149,14 +151,14 @@ void Auditor::on(const BlobPart& blob) {
 }
 
 void Auditor::on(const RecordMessage& message) {
-  Record record;
-  record.seq = message.seq;
-  record.time_ms = message.time_ms;
-  record.kind = static_cast<RecordKind>(message.kind);
-  record.body = message.body;
+  const verifier::SignedRecord record = message.record();
   if (record.seq < ledger_.next_seq()) return;  // sent again after a reconnect
-  if (const Status applied = ledger_.apply(record); !applied) {
-    untrue("ledger record " + std::to_string(record.seq) + ": " + applied.error().detail);
+  Status taken = ledger_.apply(record);
+  if (taken) taken = verifier::check_signature(ledger_, record.signature);
+  if (taken && ledger_.pool_key() != session_.pool_key())
+    taken = Error{Errc::invalid, "is of a ledger that another pool key signs"};
+  if (!taken) {
+    untrue("ledger record " + std::to_string(record.seq) + ": " + taken.error().detail);
     return stop(report_.untrue);
   }
   last_change_ms_ = loop_.now_ms();

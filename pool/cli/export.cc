@@ -17,11 +17,11 @@ using cli::fail;
 
 namespace {
 
-// u32 length and the record's bytes (PROTOCOL 8.1), record after record.
+// Record after record: u32 length, the record's bytes and the pool's signature (PROTOCOL 8.1).
 Status export_ledger(LedgerStore& store, const std::string& path) {
   Writer out;
-  const Status read = store.replay([&](const verifier::Record& record) {
-    out.put_blob(encode(record));
+  const Status read = store.replay([&](const verifier::SignedRecord& record) {
+    out.put_blob(encode(record)).put_raw(record.signature);
     return Status(Ok{});
   });
   if (!read) return read;

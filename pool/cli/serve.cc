@@ -198,9 +198,12 @@ Status limit_connections(PoolConfig& config, Console& console) {
 Result<Book> open_book(LedgerStore& store, const Keys& keys, const PoolConfig& config,
                        uint64_t wall) {
   verifier::LedgerState state;
-  if (const Status folded = fold(store, state); !folded) return folded.error();
+  Receipts receipts;
+  const Status folded =
+      fold(store, state, [&](const verifier::SignedRecord& record) { receipts.take(record); });
+  if (!folded) return folded.error();
   if (const Status belong = check_keys(keys, state); !belong) return belong.error();
-  Book book(std::move(state));
+  Book book(std::move(state), std::move(receipts), keys.identity);
   if (book.state().next_seq() == 0) {
     const auto begun =
         book.append(verifier::RecordKind::genesis,

@@ -45,7 +45,7 @@ struct SessionOptions {
 
 // Why a session ends for good: no pool of the list is left. The last one's reason; the program
 // exits with a code of its own for each.
-enum class SessionEnd { refused_account, refused_version, banned, bad_identity };
+enum class SessionEnd { refused_account, refused_version, banned, bad_identity, untrue };
 
 class SessionObserver {
  public:
@@ -72,6 +72,10 @@ class Session final : public MessageSink, private ConnectionObserver {
 
   void start();
   void stop(const std::string& reason);  // says BYE and stays down
+
+  // The pool of this connection said what it does not stand by, or what cannot be true: it is not
+  // tried again. Ends the session, as untrue, when no other is left.
+  void distrust(const std::string& reason) { end(SessionEnd::untrue, reason); }
 
   bool ready() const override { return state_ == State::ready; }
   size_t queued_bytes() const override;

@@ -5,35 +5,43 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
+#include "pool/core/receipts.h"
 #include "pool/core/totals.h"
-#include "verifier/ledger/ledger.h"
+#include "verifier/ledger/signed_record.h"
 
 namespace gemmine::pool {
 
-// The body of a lease, share or verdict record: the signed bytes as a blob (PROTOCOL 8.2).
-Bytes signed_body(ByteView signed_bytes);
+using verifier::signed_body;
 
 class Book {
  public:
-  // A ledger that was folded from disk; what is appended from now on is fresh.
-  explicit Book(verifier::LedgerState state)
-      : state_(std::move(state)), totals_(Totals::of(state_)) {}
+  // A ledger that was folded from disk, and its receipts; what is appended from now on is fresh.
+  // `pool` signs it, and outlives the book.
+  Book(verifier::LedgerState state, Receipts receipts, const verifier::Identity& pool)
+      : pool_(&pool),
+        state_(std::move(state)),
+        totals_(Totals::of(state_)),
+        receipts_(std::move(receipts)) {}
 
-  // Applies a record, and the post that must follow it. Returns its seq. Errors: those of
-  // LedgerState::apply; nothing was appended then. Time never goes back, whatever now_ms says.
-  Result<uint64_t> append(verifier::RecordKind kind, Bytes body, uint64_t now_ms);
+  // Applies a record, and the post that must follow it. Returns its receipt, which is nobody's to
+  // see before the record is durable. Errors: those of LedgerState::apply; nothing was appended
+  // then. Time never goes back, whatever now_ms says.
+  Result<verifier::Receipt> append(verifier::RecordKind kind, Bytes body, uint64_t now_ms);
 
   // Records since the last call, in order: what the store has to make durable next.
-  std::vector<verifier::Record> take_fresh();
+  std::vector<verifier::SignedRecord> take_fresh();
   const verifier::LedgerState& state() const { return state_; }
   const Totals& totals() const { return totals_; }
+  const Receipts& receipts() const { return receipts_; }
 
  private:
-  Result<uint64_t> apply(verifier::RecordKind kind, Bytes body, uint64_t now_ms);
+  Result<verifier::Receipt> apply(verifier::RecordKind kind, Bytes body, uint64_t now_ms);
 
+  const verifier::Identity* pool_;
   verifier::LedgerState state_;
   Totals totals_;
-  std::vector<verifier::Record> fresh_;
+  Receipts receipts_;
+  std::vector<verifier::SignedRecord> fresh_;
 };
 
 }  // namespace gemmine::pool

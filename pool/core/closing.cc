@@ -12,8 +12,8 @@ bool close_lease(PoolState& pool, const Digest& lease_id, CloseReason reason, ui
   GEMMINE_CHECK(!state.closed);
   const Digest secret = pool.secret(state.lease);
   const Digest key = state.lease.miner_key;
-  const auto logged = pool.book.append(verifier::RecordKind::close,
-                                       verifier::close_body(lease_id, reason, secret), now);
+  const verifier::CloseBody body{lease_id, reason, secret};
+  const auto logged = pool.book.append(verifier::RecordKind::close, gemmine::encode(body), now);
   if (!logged) {
     pool.out.note("close_refused",
                   {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}},
@@ -34,7 +34,7 @@ bool close_lease(PoolState& pool, const Digest& lease_id, CloseReason reason, ui
   } else if (state.delta_root) {
     drop_delta(pool, *state.delta_root);
   }
-  pool.tell_miner(key, LeaseClosed{lease_id, static_cast<uint8_t>(reason), secret});
+  pool.tell_miner(key, LeaseClosed{body, logged.value()});
   pool.out.note("lease_closed", {{"lease", short_hex(lease_id)},
                                  {"miner", short_hex(key)},
                                  {"reason", std::string(verifier::to_string(reason))}});

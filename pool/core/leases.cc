@@ -199,8 +199,11 @@ void on_share(PoolState& pool, const Peer& peer, const ShareMessage& message, ui
     if (verifier::share_id(share) != known.id)
       return pool.refuse(peer.id, seq, WireError::conflict,
                          "this index is logged with other bytes");
+    const auto* const receipt = pool.book.receipts().share(share.lease_id, share.index);
+    if (receipt == nullptr)
+      return pool.refuse(peer.id, seq, WireError::lease_closed, "already logged, and closed since");
     pool.refuse(peer.id, seq, WireError::duplicate, "already logged");
-    return pool.out.send(peer.id, ShareOk{share.lease_id, share.index, known.seq});
+    return pool.out.send(peer.id, ShareOk{share.lease_id, share.index, *receipt});
   }
   if (state->closed || state->voided || now > lease_end_ms(pool, *state, now))
     return pool.refuse(peer.id, seq, WireError::lease_closed, "past its deadline, or closed");

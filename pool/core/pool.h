@@ -42,7 +42,7 @@ class Pool {
   void on_tick(uint64_t now);
 
   // What the steps since the last call decided. Records first, then the rest.
-  std::vector<verifier::Record> take_records() { return state_.book.take_fresh(); }
+  std::vector<verifier::SignedRecord> take_records() { return state_.book.take_fresh(); }
   Actions take_actions() { return std::exchange(state_.out, {}); }
 
   const PoolState& state() const { return state_; }

@@ -63,7 +63,8 @@ void on_delta(PoolState& pool, const Peer& peer, DeltaPart& delta, uint32_t seq)
   const LeaseState* const state = pool.lease(delta.lease_id);
   if (state == nullptr || state->lease.miner_key != peer.key)
     return pool.refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  if (state->delta_root) return pool.out.send(peer.id, DeltaOk{delta.lease_id});
+  if (const auto* const receipt = pool.book.receipts().delta(delta.lease_id))
+    return pool.out.send(peer.id, DeltaOk{delta.lease_id, *receipt});
   if (state->closed || state->voided)
     return pool.refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
   if (state->shares.size() != state->lease.shares())
@@ -118,7 +119,7 @@ void on_delta_finished(PoolState& pool, const DeltaFinished& done, uint64_t now)
   const auto logged =
       pool.book.append(RecordKind::delta, verifier::delta_body(done.lease_id, root), now);
   if (!logged) return upload_failed(pool, done.lease_id, logged.error().detail);
-  pool.tell_miner(key, DeltaOk{done.lease_id});
+  pool.tell_miner(key, DeltaOk{done.lease_id, logged.value()});
   pool.due.complete.insert(done.lease_id);
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint8_t kTlsHandshakeRecord = 0x16;
 constexpr std::string_view kPlaintextRefusal =
-    "gemmine pool: this port speaks TLS 1.3 with ALPN gemmine/1 only; connect with a gemmine "
+    "gemmine pool: this port speaks TLS 1.3 with ALPN gemmine/2 only; connect with a gemmine "
     "miner\r\n";
 // Header and the start of the payload share the first TLS record.
 constexpr size_t kFirstRecordBytes = size_t{16} << 10;

@@ -304,7 +304,7 @@ Writer::Observer Server::writer_observer() {
               }};
 }
 
-void Server::on_durable(std::vector<verifier::Record> records) {
+void Server::on_durable(std::vector<verifier::SignedRecord> records) {
   if (std::exchange(stalled_, false)) note(Level::info, "ledger_writable", {});
   watchers_.on_durable(std::move(records));
   watch_.start(0);

@@ -87,7 +87,7 @@ class Server final : private ConnectionObserver {
   void schedule();
   void flush();
   Writer::Observer writer_observer();
-  void on_durable(std::vector<verifier::Record> records);
+  void on_durable(std::vector<verifier::SignedRecord> records);
   void carry_out(Actions actions);
   void hang_up(ConnId id, const std::string& reason);
   void note(Level level, std::string name, Fields fields);

@@ -10,9 +10,8 @@
 namespace gemmine::pool {
 namespace {
 
-Bytes payload_of(const verifier::Record& record) {
-  return encode(
-      RecordMessage{record.seq, record.time_ms, static_cast<uint8_t>(record.kind), record.body});
+Bytes payload_of(const verifier::SignedRecord& record) {
+  return encode(RecordMessage{record.receipt(), record.kind, record.body});
 }
 
 }  // namespace
@@ -31,8 +30,8 @@ void Watchers::forget(ConnId id) {
   followers_.erase(id);
 }
 
-void Watchers::on_durable(std::vector<verifier::Record> records) {
-  for (verifier::Record& record : records) {
+void Watchers::on_durable(std::vector<verifier::SignedRecord> records) {
+  for (verifier::SignedRecord& record : records) {
     GEMMINE_CHECK(record.seq == durable_);
     ++durable_;
     tail_bytes_ += record.body.size();
@@ -48,7 +47,8 @@ void Watchers::trim_tail() {
   }
 }
 
-void Watchers::on_read(ConnId id, uint64_t first, const std::vector<verifier::Record>& records) {
+void Watchers::on_read(ConnId id, uint64_t first,
+                       const std::vector<verifier::SignedRecord>& records) {
   GEMMINE_CHECK(reads_ > 0);
   --reads_;
   const auto found = followers_.find(id);
@@ -59,7 +59,7 @@ void Watchers::on_read(ConnId id, uint64_t first, const std::vector<verifier::Re
   follower.failed = records.empty();
   if (records.empty()) return;
   std::vector<Bytes> payloads;
-  for (const verifier::Record& record : records) {
+  for (const verifier::SignedRecord& record : records) {
     GEMMINE_CHECK(record.seq == follower.next);
     payloads.push_back(payload_of(record));
     ++follower.next;

@@ -15,7 +15,7 @@
 
 #include "kernels/base/bytes.h"
 #include "pool/core/actions.h"
-#include "verifier/ledger/ledger.h"
+#include "verifier/ledger/signed_record.h"
 
 namespace gemmine::pool {
 
@@ -45,9 +45,9 @@ class Watchers {
   void watch(ConnId id, uint64_t first);
   void forget(ConnId id);
   // The next records became durable.
-  void on_durable(std::vector<verifier::Record> records);
+  void on_durable(std::vector<verifier::SignedRecord> records);
   // The answer to Port::read; empty when the store could not be read, which retry() tries again.
-  void on_read(ConnId id, uint64_t first, const std::vector<verifier::Record>& records);
+  void on_read(ConnId id, uint64_t first, const std::vector<verifier::SignedRecord>& records);
   void retry();
 
   // Serves kWatchTurnMax followers, each in its turn. True when another turn is due at once; else
@@ -70,7 +70,7 @@ class Watchers {
 
   const Port port_;
   uint64_t durable_;
-  std::deque<verifier::Record> tail_;  // durable_ - tail_.size() … durable_ - 1
+  std::deque<verifier::SignedRecord> tail_;  // durable_ - tail_.size() … durable_ - 1
   size_t tail_bytes_ = 0;
   std::map<ConnId, Follower> followers_;  // bounded by the connections
   ConnId last_served_{};

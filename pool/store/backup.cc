@@ -50,7 +50,7 @@ Status copy_blobs(const std::string& from, const std::string& to) {
 Status check_ledger(const std::string& path) {
   auto store = SqliteStore::open_to_read(path);
   if (!store) return store.error();
-  return store.value()->replay([](const verifier::Record&) { return Status(Ok{}); });
+  return store.value()->replay([](const verifier::SignedRecord&) { return Status(Ok{}); });
 }
 
 Status copy_parts(const std::string& data, const std::string& to) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/base/result.h"
-#include "verifier/ledger/ledger.h"
+#include "verifier/ledger/signed_record.h"
 
 namespace gemmine::pool {
 
@@ -20,24 +20,26 @@ class LedgerStore {
 
   // The records size(), size() + 1, …. All of them are durable when it says Ok, none of them when
   // it does not. Errors: io (disk full, read-only, locked, out of reach): the same again, later.
-  virtual Status append(std::span<const verifier::Record> records) = 0;
+  virtual Status append(std::span<const verifier::SignedRecord> records) = 0;
 
   // Records first, first + 1, … as far as there are any: at most count_max, and none after those
   // that have bytes_max bytes together. Errors: io.
-  virtual Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max,
-                                                     size_t bytes_max) = 0;
+  virtual Result<std::vector<verifier::SignedRecord>> read(uint64_t first, size_t count_max,
+                                                           size_t bytes_max) = 0;
 
   // Gives every record in order to `take`, checking seq and the chained heads. Stops at the first
   // error of `take`. Errors: io; invalid, naming the seq of a record that is missing, edited or of
   // another head.
-  virtual Status replay(const std::function<Status(const verifier::Record&)>& take) = 0;
+  virtual Status replay(const std::function<Status(const verifier::SignedRecord&)>& take) = 0;
 
   // How many records there are. Errors: io.
   virtual Result<uint64_t> size() = 0;
 };
 
-// Replays a whole ledger into `state` and checks that the accounts sum to zero.
+// Replays a whole ledger into `state` and checks that the accounts sum to zero and that the pool
+// signed the last head, and with it all that is before. `seen` is told of every record.
 // Errors: io, invalid (the detail names the seq).
-Status fold(LedgerStore& store, verifier::LedgerState& state);
+Status fold(LedgerStore& store, verifier::LedgerState& state,
+            const std::function<void(const verifier::SignedRecord&)>& seen = {});
 
 }  // namespace gemmine::pool

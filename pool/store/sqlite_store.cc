@@ -62,7 +62,7 @@ namespace {
 
 constexpr const char* kTable =
     "CREATE TABLE records (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
-    "kind INTEGER NOT NULL, body BLOB NOT NULL, head BLOB NOT NULL)";
+    "kind INTEGER NOT NULL, body BLOB NOT NULL, head BLOB NOT NULL, signature BLOB NOT NULL)";
 
 Error failed(const char* doing, const std::exception& problem) {
   return Error{Errc::io, std::string("ledger: ") + doing + ": " + problem.what()};
@@ -72,23 +72,35 @@ Error failed(const std::string& path, const std::exception& problem) {
   return Error{Errc::io, path + ": " + problem.what()};
 }
 
+// False when the column has another length.
+template <size_t kBytes>
+bool read_column(const SQLite::Column& column, std::array<uint8_t, kBytes>& out) {
+  if (column.getBytes() != static_cast<int>(kBytes)) return false;
+  std::memcpy(out.data(), column.getBlob(), kBytes);
+  return true;
+}
+
 Result<SqliteStore::Data::Tip> last_record(SQLite::Database& database) {
   SQLite::Statement query(database, "SELECT seq, head FROM records ORDER BY seq DESC LIMIT 1");
   SqliteStore::Data::Tip out;
   if (!query.executeStep()) return out;
   out.next = static_cast<uint64_t>(query.getColumn(0).getInt64()) + 1;
-  const SQLite::Column head = query.getColumn(1);
-  if (head.getBytes() != static_cast<int>(out.head.bytes.size()))
+  if (!read_column(query.getColumn(1), out.head.bytes))
     return Error{Errc::invalid, "ledger: the last record's head is damaged"};
-  std::memcpy(out.head.bytes.data(), head.getBlob(), out.head.bytes.size());
   return out;
 }
 
-// Columns seq, time_ms, kind, body.
-verifier::Record record_of(SQLite::Statement& query) {
+constexpr const char* kColumns = "SELECT seq, time_ms, kind, body, head, signature FROM records ";
+
+// A row of kColumns. Its head goes to `head`, which is that of the record before. None: the head
+// or the signature has another length.
+std::optional<verifier::SignedRecord> record_of(SQLite::Statement& query, Digest& head) {
   const SQLite::Column body = query.getColumn(3);
   const auto* const bytes = static_cast<const uint8_t*>(body.getBlob());
-  verifier::Record out;
+  verifier::SignedRecord out;
+  out.head_before = head;
+  if (!read_column(query.getColumn(4), head.bytes)) return {};
+  if (!read_column(query.getColumn(5), out.signature)) return {};
   out.seq = static_cast<uint64_t>(query.getColumn(0).getInt64());
   out.time_ms = static_cast<uint64_t>(query.getColumn(1).getInt64());
   out.kind = static_cast<verifier::RecordKind>(query.getColumn(2).getInt());
@@ -210,7 +222,7 @@ Status SqliteStore::copy(const std::string& from, const std::string& to) {
   }
 }
 
-Status SqliteStore::append(std::span<const verifier::Record> records) {
+Status SqliteStore::append(std::span<const verifier::SignedRecord> records) {
   if (records.empty()) return Ok{};
   try {
     if (!data_->tip) {
@@ -220,9 +232,10 @@ Status SqliteStore::append(std::span<const verifier::Record> records) {
     }
     Data::Tip tip = *data_->tip;
     SQLite::Transaction transaction(data_->database);
-    SQLite::Statement insert(data_->database, "INSERT INTO records VALUES (?, ?, ?, ?, ?)");
-    for (const verifier::Record& record : records) {
-      GEMMINE_CHECK(record.seq == tip.next);  // one writer, and it goes on where it stopped
+    SQLite::Statement insert(data_->database, "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)");
+    for (const verifier::SignedRecord& record : records) {
+      // One writer, and it goes on where it stopped.
+      GEMMINE_CHECK(record.seq == tip.next && record.head_before == tip.head);
       ++tip.next;
       tip.head = verifier::next_head(tip.head, record);
       insert.bind(1, static_cast<int64_t>(record.seq));
@@ -230,6 +243,7 @@ Status SqliteStore::append(std::span<const verifier::Record> records) {
       insert.bind(3, static_cast<int>(record.kind));
       insert.bind(4, record.body.data(), static_cast<int>(record.body.size()));
       insert.bind(5, tip.head.bytes.data(), static_cast<int>(tip.head.bytes.size()));
+      insert.bind(6, record.signature.data(), static_cast<int>(record.signature.size()));
       insert.exec();
       insert.reset();
     }
@@ -251,18 +265,24 @@ Result<uint64_t> SqliteStore::size() {
   }
 }
 
-Result<std::vector<verifier::Record>> SqliteStore::read(uint64_t first, size_t count_max,
-                                                        size_t bytes_max) {
+Result<std::vector<verifier::SignedRecord>> SqliteStore::read(uint64_t first, size_t count_max,
+                                                              size_t bytes_max) {
+  const Error damaged{Errc::io, "ledger: a head or signature is damaged"};
   try {
-    SQLite::Statement query(
-        data_->database,
-        "SELECT seq, time_ms, kind, body FROM records WHERE seq >= ? ORDER BY seq LIMIT ?");
+    Digest head;
+    SQLite::Statement before(data_->database, "SELECT head FROM records WHERE seq = ?");
+    before.bind(1, static_cast<int64_t>(first) - 1);
+    if (before.executeStep() && !read_column(before.getColumn(0), head.bytes)) return damaged;
+    SQLite::Statement query(data_->database,
+                            std::string(kColumns) + "WHERE seq >= ? ORDER BY seq LIMIT ?");
     query.bind(1, static_cast<int64_t>(first));
     query.bind(2, static_cast<int64_t>(count_max));
-    std::vector<verifier::Record> out;
+    std::vector<verifier::SignedRecord> out;
     for (size_t bytes = 0; bytes < bytes_max && query.executeStep();) {
-      out.push_back(record_of(query));
-      bytes += out.back().body.size();
+      auto record = record_of(query, head);
+      if (!record) return damaged;
+      bytes += record->body.size();
+      out.push_back(std::move(*record));
     }
     return out;
   } catch (const std::exception& problem) {
@@ -270,10 +290,9 @@ Result<std::vector<verifier::Record>> SqliteStore::read(uint64_t first, size_t c
   }
 }
 
-Status SqliteStore::replay(const std::function<Status(const verifier::Record&)>& take) {
+Status SqliteStore::replay(const std::function<Status(const verifier::SignedRecord&)>& take) {
   try {
-    SQLite::Statement query(data_->database,
-                            "SELECT seq, time_ms, kind, body, head FROM records ORDER BY seq");
+    SQLite::Statement query(data_->database, std::string(kColumns) + "ORDER BY seq");
     Digest head;
     uint64_t next = 0;
     for (; query.executeStep(); ++next) {
@@ -282,16 +301,13 @@ Status SqliteStore::replay(const std::function<Status(const verifier::Record&)>&
         return Error{Errc::invalid, "ledger: record " + std::to_string(next) + ": " + what};
       };
       if (seq != next) return wrong("is missing");
-      const SQLite::Column stored = query.getColumn(4);
       const int body_bytes = query.getColumn(3).getBytes();
       if (body_bytes < 0 || static_cast<size_t>(body_bytes) > verifier::kRecordBytesMax)
         return wrong("is over its bound");
-      const verifier::Record record = record_of(query);
-      head = verifier::next_head(head, record);
-      if (stored.getBytes() != static_cast<int>(head.bytes.size()) ||
-          std::memcmp(stored.getBlob(), head.bytes.data(), head.bytes.size()) != 0)
+      const auto record = record_of(query, head);
+      if (!record || head != verifier::next_head(record->head_before, *record))
         return wrong("does not have the head that its bytes give: the file was edited or damaged");
-      if (const Status taken = take(record); !taken) return taken;
+      if (const Status taken = take(*record); !taken) return taken;
     }
     data_->tip = {next, head};
     return Ok{};

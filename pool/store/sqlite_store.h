@@ -24,10 +24,10 @@ class SqliteStore final : public LedgerStore {
   // A consistent copy of a ledger that may be written meanwhile, as a new file. Errors: io.
   static Status copy(const std::string& from, const std::string& to);
 
-  Status append(std::span<const verifier::Record> records) override;
-  Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max,
-                                             size_t bytes_max) override;
-  Status replay(const std::function<Status(const verifier::Record&)>& take) override;
+  Status append(std::span<const verifier::SignedRecord> records) override;
+  Result<std::vector<verifier::SignedRecord>> read(uint64_t first, size_t count_max,
+                                                   size_t bytes_max) override;
+  Status replay(const std::function<Status(const verifier::SignedRecord&)>& take) override;
   Result<uint64_t> size() override;
 
   SqliteStore(const SqliteStore&) = delete;

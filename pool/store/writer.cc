@@ -105,7 +105,7 @@ bool Writer::wait_to_retry() {
 void Writer::answer(const Read& read) {
   auto records = places_.store->read(read.first, read.count_max, read.bytes_max);
   tell(Answer{read.ticket, read.first,
-              records ? std::move(records.value()) : std::vector<verifier::Record>{}});
+              records ? std::move(records.value()) : std::vector<verifier::SignedRecord>{}});
 }
 
 void Writer::tell(const Letter& letter) {

@@ -24,7 +24,7 @@ inline constexpr size_t kReadsWaitingMax = 64;
 // What one step of the pool needs on disk before anyone may hear of it.
 struct Step {
   std::vector<Bytes> blobs;  // before the records, which name them
-  std::vector<verifier::Record> records;
+  std::vector<verifier::SignedRecord> records;
 
   bool empty() const { return blobs.empty() && records.empty(); }
   uint64_t bytes() const;  // about, in memory
@@ -35,11 +35,12 @@ class Writer {
   // All of them run on the loop.
   struct Observer {
     // The step that was posted is durable; its records come back.
-    std::function<void(std::vector<verifier::Record>)> on_durable;
+    std::function<void(std::vector<verifier::SignedRecord>)> on_durable;
     // Once, when a step cannot be written; it is tried again every kStoreRetryMs until it is.
     std::function<void(const std::string& reason)> on_stalled;
     // The answer to read(); empty when the store could not be read.
-    std::function<void(uint64_t ticket, uint64_t first, std::vector<verifier::Record>)> on_read;
+    std::function<void(uint64_t ticket, uint64_t first, std::vector<verifier::SignedRecord>)>
+        on_read;
   };
   struct Places {
     std::unique_ptr<LedgerStore> store;
@@ -71,7 +72,7 @@ class Writer {
     size_t bytes_max = 0;
   };
   struct Durable {
-    std::vector<verifier::Record> records;
+    std::vector<verifier::SignedRecord> records;
   };
   struct Stalled {
     std::string reason;
@@ -79,7 +80,7 @@ class Writer {
   struct Answer {
     uint64_t ticket = 0;
     uint64_t first = 0;
-    std::vector<verifier::Record> records;
+    std::vector<verifier::SignedRecord> records;
   };
   using Task = std::variant<Step, Read, EvaluateDone>;
   using Letter = std::variant<Durable, Stalled, Answer>;

@@ -13,7 +13,7 @@
 #include "kernels/base/fields.h"
 #include "kernels/base/result.h"
 #include "pool/wire/types.h"
-#include "verifier/ledger/ledger.h"
+#include "verifier/ledger/signed_record.h"
 #include "verifier/records/identity.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
@@ -211,8 +211,8 @@ struct ShareOk {
   static constexpr std::string_view kName = "SHARE_OK";
   Digest lease_id;
   uint32_t index = 0;
-  uint64_t ledger_seq = 0;
-  static void fields(auto& f, auto& m) { f(m.lease_id)(m.index)(m.ledger_seq); }
+  verifier::Receipt receipt;  // of the share's record
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.index).record(m.receipt); }
 };
 
 struct Challenge {
@@ -268,16 +268,16 @@ struct DeltaOk {
   static constexpr auto kType = MessageType::delta_ok;
   static constexpr std::string_view kName = "DELTA_OK";
   Digest lease_id;
-  static void fields(auto& f, auto& m) { f(m.lease_id); }
+  verifier::Receipt receipt;  // of the delta's record
+  static void fields(auto& f, auto& m) { f(m.lease_id).record(m.receipt); }
 };
 
 struct LeaseClosed {
   static constexpr auto kType = MessageType::lease_closed;
   static constexpr std::string_view kName = "LEASE_CLOSED";
-  Digest lease_id;
-  uint8_t reason = 0;  // verifier::CloseReason
-  Digest secret;
-  static void fields(auto& f, auto& m) { f(m.lease_id)(m.reason)(m.secret); }
+  verifier::CloseBody close;
+  verifier::Receipt receipt;  // of its record
+  static void fields(auto& f, auto& m) { f.record(m.close).record(m.receipt); }
 };
 
 struct Watch {
@@ -290,12 +290,14 @@ struct Watch {
 struct RecordMessage {
   static constexpr auto kType = MessageType::record;
   static constexpr std::string_view kName = "RECORD";
-  uint64_t seq = 0;
-  uint64_t time_ms = 0;
-  uint8_t kind = 0;  // verifier::RecordKind
+  verifier::Receipt receipt;
+  verifier::RecordKind kind = verifier::RecordKind::genesis;
   Bytes body;
   static void fields(auto& f, auto& m) {
-    f(m.seq)(m.time_ms)(m.kind).blob(m.body, verifier::kRecordBytesMax);
+    f.record(m.receipt)(m.kind).blob(m.body, verifier::kRecordBytesMax);
+  }
+  verifier::SignedRecord record() const {
+    return {{receipt.seq, receipt.time_ms, kind, body}, receipt.head_before, receipt.signature};
   }
 };
 

@@ -8,8 +8,8 @@
 
 namespace gemmine::pool {
 
-inline constexpr std::string_view kAlpn = "gemmine/1";
-inline constexpr uint16_t kWireVersion = 1;
+inline constexpr std::string_view kAlpn = "gemmine/2";
+inline constexpr uint16_t kWireVersion = 2;
 inline constexpr std::string_view kAuthExporterLabel = "EXPORTER-gemmine-auth";
 inline constexpr uint8_t kFrameMayIgnore = 0x01;  // flags: skip the frame if its type is unknown
 

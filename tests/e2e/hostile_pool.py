@@ -14,6 +14,7 @@ import records  # noqa: E402
 HELLO, HELLO_OK, AUTH, AUTH_OK = 0x01, 0x02, 0x03, 0x04
 GET_LEASE, LEASE, NO_LEASE, GET_BLOB, BLOB, ABANDON = 0x11, 0x12, 0x13, 0x14, 0x15, 0x16
 SHARE, LEASE_CLOSED = 0x20, 0x27
+CLOSE = 9  # kind of a record
 KEY_AT = 32 + 2 + 2 + 1 + 32  # of the public key in HELLO
 MINUTE_MS = 60_000
 
@@ -33,7 +34,7 @@ class HostilePool(threading.Thread):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.minimum_version = ssl.TLSVersion.TLSv1_3
         tls.load_cert_chain(data / "tls.pem")
-        tls.set_alpn_protocols(["gemmine/1"])
+        tls.set_alpn_protocols(["gemmine/2"])
         self.listener = tls.wrap_socket(socket.create_server(("127.0.0.1", port)),
                                         server_side=True)
 
@@ -80,7 +81,7 @@ class HostilePool(threading.Thread):
 
     def on_hello(self, payload):
         self.miner = payload[KEY_AT:KEY_AT + 32]
-        self.send(HELLO_OK, records.u16(1) + bytes(32) + ed25519.public_key(self.seed) +
+        self.send(HELLO_OK, records.u16(2) + bytes(32) + ed25519.public_key(self.seed) +
                   records.u32(MINUTE_MS) + records.u64(self.now()))
 
     def on_auth(self, _):
@@ -111,7 +112,14 @@ class HostilePool(threading.Thread):
 
     def on_abandon(self, payload):
         self.abandoned.append(payload)
-        self.send(LEASE_CLOSED, payload + records.u8(4) + bytes(32))
+        body = payload + records.u8(4) + bytes(32)
+        self.send(LEASE_CLOSED, body + self.receipt(CLOSE, body))
+
+    def receipt(self, kind, body):
+        seq, time_ms, before = 0, self.now(), bytes(32)
+        frame = records.u64(seq) + records.u64(time_ms)
+        head = records.domain("ledger", before + frame + records.u8(kind) + records.blob(body))
+        return frame + before + ed25519.sign(self.seed, records.domain("head", frame + head))
 
     def now(self):
         return int(time.time() * 1000)

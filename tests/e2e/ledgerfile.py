@@ -146,6 +146,7 @@ class Ledger:
         self.records, self.head = [], bytes(32)
         while not data.done():
             packed = data.blob()
+            data.take(64)  # the pool's signature
             c = Cursor(packed)
             record = Record(c.number("Q"), c.number("Q"), KINDS[c.number("B")], c.blob())
             if record.seq != len(self.records) or not c.done():

@@ -175,8 +175,8 @@ void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
     const auto found = held_.find(ok.lease_id);
     if (found == held_.end()) return;
     Held& held = found->second;
-    acknowledged_.push_back({ok.ledger_seq, verifier::share_id(held.shares[ok.index])});
-    if (ok.ledger_seq >= world_.disk().size())
+    acknowledged_.push_back({ok.receipt.seq, verifier::share_id(held.shares[ok.index])});
+    if (ok.receipt.seq >= world_.disk().size())
       world_.fail("a share was acknowledged before it was in the ledger");
     if (ok.index != held.accepted) return;
     ++held.accepted;
@@ -188,7 +188,7 @@ void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
     const auto found = held_.find(decode<pool::DeltaOk>(payload).value().lease_id);
     if (found != held_.end()) found->second.stored = true;
   } else if (type == MessageType::lease_closed) {
-    held_.erase(decode<pool::LeaseClosed>(payload).value().lease_id);
+    held_.erase(decode<pool::LeaseClosed>(payload).value().close.lease_id);
   } else if (type == MessageType::challenge) {
     challenged(decode<pool::Challenge>(payload).value());
   }
@@ -274,10 +274,11 @@ void Watcher::on_ready(ConnId link, const pool::AuthOk&) {
 
 void Watcher::on_other(ConnId, MessageType type, const Bytes& payload) {
   if (type != MessageType::record) return;
-  auto message = decode<pool::RecordMessage>(payload).value();
-  if (message.seq != ledger_.next_seq()) return;  // of another connection
-  on_record({message.seq, message.time_ms, static_cast<verifier::RecordKind>(message.kind),
-             std::move(message.body)});
+  const auto record = decode<pool::RecordMessage>(payload).value().record();
+  if (record.seq != ledger_.next_seq()) return;  // of another connection
+  on_record(record);
+  if (const Status vouched = verifier::check_signature(ledger_, record.signature); !vouched)
+    world_.fail("the auditor sees another ledger: " + vouched.error().detail);
 }
 
 void Watcher::on_record(const verifier::Record& record) {

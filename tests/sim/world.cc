@@ -71,11 +71,13 @@ void World::keep(const Bytes& bytes) {
 
 void World::start() {
   verifier::LedgerState state;
-  for (const Record& record : disk_) {
+  pool::Receipts receipts;
+  for (const verifier::SignedRecord& record : disk_) {
     if (const Status applied = state.apply(record); !applied)
       return fail("the disk is no ledger: " + applied.error().detail);
+    receipts.take(record);
   }
-  pool::Book book(std::move(state));
+  pool::Book book(std::move(state), std::move(receipts), identity_);
   if (disk_.empty())
     GEMMINE_CHECK(book.append(RecordKind::genesis,
                               verifier::genesis_body(identity_.public_key(), "pool"), now_)
@@ -161,7 +163,7 @@ void World::touch() {
 
 void World::flush() {
   flushing_ = false;
-  std::vector<Record> records = pool_->take_records();
+  std::vector<verifier::SignedRecord> records = pool_->take_records();
   if (crash_at_ && disk_.size() + records.size() >= *crash_at_) {
     size_t kept = *crash_at_ > disk_.size() ? *crash_at_ - disk_.size() : 0;
     if (random_.chance(300)) kept = records.size();  // durable, and never said
@@ -324,10 +326,9 @@ void World::drop(ConnId id) {
 void World::serve_watchers() {
   for (auto& [id, link] : links_) {
     while (link.watch_from && *link.watch_from < disk_.size()) {
-      const Record& record = disk_[(*link.watch_from)++];
+      const verifier::SignedRecord& record = disk_[(*link.watch_from)++];
       to_actor(id, MessageType::record,
-               encode(pool::RecordMessage{record.seq, record.time_ms,
-                                          static_cast<uint8_t>(record.kind), record.body}));
+               encode(pool::RecordMessage{record.receipt(), record.kind, record.body}));
     }
   }
 }

@@ -61,7 +61,7 @@ class World {
 
   Training& training() { return training_; }
   const Bytes& blob(const Digest& address) const { return blobs_.at(address); }
-  const std::vector<verifier::Record>& disk() const { return disk_; }
+  const std::vector<verifier::SignedRecord>& disk() const { return disk_; }
   const pool::Pool* pool() const { return pool_.get(); }
   const verifier::Identity& identity() const { return identity_; }
   uint32_t crashes() const { return crashes_; }
@@ -120,7 +120,7 @@ class World {
   pool::TempDirectory folder_;
   std::optional<pool::Intake> intake_;
   std::map<Digest, Bytes> blobs_;
-  std::vector<verifier::Record> disk_;
+  std::vector<verifier::SignedRecord> disk_;
   pool::JobTable jobs_;
   pool::StateCache cache_{1 << 20};
   std::unique_ptr<pool::Examiner> examiner_;

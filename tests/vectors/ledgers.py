@@ -68,6 +68,7 @@ class Script:
         for seq, packed in enumerate(self.ledger.records):
             g.put(f"record {seq}", packed)
             g.put(f"head {seq}", self.ledger.heads[seq])
+            g.put(f"signature {seq}", self.ledger.signature(seq, toy.POOL))
         for account, amount in sorted(self.ledger.accounts.items()):
             g.put(f"balance {account}", amount)
         assert sum(self.ledger.accounts.values()) == 0

@@ -251,7 +251,7 @@ class Ledger:
     """Writes records and the posts that follow from them; the caller keeps to the rules of 8.5."""
 
     def __init__(self):
-        self.head, self.records, self.heads = ZERO, [], []
+        self.head, self.records, self.heads, self.times = ZERO, [], [], []
         self.accounts, self.jobs, self.members = {}, {}, {}
         self.leases, self.complete = {}, []  # complete: unvested leases, oldest close first
 
@@ -261,7 +261,13 @@ class Ledger:
         self.head = domain("ledger", self.head + packed)
         self.records.append(packed)
         self.heads.append(self.head)
+        self.times.append(time_ms)
         return seq
+
+    def signature(self, seq, pool_seed):
+        """The pool's, of the head after the record (8.1)."""
+        return ed25519.sign(pool_seed, domain("head", u64(seq) + u64(self.times[seq]) +
+                                              self.heads[seq]))
 
     def _post(self, time_ms, cause, entries):
         sums = {}

@@ -10,6 +10,7 @@
 #include "kernels/hash/blake3.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
+#include "verifier/ledger/signed_record.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 
@@ -120,15 +121,17 @@ class MergeCheck {
 
 enum class Read : unsigned char { record, end, broken, failed };
 
-// The stream: u32 length, record bytes, again and again.
-Read read_packed(std::FILE* file, Bytes& packed) {
+// The stream: u32 length, record bytes and the pool's signature, again and again.
+Read read_packed(std::FILE* file, Bytes& packed, Signature& signature) {
   uint32_t size = 0;
   const size_t got = std::fread(&size, 1, sizeof size, file);
   if (got == 0 && std::feof(file) != 0) return Read::end;
   if (std::ferror(file) != 0) return Read::failed;
   if (got != sizeof size || size > kPackedMax) return Read::broken;
   packed.resize(size);
-  if (std::fread(packed.data(), 1, size, file) == size) return Read::record;
+  if (std::fread(packed.data(), 1, size, file) == size &&
+      std::fread(signature.data(), 1, signature.size(), file) == signature.size())
+    return Read::record;
   return std::ferror(file) != 0 ? Read::failed : Read::broken;
 }
 
@@ -148,8 +151,9 @@ void report_state(const LedgerState& state, Report& report) {
 bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, MergeCheck& merges,
           Report& report) {
   Bytes packed;
+  Signature signature{};
   for (;;) {
-    const Read read = read_packed(file, packed);
+    const Read read = read_packed(file, packed, signature);
     const std::string place = options.file + " after record " + std::to_string(state.next_seq());
     if (read == Read::end) return true;
     if (read == Read::failed) {
@@ -162,6 +166,7 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Mer
     }
     const auto record = decode_record(packed);
     Status status = record ? state.apply(record.value()) : Status(record.error());
+    if (status) status = check_signature(state, signature);
     if (!status) {
       report.failure("ledger", status.error());
       return false;
@@ -189,7 +194,7 @@ ExitCode run_ledger(const LedgerOptions& options) {
     } else if (state.expected_post()) {
       report.finding(Outcome::invalid, "ledger", "the post of the last record is missing");
     } else {
-      report.finding(Outcome::valid, "ledger", "every record follows the rules");
+      report.finding(Outcome::valid, "ledger", "every record follows the rules and is signed");
     }
   }
   if (state.next_seq() > 0) report_state(state, report);

@@ -83,6 +83,9 @@ Result<Record> decode_record(ByteView bytes) {
   return decode<Record>(bytes);
 }
 
+Bytes signed_body(ByteView signed_bytes) {
+  return Writer().put_blob(signed_bytes).take();
+}
 Bytes genesis_body(const Digest& pool_key, std::string_view fee_account) {
   return gemmine::encode(GenesisBody{pool_key, std::string(fee_account)});
 }

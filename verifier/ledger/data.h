@@ -72,16 +72,6 @@ struct DeltaBody {
   Digest delta_root;
   static void fields(auto& f, auto& b) { f(b.lease_id)(b.delta_root); }
 };
-struct CloseBody {
-  static constexpr std::string_view kName = "the body";
-  Digest lease_id;
-  CloseReason reason = CloseReason::complete;
-  Digest secret;
-  static void fields(auto& f, auto& b) {
-    f(b.lease_id)(b.reason)(b.secret);
-    f.must(b.reason >= CloseReason::complete && b.reason <= CloseReason::cancelled);
-  }
-};
 struct BanBody {
   static constexpr std::string_view kName = "the body";
   Digest key;

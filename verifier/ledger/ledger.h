@@ -63,6 +63,8 @@ Digest next_head(const Digest& head, const Record& record);
 Bytes encode(const Record& record);
 Result<Record> decode_record(ByteView bytes);
 
+// The body of a lease, share or verdict record: the signed bytes as a blob (PROTOCOL 8.2).
+Bytes signed_body(ByteView signed_bytes);
 // Bodies of the kinds that are not themselves signed records.
 Bytes genesis_body(const Digest& pool_key, std::string_view fee_account);
 Bytes job_body(ByteView job_bytes, const Digest& theta_root);
@@ -75,6 +77,18 @@ Bytes merge_body(const Digest& job_id, uint32_t round, const Digest& theta_root,
                  const std::vector<Digest>& lease_ids);
 Bytes rollback_body(const Digest& job_id, uint32_t round, const Digest& lease_id);
 Bytes finish_body(const Digest& job_id, const Digest& theta_root);
+
+// The body of a close record; LEASE_CLOSED carries it, too.
+struct CloseBody {
+  static constexpr std::string_view kName = "the body";
+  Digest lease_id;
+  CloseReason reason = CloseReason::complete;
+  Digest secret;
+  static void fields(auto& f, auto& b) {
+    f(b.lease_id)(b.reason)(b.secret);
+    f.must(b.reason >= CloseReason::complete && b.reason <= CloseReason::cancelled);
+  }
+};
 
 struct Posting {
   std::string account;

@@ -44,6 +44,42 @@ TEST_F(Scene, LeasesOfOthersAreRefusedWithAPause) {
   EXPECT_EQ(sent<pool::GetLease>(), 2U);
 }
 
+// Whoever acknowledges without a signature can deny it later.
+TEST_F(Scene, AReceiptThatIsNotThePoolsEndsTheWorkForIt) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  device(computed(one, 0));
+  const auto share = state_.checkpoint.load_share(one.id, 0).value();
+  const verifier::Receipt good =
+      receipt(verifier::RecordKind::share, verifier::signed_body(encode(share)));
+  const auto distrusted = [&](auto change) {
+    verifier::Receipt wrong = good;
+    change(wrong);
+    forget();
+    pool_says(MessageType::share_ok, pool::ShareOk{one.id, 0, wrong});
+    EXPECT_EQ(state_.find(one.id)->accepted, 0U);
+    return all<Distrust>().size();
+  };
+  EXPECT_EQ(distrusted([](verifier::Receipt& r) { ++r.seq; }), 1U);
+  EXPECT_EQ(distrusted([](verifier::Receipt& r) { r.head_before.bytes[0] ^= 1; }), 1U);
+  EXPECT_EQ(distrusted([](verifier::Receipt& r) { r.signature = {}; }), 1U);
+  EXPECT_EQ(distrusted([&](verifier::Receipt& r) {
+              r = receipt(verifier::RecordKind::delta, verifier::signed_body(encode(share)));
+            }),
+            1U)
+      << "of another record";
+  forget();
+  pool_says(MessageType::share_ok, pool::ShareOk{one.id, 0, good});
+  EXPECT_TRUE(all<Distrust>().empty());
+  EXPECT_EQ(state_.find(one.id)->accepted, 1U);
+
+  const verifier::CloseBody close{one.id, verifier::CloseReason::complete, secret_};
+  pool_says(MessageType::lease_closed, pool::LeaseClosed{close, good});
+  EXPECT_EQ(all<Distrust>().size(), 1U);
+  EXPECT_NE(state_.find(one.id), nullptr) << "an end that the pool does not stand by is none";
+}
+
 TEST_F(Scene, AWordAboutWhatIsNotOursChangesNothing) {
   join();
   const verifier::Lease stranger = lease(1);

@@ -84,13 +84,26 @@ class Scene : public ::testing::Test {
     pool_says(pool::MessageType::lease, pool::LeaseMessage{verifier::encode(lease)});
   }
   void accept(const verifier::Lease& lease, uint32_t index) {
-    pool_says(pool::MessageType::share_ok, pool::ShareOk{lease.id, index, 7});
+    const auto share = state_.checkpoint.load_share(lease.id, index);
+    const Bytes body = share ? verifier::signed_body(encode(share.value())) : Bytes{};
+    pool_says(pool::MessageType::share_ok,
+              pool::ShareOk{lease.id, index, receipt(verifier::RecordKind::share, body)});
   }
   void challenge(const verifier::Lease& lease, uint32_t index) {
     pool_says(pool::MessageType::challenge, pool::Challenge{lease.id, index, Digest{}, 20'000});
   }
   void close_lease(const verifier::Lease& lease) {
-    pool_says(pool::MessageType::lease_closed, pool::LeaseClosed{lease.id, 1, secret_});
+    const verifier::CloseBody close{lease.id, verifier::CloseReason::complete, secret_};
+    pool_says(pool::MessageType::lease_closed,
+              pool::LeaseClosed{close, receipt(verifier::RecordKind::close, encode(close))});
+  }
+  // The pool's, for a record of its ledger.
+  verifier::Receipt receipt(verifier::RecordKind kind, ByteView body) {
+    verifier::Receipt out{.seq = ++records_, .time_ms = now_, .head_before = {}};
+    verifier::SignedHead head = verifier::head_of(out, static_cast<uint8_t>(kind), body);
+    verifier::sign(head, pool_);
+    out.signature = head.signature;
+    return out;
   }
   void wait(uint64_t ms) {
     now_ += ms;
@@ -162,6 +175,7 @@ class Scene : public ::testing::Test {
   State state_;
   uint64_t now_ = 1'000'000;
   uint64_t serial_ = 0;
+  uint64_t records_ = 0;
   std::optional<Error> no_data_;
   std::optional<Error> no_weights_;
   std::vector<Action> done_;

@@ -10,6 +10,7 @@
 #include "tests/support/paths.h"
 #include "tests/support/toy_lease.h"
 #include "verifier/audit/bundle.h"
+#include "verifier/ledger/signed_record.h"
 
 namespace gemmine::verifier {
 namespace {
@@ -58,7 +59,8 @@ Bytes golden_ledger(const std::string& name) {
   const Golden golden(name);
   Writer out;
   for (size_t seq = 0; golden.has("record " + std::to_string(seq)); ++seq)
-    out.put_blob(golden.bytes("record " + std::to_string(seq)));
+    out.put_blob(golden.bytes("record " + std::to_string(seq)))
+        .put_raw(golden.bytes("signature " + std::to_string(seq)));
   return out.take();
 }
 
@@ -105,6 +107,29 @@ TEST_F(Cli, JudgesLedgers) {
   const Ran bad = run("ledger --json " + write("bad", bytes));
   EXPECT_EQ(bad.code, 10) << bad.out;
   EXPECT_NE(bad.out.find("\"outcome\": \"invalid\""), std::string::npos) << bad.out;
+}
+
+// Every rule is kept and every head follows, as whoever has the file can arrange: only the pool's
+// signature shows that it never said so.
+TEST_F(Cli, RefusesALedgerThatWasRewritten) {
+  const Golden golden("ledger_complete");
+  LedgerState state;
+  for (size_t seq = 0; seq < 4; ++seq)
+    ASSERT_TRUE(state.apply(decode_record(golden.bytes("record " + std::to_string(seq))).value()));
+  const auto rewritten = [&](const Identity& by) {
+    Writer out;
+    for (size_t seq = 0; seq < 4; ++seq)
+      out.put_blob(golden.bytes("record " + std::to_string(seq)))
+          .put_raw(golden.bytes("signature " + std::to_string(seq)));
+    const Record more{state.next_seq(), state.last_time_ms(), RecordKind::fund,
+                      fund_body(state.jobs().begin()->first, 1)};
+    const SignedRecord record = sign_next(more, state, by);
+    out.put_blob(encode(more)).put_raw(record.signature);
+    return out.take();
+  };
+  const Ran bad = run("ledger " + write("rewritten", rewritten(Identity::from_seed(Digest{}))));
+  EXPECT_EQ(bad.code, 10) << bad.out;
+  EXPECT_NE(bad.out.find("record 4: the pool has not signed"), std::string::npos) << bad.out;
 }
 
 TEST_F(Cli, RedoesMergesFromBlobs) {

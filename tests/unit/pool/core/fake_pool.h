@@ -81,12 +81,16 @@ class FakePool {
   }
 
   // A new process: the ledger is all that is left.
-  void start(const std::vector<verifier::Record>& ledger) {
+  void start(const std::vector<verifier::SignedRecord>& ledger) {
     verifier::LedgerState state;
-    for (const verifier::Record& record : ledger)
+    Receipts receipts;
+    for (const verifier::SignedRecord& record : ledger) {
       GEMMINE_CHECK(state.apply(record).ok());
+      GEMMINE_CHECK(verifier::check_signature(state, record.signature).ok());
+      receipts.take(record);
+    }
     durable = ledger;
-    Book book(std::move(state));
+    Book book(std::move(state), std::move(receipts), identity_);
     if (ledger.empty())
       GEMMINE_CHECK(book.append(verifier::RecordKind::genesis,
                                 verifier::genesis_body(identity_.public_key(), "pool"), now)
@@ -148,7 +152,7 @@ class FakePool {
   // Carries out everything decided, the audits too, until nothing is left.
   void settle() {
     for (bool more = true; more;) {
-      for (verifier::Record& record : pool->take_records())
+      for (verifier::SignedRecord& record : pool->take_records())
         durable.push_back(std::move(record));
       Actions actions = pool->take_actions();
       for (Outgoing& send : actions.sends)
@@ -355,7 +359,7 @@ class FakePool {
     return std::optional<TaskDone>{};
   };
   std::vector<EvaluateDone> recalled;  // what a start finds of earlier evaluations
-  std::vector<verifier::Record> durable;
+  std::vector<verifier::SignedRecord> durable;
   std::vector<Outgoing> inbox;
   std::vector<Hangup> hangups;
   std::unique_ptr<Pool> pool;

@@ -145,7 +145,7 @@ TEST_F(PoolSteps, GoOnFromEveryRecordBoundary) {
   ASSERT_EQ(fake_.join(kConn, miner_), std::nullopt);
   for (int i = 0; i < 4; ++i)
     ASSERT_TRUE(do_lease());
-  const std::vector<verifier::Record> whole = fake_.durable;
+  const std::vector<verifier::SignedRecord> whole = fake_.durable;
   const auto accounts = fake_.pool->ledger().accounts();
   for (size_t cut = 0; cut <= whole.size(); ++cut) {
     // Cause and posting are one transaction, and so are a job and its funds: no crash parts them.

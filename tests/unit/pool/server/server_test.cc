@@ -42,7 +42,7 @@ class Stranger final : public ConnectionObserver {
     if (type == MessageType::error)
       errors.push_back(decode<ErrorMessage>(frame.payload).value().code);
     if (type == MessageType::record)
-      records.push_back(decode<RecordMessage>(frame.payload).value().seq);
+      records.push_back(decode<RecordMessage>(frame.payload).value().receipt.seq);
   }
   void on_close(Connection& /*connection*/, const std::string& /*reason*/) override {
     closed = true;
@@ -87,7 +87,7 @@ class PoolServer : public testing::Test {
     verifier::LedgerState state;
     for (const verifier::Record& record : disk_.kept)
       ASSERT_TRUE(state.apply(record));
-    Book book(std::move(state));
+    Book book(std::move(state), {}, pool_key_);
     if (disk_.kept.empty()) {
       const Bytes genesis = verifier::genesis_body(pool_key_.public_key(), "pool");
       ASSERT_TRUE(book.append(RecordKind::genesis, genesis, 1));

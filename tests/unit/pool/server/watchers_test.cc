@@ -8,10 +8,10 @@
 namespace gemmine::pool {
 namespace {
 
-std::vector<verifier::Record> records(uint64_t first, size_t count, size_t body_bytes = 10) {
-  std::vector<verifier::Record> out;
+std::vector<verifier::SignedRecord> records(uint64_t first, size_t count, size_t body_bytes = 10) {
+  std::vector<verifier::SignedRecord> out;
   for (uint64_t seq = first; seq < first + count; ++seq)
-    out.push_back({seq, 1000 + seq, verifier::RecordKind::member, Bytes(body_bytes, 7)});
+    out.push_back({{seq, 1000 + seq, verifier::RecordKind::member, Bytes(body_bytes, 7)}, {}, {}});
   return out;
 }
 
@@ -24,7 +24,7 @@ class Following : public testing::Test {
                          [this](ConnId id, std::span<const Bytes> payloads) {
                            sizes_.push_back(payloads.size());
                            for (const Bytes& payload : payloads)
-                             got_[id].push_back(decode<RecordMessage>(payload).value().seq);
+                             got_[id].push_back(decode<RecordMessage>(payload).value().receipt.seq);
                          },
                      .read =
                          [this](ConnId id, uint64_t first) {

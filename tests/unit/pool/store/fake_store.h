@@ -16,7 +16,7 @@ struct FakeDisk {
   std::atomic<bool> fails = false;
   std::atomic<bool> hangs = false;  // append() does not return
   std::mutex mutex;
-  std::vector<verifier::Record> kept;
+  std::vector<verifier::SignedRecord> kept;
 
   size_t size() {
     const std::lock_guard lock(mutex);
@@ -28,7 +28,7 @@ class FakeStore final : public LedgerStore {
  public:
   explicit FakeStore(FakeDisk& disk) : disk_(disk) {}
 
-  Status append(std::span<const verifier::Record> records) override {
+  Status append(std::span<const verifier::SignedRecord> records) override {
     while (disk_.hangs)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (disk_.fails) return Error{Errc::io, "disk full"};
@@ -36,17 +36,17 @@ class FakeStore final : public LedgerStore {
     disk_.kept.insert(disk_.kept.end(), records.begin(), records.end());
     return Ok{};
   }
-  Result<std::vector<verifier::Record>> read(uint64_t first, size_t count_max,
-                                             size_t /*bytes_max*/) override {
+  Result<std::vector<verifier::SignedRecord>> read(uint64_t first, size_t count_max,
+                                                   size_t /*bytes_max*/) override {
     if (disk_.fails) return Error{Errc::io, "disk full"};
     const std::lock_guard lock(disk_.mutex);
-    std::vector<verifier::Record> out;
+    std::vector<verifier::SignedRecord> out;
     for (uint64_t i = first; i < disk_.kept.size() && out.size() < count_max; ++i)
       out.push_back(disk_.kept[i]);
     return out;
   }
-  Status replay(const std::function<Status(const verifier::Record&)>& take) override {
-    for (const verifier::Record& record : disk_.kept) {
+  Status replay(const std::function<Status(const verifier::SignedRecord&)>& take) override {
+    for (const verifier::SignedRecord& record : disk_.kept) {
       if (const Status taken = take(record); !taken) return taken;
     }
     return Ok{};

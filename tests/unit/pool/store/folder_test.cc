@@ -25,10 +25,10 @@ class PoolFolder : public testing::Test {
  protected:
   PoolFolder() { EXPECT_TRUE(init_folder(data_)); }
   void begin_ledger() {
-    Book book{verifier::LedgerState{}};
-    EXPECT_TRUE(book.append(
-        RecordKind::genesis,
-        verifier::genesis_body(load_keys(data_).value().identity.public_key(), "pool"), 100));
+    const Keys keys = std::move(load_keys(data_).value());
+    Book book({}, {}, keys.identity);
+    EXPECT_TRUE(book.append(RecordKind::genesis,
+                            verifier::genesis_body(keys.identity.public_key(), "pool"), 100));
     EXPECT_TRUE(SqliteStore::open(ledger_path(data_)).value()->append(book.take_fresh()));
   }
   std::string refusal(const std::string& data) {

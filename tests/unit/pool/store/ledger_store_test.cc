@@ -15,8 +15,8 @@
 namespace gemmine::pool {
 namespace {
 
-using verifier::Record;
 using verifier::RecordKind;
+using verifier::SignedRecord;
 
 // How a store is made, opened and damaged behind its back. `place` is an empty folder of its own.
 struct Backend {
@@ -24,6 +24,7 @@ struct Backend {
   std::unique_ptr<LedgerStore> (*open)(const std::string& place);  // makes it when it is not there
   void (*edit_time)(const std::string& place, uint64_t seq);
   void (*edit_head)(const std::string& place, uint64_t seq);
+  void (*edit_signature)(const std::string& place, uint64_t seq);
   void (*remove)(const std::string& place, uint64_t first, uint64_t last);
 };
 
@@ -55,6 +56,11 @@ const Backend kBackends[] = {
          [](const std::string& place, uint64_t seq) {
            sql(place, "UPDATE records SET head = zeroblob(32) WHERE seq = " + std::to_string(seq));
          },
+     .edit_signature =
+         [](const std::string& place, uint64_t seq) {
+           sql(place,
+               "UPDATE records SET signature = zeroblob(64) WHERE seq = " + std::to_string(seq));
+         },
      .remove =
          [](const std::string& place, uint64_t first, uint64_t last) {
            sql(place, "DELETE FROM records WHERE seq BETWEEN " + std::to_string(first) + " AND " +
@@ -62,10 +68,10 @@ const Backend kBackends[] = {
          }},
 };
 
-std::vector<Record> some_records(size_t count) {
-  Book book{verifier::LedgerState{}};
-  Digest key;
-  key.bytes.fill(5);
+std::vector<SignedRecord> some_records(size_t count) {
+  const auto pool = verifier::Identity::from_seed(Digest{});
+  const Digest key = pool.public_key();
+  Book book({}, {}, pool);
   EXPECT_TRUE(book.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
   for (size_t i = 1; i < count; ++i) {
     const std::string account(5, static_cast<char>('a' + i % 26));
@@ -88,7 +94,7 @@ class AnyLedgerStore : public testing::TestWithParam<Backend> {
   }
 
   TempDirectory folder_;
-  std::vector<Record> records_;
+  std::vector<SignedRecord> records_;
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, AnyLedgerStore, testing::ValuesIn(kBackends),
@@ -116,7 +122,12 @@ TEST_P(AnyLedgerStore, GivesBackWhatWasAppendedInPieces) {
   ASSERT_TRUE(back);
   ASSERT_EQ(back.value().size(), 7u);
   for (size_t i = 0; i < 7; ++i)
-    EXPECT_EQ(encode(back.value()[i]), encode(records_[i]));
+    EXPECT_EQ(encode(static_cast<const verifier::Record&>(back.value()[i])),
+              encode(static_cast<const verifier::Record&>(records_[i])));
+  for (size_t i = 0; i < 7; ++i)
+    EXPECT_EQ(back.value()[i].receipt(), records_[i].receipt());
+  EXPECT_EQ(open()->read(4, 1, 1 << 20).value().at(0).receipt(), records_[4].receipt())
+      << "the head before it is that of a record that was not read";
 }
 
 TEST_P(AnyLedgerStore, ReadsWithinItsBounds) {
@@ -133,7 +144,7 @@ TEST_P(AnyLedgerStore, ReadsWithinItsBounds) {
 TEST_P(AnyLedgerStore, StopsReplayingWhereItIsTold) {
   filled(6);
   uint64_t seen = 0;
-  const Status stopped = open()->replay([&](const Record& record) {
+  const Status stopped = open()->replay([&](const SignedRecord& record) {
     ++seen;
     return record.seq == 3 ? Status(Error{Errc::invalid, "enough"}) : Status(Ok{});
   });
@@ -159,6 +170,14 @@ TEST_P(AnyLedgerStore, NamesTheHeadThatIsDamaged) {
   filled(7);
   GetParam().edit_head(folder_.path(), 6);
   EXPECT_NE(folded().find("record 6: does not have the head"), std::string::npos);
+}
+
+TEST_P(AnyLedgerStore, NeedsThePoolsSignatureUnderItsLastHead) {
+  filled(7);
+  GetParam().edit_signature(folder_.path(), 5);
+  EXPECT_EQ(folded(), "7") << "those before are under the last one, too";
+  GetParam().edit_signature(folder_.path(), 6);
+  EXPECT_NE(folded().find("record 6: the pool has not signed"), std::string::npos) << folded();
 }
 
 TEST_P(AnyLedgerStore, NamesTheRecordThatIsMissing) {

@@ -23,15 +23,13 @@ using verifier::RecordKind;
 class SqliteFile : public testing::Test {
  protected:
   SqliteFile() {
-    Book book{verifier::LedgerState{}};
-    Digest key;
-    key.bytes.fill(5);
-    EXPECT_TRUE(book.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
+    const Digest key = pool_.public_key();
+    EXPECT_TRUE(book_.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
     for (int i = 0; i < 6; ++i)
-      EXPECT_TRUE(
-          book.append(RecordKind::member,
-                      verifier::member_body(key, std::string(5, static_cast<char>('a' + i))), 200));
-    records_ = book.take_fresh();
+      EXPECT_TRUE(book_.append(
+          RecordKind::member,
+          verifier::member_body(key, std::string(5, static_cast<char>('a' + i))), 200));
+    records_ = book_.take_fresh();
     auto store = SqliteStore::make(path_);
     EXPECT_TRUE(store);
     EXPECT_TRUE(store.value()->append(records_));
@@ -71,14 +69,18 @@ class SqliteFile : public testing::Test {
     modes(0755, 0644);
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
   }
+  // The next record.
+  std::vector<verifier::SignedRecord> more() {
+    const Bytes body = verifier::member_body(pool_.public_key(), "more");
+    EXPECT_TRUE(book_.append(RecordKind::member, body, 300));
+    return book_.take_fresh();
+  }
   // A pool that was killed: its log is not folded into the file.
   void leave_a_wal() {
     const pid_t child = ::fork();
     if (child == 0) {
       auto store = SqliteStore::open(path_);
-      verifier::Record more = records_[1];
-      more.seq = 7;
-      if (!store || !store.value()->append(std::span(&more, 1))) ::_exit(1);
+      if (!store || !store.value()->append(more())) ::_exit(1);
       ::kill(::getpid(), SIGKILL);
     }
     ::waitpid(child, nullptr, 0);
@@ -87,7 +89,9 @@ class SqliteFile : public testing::Test {
 
   TempDirectory directory_;
   const std::string path_ = std::string(directory_.path()).append("/ledger.sqlite");
-  std::vector<verifier::Record> records_;
+  const verifier::Identity pool_ = verifier::Identity::from_seed(Digest{});
+  Book book_{{}, {}, pool_};
+  std::vector<verifier::SignedRecord> records_;
 };
 
 TEST_F(SqliteFile, MakesNoSecondLedgerOverTheFirst) {
@@ -113,9 +117,7 @@ TEST_F(SqliteFile, IsReadWithoutTheRightToWrite) {
 TEST_F(SqliteFile, IsReadBesideThePoolThatWritesItByAnotherUser) {
   auto pool = SqliteStore::open(path_);
   ASSERT_TRUE(pool);
-  verifier::Record more = records_[1];
-  more.seq = 7;
-  ASSERT_TRUE(pool.value()->append(std::span(&more, 1)));
+  ASSERT_TRUE(pool.value()->append(more()));
   EXPECT_TRUE(as_reader([&] { return folded(path_) == "8"; }));
   EXPECT_EQ(folded(path_), "8");
 }
@@ -130,13 +132,10 @@ TEST_F(SqliteFile, IsReadWithTheLogOfAKilledPoolThatNobodyMayFoldIn) {
 TEST_F(SqliteFile, IsCopiedWhileItIsWritten) {
   auto pool = SqliteStore::open(path_);
   ASSERT_TRUE(pool);
-  verifier::Record more = records_[1];
-  more.seq = 7;
-  ASSERT_TRUE(pool.value()->append(std::span(&more, 1)));
+  ASSERT_TRUE(pool.value()->append(more()));
   const std::string copy = directory_.path() + "/copy.sqlite";
   ASSERT_TRUE(SqliteStore::copy(path_, copy));
-  more.seq = 8;
-  EXPECT_TRUE(pool.value()->append(std::span(&more, 1)));
+  EXPECT_TRUE(pool.value()->append(more()));
   EXPECT_EQ(folded(copy), "8");
   EXPECT_EQ(folded(path_), "9");
 }
@@ -148,9 +147,8 @@ TEST_F(SqliteFile, AppendsAllOfABatchOrNothing) {
           "BEGIN SELECT RAISE(ABORT, 'no more'); END");
   auto store = SqliteStore::open(path_);
   ASSERT_TRUE(store);
-  std::vector<verifier::Record> batch = {records_[1], records_[1]};
-  batch[0].seq = 7;
-  batch[1].seq = 8;
+  std::vector<verifier::SignedRecord> batch = more();
+  batch.push_back(more()[0]);
   EXPECT_FALSE(store.value()->append(batch));
   EXPECT_EQ(store.value()->size().value(), 7u);
   SQLite::Database(path_, SQLite::OPEN_READWRITE).exec("DROP TRIGGER full");
@@ -161,9 +159,8 @@ TEST_F(SqliteFile, AppendsAllOfABatchOrNothing) {
 TEST_F(SqliteFile, GoesOnAfterADiskThatWasFull) {
   auto store = SqliteStore::open(path_);
   ASSERT_TRUE(store);
-  verifier::Record large = records_[1];
-  large.seq = 7;
-  large.body.assign(1 << 19, 1);
+  const verifier::SignedRecord large =
+      verifier::sign_next({7, 300, RecordKind::member, Bytes(1 << 19, 1)}, book_.state(), pool_);
   std::signal(SIGXFSZ, SIG_IGN);
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);

@@ -11,7 +11,7 @@
 namespace gemmine::pool {
 namespace {
 
-using verifier::Record;
+using verifier::SignedRecord;
 
 class WriterThread : public testing::Test {
  protected:
@@ -27,8 +27,8 @@ class WriterThread : public testing::Test {
          .blobs = &blobs_.value(),
          .evaluations = folder_.path() + "/evaluations"},
         {.on_durable =
-             [this](std::vector<Record> records) {
-               for (const Record& record : records)
+             [this](std::vector<SignedRecord> records) {
+               for (const SignedRecord& record : records)
                  log_.push_back("durable " + std::to_string(record.seq));
                if (on_durable) return on_durable();
                loop_.stop();
@@ -39,7 +39,7 @@ class WriterThread : public testing::Test {
                if (on_stalled) on_stalled();
              },
          .on_read =
-             [this](uint64_t ticket, uint64_t first, std::vector<Record> records) {
+             [this](uint64_t ticket, uint64_t first, std::vector<SignedRecord> records) {
                log_.push_back("read " + std::to_string(ticket) + " from " + std::to_string(first) +
                               ": " + std::to_string(records.size()));
                loop_.stop();
@@ -47,8 +47,8 @@ class WriterThread : public testing::Test {
     ASSERT_TRUE(started);
     writer_ = std::move(started.value());
   }
-  static Record record(uint64_t seq) {
-    return {seq, 1, verifier::RecordKind::member, Bytes(10, 1)};
+  static SignedRecord record(uint64_t seq) {
+    return {{seq, 1, verifier::RecordKind::member, Bytes(10, 1)}, {}, {}};
   }
   void run() {
     give_up_.start(20'000);

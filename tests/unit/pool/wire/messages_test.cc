@@ -37,6 +37,10 @@ DeltaPart delta_part() {
   return {filled(1), {100'000, 1, 2, {filled(2)}, Bytes(100'000, 9)}};
 }
 
+verifier::Receipt receipt() {
+  return {.seq = 4, .time_ms = 5, .head_before = filled(6)};
+}
+
 // One of every message: a type without a sample does not compile.
 template <class M>
 M sample();
@@ -54,15 +58,17 @@ template <> GetBlob sample() { return {filled(1), 2, 16}; }
 template <> BlobPart sample() { return blob_part(); }
 template <> Abandon sample() { return {filled(1)}; }
 template <> ShareMessage sample() { return {{1, 2}}; }
-template <> ShareOk sample() { return {filled(1), 2, 3}; }
+template <> ShareOk sample() { return {filled(1), 2, receipt()}; }
 template <> Challenge sample() { return {filled(1), 2, filled(3), 4}; }
 template <> OpeningMessage sample() { return {filled(1), 2, 3, {4, 5}}; }
 template <> VerdictMessage sample() { return {{1, 2}}; }
 template <> DeltaPart sample() { return delta_part(); }
-template <> DeltaOk sample() { return {filled(1)}; }
-template <> LeaseClosed sample() { return {filled(1), 2, filled(3)}; }
+template <> DeltaOk sample() { return {filled(1), receipt()}; }
+template <> LeaseClosed sample() {
+  return {{filled(1), verifier::CloseReason::expired, filled(3)}, receipt()};
+}
 template <> Watch sample() { return {9}; }
-template <> RecordMessage sample() { return {1, 2, 3, {4, 5}}; }
+template <> RecordMessage sample() { return {receipt(), verifier::RecordKind::fund, {4, 5}}; }
 template <> Have sample() { return {filled(1), 2, 3}; }
 template <> Ping sample() { return {9}; }
 template <> Pong sample() { return {9}; }

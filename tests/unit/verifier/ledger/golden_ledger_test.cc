@@ -1,8 +1,10 @@
 // The two golden ledgers, record by record: tests/vectors/golden/ledger_*.txt.
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/golden.h"
-#include "verifier/ledger/ledger.h"
+#include "verifier/ledger/signed_record.h"
 
 namespace gemmine::verifier {
 namespace {
@@ -21,6 +23,13 @@ Record record_of(const Bytes& packed) {
   return record;
 }
 
+Signature signature_of(const Bytes& bytes) {
+  Signature out{};
+  EXPECT_EQ(bytes.size(), out.size());
+  std::ranges::copy(bytes, out.begin());
+  return out;
+}
+
 class GoldenLedger : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenLedger, FoldsToTheSameHeadsPostsAndBalances) {
@@ -36,6 +45,10 @@ TEST_P(GoldenLedger, FoldsToTheSameHeadsPostsAndBalances) {
     const Status status = state.apply(record);
     ASSERT_TRUE(status.ok()) << name << ": " << status.error().detail;
     EXPECT_EQ(state.head(), golden.digest("head " + name)) << name;
+    Signature signature = signature_of(golden.bytes("signature " + name));
+    EXPECT_TRUE(check_signature(state, signature)) << name;
+    signature[seq % signature.size()] ^= 1;
+    EXPECT_FALSE(check_signature(state, signature)) << name;
   }
   EXPECT_GT(seq, 40U);
   EXPECT_EQ(state.next_seq(), seq);
