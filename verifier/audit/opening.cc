@@ -1,13 +1,13 @@
 #include "verifier/audit/opening.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "kernels/hash/opening.h"
 #include "verifier/audit/block.h"
+#include "verifier/audit/opened.h"
 #include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"
 
@@ -62,66 +62,12 @@ class WholeSource : public BlockSource {
   std::map<uint16_t, Bytes> tensors_;
 };
 
-// Only what was opened.
-class OpenedSource : public BlockSource {
- public:
-  explicit OpenedSource(const Opening& opening) : opening_(opening) {}
-
-  ByteView chunk(ObjectId object, uint64_t index) override {
-    const auto found =
-        std::lower_bound(opening_.objects.begin(), opening_.objects.end(), object,
-                         [](const OpenedObject& opened, ObjectId id) { return opened.id < id; });
-    if (found == opening_.objects.end() || found->id != object) return {};
-    uint64_t before = 0;
-    for (const ChunkRange& range : found->ranges) {
-      if (index >= range.first && index < range.last) {
-        touched_[object].insert(index);
-        const uint64_t offset = (before + index - range.first) * kChunk;
-        return found->bytes.subspan(offset,
-                                    std::min<uint64_t>(kChunk, found->bytes.size() - offset));
-      }
-      before += range.last - range.first;
-    }
-    return {};
-  }
-
-  // Everything that was opened was read.
-  bool exhausted() const {
-    for (const OpenedObject& object : opening_.objects) {
-      uint64_t opened = 0;
-      for (const ChunkRange& range : object.ranges)
-        opened += range.last - range.first;
-      const auto found = touched_.find(object.id);
-      if (found == touched_.end() || found->second.size() != opened) return false;
-    }
-    return true;
-  }
-
- private:
-  const Opening& opening_;
-  std::map<ObjectId, std::set<uint64_t>> touched_;
-};
-
 Finding malformed(std::string detail) {
   return {Outcome::malformed, kNoStep, "opening: " + std::move(detail)};
 }
 
 Finding invalid(uint32_t step, std::string detail) {
   return {Outcome::invalid, step, std::move(detail)};
-}
-
-Blake3Mode object_mode(ObjectId object, const Digest& key_of_step) {
-  switch (object.origin) {
-    case Origin::tensor:
-      return Blake3Mode::keyed(key_of_step);
-    case Origin::state_before:
-    case Origin::state_after:
-      return Blake3Mode::keyed(kernels::blake3_derive_key(domain::kState, {}));
-    case Origin::train:
-    case Origin::delta:
-      break;
-  }
-  return Blake3Mode::plain();
 }
 
 std::vector<ChunkRange> to_ranges(const std::set<uint64_t>& chunks) {
@@ -169,25 +115,6 @@ Result<OpenedObject> open_object(const ProverView& view, WholeSource& source, Ob
   }
   object.bytes = storage;
   return object;
-}
-
-// The root an object must have, as far as lease, share, job and step digest say.
-Digest object_root(const Job& job, const Share& share, ObjectId object,
-                   std::span<const Digest> roots) {
-  switch (object.origin) {
-    case Origin::tensor:
-      GEMMINE_CHECK(object.position < roots.size());  // decode_opening knows the tensors
-      return roots[object.position];
-    case Origin::state_before:
-      return share.state_before;
-    case Origin::state_after:
-      return share.state_after;
-    case Origin::train:
-      return job.train_address;
-    case Origin::delta:
-      break;
-  }
-  return share.delta_root;
 }
 
 }  // namespace
@@ -255,14 +182,13 @@ Finding check_opening(const LeaseView& view, const Share& share, const BlockChoi
   const Opening& opening = decoded.value();
   const uint32_t step = lease_step(share, choice);
   const uint32_t index = step - share.first_step;
-  const Digest key = step_key(lease.id, step);
 
   // Is it the opening that was asked for? Looked for first (PROTOCOL 6.5).
   const uint64_t digest_bytes = uint64_t{share.steps} * 32;
   const uint64_t first = uint64_t{index / 32} * kChunk;
   if (opening.step_chunk.size() != std::min<uint64_t>(kChunk, digest_bytes - first))
     return malformed("the step digests have another length");
-  OpenedSource source(opening);
+  OpenedSource source(opening.objects);
   BlockCheck check(program, {lease.round, lease.slot, step}, source);
   if (choice.delta && opening.witness != 0) return malformed("a delta has no witness");
   Finding finding =
@@ -272,24 +198,8 @@ Finding check_opening(const LeaseView& view, const Share& share, const BlockChoi
   if (finding.outcome == Outcome::malformed) return malformed(finding.detail);
 
   // Are they the bytes that were committed to?
-  const ChunkRange digest_chunk{index / 32, index / 32 + 1};
-  auto proof = kernels::verify_chunks(
-      share.trace_root, Blake3Mode::keyed(share_key(lease.id, share.first_step)), digest_bytes,
-      std::span(&digest_chunk, 1), opening.step_chunk, opening.step_siblings);
-  if (!proof) return invalid(step, "step digest: " + proof.error().detail);
-  std::vector<Digest> roots(program.tensors().size());
-  Reader reader(opening.roots);
-  for (Digest& root : roots)
-    root = reader.get_digest();
-  const Digest own = step_digest(key, roots, reader.get_f32());
-  if (std::memcmp(own.bytes.data(), opening.step_chunk.data() + size_t{index % 32} * 32, 32) != 0)
-    return invalid(step, "the tensor roots are not the ones of the step digest");
-  for (const OpenedObject& object : opening.objects) {
-    proof = kernels::verify_chunks(object_root(view.work.job(), share, object.id, roots),
-                                   object_mode(object.id, key), object_bytes(program, object.id),
-                                   object.ranges, object.bytes, object.siblings);
-    if (!proof) return invalid(step, "object: " + proof.error().detail);
-  }
+  if (const Status hashes = verify_opened(view.work, lease, share, index, opening); !hashes)
+    return invalid(step, hashes.error().detail);
   if (finding.outcome == Outcome::invalid) finding.step = step;
   return finding;
 }
