@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/numbers/rederive.h"
 #include "verifier/audit/gpt_values.h"
@@ -103,17 +104,16 @@ Finding BlockCheck::check_witness(const TensorInfo& tensor, const Group& group, 
                  " does not attain the scale of its group");
 }
 
-Finding BlockCheck::check_elements(const BlockChoice& choice, Range rows, Range cols) {
-  const TensorInfo& tensor = program_.tensors()[choice.position];
-  const Ints tile = reader_.ints(choice.position, rows, cols);
+Finding BlockCheck::derive_elements(const TensorInfo& tensor, Range rows, Range cols, Ints& out) {
   const bool by_column = tensor.groups == Groups::column_runs;
   const uint32_t segment = by_column ? 0 : cols.first / tensor.span;
-  const uint32_t segments = by_column ? 0 : segments_in_tile(tensor, choice.tile_col);
+  const uint32_t segments = by_column ? 0 : segments_in_tile(tensor, cols.first / 64);
   const Floats scales =
       by_column ? reader_.run(scale_kind(tensor), tensor.layer,
                               {rows.first / tensor.span * tensor.cols + cols.first, cols.count})
                 : reader_.matrix(scale_kind(tensor), tensor.layer, rows, {segment, segments});
   const Floats v = values(tensor, rows, cols);
+  out.assign(size_t{rows.count} * cols.count, 0);
   if (reader_.missing()) return missing();  // what follows reads nothing any more
   const kernels::StochasticKey bits{program_.spec().sr_seed, tensor.tensor_id(),
                                     program_.step_id(key_)};
@@ -125,16 +125,27 @@ Finding BlockCheck::check_elements(const BlockChoice& choice, Range rows, Range 
       const bool fits = s == 0.0F ? std::fabs(v[at]) <= kTiny : kernels::scale_floor(v[at]) <= s;
       if (!fits)
         return invalid(place(tensor, rows.first + r, cols.first + c) + " exceeds its scale");
-      const int32_t q = tensor.is_stochastic()
-                            ? kernels::stochastic_value(v[at], s, bits, rows.first + r,
-                                                        cols.first + c, tensor.cols)
-                            : kernels::nearest_value(v[at], s);
-      if (q != tile[at]) {
-        return invalid(place(tensor, rows.first + r, cols.first + c) + " is " +
-                       std::to_string(tile[at]) + ", its inputs give " + std::to_string(q));
-      }
+      out[at] = static_cast<int8_t>(tensor.is_stochastic()
+                                        ? kernels::stochastic_value(v[at], s, bits, rows.first + r,
+                                                                    cols.first + c, tensor.cols)
+                                        : kernels::nearest_value(v[at], s));
     }
   }
+  return valid();
+}
+
+Finding BlockCheck::check_elements(const BlockChoice& choice, Range rows, Range cols) {
+  const TensorInfo& tensor = program_.tensors()[choice.position];
+  const Ints tile = reader_.ints(choice.position, rows, cols);
+  Ints own;
+  Finding derived = derive_elements(tensor, rows, cols, own);
+  if (derived.outcome != Outcome::valid) return derived;
+  for (size_t at = 0; at < own.size(); ++at)
+    if (own[at] != tile[at])
+      return invalid(place(tensor, rows.first + static_cast<uint32_t>(at / cols.count),
+                           cols.first + static_cast<uint32_t>(at % cols.count)) +
+                     " is " + std::to_string(tile[at]) + ", its inputs give " +
+                     std::to_string(own[at]));
   return valid();
 }
 
@@ -174,7 +185,7 @@ Finding BlockCheck::check_biases(uint32_t linear, Range rows) {
   return valid();
 }
 
-Finding BlockCheck::check(const BlockChoice& choice, uint32_t witness) {
+Finding BlockCheck::check(const BlockChoice& choice, std::optional<uint32_t> witness) {
   const TensorInfo& tensor = program_.tensors()[choice.position];
   GEMMINE_CHECK((tensor.is_int8() || tensor.is_checked_f32()) && !choice.delta);
   reader_.forget();
@@ -183,14 +194,16 @@ Finding BlockCheck::check(const BlockChoice& choice, uint32_t witness) {
   const Range cols{choice.tile_col * width, std::min(width, tensor.cols - choice.tile_col * width)};
   GEMMINE_CHECK(choice.tile_row * 16 < tensor.rows && choice.tile_col * width < tensor.cols);
   if (!tensor.is_int8()) {
-    if (witness != 0) return {Outcome::malformed, kNoStep, "an f32 tensor has no witness"};
+    if (witness.value_or(0) != 0)
+      return {Outcome::malformed, kNoStep, "an f32 tensor has no witness"};
     Finding floats = check_floats(choice, rows, cols);
     if (reader_.missing()) return missing();
     return reader_.objection().empty() ? floats : invalid(reader_.objection());
   }
   // Every part runs to its end, so that prover and auditor touch the same chunks.
   const bool biased = tensor.kind == TensorKind::w && program_.linears()[tensor.layer].has_bias;
-  Finding attained = check_witness(tensor, drawn_group(tensor, choice), witness);
+  Finding attained =
+      witness ? check_witness(tensor, drawn_group(tensor, choice), *witness) : valid();
   Finding elements = check_elements(choice, rows, cols);
   Finding padding = check_padding(tensor, choice);
   Finding biases = biased ? check_biases(tensor.layer, rows) : valid();
@@ -204,12 +217,18 @@ Finding BlockCheck::check(const BlockChoice& choice, uint32_t witness) {
 }
 
 Finding BlockCheck::check_delta(const BlockChoice& choice, std::span<const float> theta) {
-  reader_.forget();
-  const uint64_t parameters = program_.parameters();
-  GEMMINE_CHECK(theta.size() == parameters);
-  const uint64_t blocks = (parameters + kDeltaBlock - 1) / kDeltaBlock;
+  GEMMINE_CHECK(theta.size() == program_.parameters());
   const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
-  const auto count = static_cast<uint32_t>(std::min<uint64_t>(kDeltaBlock, parameters - first));
+  return check_delta_block(
+      choice, theta.subspan(first, std::min<uint64_t>(kDeltaBlock, theta.size() - first)));
+}
+
+Finding BlockCheck::check_delta_block(const BlockChoice& choice, std::span<const float> theta) {
+  reader_.forget();
+  const uint64_t blocks = (program_.parameters() + kDeltaBlock - 1) / kDeltaBlock;
+  const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
+  const auto count = static_cast<uint32_t>(theta.size());
+  GEMMINE_CHECK(count == std::min<uint64_t>(kDeltaBlock, program_.parameters() - first));
   const Floats after = reader_.floats({Origin::state_after, 0}, first, count);
   Bytes claimed(1 + count, 0);
   const std::span<uint8_t> bytes(claimed);
@@ -217,11 +236,52 @@ Finding BlockCheck::check_delta(const BlockChoice& choice, std::span<const float
   reader_.read({Origin::delta, 0}, blocks + first, bytes.subspan(1));
   if (reader_.missing()) return missing();
   if (!reader_.objection().empty()) return invalid("state_after is not finite");
-  const auto own = make_delta(after, theta.subspan(first, count));
+  const auto own = make_delta(after, theta);
   if (!own) return invalid(own.error().detail);
   if (own.value() == claimed) return valid();
   return invalid("delta block " + std::to_string(choice.tile_row) +
                  " is not what state_after and the global weights give");
+}
+
+Finding BlockCheck::derive_tile(const TensorInfo& tensor, uint64_t chunk, Bytes& out) {
+  const auto row = static_cast<uint32_t>(chunk % tensor.tile_rows()) * 16;
+  const auto col = static_cast<uint32_t>(chunk / tensor.tile_rows()) * 64;
+  const Range rows{row, std::min(16U, tensor.rows - row)};
+  const Range cols{col, std::min(64U, tensor.cols - col)};
+  Ints own;
+  Finding derived = derive_elements(tensor, rows, cols, own);
+  out.assign(kChunk, 0);
+  for (uint32_t r = 0; r < rows.count; ++r)
+    std::memcpy(out.data() + size_t{r} * 64, own.data() + size_t{r} * cols.count, cols.count);
+  return derived;
+}
+
+Finding BlockCheck::derive_floats(const TensorInfo& tensor, uint64_t chunk, Bytes& out) {
+  const uint64_t first = chunk * kChunk / sizeof(float);
+  const uint64_t last =
+      std::min<uint64_t>(first + kChunk / sizeof(float), uint64_t{tensor.rows} * tensor.cols);
+  Floats own;
+  for (uint64_t at = first; at < last;) {
+    const auto row = static_cast<uint32_t>(at / tensor.cols);
+    const auto col = static_cast<uint32_t>(at % tensor.cols);
+    const auto count = static_cast<uint32_t>(std::min<uint64_t>(last - at, tensor.cols - col));
+    const Floats piece = values(tensor, {row, 1}, {col, count});
+    own.insert(own.end(), piece.begin(), piece.end());
+    at += count;
+  }
+  const ByteView bytes = as_bytes(std::span<const float>(own));
+  out.assign(bytes.begin(), bytes.end());
+  return valid();
+}
+
+Finding BlockCheck::derive_chunk(uint32_t position, uint64_t chunk, Bytes& out) {
+  const TensorInfo& tensor = program_.tensors()[position];
+  GEMMINE_CHECK((tensor.is_int8() || tensor.is_checked_f32()) && chunk * kChunk < tensor.bytes());
+  reader_.forget();
+  Finding derived =
+      tensor.is_int8() ? derive_tile(tensor, chunk, out) : derive_floats(tensor, chunk, out);
+  if (reader_.missing()) return missing();
+  return reader_.objection().empty() ? derived : invalid(reader_.objection());
 }
 
 }  // namespace gemmine::verifier

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "kernels/base/bytes.h"
@@ -26,10 +27,21 @@ class BlockCheck {
   Result<uint32_t> find_witness(const BlockChoice& choice);
 
   // Of a tensor that is audited (int8, or TensorInfo::is_checked_f32()). valid, invalid, malformed
-  // (the witness lies outside its group), or undecided when a chunk is missing.
-  Finding check(const BlockChoice& choice, uint32_t witness);
+  // (the witness lies outside its group), or undecided when a chunk is missing. Without a witness,
+  // which is a prover's word and in no root, all but that: what is wrong then is so by the
+  // committed bytes alone.
+  Finding check(const BlockChoice& choice, std::optional<uint32_t> witness);
   // A block of the delta against state_after and θ. choice.delta; theta.size() == parameters().
   Finding check_delta(const BlockChoice& choice, std::span<const float> theta);
+  // The same, with the θ of the block's own parameters.
+  Finding check_delta_block(const BlockChoice& choice, std::span<const float> theta);
+  // Chunk `chunk` of an audited tensor's string, as its inputs and the committed scales give it:
+  // valid, and `out` has its bytes; invalid when nothing could stand there (an element exceeds its
+  // scale, an input is not finite); undecided when a chunk is missing. The chunk is the tensor's.
+  Finding derive_chunk(uint32_t position, uint64_t chunk, Bytes& out);
+
+  // What was found invalid is so because of the training data, not of anything committed.
+  bool blames_data() const { return reader_.blames_data(); }
 
  private:
   struct Group;
@@ -38,6 +50,10 @@ class BlockCheck {
   Floats values(const kernels::TensorInfo& tensor, Range rows, Range cols);
   Finding check_floats(const BlockChoice& choice, Range rows, Range cols);
   Finding check_elements(const BlockChoice& choice, Range rows, Range cols);
+  // What the elements of an int8 tensor within one tile round to, row-major.
+  Finding derive_elements(const kernels::TensorInfo& tensor, Range rows, Range cols, Ints& out);
+  Finding derive_tile(const kernels::TensorInfo& tensor, uint64_t chunk, Bytes& out);
+  Finding derive_floats(const kernels::TensorInfo& tensor, uint64_t chunk, Bytes& out);
   Finding check_padding(const kernels::TensorInfo& tensor, const BlockChoice& choice);
   Finding check_biases(uint32_t linear, Range rows);
   Finding check_witness(const kernels::TensorInfo& tensor, const Group& group, uint32_t witness);

@@ -74,11 +74,19 @@ class BlockReader {
   void object_to(std::string what) {
     if (objection_.empty()) objection_ = std::move(what);
   }
+  // The same about a byte of the training data, which the miner has not chosen: the block is
+  // invalid, and nobody is to blame for it.
+  void object_to_data(std::string what) {
+    blames_data_ = true;
+    object_to(std::move(what));
+  }
   bool missing() const { return missing_; }
   // Empty, or the first thing found wrong: NaN, infinity, a label or token out of range.
   const std::string& objection() const { return objection_; }
+  bool blames_data() const { return blames_data_; }
   void forget() {
     missing_ = false;
+    blames_data_ = false;
     objection_.clear();
   }
 
@@ -86,6 +94,7 @@ class BlockReader {
   const kernels::Program& program_;
   BlockSource& source_;
   bool missing_ = false;
+  bool blames_data_ = false;
   std::string objection_;
 };
 

@@ -49,6 +49,22 @@ uint32_t segments_in_tile(const TensorInfo& tensor, uint32_t tile_col) {
   return (end - 1) / tensor.span - tile_col * 64 / tensor.span + 1;
 }
 
+bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,
+               const BlockChoice& choice) {
+  if (choice.delta) {
+    const uint64_t blocks = (program.parameters() + kDeltaBlock - 1) / kDeltaBlock;
+    return last_share && choice.step == 0 && choice.position == 0 && choice.tile_row < blocks &&
+           choice.tile_col == 0 && choice.group == 0;
+  }
+  if (choice.position >= program.tensors().size() || choice.step >= steps_in_share) return false;
+  const TensorInfo& tensor = program.tensors()[choice.position];
+  if (!tensor.is_int8() && !tensor.is_checked_f32()) return false;
+  if (reads_state_before(tensor) && choice.step != 0) return false;
+  return choice.tile_row < tensor.tile_rows() &&
+         choice.tile_col < (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor) &&
+         choice.group < groups_in_tile(tensor, choice);
+}
+
 std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
                                        const Digest& seed, uint32_t steps_in_share,
                                        bool last_share) {

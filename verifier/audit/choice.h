@@ -28,6 +28,11 @@ uint32_t tile_width(const kernels::TensorInfo& tensor);
 // column of tiles is one of the tensor's.
 uint32_t segments_in_tile(const kernels::TensorInfo& tensor, uint32_t tile_col);
 
+// Whether a block is one that 7.3 could draw of a share: a stranger's choice, before anything looks
+// at it. steps_in_share > 0.
+bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,
+               const BlockChoice& choice);
+
 // The policy.spot_blocks blocks of a challenge. steps_in_share > 0. last_share: of its lease (only
 // then a delta is drawn).
 std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,

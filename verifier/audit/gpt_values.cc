@@ -53,7 +53,7 @@ uint32_t GptValues::token(uint32_t row, uint32_t ahead) {
   const Bytes bytes = reader_.train(at * gpt_.token_bytes, gpt_.token_bytes);
   const uint32_t out = gpt_.token_of(bytes, 0);
   if (out < gpt_.vocabulary) return out;
-  reader_.object_to("a token is not in the vocabulary");  // the opened bytes are a stranger's
+  reader_.object_to_data("a token is not in the vocabulary");  // the opened bytes are a stranger's
   return 0;
 }
 

@@ -73,7 +73,7 @@ Floats MlpValues::loss_gradient(Range rows, Range cols) {
   for (uint32_t r = 0; r < rows.count; ++r) {
     uint32_t label = program_.label_of(record(rows.first + r, label_range));
     if (label >= classes) {  // the opened bytes are a stranger's
-      reader_.object_to("a label is not one of the classes");
+      reader_.object_to_data("a label is not one of the classes");
       label = 0;
     }
     float nll = 0;

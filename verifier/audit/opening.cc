@@ -1,6 +1,7 @@
 #include "verifier/audit/opening.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -117,40 +118,29 @@ Result<OpenedObject> open_object(const ProverView& view, WholeSource& source, Ob
   return object;
 }
 
-}  // namespace
+// Looks at a block, reading all that the opening has to hold.
+using LookAtBlock = std::function<Finding(BlockCheck&)>;
 
-Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
+void check_view(const ProverView& view) {
   const Share& share = view.run.share;
-  const uint32_t step = lease_step(share, choice);
-  const Lease& lease = view.at.lease;
   const kernels::Program& program = view.at.work.program();
-  GEMMINE_CHECK(share.lease_id == lease.id && lease.job_id == view.at.work.id());
-  GEMMINE_CHECK(choice.delta || choice.step < share.steps);
+  GEMMINE_CHECK(share.lease_id == view.at.lease.id && view.at.lease.job_id == view.at.work.id());
   GEMMINE_CHECK(view.run.roots.size() == share.steps && view.run.losses.size() == share.steps);
   GEMMINE_CHECK(view.state_before.size() == program.state_floats());
   GEMMINE_CHECK(view.state_after.size() == program.state_floats());
-  const Digest key = step_key(lease.id, step);
-  const uint32_t index = step - share.first_step;
-  WholeSource source(view);
-  BlockCheck check(program, {lease.round, lease.slot, step}, source);
+}
 
+// The opening of what `look` touches at step `index` of the share.
+Result<Bytes> open_touched(const ProverView& view, WholeSource& source, uint32_t index,
+                           uint32_t witness) {
+  const Share& share = view.run.share;
+  const Digest key = step_key(share.lease_id, share.first_step + index);
   Opening opening;
-  if (!choice.delta) {
-    auto witness = check.find_witness(choice);
-    if (!witness && view.check_own) return witness.error();
-    opening.witness = witness ? witness.value() : 0;
-  }
-  source.recording = true;
-  const Finding finding = choice.delta ? check.check_delta(choice, view.at.theta)
-                                       : check.check(choice, opening.witness);
-  if (finding.outcome != Outcome::valid && view.check_own)
-    return Error{Errc::invalid, finding.detail};
-  source.recording = false;
-
+  opening.witness = witness;
   const Bytes digests = digest_string(view.run.step_digests);
   const ChunkRange digest_chunk{index / 32, index / 32 + 1};
   auto step_siblings =
-      kernels::open_chunks(Blake3Mode::keyed(share_key(lease.id, share.first_step)),
+      kernels::open_chunks(Blake3Mode::keyed(share_key(share.lease_id, share.first_step)),
                            ChunkSource::of_bytes(digests), std::span(&digest_chunk, 1));
   if (!step_siblings) return step_siblings.error();
   opening.step_siblings = std::move(step_siblings.value());
@@ -159,15 +149,69 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
   const Bytes roots =
       Writer().put_raw(digest_string(view.run.roots[index])).put_f32(view.run.losses[index]).take();
   opening.roots = roots;
-  std::vector<Bytes> storage(source.touched.size());
-  size_t at = 0;
   const auto touched = source.touched;
+  std::vector<Bytes> storage(touched.size());
+  size_t at = 0;
   for (const auto& [id, chunks] : touched) {
     auto object = open_object(view, source, id, chunks, key, storage[at++]);
     if (!object) return object.error();
     opening.objects.push_back(std::move(object.value()));
   }
   return encode_opening(opening);
+}
+
+// Without a witness, and whatever the outcome.
+Result<Bytes> make_exhibit(const ProverView& view, uint32_t index, const LookAtBlock& look) {
+  check_view(view);
+  const uint32_t step = view.run.share.first_step + index;
+  WholeSource source(view);
+  BlockCheck check(view.at.work.program(), {view.at.lease.round, view.at.lease.slot, step}, source);
+  source.recording = true;
+  const Finding finding = look(check);
+  source.recording = false;
+  if (finding.outcome == Outcome::undecided) return Error{Errc::undecided, finding.detail};
+  return open_touched(view, source, index, kNoWitness);
+}
+
+}  // namespace
+
+Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
+  check_view(view);
+  const Share& share = view.run.share;
+  GEMMINE_CHECK(choice.delta || choice.step < share.steps);
+  const Lease& lease = view.at.lease;
+  const uint32_t step = lease_step(share, choice);
+  WholeSource source(view);
+  BlockCheck check(view.at.work.program(), {lease.round, lease.slot, step}, source);
+  uint32_t named = 0;
+  if (!choice.delta) {
+    auto witness = check.find_witness(choice);
+    if (!witness && view.check_own) return witness.error();
+    named = witness ? witness.value() : 0;
+  }
+  source.recording = true;
+  const Finding finding =
+      choice.delta ? check.check_delta(choice, view.at.theta) : check.check(choice, named);
+  source.recording = false;
+  if (finding.outcome != Outcome::valid && view.check_own)
+    return Error{Errc::invalid, finding.detail};
+  return open_touched(view, source, step - share.first_step, named);
+}
+
+Result<Bytes> make_evidence(const ProverView& view, const BlockChoice& choice) {
+  GEMMINE_CHECK(choice.delta || choice.step < view.run.share.steps);
+  return make_exhibit(
+      view, lease_step(view.run.share, choice) - view.run.share.first_step, [&](BlockCheck& check) {
+        return choice.delta ? check.check_delta(choice, view.at.theta) : check.check(choice, {});
+      });
+}
+
+Result<Bytes> make_inputs(const ProverView& view, uint32_t step, uint32_t position,
+                          uint64_t chunk) {
+  return make_exhibit(view, step, [&](BlockCheck& check) {
+    Bytes derived;
+    return check.derive_chunk(position, chunk, derived);
+  });
 }
 
 Finding check_opening(const LeaseView& view, const Share& share, const BlockChoice& choice,

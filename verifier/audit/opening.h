@@ -30,6 +30,16 @@ struct ProverView {
 // faulty hardware: nothing is sent then).
 Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice);
 
+// What an accuser shows of a step (PROTOCOL 12): an opening without a witness, made whether it
+// checks or not. view.run may hold what the accused committed to (digests, roots, losses) beside
+// objects of our own, so far as these have the same roots.
+inline constexpr uint32_t kNoWitness = 0xffffffff;
+// The block itself and all it is made of. Errors: undecided (an object is not to be had).
+Result<Bytes> make_evidence(const ProverView& view, const BlockChoice& choice);
+// Only what chunk `chunk` of tensor `position` is made of, at step `step` of the share. The tensor
+// is an audited one. Errors: as above.
+Result<Bytes> make_inputs(const ProverView& view, uint32_t step, uint32_t position, uint64_t chunk);
+
 // Decides one block from the opened bytes alone. Only a delta block needs view.theta, which may be
 // empty for the others.
 // valid, invalid (it decodes and is wrong), malformed (does not decode, or holds other chunks).

@@ -57,25 +57,45 @@ Result<OpenedObject> get_object(const kernels::Program& program, Reader& reader)
   const uint64_t total = object.total_bytes;
   if (!reader.ok() || !known(program, object.id)) return malformed("unknown object");
   if (total != object_bytes(program, object.id)) return malformed("an object has another length");
+  auto chunks = get_chunks(reader, total);
+  if (!chunks) return chunks.error();
+  chunks.value().id = object.id;
+  return chunks;
+}
+
+}  // namespace
+
+void put_chunks(Writer& out, const OpenedObject& object) {
+  GEMMINE_CHECK(!object.ranges.empty() && object.ranges.size() <= kRangesMax);
+  GEMMINE_CHECK(object.ranges.back().last <= UINT32_MAX);
+  out.put(static_cast<uint32_t>(object.ranges.size()));
+  for (const ChunkRange& range : object.ranges)
+    out.put(static_cast<uint32_t>(range.first)).put(static_cast<uint32_t>(range.last));
+  out.put(static_cast<uint32_t>(object.siblings.size()));
+  put_digests(out, object.siblings);
+  out.put_blob(object.bytes);
+}
+
+Result<OpenedObject> get_chunks(Reader& reader, uint64_t total_bytes) {
+  OpenedObject out;
+  out.total_bytes = total_bytes;
   const auto ranges = reader.get<uint32_t>();
   if (ranges == 0 || ranges > kRangesMax || ranges * uint64_t{8} > reader.rest())
     return malformed("count of ranges");
   for (uint32_t i = 0; i < ranges; ++i) {
     const auto first = reader.get<uint32_t>();
     const auto last = reader.get<uint32_t>();
-    object.ranges.push_back({first, last});
+    out.ranges.push_back({first, last});
   }
-  const uint64_t bytes = span_of(object.ranges, total);
+  const uint64_t bytes = span_of(out.ranges, total_bytes);
   if (bytes == 0) return malformed("ranges are not ascending, maximal and inside the object");
   const auto siblings = reader.get<uint32_t>();
-  if (!get_digests(reader, siblings, object.siblings)) return malformed("siblings");
-  object.bytes = reader.get_blob(kChunk << 11);
-  if (!reader.ok() || object.bytes.size() != bytes)
+  if (!get_digests(reader, siblings, out.siblings)) return malformed("siblings");
+  out.bytes = reader.get_blob(kChunk << 11);
+  if (!reader.ok() || out.bytes.size() != bytes)
     return malformed("an object's bytes are not as long as its ranges");
-  return object;
+  return out;
 }
-
-}  // namespace
 
 Bytes encode_opening(const Opening& opening) {
   Writer out;
@@ -88,16 +108,8 @@ Bytes encode_opening(const Opening& opening) {
   out.put_blob(opening.roots);
   out.put(static_cast<uint16_t>(opening.objects.size()));
   for (const OpenedObject& object : opening.objects) {
-    GEMMINE_CHECK(!object.ranges.empty() && object.ranges.size() <= kRangesMax);
-    const uint64_t chunks = object.ranges.back().last;
-    GEMMINE_CHECK(chunks <= UINT32_MAX);
     out.put(object.id.origin).put(object.id.position).put(object.total_bytes);
-    out.put(static_cast<uint32_t>(object.ranges.size()));
-    for (const ChunkRange& range : object.ranges)
-      out.put(static_cast<uint32_t>(range.first)).put(static_cast<uint32_t>(range.last));
-    out.put(static_cast<uint32_t>(object.siblings.size()));
-    put_digests(out, object.siblings);
-    out.put_blob(object.bytes);
+    put_chunks(out, object);
   }
   return out.take();
 }

@@ -26,6 +26,13 @@ struct Opening {
   std::vector<OpenedObject> objects;  // ascending by id
 };
 
+// The ranges, siblings and bytes of an object, which has at least one range; without its id and its
+// length.
+void put_chunks(Writer& out, const OpenedObject& object);
+// Reads them; the id stays for the caller to set. The result looks into the reader's bytes.
+// Errors: malformed, naming the field.
+Result<OpenedObject> get_chunks(Reader& reader, uint64_t total_bytes);
+
 // Every object has at least one range.
 Bytes encode_opening(const Opening& opening);
 // Counts are compared with the bytes that are left before anything is allocated. The result looks
