@@ -48,6 +48,15 @@ int main(int argc, char** argv) {
                          "folder of deltas and thetas by hex address: redo the merges");
   ledger_command.add_flag("--json", ledger.json, "print JSON");
 
+  gv::ProofOptions proof;
+  CLI::App& proof_command =
+      program.command("proof", "whether a file proves that somebody signed what is not so",
+                      [&] { return gv::run_proof(proof); });
+  gemmine::cli::add_name(proof_command, "FILE", proof.file, "proof file")->required();
+  gemmine::cli::add_name(proof_command, "--pool-key", proof.pool_key,
+                         "the pool's signing key, 64 hex digits");
+  proof_command.add_flag("--json", proof.json, "print JSON");
+
   program
       .command("watch", "moved: gemmine-audit watch",
                [] {

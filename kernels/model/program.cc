@@ -132,21 +132,30 @@ uint32_t Program::sequence_start(StepKey key, uint32_t sequence) const {
 }
 
 std::vector<float> Program::initial_theta() const {
-  std::vector<float> theta(parameters_, 0.0F);
+  std::vector<float> theta(parameters_);
+  initial_theta(0, theta);
+  return theta;
+}
+
+void Program::initial_theta(uint64_t first, std::span<float> out) const {
+  GEMMINE_CHECK(first + out.size() <= parameters_);
   for (uint32_t j = 0; j < parameter_list_.size(); ++j) {
     const ParameterInfo& parameter = parameter_list_[j];
-    float* const values = theta.data() + parameter.offset;
-    if (parameter.kind == ParameterKind::gain) std::fill_n(values, parameter.count(), 1.0F);
+    const uint64_t begin = std::max(first, parameter.offset);
+    const uint64_t end = std::min(first + out.size(), parameter.offset + parameter.count());
+    if (begin >= end) continue;
+    const std::span<float> values = out.subspan(begin - first, end - begin);
+    std::ranges::fill(values, parameter.kind == ParameterKind::gain ? 1.0F : 0.0F);
     if (!parameter.decays()) continue;
     const float range = initial_range(spec_, parameter);
     const uint32_t number = is_gpt() ? j : parameter.index;
-    for (uint64_t e = 0; e < parameter.count(); ++e) {
+    for (uint64_t i = 0; i < values.size(); ++i) {
+      const uint64_t e = begin - parameter.offset + i;
       const auto block = static_cast<uint32_t>(e / 4);
       const uint32_t u = philox(spec_.init_seed, block, number, 0, kPurposeInit).w[e % 4];
-      values[e] = (static_cast<float>(u >> 8) * 0x1p-23F - 1.0F) * range;
+      values[i] = (static_cast<float>(u >> 8) * 0x1p-23F - 1.0F) * range;
     }
   }
-  return theta;
 }
 
 }  // namespace gemmine::kernels

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -184,6 +185,8 @@ class Program {
   float learning_rate(StepKey key) const;
   uint32_t record_index(StepKey key, uint32_t batch_row) const;
   std::vector<float> initial_theta() const;  // PROTOCOL 3.1
+  // Some of it: out.size() values from float `first` on, all within θ.
+  void initial_theta(uint64_t first, std::span<float> out) const;
 
  private:
   void add_parameter(ParameterKind kind, uint32_t index, uint32_t rows, uint32_t cols);

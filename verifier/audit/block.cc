@@ -61,18 +61,14 @@ Floats BlockCheck::values(const TensorInfo& tensor, Range rows, Range cols) {
 
 BlockCheck::Group BlockCheck::drawn_group(const TensorInfo& tensor, const BlockChoice& choice) {
   Group group;
-  uint32_t number = 0;
+  const uint32_t number = scale_number(tensor, choice);
   if (tensor.groups == Groups::column_runs) {
-    const uint32_t run = choice.tile_row * 16 / tensor.span;
-    group.cols = {choice.tile_col * 64 + choice.group, 1};
-    group.rows = {run * tensor.span, tensor.span};
-    number = run * tensor.cols + group.cols.first;
+    group.cols = {number % tensor.cols, 1};
+    group.rows = {number / tensor.cols * tensor.span, tensor.span};
   } else {
-    const uint32_t in_tile = segments_in_tile(tensor, choice.tile_col);
-    const uint32_t segment = choice.tile_col * 64 / tensor.span + choice.group % in_tile;
-    group.rows = {choice.tile_row * 16 + choice.group / in_tile, 1};
-    group.cols = {segment * tensor.span, tensor.span};
-    number = group.rows.first * (tensor.cols / tensor.span) + segment;
+    const uint32_t segments = tensor.cols / tensor.span;
+    group.rows = {number / segments, 1};
+    group.cols = {number % segments * tensor.span, tensor.span};
   }
   group.scale = reader_.run(scale_kind(tensor), tensor.layer, {number, 1})[0];
   return group;

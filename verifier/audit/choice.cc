@@ -49,6 +49,15 @@ uint32_t segments_in_tile(const TensorInfo& tensor, uint32_t tile_col) {
   return (end - 1) / tensor.span - tile_col * 64 / tensor.span + 1;
 }
 
+uint32_t scale_number(const TensorInfo& tensor, const BlockChoice& choice) {
+  if (tensor.groups == kernels::Groups::column_runs)
+    return choice.tile_row * 16 / tensor.span * tensor.cols + choice.tile_col * 64 + choice.group;
+  const uint32_t in_tile = segments_in_tile(tensor, choice.tile_col);
+  const uint32_t row = choice.tile_row * 16 + choice.group / in_tile;
+  const uint32_t segment = choice.tile_col * 64 / tensor.span + choice.group % in_tile;
+  return row * (tensor.cols / tensor.span) + segment;
+}
+
 bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,
                const BlockChoice& choice) {
   if (choice.delta) {

@@ -28,6 +28,10 @@ uint32_t tile_width(const kernels::TensorInfo& tensor);
 // column of tiles is one of the tensor's.
 uint32_t segments_in_tile(const kernels::TensorInfo& tensor, uint32_t tile_col);
 
+// Which scale the drawn group has: an element of the f32 tensor right after this one. An int8
+// tensor, a choice of it.
+uint32_t scale_number(const kernels::TensorInfo& tensor, const BlockChoice& choice);
+
 // Whether a block is one that 7.3 could draw of a share: a stranger's choice, before anything looks
 // at it. steps_in_share > 0.
 bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,

@@ -33,4 +33,12 @@ struct LedgerOptions {
 };
 ExitCode run_ledger(const LedgerOptions& options);
 
+struct ProofOptions {
+  std::string file;
+  std::string pool_key;  // hex; empty: whichever the file names
+  bool json = false;
+};
+// invalid: proven. ok: not. failed: the file cannot be read, or is no proof.
+ExitCode run_proof(const ProofOptions& options);
+
 }  // namespace gemmine::verifier

@@ -1,0 +1,26 @@
+// The inside of decide_proof(): one function per kind. Each reads all of its fields before it
+// judges, fills what the finding says of whom, and leaves `proven` and `words`. Errors: malformed.
+#pragma once
+
+#include "kernels/base/bytes.h"
+#include "verifier/proof/evidence.h"
+#include "verifier/proof/proof.h"
+
+namespace gemmine::verifier {
+
+Status decide_block(Reader& in, ProofFinding& out);
+Status decide_block_by_another(Reader& in, ProofFinding& out);
+Status decide_merge(Reader& in, ProofFinding& out);
+Status decide_theta0(Reader& in, ProofFinding& out);
+Status decide_equivocation(Reader& in, ProofFinding& out);
+
+// A miner's share, or a pool, as the finding names them.
+void accuse_miner(ProofFinding& out, const Lease& lease);
+void accuse_pool(ProofFinding& out, const Digest& pool_key);
+// The two ways to end.
+Status proven(ProofFinding& out, std::string words);
+Status not_proven(ProofFinding& out, std::string words);
+// After the last field. Errors: malformed.
+Status expect_end(const Reader& in, const std::string& where);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,35 @@
+// Proofs of wrong bits: one file that anybody decides offline, alone with a pool's public key, and
+// that says who signed what is not so (PROTOCOL 12). Silence and lateness prove nothing wrong; a
+// proof of kind `unanswered` only shows, by ledger time, that nothing was said.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "kernels/base/bytes.h"
+#include "verifier/records/proof_kind.h"
+
+namespace gemmine::verifier {
+
+inline constexpr std::string_view kProofMagic = "gemmine proof 2\n";
+
+struct ProofFinding {
+  ProofKind kind = ProofKind::block;
+  bool proven = false;
+  Digest pool_key;            // whose signatures it rests on
+  Digest accused;             // the pool's key or a miner's
+  bool against_pool = false;  // which of the two
+  Digest job_id;              // zero where no job is named
+  Digest lease_id;            // likewise
+  std::string words;          // what is proven, or why nothing is: for a person
+};
+
+// Pure; reads nothing outside its arguments. Without a key the file's own pool is taken at its
+// word. Errors: malformed (not a proof file; the detail says where and what).
+Result<ProofFinding> decide_proof(ByteView file, const std::optional<Digest>& pool_key);
+
+std::string_view to_string(ProofKind kind);
+
+}  // namespace gemmine::verifier

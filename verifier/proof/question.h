@@ -1,0 +1,43 @@
+// What a miner is asked on the way from a replay that differs down to one block (PROTOCOL 12.11),
+// and his answers, which are blobs that begin with the question.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/base/bytes.h"
+#include "kernels/base/fields.h"
+#include "kernels/model/program.h"
+
+namespace gemmine::verifier {
+
+// Payloads: roots ‖ loss of the step; chaining values of chunks [first, first + count) of a
+// tensor's string; the bytes of those chunks; the witnesses (u32) of scales [first, first + count);
+// chaining values of so many nodes of 2^level chunks of a share's state_after.
+enum class Asked : uint8_t { roots = 1, leaves = 2, chunks = 3, witnesses = 4, state_nodes = 5 };
+
+struct Question {
+  static constexpr std::string_view kName = "question";
+  Digest lease_id;
+  Asked asked = Asked::roots;
+  uint32_t step = 0;      // of the lease; of state_nodes the share's last
+  uint16_t position = 0;  // of the tensor; of witnesses of the int8 tensor, not of its scales
+  uint8_t level = 0;      // of nodes
+  uint64_t first = 0;
+  uint32_t count = 0;
+  bool operator==(const Question&) const = default;
+
+  static void fields(auto& f, auto& q) {
+    f(q.lease_id)(q.asked)(q.step)(q.position)(q.level)(q.first)(q.count);
+    f.must(q.asked >= Asked::roots && q.asked <= Asked::state_nodes);
+  }
+};
+inline constexpr size_t kQuestionBytes = 32 + 1 + 4 + 2 + 1 + 8 + 4;
+inline constexpr size_t kAnswerBytesMax = size_t{1} << 21;
+
+Digest question_digest(const Question& question);  // what a challenge record names
+// How long the payload of its answer is; 0 when the program has nothing of the kind, or more than
+// an answer holds.
+uint64_t answer_bytes(const kernels::Program& program, const Question& question);
+
+}  // namespace gemmine::verifier

@@ -1,0 +1,133 @@
+#include "verifier/proof/write.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "verifier/merge/delta.h"
+#include "verifier/proof/path.h"
+#include "verifier/records/trace.h"
+
+namespace gemmine::verifier {
+
+namespace {
+
+constexpr uint64_t kChunkFloats = kChunk / sizeof(float);
+
+void put_choice(Writer& out, const BlockChoice& choice) {
+  GEMMINE_CHECK(choice.position <= UINT16_MAX);
+  out.put(choice.step).put(static_cast<uint8_t>(choice.delta ? 1 : 0));
+  out.put(static_cast<uint16_t>(choice.position));
+  out.put(choice.tile_row).put(choice.tile_col).put(choice.group);
+}
+
+// The chunk's parameters, and their velocities, in what a round publishes.
+std::vector<Place> published_places(const kernels::Program& program, uint32_t chunk) {
+  const uint64_t first = chunk * kChunkFloats;
+  const uint64_t count = std::min(kChunkFloats, program.parameters() - first);
+  std::vector<Place> out;
+  for (uint64_t at = 0; at < program.published_floats(); at += program.parameters())
+    out.push_back({(at + first) * sizeof(float), count * sizeof(float)});
+  return out;
+}
+
+void put_places(Writer& out, ByteView string, std::span<const Place> places) {
+  Bytes storage;
+  put_chunks(out, open_places(string, places, storage));
+}
+
+void put_delta_slice(Writer& out, const kernels::Program& program, uint32_t chunk, ByteView delta) {
+  const uint64_t first = chunk * kChunkFloats;
+  const uint64_t count = std::min(kChunkFloats, program.parameters() - first);
+  const uint64_t blocks = delta_bytes(program.parameters()) - program.parameters();
+  const Place places[] = {{first / kDeltaBlock, delta_bytes(count) - count},
+                          {blocks + first, count}};
+  put_places(out, delta, places);
+}
+
+void put_word(Writer& out, const PoolWord& word) {
+  GEMMINE_CHECK((word.head == nullptr) != (word.record == nullptr));
+  out.put<uint8_t>(word.head == nullptr ? 1 : 0);
+  if (word.head != nullptr) {
+    out.put_raw(gemmine::encode(*word.head));
+  } else {
+    put_statement(out, *word.record);
+  }
+}
+
+}  // namespace
+
+Bytes seal_proof(ProofKind kind, ByteView fields) {
+  return Writer().put_raw(as_bytes(kProofMagic)).put(kind).put_raw(fields).take();
+}
+
+Bytes write_block(const AccusedShare& at, const BlockChoice& choice, ByteView opening,
+                  ByteView published, const SignedAnswer* witness) {
+  Writer out;
+  put_share_case(out, at.work, at.lease, at.share);
+  put_choice(out, choice);
+  out.put_blob(opening);
+  if (choice.delta) {
+    const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
+    const uint64_t count = std::min<uint64_t>(kDeltaBlock, at.work.program().parameters() - first);
+    const Place place{first * sizeof(float), count * sizeof(float)};
+    put_places(out, published, std::span(&place, 1));
+  }
+  out.put<uint8_t>(witness == nullptr ? 0 : 1);
+  if (witness != nullptr) put_answer(out, *witness);
+  return seal_proof(ProofKind::block, out.bytes());
+}
+
+Bytes write_block_by_another(const AccusedShare& at, uint32_t step, uint16_t position,
+                             const std::vector<Digest>& claimed, uint32_t chunk, ByteView inputs) {
+  const Digest key = step_key(at.lease.id, at.share.first_step + step);
+  Writer out;
+  put_share_case(out, at.work, at.lease, at.share);
+  out.put(step).put(position).put(chunk).put_digest(claimed.at(chunk));
+  for (const Digest& sibling : path_of(kernels::Blake3Mode::keyed(key), claimed, chunk))
+    out.put_digest(sibling);
+  out.put_blob(inputs);
+  return seal_proof(ProofKind::block_by_another, out.bytes());
+}
+
+Bytes write_merge(const Work& work, const Lease& lease, uint32_t chunk, const Statement& merge,
+                  ByteView before, ByteView after, std::span<const MergedDelta> deltas) {
+  Writer out;
+  put_lease_case(out, work, lease);
+  out.put(chunk);
+  put_statement(out, merge);
+  const std::vector<Place> places = published_places(work.program(), chunk);
+  put_places(out, before, places);
+  put_places(out, after, places);
+  for (const MergedDelta& delta : deltas) {
+    put_statement(out, delta.record);
+    put_delta_slice(out, work.program(), chunk, delta.bytes);
+  }
+  return seal_proof(ProofKind::merge, out.bytes());
+}
+
+Bytes write_theta0(const Work& work, const Lease& lease, uint32_t chunk, ByteView published) {
+  Writer out;
+  put_lease_case(out, work, lease);
+  out.put(chunk);
+  put_places(out, published, published_places(work.program(), chunk));
+  return seal_proof(ProofKind::theta0, out.bytes());
+}
+
+std::optional<uint32_t> differing_chunk(const kernels::Program& program, std::span<const float> one,
+                                        std::span<const float> other) {
+  GEMMINE_CHECK(one.size() == program.published_floats() && other.size() == one.size());
+  for (uint64_t i = 0; i < one.size(); ++i)
+    if (std::memcmp(&one[i], &other[i], sizeof(float)) != 0)
+      return static_cast<uint32_t>(i % program.parameters() / kChunkFloats);
+  return {};
+}
+
+Bytes write_equivocation(const Digest& pool_key, PoolWord first, PoolWord second) {
+  Writer out;
+  out.put_digest(pool_key);
+  put_word(out, first);
+  put_word(out, second);
+  return seal_proof(ProofKind::equivocation, out.bytes());
+}
+
+}  // namespace gemmine::verifier
