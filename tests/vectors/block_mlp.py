@@ -105,22 +105,33 @@ class Block:
             else self.values([self.group], range(self.cols))
         return int(np.flatnonzero((np.abs(v.reshape(-1)) / F(63)) == s)[0])
 
+    def scales(self, rows, cols):
+        """The committed scales at rows × cols, in a shape that broadcasts there."""
+        s = self.vector(self.l, SCALE_OF[self.n], cols if self.by_column else rows)
+        return s[None, :] if self.by_column else s[:, None]
+
+    def bits(self, rows, cols):
+        """The bits that SR adds; None where a tensor is RN."""
+        if self.n in (X, W):
+            return None
+        return gn1.stochastic_bits(self.job.sr_seed, rows, cols, self.cols, 16 * self.l + self.n,
+                                   self.step_id)
+
     def check(self, witness):
-        """True when everything of 7.4 holds. Reads all that 7.4 reads, whatever it finds."""
+        """True when everything of 7.4 holds, but for the witness where it is None. Reads all that
+        7.4 reads, whatever it finds.
+        """
         tile = self.chunks.tile(self.choice.position, self.choice.row, self.choice.col)
         q = tile[:len(self.r), :len(self.c)]
         good = not tile[len(self.r):].any() and not tile[:, len(self.c):].any()
-        s = self.vector(self.l, SCALE_OF[self.n], self.c if self.by_column else self.r)
-        s = s[None, :] if self.by_column else s[:, None]
-        u = None
-        if self.n not in (X, W):
-            u = gn1.stochastic_bits(self.job.sr_seed, self.r, self.c, self.cols,
-                                    16 * self.l + self.n, self.step_id)
-        good &= is_rounded(q, self.values(self.r, self.c), s, u)
+        good &= is_rounded(q, self.values(self.r, self.c), self.scales(self.r, self.c),
+                           self.bits(self.r, self.c))
         if self.n == W:
             b = self.vector(self.l, B, self.r)
             before = self.chunks.floats_at((STATE_BEFORE, 0), self.parameter(B) + np.array(self.r))
             good &= b.tobytes() == before.tobytes()
+        if witness is None:
+            return good
         group_scale = self.scale_of_group()
         if group_scale == 0:
             return good and witness == 0

@@ -13,6 +13,7 @@ import ed25519
 import gn1
 import gpt_openings
 import ledgers
+import proof_cases
 import records
 import toy
 import toy_gpt
@@ -223,6 +224,18 @@ def corrupt(g, name, job, run, choice, data):
         g.put(f"corrupt {name} {k}", name, offset, flip, cut, tail, outcome)
 
 
+def proofs(golden, model_file, job, thetas, runs, models):
+    """Proof files of job_sgd and of language models (PROTOCOL 12)."""
+    places = {(l, n): p for p, (l, n, _, _) in enumerate(gn1.tensors(job))}
+    cases = proof_cases.miner_cases(job, runs, {"x_hidden": places[1, gn1.X]})
+    cases.update(proof_cases.pool_cases(job, thetas, runs))
+    proof_cases.put_all(golden, cases, {job.encode(): job})
+    model, model_runs = models["job_gpt"]
+    where = {t[:2]: p for p, t in enumerate(model.program.tensors(model))}
+    cases = proof_cases.model_cases(model, model_runs, {"model_max": where["m", 0]})
+    proof_cases.put_all(model_file, cases, {model.encode(): model})
+
+
 def everything():
     files = {"numerics": numerics(), "hashes": hashes()}
     for optimiser, name in ((gn1.SGD, "job_sgd"), (gn1.ADAMW, "job_adamw")):
@@ -231,6 +244,7 @@ def everything():
         files[name] = Golden("A whole toy job, step by step (PROTOCOL 3, 4, 6).")
         write_job(files[name], job, thetas, runs)
         if optimiser == gn1.SGD:
+            of_sgd = job, thetas, runs
             files["coin"] = coin(job, runs)
             files["openings"] = openings(job, runs)
             files["ledger_complete"] = Golden("A ledger from genesis to finish (PROTOCOL 8).")
@@ -249,6 +263,9 @@ def everything():
         models[name] = job, runs
     files["openings_gpt"] = Golden("Openings of language models (PROTOCOL 10.11).")
     gpt_openings.put_all(files["openings_gpt"], models)
+    files["proofs"] = Golden("Proofs, and what is proven (PROTOCOL 12), for job_sgd.")
+    files["proofs_gpt"] = Golden("Proofs, and what is proven (PROTOCOL 12), for job_gpt.")
+    proofs(files["proofs"], files["proofs_gpt"], *of_sgd, models)
     return {name + ".txt": g.text() for name, g in files.items()}
 
 

@@ -77,13 +77,20 @@ class Chunks:
         return out
 
 
-def is_rounded(q, v, s, u=None):
-    """Whether q is what v rounds to with the scales s, none of which v exceeds (7.4). u: for SR."""
+def rounded(v, s, u=None):
+    """What v rounds to with the scales s; None when it exceeds one (7.4). u: for SR."""
     zero = s == 0
     inv = np.where(zero, F(0), F(1) / np.where(zero, F(1), s))
     within = np.where(zero, np.abs(v) <= gn1.f32("0x1p-100"), np.abs(v) / F(63) <= s)
-    expected = gn1.round_nearest(v, inv) if u is None else gn1.stochastic_round(v, inv, u)
-    return bool(within.all() and (expected == q).all())
+    if not within.all():
+        return None
+    return gn1.round_nearest(v, inv) if u is None else gn1.stochastic_round(v, inv, u)
+
+
+def is_rounded(q, v, s, u=None):
+    """Whether q is what v rounds to with the scales s, none of which v exceeds."""
+    expected = rounded(v, s, u)
+    return expected is not None and bool((expected == q).all())
 
 
 def check_delta(job, chunks, theta, index):
@@ -113,35 +120,45 @@ def mode_of(key, lease_id, step):
     return b3.keyed(records.STATE_KEY) if key[0] in (STATE_BEFORE, STATE_AFTER) else b3.PLAIN
 
 
+def own_strings(run, i):
+    """The byte strings of a run's step i, by object."""
+    strings = {(STATE_BEFORE, 0): run.state_before, (STATE_AFTER, 0): run.state_after,
+               (TRAIN, 0): run.train, (DELTA, 0): run.delta}
+    strings.update({(TENSOR, position): data for position, data in enumerate(run.tensors[i])})
+    return strings
+
+
+def own_chunks(job, strings):
+    return Chunks(job, lambda key, i: strings[key][1024 * i:1024 * i + 1024])
+
+
 def make_opening(job, run, choice, make_block):
     """run: lease, share, theta, digests, roots and losses and tensors by step, and the byte strings
     state_before, state_after, train, delta (see toy.run_share).
     """
-    share = run.share
-    strings = {(STATE_BEFORE, 0): run.state_before, (STATE_AFTER, 0): run.state_after,
-               (TRAIN, 0): run.train, (DELTA, 0): run.delta}
-    for position, data in enumerate(run.tensors[choice.step]):
-        strings[TENSOR, position] = data
-
-    def chunks_of_own():
-        return Chunks(job, lambda key, i: strings[key][1024 * i:1024 * i + 1024])
-    chunks, witness = chunks_of_own(), 0
+    strings = own_strings(run, choice.step)
+    chunks, witness = own_chunks(job, strings), 0
     if choice.position is None:
         assert check_delta(job, chunks, run.theta, choice.row)
     else:
-        first, lease = share.first_step, run.lease
-        witness = make_block(job, chunks_of_own(), first, lease, choice).lowest_witness()
+        first, lease = run.share.first_step, run.lease
+        witness = make_block(job, own_chunks(job, strings), first, lease, choice).lowest_witness()
         assert make_block(job, chunks, first, lease, choice).check(witness)
-    i = step_of(share, choice)
+    return open_read(run, step_of(run.share, choice), strings, chunks.read, witness)
+
+
+def open_read(run, i, strings, read, witness):
+    """The opening of the chunks `read` of step i."""
+    share = run.share
     trace = b3.Tree(b3.keyed(records.share_key(share.lease_id, share.first_step)),
                     b"".join(run.digests))
     place, objects = trace_place(i), []
-    for key in sorted(chunks.read):
+    for key in sorted(read):
         step = share.first_step + i
         if (key, step) not in run.trees:
             run.trees[key, step] = b3.Tree(mode_of(key, share.lease_id, step), strings[key])
         tree = run.trees[key, step]
-        ranges = ranges_of(chunks.read[key])
+        ranges = ranges_of(read[key])
         objects.append(SimpleNamespace(key=key, total=len(strings[key]), ranges=ranges,
                                        siblings=tree.siblings(ranges), data=tree.selected(ranges)))
     return encode(SimpleNamespace(
@@ -226,7 +243,7 @@ def check_opening(job, lease, share, choice, data, theta, make_block):
     except Malformed:
         return MALFORMED
     outcome = judge(job, lease, share, choice, opening, theta, make_block)
-    if outcome == VALID and not _hashes_hold(job, share, step_of(share, choice), opening):
+    if outcome == VALID and not hashes_hold(job, share, step_of(share, choice), opening):
         return INVALID
     return outcome
 
@@ -264,7 +281,8 @@ def decode(job, share, choice, data):
                            objects=objects)
 
 
-def _values_hold(job, lease, share, choice, opening, theta, make_block):
+def opened_chunks(job, opening):
+    """The Chunks that an opening holds, and the chunks' numbers by object."""
     opened = {}
     for o in opening.objects:
         order = [c for a, b in o.ranges for c in range(a, b)]
@@ -274,22 +292,27 @@ def _values_hold(job, lease, share, choice, opening, theta, make_block):
         if index not in opened.get(key, {}):
             raise Malformed("a chunk is missing")
         return opened[key][index]
-    chunks, witness = Chunks(job, chunk), opening.witness
+    return Chunks(job, chunk), {key: set(held) for key, held in opened.items()}
+
+
+def _values_hold(job, lease, share, choice, opening, theta, make_block):
+    (chunks, held), witness = opened_chunks(job, opening), opening.witness
     if choice.position is None:
         if witness != 0:
             raise Malformed("witness")
         good = check_delta(job, chunks, theta, choice.row)
     else:
         block = make_block(job, chunks, share.first_step, lease, choice)
-        if witness >= block.length:
+        if witness is not None and witness >= block.length:
             raise Malformed("witness")
         good = block.check(witness)
-    if chunks.read != {key: set(held) for key, held in opened.items()}:
+    if chunks.read != held:
         raise Malformed("more chunks than were asked for")
     return good and chunks.finite
 
 
-def _hashes_hold(job, share, i, opening):
+def hashes_hold(job, share, i, opening):
+    """Whether the opened bytes are the ones that share and step i of it commit to."""
     key, place = records.step_key(share.lease_id, share.first_step + i), trace_place(i)
     mode = b3.keyed(records.share_key(share.lease_id, share.first_step))
     trace = opening.trace

@@ -8,6 +8,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/paths.h"
+#include "tests/support/toy_job.h"
 #include "tests/support/toy_lease.h"
 #include "verifier/audit/bundle.h"
 #include "verifier/ledger/signed_record.h"
@@ -93,6 +94,32 @@ TEST_F(Cli, RefusesAWrongCommandLine) {
   EXPECT_EQ(run("ledger").code, 2);
   EXPECT_EQ(run("share a b").code, 2);
   EXPECT_EQ(run("--help").code, 0);
+}
+
+TEST_F(Cli, DecidesProofs) {
+  const Golden golden("proofs");
+  const std::string file = write("heads", golden.bytes("proof heads", 1));
+  const std::string key = to_hex(test::toy_identity(1).public_key().view());
+  const Ran proven = run("proof " + file + " --pool-key " + key);
+  EXPECT_EQ(proven.code, 10) << proven.out;
+  EXPECT_NE(proven.out.find("PROVEN     the pool signed two heads after record 7"),
+            std::string::npos)
+      << proven.out;
+  EXPECT_NE(proven.out.find("against    pool " + key), std::string::npos) << proven.out;
+  const Ran json = run("proof --json " + file);
+  EXPECT_EQ(json.code, 10) << json.out;
+  EXPECT_NE(json.out.find("\"proven\": true"), std::string::npos) << json.out;
+  const std::string other = to_hex(test::toy_identity(9).public_key().view());
+  const Ran foreign = run("proof " + file + " --pool-key " + other);
+  EXPECT_EQ(foreign.code, 0) << foreign.out;
+  EXPECT_NE(foreign.out.find("another pool"), std::string::npos) << foreign.out;
+  const Ran honest = run("proof " + write("one", golden.bytes("proof heads_one", 1)));
+  EXPECT_EQ(honest.code, 0) << honest.out;
+  const Ran cut = run("proof " + write("cut", ByteView(golden.bytes("proof block", 1)).first(99)));
+  EXPECT_EQ(cut.code, 1) << cut.out;
+  EXPECT_NE(cut.out.find("job"), std::string::npos) << cut.out;
+  EXPECT_EQ(run("proof " + folder_ + "/none").code, 1);
+  EXPECT_EQ(run("proof " + file + " --pool-key 12").code, 2);
 }
 
 TEST_F(Cli, JudgesLedgers) {

@@ -1,0 +1,224 @@
+"""Proof files for the golden files, of honest and of cheating miners and pools (PROTOCOL 12)."""
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+
+import audit
+import b3
+import ed25519
+import openings
+import proof_parts
+import proofs
+import proofs_miner
+import records
+import toy
+from records import blob, u8, u16, u32, u64
+
+
+def seal(kind, fields):
+    return proofs.MAGIC + u8(kind) + fields
+
+
+def put_lease(job, lease):
+    return blob(job.encode()) + blob(lease.encode())
+
+
+def put_share(job, run):
+    return put_lease(job, run.lease) + blob(run.share.encode())
+
+
+def lie(job, run, miner, step, position, byte, flip=1):
+    """The run of a miner who commits to a tensor with one byte changed, and signs."""
+    run = copy.copy(run)
+    run.share, run.trees = copy.copy(run.share), {}
+    run.tensors, run.roots = [list(t) for t in run.tensors], [list(r) for r in run.roots]
+    data = bytearray(run.tensors[step][position])
+    data[byte] ^= flip
+    run.tensors[step][position] = bytes(data)
+    first, lease_id = run.share.first_step, run.lease.id
+    key = records.step_key(lease_id, first + step)
+    run.roots[step][position] = b3.b3k(key, bytes(data))
+    run.digests = list(run.digests)
+    run.digests[step] = records.step_digest(key, run.roots[step], run.losses[step])
+    run.share.trace_root = b3.b3k(records.share_key(lease_id, first), b"".join(run.digests))
+    run.share.sign(miner)
+    return run
+
+
+def put_choice(choice):
+    delta = choice.position is None
+    return (u32(choice.step) + u8(delta) + u16(0 if delta else choice.position) + u32(choice.row)
+            + u32(choice.col) + u32(choice.group))
+
+
+def block(job, run, choice, witness=None):
+    """Kind 1. witness: the value that the miner named in an answer, and the seed he signed with."""
+    i = openings.step_of(run.share, choice)
+    strings = openings.own_strings(run, i)
+    chunks, theta = openings.own_chunks(job, strings), b""
+    if choice.position is None:
+        openings.check_delta(job, chunks, run.theta, choice.row)
+        first = 4 * 128 * choice.row
+        data = records.theta_bytes(run.theta)
+        last = min(first + 4 * 128, 4 * job.program.parameter_count(job))
+        theta = proof_parts.put_chunks(data, range(first, last))
+    else:
+        made = audit.BLOCKS[job.program].Block(job, chunks, run.share.first_step, run.lease, choice)
+        made.check(witness and witness[0])
+    value = proofs_miner.NO_WITNESS if witness is None else witness[0]
+    opening = openings.open_read(run, i, strings, chunks.read, value)
+    named = u8(0)
+    if witness is not None:
+        number = proofs_miner.scale_number(job, choice)
+        answer = (run.lease.id + u8(proofs_miner.WITNESSES) + u32(run.share.first_step + i)
+                  + u16(choice.position) + u8(0) + u64(number) + u32(1) + u32(value))
+        message = b3.domain("answer", run.lease.id + u64(77) + b3.b3(answer) + u64(len(answer)))
+        named = u8(1) + blob(answer) + u64(77) + ed25519.sign(witness[1], message)
+    return seal(proofs.BLOCK, put_share(job, run) + put_choice(choice) + blob(opening) + theta
+                + named)
+
+
+def block_by_another(job, run, honest, step, position, chunk):
+    """Kind 2, from the tensors of an honest run."""
+    strings = openings.own_strings(honest, step)
+    chunks = openings.own_chunks(job, strings)
+    proofs_miner.derive_chunk(job, chunks, run.lease, run.share, step, position, chunk)
+    opening = openings.open_read(run, step, strings, chunks.read, proofs_miner.NO_WITNESS)
+    tree = b3.Tree(b3.keyed(records.step_key(run.lease.id, run.share.first_step + step)),
+                   run.tensors[step][position])
+    claimed = tree.root() if tree.chunks == 1 else b3.pack(tree.node(chunk, chunk + 1))
+    path = b"".join(tree.siblings([(chunk, chunk + 1)]))
+    run.trees.clear()
+    return seal(proofs.BLOCK_BY_ANOTHER, put_share(job, run) + u32(step) + u16(position)
+                + u32(chunk) + claimed + path + blob(opening))
+
+
+def record(seq, kind, body, before=None):
+    """A record with the pool's receipt."""
+    before = before or b3.b3(u64(seq))
+    packed = u64(seq) + u64(1000 + seq) + u8(kind) + blob(body)
+    head = b3.domain("ledger", before + packed)
+    signature = ed25519.sign(toy.POOL, b3.domain("head", u64(seq) + u64(1000 + seq) + head))
+    out = u8(kind) + blob(body) + u64(seq) + u64(1000 + seq) + before + signature
+    return SimpleNamespace(data=out, signed=u64(seq) + u64(1000 + seq) + head + signature,
+                           head=head)
+
+
+def merge(job, thetas, row, chunk, after):
+    """Kind 4 of round 0, which the pool says gave `after`."""
+    ids = [runs[0].lease.id for runs in row]
+    after = records.theta_bytes(after)
+    first = 256 * chunk
+    count = min(256, job.program.parameter_count(job) - first)
+    places = proof_parts.published_offsets(job, first, count)
+    said = record(40, records.MERGE, job.id + u32(0) + b3.b3(after) + u32(len(ids)) + b"".join(ids))
+    out = put_lease(job, row[0][0].lease) + u32(chunk) + said.data
+    out += proof_parts.put_chunks(records.theta_bytes(thetas[0]), places)
+    out += proof_parts.put_chunks(after, places)
+    blocks = (job.program.parameter_count(job) + 127) // 128
+    for i, runs in enumerate(row):
+        delta = runs[-1].delta
+        offsets = [*range(first // 128, -(-(first + count) // 128)),
+                   *range(blocks + first, blocks + first + count)]
+        out += record(30 + i, records.DELTA, ids[i] + b3.b3(delta)).data
+        out += proof_parts.put_chunks(delta, offsets)
+    return seal(proofs.MERGE, out)
+
+
+def theta0(job, theta, chunk, lease):
+    first = 256 * chunk
+    count = min(256, job.program.parameter_count(job) - first)
+    data = records.theta_bytes(theta)
+    changed = copy.copy(lease)
+    changed.theta_root = b3.b3(data)
+    changed.sign(toy.POOL)
+    return seal(proofs.THETA0, put_lease(job, changed) + u32(chunk)
+                + proof_parts.put_chunks(data, proof_parts.published_offsets(job, first, count)))
+
+
+def miner_cases(job, runs, places):
+    """name: file. `places` names the position of each tensor."""
+    run, miner = runs[0][0][0], toy.MINERS[0]
+    x1 = places["x_hidden"]
+    at = SimpleNamespace(step=1, position=x1, row=0, col=0, group=0)
+    wrong = lie(job, run, miner, 1, x1, 5)
+    scale = lie(job, run, miner, 1, x1 + 1, 2, 0x80)
+    named = copy.copy(at)
+    named.group = 3
+    own = audit.BLOCKS[job.program].Block(
+        job, openings.own_chunks(job, openings.own_strings(run, 1)), 0, run.lease,
+        named).lowest_witness()
+    last, block_25 = runs[1][1][2], SimpleNamespace(step=0, position=None, row=3, col=0, group=0)
+    forged = copy.copy(last)
+    forged.share, delta = copy.copy(last.share), bytearray(last.delta)
+    delta[-128 * 20] ^= 1
+    forged.delta, forged.trees = bytes(delta), {}
+    forged.share.delta_root = b3.b3(forged.delta)
+    forged.share.sign(toy.MINERS[1])
+    count = job.program.parameter_count(job)
+    forged_block = SimpleNamespace(**vars(block_25))
+    forged_block.row = (count - 128 * 20) // 128
+    return {"block": block(job, wrong, at), "block_honest": block(job, run, at),
+            "block_scale": block(job, scale, at),
+            "block_witness": block(job, run, named, ((own + 1) % 37, miner)),
+            "block_witness_honest": block(job, run, named, (own, miner)),
+            "block_witness_unsigned": block(job, run, named, ((own + 1) % 37, toy.POOL)),
+            "block_delta": block(job, forged, forged_block),
+            "block_delta_honest": block(job, last, block_25),
+            "another": block_by_another(job, wrong, run, 1, x1, 0),
+            "another_honest": block_by_another(job, run, run, 1, x1, 0)}
+
+
+def model_cases(job, runs, positions):
+    """Of language models: one tensor of floats, one of int8, each told by somebody else too."""
+    run, out = runs[0][0][0], {}
+    for name, position in positions.items():
+        wrong = lie(job, run, toy.MINERS[0], 0, position, 2)
+        at = SimpleNamespace(step=0, position=position, row=0, col=0, group=0)
+        out[name] = block(job, wrong, at)
+        out[name + "_another"] = block_by_another(job, wrong, run, 0, position, 0)
+        out[name + "_another_honest"] = block_by_another(job, run, run, 0, position, 0)
+    return out
+
+
+def pool_cases(job, thetas, runs):
+    wrong = thetas[1].copy()
+    wrong[300] = np.nextafter(wrong[300], np.float32(9))
+    first, lease = thetas[0].copy(), runs[0][0][0].lease
+    first[300] += np.float32(1)
+    public = toy.public(toy.POOL)
+    fund = [record(7, records.FUND, job.id + u64(amount)) for amount in (1, 2)]
+    other = record(8, records.FUND, job.id + u64(3))
+    next_ = record(8, records.FUND, job.id + u64(3), fund[0].head)
+
+    def heads(*words):
+        return seal(proofs.EQUIVOCATION, public + b"".join(words))
+    return {"merge": merge(job, thetas, runs[0], 1, wrong),
+            "merge_beside": merge(job, thetas, runs[0], 0, wrong),
+            "merge_honest": merge(job, thetas, runs[0], 1, thetas[1]),
+            "theta0": theta0(job, first, 1, lease), "theta0_beside": theta0(job, first, 0, lease),
+            "theta0_honest": theta0(job, thetas[0], 1, lease),
+            "heads": heads(u8(0) + fund[0].signed, u8(0) + fund[1].signed),
+            "heads_records": heads(u8(1) + fund[0].data, u8(1) + fund[1].data),
+            "heads_left": heads(u8(0) + fund[0].signed, u8(1) + other.data),
+            "heads_one": heads(u8(0) + fund[0].signed, u8(1) + fund[0].data),
+            "heads_next": heads(u8(0) + fund[0].signed, u8(1) + next_.data)}
+
+
+def put_all(g, cases, jobs):
+    """Each file with what the reference decides, and changed ones: offset, xor, decision."""
+    public = toy.public(toy.POOL)
+    for name, data in cases.items():
+        proven = proofs.decide(data, public, jobs)
+        acquitted = name.endswith(("_honest", "_unsigned", "_beside", "_one", "_next"))
+        assert proven != acquitted, name
+        g.put(f"proof {name}", int(proven), data)
+        assert not proofs.decide(data, toy.public(toy.AUDITOR), jobs), name
+        n = len(data)
+        for k, offset in enumerate((0, 16, 40, n // 3, n // 2, 2 * n // 3, n - 40, n - 1)):
+            bad = bytearray(data)
+            bad[offset] ^= 1 << k
+            decided = proofs.decide(bytes(bad), public, jobs)
+            assert not decided, (name, k)
+            g.put(f"changed {name} {k}", name, offset, 1 << k, int(decided))

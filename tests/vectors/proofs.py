@@ -1,0 +1,33 @@
+"""Proofs of wrong bits, decided (PROTOCOL 12). decide() knows the jobs that it is given."""
+import numpy as np
+
+import proofs_miner
+import proofs_pool
+from openings import Malformed
+from proof_parts import NotProven, Reader
+
+MAGIC = b"gemmine proof 2\n"
+BLOCK, BLOCK_BY_ANOTHER, UPDATE, MERGE, THETA0, EQUIVOCATION, UNFAIR_COIN, FALSE_VERDICT, \
+    UNANSWERED = range(1, 10)
+# Each reads the rest of a file and returns the pool whose signatures it rests on.
+DECIDE = {BLOCK: proofs_miner.decide_block, BLOCK_BY_ANOTHER: proofs_miner.decide_block_by_another,
+          MERGE: proofs_pool.decide_merge, THETA0: proofs_pool.decide_theta0,
+          EQUIVOCATION: proofs_pool.decide_equivocation}
+
+
+def decide(data, pool_key, jobs):
+    """True: proven against the pool or one of its miners. False: not, or no proof file.
+
+    jobs: by their bytes.
+    """
+    try:
+        reader = Reader(data)
+        if reader.take(len(MAGIC)) != MAGIC:
+            raise Malformed("magic")
+        kind = reader.number("B")
+        if kind not in DECIDE:
+            raise Malformed("kind")
+        with np.errstate(all="ignore"):
+            return DECIDE[kind](reader, jobs) == pool_key
+    except (Malformed, NotProven):
+        return False
