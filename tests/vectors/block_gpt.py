@@ -38,6 +38,21 @@ def groups(job, tensor, row, col):
     return real_cols if name in ("G2", "V", "GO") else real_rows
 
 
+def place_of_scale(job, tensor, number):
+    """Row and column of the first tile, and the group in it, that a scale of the tensor has."""
+    name, _, _, cols = tensor
+    if name in ("Q", "K", "HO"):
+        d = job.width // job.heads
+        row, head = divmod(number, job.heads)
+        col, heads = d * head // 64, np.unique(np.arange(64 * (d * head // 64), min(
+            cols, 64 * (d * head // 64) + 64)) // d)
+        return row // 16, col, row % 16 * len(heads) + int(np.searchsorted(heads, head))
+    if name in ("V", "GO"):
+        run, col = divmod(number, cols)
+        return run * job.context // 16, col // 64, col % 64
+    return (0, number // 64, number % 64) if name == "G2" else (number // 16, 0, number % 16)
+
+
 def of_first_step(tensor):
     name, index = tensor[:2]
     return name in ("W", "gain", "shift") or (name, index) == ("R", 0)
@@ -145,6 +160,9 @@ class Block:
     def scale_of_group(self):
         return self.scales(*self.along(0))[0, 0]
 
+    def witness_value(self, index):
+        return self.values(*self.along(index))[0, 0]
+
     def lowest_witness(self):
         """What the prover names."""
         if not self.is_int8:
@@ -191,5 +209,5 @@ class Block:
         s = self.scale_of_group()
         if s == 0:
             return good and witness == 0
-        named = np.abs(self.values(*self.along(witness))[0, 0]) / gn1.F(63)  # read even if not good
+        named = np.abs(self.witness_value(witness)) / gn1.F(63)  # read even if not good
         return good and bool(named == s)

@@ -24,6 +24,11 @@ def groups(_, tensor, row, col):
     return min(64, cols - 64 * col) if n == G2 else min(16, rows - 16 * row)
 
 
+def place_of_scale(_, tensor, number):
+    """Row and column of the tile, and the group in it, that a scale of the tensor has."""
+    return (0, number // 64, number % 64) if tensor[1] == G2 else (number // 16, 0, number % 16)
+
+
 def of_first_step(tensor):
     return tensor[1] == W
 

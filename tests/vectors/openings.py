@@ -82,7 +82,7 @@ def rounded(v, s, u=None):
     zero = s == 0
     inv = np.where(zero, F(0), F(1) / np.where(zero, F(1), s))
     within = np.where(zero, np.abs(v) <= gn1.f32("0x1p-100"), np.abs(v) / F(63) <= s)
-    if not within.all():
+    if not within.all() or np.signbit(s).any():
         return None
     return gn1.round_nearest(v, inv) if u is None else gn1.stochastic_round(v, inv, u)
 

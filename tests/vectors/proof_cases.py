@@ -71,12 +71,33 @@ def block(job, run, choice, witness=None):
     named = u8(0)
     if witness is not None:
         number = proofs_miner.scale_number(job, choice)
-        answer = (run.lease.id + u8(proofs_miner.WITNESSES) + u32(run.share.first_step + i)
-                  + u16(choice.position) + u8(0) + u64(number) + u32(1) + u32(value))
-        message = b3.domain("answer", run.lease.id + u64(77) + b3.b3(answer) + u64(len(answer)))
-        named = u8(1) + blob(answer) + u64(77) + ed25519.sign(witness[1], message)
+        named = u8(1) + named_witness(run, i, choice.position, number, value, witness[1])
     return seal(proofs.BLOCK, put_share(job, run) + put_choice(choice) + blob(opening) + theta
                 + named)
+
+
+def named_witness(run, i, position, number, value, seed):
+    """An answer that names the witness of one scale, signed with `seed`."""
+    answer = (run.lease.id + u8(proofs_miner.WITNESSES) + u32(run.share.first_step + i)
+              + u16(position) + u8(0) + u64(number) + u32(1) + u32(0) + u32(value))
+    message = b3.domain("answer", run.lease.id + u64(77) + b3.b3(answer) + u64(len(answer)))
+    return blob(answer) + u64(77) + ed25519.sign(seed, message)
+
+
+def scale_case(job, run, honest, step, position, number, element, signer):
+    """Kind 2 of a scale: the element exceeds it or, with a signer, was named as its witness."""
+    strings = openings.own_strings(honest, step)
+    strings[openings.TENSOR, position + 1] = run.tensors[step][position + 1]
+    chunks = openings.own_chunks(job, strings)
+    named = SimpleNamespace(lease_id=run.lease.id, step=run.share.first_step + step,
+                            position=position, value=element) if signer else None
+    shown = SimpleNamespace(number=number, element=element, named=None)
+    proofs_miner.judge_scale(job, run.lease, run.share, step, position, shown, None, chunks)
+    opening = openings.open_read(run, step, strings, chunks.read, proofs_miner.NO_WITNESS)
+    run.trees.clear()
+    said = u8(1) + named_witness(run, step, position, number, element, signer) if named else u8(0)
+    return seal(proofs.BLOCK_BY_ANOTHER, put_share(job, run) + u32(step) + u16(position) + u8(1)
+                + u32(number) + u32(element) + said + blob(opening))
 
 
 def block_by_another(job, run, honest, step, position, chunk):
@@ -91,7 +112,7 @@ def block_by_another(job, run, honest, step, position, chunk):
     path = b"".join(tree.siblings([(chunk, chunk + 1)]))
     run.trees.clear()
     return seal(proofs.BLOCK_BY_ANOTHER, put_share(job, run) + u32(step) + u16(position)
-                + u32(chunk) + claimed + path + blob(opening))
+                + u8(0) + u32(chunk) + claimed + path + blob(opening))
 
 
 def record(seq, kind, body, before=None):
@@ -149,6 +170,9 @@ def miner_cases(job, runs, places):
     own = audit.BLOCKS[job.program].Block(
         job, openings.own_chunks(job, openings.own_strings(run, 1)), 0, run.lease,
         named).lowest_witness()
+    # The scale of row 3, half and twice as large.
+    small = lie(job, run, miner, 1, x1 + 1, 4 * 3 + 2, 0x80)
+    large = lie(job, run, miner, 1, x1 + 1, 4 * 3 + 3, 0x01)
     last, block_25 = runs[1][1][2], SimpleNamespace(step=0, position=None, row=3, col=0, group=0)
     forged = copy.copy(last)
     forged.share, delta = copy.copy(last.share), bytearray(last.delta)
@@ -166,6 +190,11 @@ def miner_cases(job, runs, places):
             "block_witness_unsigned": block(job, run, named, ((own + 1) % 37, toy.POOL)),
             "block_delta": block(job, forged, forged_block),
             "block_delta_honest": block(job, last, block_25),
+            "scale": scale_case(job, small, run, 1, x1, 3, own, None),
+            "scale_honest": scale_case(job, run, run, 1, x1, 3, own, None),
+            "scale_named": scale_case(job, large, run, 1, x1, 3, own, miner),
+            "scale_named_honest": scale_case(job, run, run, 1, x1, 3, own, miner),
+            "scale_named_unsigned": scale_case(job, large, run, 1, x1, 3, own, toy.POOL),
             "another": block_by_another(job, wrong, run, 1, x1, 0),
             "another_honest": block_by_another(job, run, run, 1, x1, 0)}
 

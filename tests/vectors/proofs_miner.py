@@ -7,6 +7,7 @@ import numpy as np
 import audit
 import b3
 import ed25519
+import gn1
 import openings
 import records
 from openings import Malformed
@@ -63,26 +64,32 @@ def scale_number(job, choice):
     return col if name == "G2" else row
 
 
-def take_witness(reader, job, choice):
-    """The witness that the miner named in an answer of his, and what he signed."""
+def take_witness(reader, job, position, number):
+    """The witness of scale `number` as the miner named it in an answer, and what he signed."""
     answer = reader.bytes(1 << 12)
     seq, signature = struct.unpack("<Q64s", reader.take(72))
     if len(answer) <= QUESTION_BYTES:
         raise Malformed("answer")
-    lease_id, asked, step, position, level, first, count = struct.unpack(
+    lease_id, asked, step, place, level, first, count = struct.unpack(
         "<32sBIHBQI", answer[:QUESTION_BYTES])
-    scales = job.program.tensors(job)[choice.position + 1]
-    if asked != WITNESSES or count == 0 or first + count > scales[2] * scales[3] \
-            or position != choice.position and position + 1 >= len(job.program.tensors(job)) \
-            or len(answer) != QUESTION_BYTES + 4 * count:
+    tensors = job.program.tensors(job)
+    if asked != WITNESSES or place >= len(tensors) or not job.program.is_int8(tensors[place]) \
+            or level >= 32:
+        raise Malformed("question")
+    scales = tensors[place + 1][2] * tensors[place + 1][3]
+    if count == 0 or first + count > scales or len(answer) != QUESTION_BYTES + 8 * count \
+            or not first <= number < first + count:
         raise Malformed("answer")
-    number = scale_number(job, choice) - first
-    if not 0 <= number < count:
-        raise Malformed("another group's")
-    at = QUESTION_BYTES + 4 * number
+    at = QUESTION_BYTES + 4 * (count + number - first)
     message = b3.domain("answer", lease_id + u64(seq) + b3.b3(answer) + u64(len(answer)))
-    return SimpleNamespace(lease_id=lease_id, step=step, position=position, message=message,
+    return SimpleNamespace(lease_id=lease_id, step=step, position=place, message=message,
                            signature=signature, value=struct.unpack("<I", answer[at:at + 4])[0])
+
+
+def check_witness(lease, named, step, position):
+    expect((named.lease_id, named.step, named.position) == (lease.id, step, position),
+           "another tensor's witness")
+    expect(ed25519.verify(lease.miner_key, named.message, named.signature), "witness")
 
 
 def decide_block(reader, jobs):
@@ -98,7 +105,7 @@ def decide_block(reader, jobs):
     if with_witness > 1 or (with_witness and not is_int8):
         raise Malformed("witness")
     if with_witness:
-        named = take_witness(reader, job, choice)
+        named = take_witness(reader, job, choice.position, scale_number(job, choice))
     elif choice.group != 0:
         raise Malformed("a group without a witness")
     reader.end()
@@ -107,9 +114,7 @@ def decide_block(reader, jobs):
     check_share(job, lease, share)
     i = openings.step_of(share, choice)
     if named:
-        expect((named.lease_id, named.step, named.position)
-               == (lease.id, share.first_step + i, choice.position), "another tensor's witness")
-        expect(ed25519.verify(lease.miner_key, named.message, named.signature), "witness")
+        check_witness(lease, named, share.first_step + i, choice.position)
     expect(openings.hashes_hold(job, share, i, opening), "the miner did not commit to this")
     expect(not block_holds(job, lease, share, choice, opening, theta, named), "it is right")
     return lease.pool_key
@@ -137,13 +142,11 @@ def block_holds(job, lease, share, choice, opening, theta, named):
 
 def decide_block_by_another(reader, jobs):
     job, lease, share = take_share(reader, jobs)
-    step, position, chunk = struct.unpack("<IHI", reader.take(10))
+    step, position, form = struct.unpack("<IHB", reader.take(7))
     check_choice(job, share, SimpleNamespace(step=step, position=position, row=0, col=0))
-    total = openings.total_bytes(job, (openings.TENSOR, position))
-    if chunk >= b3.chunk_count(total):
-        raise Malformed("chunk")
-    claimed = reader.take(32)
-    path = [reader.take(32) for _ in range(b3.sibling_count(total, [(chunk, chunk + 1)]))]
+    if form > 1:
+        raise Malformed("form")
+    shown = (take_scale if form else take_claimed)(reader, job, position)
     at_step = SimpleNamespace(step=step, position=position)
     opening = openings.decode(job, share, at_step, reader.bytes(2**21 - 4096))
     reader.end()
@@ -151,20 +154,67 @@ def decide_block_by_another(reader, jobs):
         raise Malformed("witness")
     check_share(job, lease, share)
     expect(openings.hashes_hold(job, share, step, opening), "the miner did not commit to this")
-    mode = b3.keyed(records.step_key(lease.id, share.first_step + step))
-    root = opening.step[32 * position:32 * position + 32]
-    expect(root_above(mode, b3.chunk_count(total), chunk, claimed, path) == root, "claimed")
     chunks, held = openings.opened_chunks(job, opening)
+    judge = judge_scale if form else judge_claimed
     try:
-        own = derive_chunk(job, chunks, lease, share, step, position, chunk)
+        right = judge(job, lease, share, step, position, shown, opening, chunks)
     except Malformed as missing:
         raise NotProven("a chunk is missing") from missing
     expect(chunks.read == held, "other chunks")
-    if own is not None and chunks.finite:
-        alone = b3.chunk_count(total) == 1
-        cv = mode.hash(own) if alone else b3.pack(mode.chunk_cvs(own, chunk)[0])
-        expect(cv != claimed, "it is right")
+    expect(not right or not chunks.finite, "it is right")
     return lease.pool_key
+
+
+def take_claimed(reader, job, position):
+    chunk, total = reader.number("I"), openings.total_bytes(job, (openings.TENSOR, position))
+    if chunk >= b3.chunk_count(total):
+        raise Malformed("chunk")
+    claimed = reader.take(32)
+    path = [reader.take(32) for _ in range(b3.sibling_count(total, [(chunk, chunk + 1)]))]
+    return SimpleNamespace(chunk=chunk, chunks=b3.chunk_count(total), claimed=claimed, path=path)
+
+
+def judge_claimed(job, lease, share, step, position, shown, opening, chunks):
+    """Whether the claimed chunk is what its inputs give."""
+    mode = b3.keyed(records.step_key(lease.id, share.first_step + step))
+    root = opening.step[32 * position:32 * position + 32]
+    expect(root_above(mode, shown.chunks, shown.chunk, shown.claimed, shown.path) == root,
+           "not the claimed one")
+    own = derive_chunk(job, chunks, lease, share, step, position, shown.chunk)
+    if own is None:
+        return False
+    alone = shown.chunks == 1
+    cv = mode.hash(own) if alone else b3.pack(mode.chunk_cvs(own, shown.chunk)[0])
+    return cv == shown.claimed
+
+
+def take_scale(reader, job, position):
+    number, element, with_witness = struct.unpack("<IIB", reader.take(9))
+    tensors = job.program.tensors(job)
+    if with_witness > 1 or not job.program.is_int8(tensors[position]) \
+            or number >= tensors[position + 1][2] * tensors[position + 1][3]:
+        raise Malformed("scale")
+    named = take_witness(reader, job, position, number) if with_witness else None
+    if named and named.value != element:
+        raise Malformed("another element")
+    return SimpleNamespace(number=number, element=element, named=named)
+
+
+def judge_scale(job, lease, share, step, position, shown, _, chunks):
+    """Whether the element is within its scale and, if the miner named it, attains it."""
+    if shown.named:
+        check_witness(lease, shown.named, share.first_step + step, position)
+    blocks, tensor = audit.BLOCKS[job.program], job.program.tensors(job)[position]
+    row, col, group = blocks.place_of_scale(job, tensor, shown.number)
+    choice = SimpleNamespace(step=step, position=position, row=row, col=col, group=group)
+    block = blocks.Block(job, chunks, share.first_step, lease, choice)
+    expect(shown.element < block.length, "no index of the group")
+    s, v = block.scale_of_group(), block.witness_value(shown.element)
+    if np.signbit(s) or (abs(v) > gn1.f32("0x1p-100") if s == 0 else abs(v) / gn1.F(63) > s):
+        return False
+    if not shown.named:
+        return True
+    return shown.element == 0 if s == 0 else bool(abs(v) / gn1.F(63) == s)
 
 
 def derive_chunk(job, chunks, lease, share, step, position, chunk):

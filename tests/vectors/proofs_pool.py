@@ -81,5 +81,6 @@ def decide_equivocation(reader, _):
     check_head(other, pool_key)
     split = one.seq == other.seq and one.head != other.head
     left = other.before is not None and one.seq + 1 == other.seq and other.before != one.head
-    expect(split or left, "they agree")
+    back = one.seq < other.seq and one.time_ms > other.time_ms
+    expect(split or left or back, "they agree")
     return pool_key

@@ -48,6 +48,12 @@ std::string place(const TensorInfo& tensor, uint32_t row, uint32_t col) {
          std::to_string(row) + "," + std::to_string(col) + "]";
 }
 
+// Whether a value is within a scale. There is no scale of -0.
+bool fits(float v, float scale) {
+  if (std::signbit(scale)) return false;
+  return scale == 0.0F ? std::fabs(v) <= kTiny : kernels::scale_floor(v) <= scale;
+}
+
 TensorKind scale_kind(const TensorInfo& tensor) {
   return static_cast<TensorKind>(static_cast<uint8_t>(tensor.kind) + 1);
 }
@@ -59,9 +65,8 @@ Floats BlockCheck::values(const TensorInfo& tensor, Range rows, Range cols) {
   return MlpValues(program_, key_, reader_).values(tensor, rows, cols);
 }
 
-BlockCheck::Group BlockCheck::drawn_group(const TensorInfo& tensor, const BlockChoice& choice) {
+BlockCheck::Group BlockCheck::group_of(const TensorInfo& tensor, uint32_t number) {
   Group group;
-  const uint32_t number = scale_number(tensor, choice);
   if (tensor.groups == Groups::column_runs) {
     group.cols = {number % tensor.cols, 1};
     group.rows = {number / tensor.cols * tensor.span, tensor.span};
@@ -78,7 +83,7 @@ Result<uint32_t> BlockCheck::find_witness(const BlockChoice& choice) {
   const TensorInfo& tensor = program_.tensors()[choice.position];
   if (!tensor.is_int8()) return uint32_t{0};
   reader_.forget();
-  const Group group = drawn_group(tensor, choice);
+  const Group group = group_of(tensor, scale_number(tensor, choice));
   if (group.scale == 0.0F) return uint32_t{0};
   const Floats v = values(tensor, group.rows, group.cols);
   if (reader_.missing()) return Error{Errc::undecided, missing().detail};
@@ -118,8 +123,7 @@ Finding BlockCheck::derive_elements(const TensorInfo& tensor, Range rows, Range 
       const size_t at = size_t{r} * cols.count + c;
       const float s =
           scales[by_column ? c : r * segments + (cols.first + c) / tensor.span - segment];
-      const bool fits = s == 0.0F ? std::fabs(v[at]) <= kTiny : kernels::scale_floor(v[at]) <= s;
-      if (!fits)
+      if (!fits(v[at], s))
         return invalid(place(tensor, rows.first + r, cols.first + c) + " exceeds its scale");
       out[at] = static_cast<int8_t>(tensor.is_stochastic()
                                         ? kernels::stochastic_value(v[at], s, bits, rows.first + r,
@@ -127,6 +131,27 @@ Finding BlockCheck::derive_elements(const TensorInfo& tensor, Range rows, Range 
                                         : kernels::nearest_value(v[at], s));
     }
   }
+  return valid();
+}
+
+Finding BlockCheck::check_scale(uint32_t position, uint32_t number, uint32_t index, bool attains) {
+  const TensorInfo& tensor = program_.tensors()[position];
+  GEMMINE_CHECK(tensor.is_int8() &&
+                number < program_.tensors()[position + 1].bytes() / sizeof(float));
+  reader_.forget();
+  const Group group = group_of(tensor, number);
+  if (index >= group.length())
+    return {Outcome::malformed, kNoStep, "the element lies outside its group"};
+  const Range row = group.row_of(index);
+  const Range col = group.col_of(index);
+  const float v = values(tensor, row, col)[0];
+  if (reader_.missing()) return missing();
+  if (!reader_.objection().empty()) return invalid(reader_.objection());
+  const std::string name = place(tensor, row.first, col.first);
+  if (!fits(v, group.scale)) return invalid(name + " exceeds its scale");
+  const bool found = group.scale == 0.0F ? index == 0 : kernels::scale_floor(v) == group.scale;
+  if (attains && !found)
+    return invalid("the witness " + name + " does not attain the scale of its group");
   return valid();
 }
 
@@ -199,7 +224,8 @@ Finding BlockCheck::check(const BlockChoice& choice, std::optional<uint32_t> wit
   // Every part runs to its end, so that prover and auditor touch the same chunks.
   const bool biased = tensor.kind == TensorKind::w && program_.linears()[tensor.layer].has_bias;
   Finding attained =
-      witness ? check_witness(tensor, drawn_group(tensor, choice), *witness) : valid();
+      witness ? check_witness(tensor, group_of(tensor, scale_number(tensor, choice)), *witness)
+              : valid();
   Finding elements = check_elements(choice, rows, cols);
   Finding padding = check_padding(tensor, choice);
   Finding biases = biased ? check_biases(tensor.layer, rows) : valid();

@@ -40,6 +40,12 @@ class BlockCheck {
   // scale, an input is not finite); undecided when a chunk is missing. The chunk is the tensor's.
   Finding derive_chunk(uint32_t position, uint64_t chunk, Bytes& out);
 
+  // One element of the group of scale `number` of an int8 tensor, its index along the group: that
+  // it does not exceed its scale and, where `attains`, that it attains it. valid, invalid,
+  // malformed (no index of the group), or undecided when a chunk is missing. The tensor has such a
+  // scale.
+  Finding check_scale(uint32_t position, uint32_t number, uint32_t index, bool attains);
+
   // What was found invalid is so because of the training data, not of anything committed.
   bool blames_data() const { return reader_.blames_data(); }
 
@@ -57,7 +63,7 @@ class BlockCheck {
   Finding check_padding(const kernels::TensorInfo& tensor, const BlockChoice& choice);
   Finding check_biases(uint32_t linear, Range rows);
   Finding check_witness(const kernels::TensorInfo& tensor, const Group& group, uint32_t witness);
-  Group drawn_group(const kernels::TensorInfo& tensor, const BlockChoice& choice);
+  Group group_of(const kernels::TensorInfo& tensor, uint32_t number);
 
   const kernels::Program& program_;
   const kernels::StepKey key_;

@@ -58,6 +58,26 @@ uint32_t scale_number(const TensorInfo& tensor, const BlockChoice& choice) {
   return row * (tensor.cols / tensor.span) + segment;
 }
 
+BlockChoice choice_of_scale(const kernels::Program& program, uint32_t step, uint32_t position,
+                            uint32_t number) {
+  const TensorInfo& tensor = program.tensors()[position];
+  BlockChoice out{.step = step, .position = position};
+  if (tensor.groups == kernels::Groups::column_runs) {
+    out.tile_row = number / tensor.cols * tensor.span / 16;
+    out.tile_col = number % tensor.cols / 64;
+    out.group = number % tensor.cols % 64;
+  } else {
+    const uint32_t segments = tensor.cols / tensor.span;
+    const uint32_t row = number / segments;
+    const uint32_t segment = number % segments;
+    out.tile_row = row / 16;
+    out.tile_col = segment * tensor.span / 64;
+    out.group = row % 16 * segments_in_tile(tensor, out.tile_col) + segment -
+                out.tile_col * 64 / tensor.span;
+  }
+  return out;
+}
+
 bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,
                const BlockChoice& choice) {
   if (choice.delta) {

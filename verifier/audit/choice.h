@@ -32,6 +32,10 @@ uint32_t segments_in_tile(const kernels::TensorInfo& tensor, uint32_t tile_col);
 // tensor, a choice of it.
 uint32_t scale_number(const kernels::TensorInfo& tensor, const BlockChoice& choice);
 
+// The choice of the first tile that has elements of that scale's group, with that group.
+BlockChoice choice_of_scale(const kernels::Program& program, uint32_t step, uint32_t position,
+                            uint32_t number);
+
 // Whether a block is one that 7.3 could draw of a share: a stranger's choice, before anything looks
 // at it. steps_in_share > 0.
 bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,

@@ -214,6 +214,13 @@ Result<Bytes> make_inputs(const ProverView& view, uint32_t step, uint32_t positi
   });
 }
 
+Result<Bytes> make_scale_evidence(const ProverView& view, uint32_t step, uint32_t position,
+                                  uint32_t number, uint32_t index) {
+  return make_exhibit(view, step, [&](BlockCheck& check) {
+    return check.check_scale(position, number, index, true);
+  });
+}
+
 Finding check_opening(const LeaseView& view, const Share& share, const BlockChoice& choice,
                       ByteView bytes) {
   const kernels::Program& program = view.work.program();

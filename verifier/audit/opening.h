@@ -39,6 +39,9 @@ Result<Bytes> make_evidence(const ProverView& view, const BlockChoice& choice);
 // Only what chunk `chunk` of tensor `position` is made of, at step `step` of the share. The tensor
 // is an audited one. Errors: as above.
 Result<Bytes> make_inputs(const ProverView& view, uint32_t step, uint32_t position, uint64_t chunk);
+// Only one element of a scale's group, and that scale. As BlockCheck::check_scale().
+Result<Bytes> make_scale_evidence(const ProverView& view, uint32_t step, uint32_t position,
+                                  uint32_t number, uint32_t index);
 
 // Decides one block from the opened bytes alone. Only a delta block needs view.theta, which may be
 // empty for the others.

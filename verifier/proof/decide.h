@@ -17,6 +17,8 @@ Status decide_equivocation(Reader& in, ProofFinding& out);
 // A miner's share, or a pool, as the finding names them.
 void accuse_miner(ProofFinding& out, const Lease& lease);
 void accuse_pool(ProofFinding& out, const Digest& pool_key);
+// "share 3, step 17: ", the step counted in the lease.
+std::string place_words(const Share& share, uint32_t step);
 // The two ways to end.
 Status proven(ProofFinding& out, std::string words);
 Status not_proven(ProofFinding& out, std::string words);

@@ -1,28 +1,17 @@
-// Kinds 1 and 2: one block of a step against what it is made of (PROTOCOL 12.2, 12.3).
-#include <cstring>
+// Kind 1: one block of a step against what it is made of (PROTOCOL 12.2).
+#include <algorithm>
 
-#include "kernels/hash/blake3.h"
-#include "kernels/hash/tree.h"
 #include "verifier/audit/block.h"
 #include "verifier/audit/opened.h"
 #include "verifier/audit/opening.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 #include "verifier/proof/decide.h"
-#include "verifier/proof/path.h"
-#include "verifier/proof/question.h"
-#include "verifier/records/trace.h"
+#include "verifier/proof/named_witness.h"
 
 namespace gemmine::verifier {
 
-using kernels::Blake3Mode;
-using kernels::TensorInfo;
-
 namespace {
-
-std::string at_share(const Share& share, uint32_t step) {
-  return "share " + std::to_string(share.index) + ", step " + std::to_string(step) + ": ";
-}
 
 // Where a block lies; its own fields, since an opening has no room for them.
 BlockChoice get_choice(Reader& in, bool& ok) {
@@ -38,39 +27,8 @@ BlockChoice get_choice(Reader& in, bool& ok) {
   return choice;
 }
 
-// What the miner signed about the witness of the drawn group.
-struct NamedWitness {
-  SignedAnswer answer;
-  Question question;
-  uint32_t witness = 0;
-};
-
-Result<NamedWitness> get_named_witness(Reader& in, const kernels::Program& program,
-                                       const BlockChoice& choice) {
-  NamedWitness out;
-  auto answer = get_answer(in);
-  if (!answer) return answer.error();
-  out.answer = std::move(answer.value());
-  const ByteView bytes = out.answer.bytes;
-  if (bytes.size() <= kQuestionBytes) return bad_proof("witness", "is no answer to a question");
-  auto question = decode<Question>(bytes.first(kQuestionBytes));
-  if (!question) return bad_proof("witness", question.error().detail);
-  out.question = question.value();
-  if (out.question.asked != Asked::witnesses ||
-      answer_bytes(program, out.question) != bytes.size() - kQuestionBytes)
-    return bad_proof("witness", "the answer is not as long as its question asks");
-  const uint32_t number = scale_number(program.tensors()[choice.position], choice);
-  if (number < out.question.first || number - out.question.first >= out.question.count)
-    return bad_proof("witness", "the answer does not name this group's");
-  std::memcpy(&out.witness,
-              bytes.data() + kQuestionBytes + (number - out.question.first) * sizeof(uint32_t),
-              sizeof(uint32_t));
-  return out;
-}
-
 struct BlockProof {
   BlockChoice choice;
-  ByteView opening_bytes;
   Opening opening;
   std::optional<OpenedObject> theta;
   std::optional<NamedWitness> named;
@@ -96,7 +54,8 @@ Result<BlockProof> get_block_proof(Reader& in, const ShareCase& at) {
   const bool quantised = !out.choice.delta && program.tensors()[out.choice.position].is_int8();
   if (named > 1 || (named == 1 && !quantised)) return bad_proof("witness", "has no place here");
   if (named == 1) {
-    auto witness = get_named_witness(in, program, out.choice);
+    const kernels::TensorInfo& tensor = program.tensors()[out.choice.position];
+    auto witness = get_named_witness(in, program, scale_number(tensor, out.choice));
     if (!witness) return witness.error();
     out.named = std::move(witness.value());
   } else if (!out.choice.delta && out.choice.group != 0) {
@@ -133,12 +92,10 @@ Status decide_block(Reader& in, ProofFinding& out) {
   if (const std::string doubt = doubt_of(at); !doubt.empty()) return not_proven(out, doubt);
   const uint32_t index = proof.choice.delta ? at.share.steps - 1 : proof.choice.step;
   const uint32_t step = at.share.first_step + index;
-  if (proof.named &&
-      (proof.named->question.lease_id != at.lease.id || proof.named->question.step != step ||
-       proof.named->question.position != proof.choice.position))
-    return not_proven(out, "the witness was named for another tensor");
-  if (proof.named && !signed_by(proof.named->answer, at.lease))
-    return not_proven(out, "the miner did not sign the witness");
+  if (proof.named) {
+    const std::string doubt = doubt_of(*proof.named, at.lease, step, proof.choice.position);
+    if (!doubt.empty()) return not_proven(out, doubt);
+  }
   if (const Status hashes = verify_opened(at.work, at.lease, at.share, index, proof.opening);
       !hashes)
     return not_proven(
@@ -155,57 +112,7 @@ Status decide_block(Reader& in, ProofFinding& out) {
     return not_proven(out, "it holds other chunks than the block is derived from");
   if (check.blames_data())
     return not_proven(out, "the job's data is at fault, not the miner: " + finding.detail);
-  return proven(out, at_share(at.share, step) + finding.detail);
-}
-
-Status decide_block_by_another(Reader& in, ProofFinding& out) {
-  auto decoded = get_share_case(in);
-  if (!decoded) return decoded.error();
-  const ShareCase& at = decoded.value();
-  const kernels::Program& program = at.work.program();
-  accuse_miner(out, at.lease);
-  const auto index = in.get<uint32_t>();
-  const auto position = in.get<uint16_t>();
-  const auto chunk = in.get<uint32_t>();
-  const BlockChoice first_tile{.step = index, .position = position};
-  if (!in.ok() || !choice_ok(program, at.share.steps, false, first_tile))
-    return bad_proof("block", "the share has no such tensor");
-  const TensorInfo& tensor = program.tensors()[position];
-  const uint64_t chunks = (tensor.bytes() + kChunk - 1) / kChunk;
-  if (chunk >= chunks) return bad_proof("block", "the tensor has no such chunk");
-  const Digest claimed = in.get_digest();
-  auto path = get_path(in, chunks, chunk);
-  if (!path) return path.error();
-  auto opening = decode_opening(program, in.get_blob(kOpeningBytesMax));
-  if (!opening) return bad_proof("opening", opening.error().detail);
-  if (opening.value().witness != kNoWitness) return bad_proof("opening", "has a witness");
-  if (Status end = expect_end(in, "block"); !end) return end;
-  if (const std::string doubt = doubt_of(at); !doubt.empty()) return not_proven(out, doubt);
-  const uint32_t step = at.share.first_step + index;
-  const Blake3Mode mode = Blake3Mode::keyed(step_key(at.lease.id, step));
-  if (const Status hashes = verify_opened(at.work, at.lease, at.share, index, opening.value());
-      !hashes)
-    return not_proven(
-        out, "these are not the bytes that the miner committed to: " + hashes.error().detail);
-  const Digest root = Reader(opening.value().roots.subspan(size_t{position} * 32)).get_digest();
-  if (root_above(mode, chunks, chunk, claimed, path.value()) != root)
-    return not_proven(out, "the claimed chunk is not the one that the miner committed to");
-  OpenedSource source(opening.value().objects);
-  BlockCheck check(program, {at.lease.round, at.lease.slot, step}, source);
-  Bytes own;
-  const Finding finding = check.derive_chunk(position, chunk, own);
-  if (finding.outcome == Outcome::undecided || !source.exhausted())
-    return not_proven(out, "it holds other chunks than the block is derived from");
-  if (check.blames_data())
-    return not_proven(out, "the job's data is at fault, not the miner: " + finding.detail);
-  if (finding.outcome == Outcome::invalid)
-    return proven(out, at_share(at.share, step) + finding.detail);
-  const Digest derived =
-      chunks == 1 ? kernels::leaf_root(mode, own) : kernels::leaf_cv(mode, own, chunk);
-  if (derived == claimed) return not_proven(out, "the block is what its inputs give");
-  return proven(out, at_share(at.share, step) + "chunk " + std::to_string(chunk) + " of " +
-                         std::string(kernels::tensor_name(tensor.kind)) + "_" +
-                         std::to_string(tensor.layer) + " is not what its inputs give");
+  return proven(out, place_words(at.share, step) + finding.detail);
 }
 
 }  // namespace gemmine::verifier

@@ -258,6 +258,9 @@ Status decide_equivocation(Reader& in, ProofFinding& out) {
   if (b.before && a.head.seq + 1 == b.head.seq && *b.before != a.head.head)
     return proven(out, "the pool signed the head " + short_key(a.head.head) + " " + after +
                            ", and went on from another");
+  if (a.head.seq < b.head.seq && a.head.time_ms > b.head.time_ms)
+    return proven(out, "the pool signed a head " + after + " and an earlier time after record " +
+                           std::to_string(b.head.seq) + ": it lost records and went on");
   return not_proven(out, "the two heads do not contradict each other");
 }
 

@@ -31,16 +31,6 @@ std::vector<Turn> way_down(uint64_t chunks, uint64_t chunk) {
   return out;
 }
 
-// The chaining value of chunks [first, last), which are a node.
-Digest node_of(const kernels::Blake3Mode& mode, const std::vector<Digest>& cvs, uint64_t first,
-               uint64_t last) {
-  std::vector<Digest> level(cvs.begin() + static_cast<ptrdiff_t>(first),
-                            cvs.begin() + static_cast<ptrdiff_t>(last));
-  while (level.size() > 1)
-    level.resize(kernels::parent_cvs(mode, level));
-  return level.front();
-}
-
 }  // namespace
 
 uint64_t path_length(uint64_t chunks, uint64_t chunk) {
@@ -74,21 +64,6 @@ Digest root_above(const kernels::Blake3Mode& mode, uint64_t chunks, uint64_t chu
     node = i == 0 ? kernels::parent_root(mode, l, r) : kernels::parent_cv(mode, l, r);
   }
   return node;
-}
-
-std::vector<Digest> path_of(const kernels::Blake3Mode& mode, const std::vector<Digest>& cvs,
-                            uint64_t chunk) {
-  std::vector<Digest> left;
-  std::vector<Digest> right;
-  for (const Turn& turn : way_down(cvs.size(), chunk)) {
-    if (turn.right) {
-      left.push_back(node_of(mode, cvs, turn.first, turn.middle));
-    } else {
-      right.push_back(node_of(mode, cvs, turn.middle, turn.last));
-    }
-  }
-  left.insert(left.end(), right.rbegin(), right.rend());
-  return left;
 }
 
 }  // namespace gemmine::verifier

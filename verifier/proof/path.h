@@ -14,8 +14,5 @@ Result<std::vector<Digest>> get_path(Reader& in, uint64_t chunks, uint64_t chunk
 // The root that follows. path.size() == path_length(chunks, chunk); with one chunk `cv` is it.
 Digest root_above(const kernels::Blake3Mode& mode, uint64_t chunks, uint64_t chunk,
                   const Digest& cv, const std::vector<Digest>& path);
-// The path, from the chaining values of all chunks. cvs.size() > 0, chunk < cvs.size().
-std::vector<Digest> path_of(const kernels::Blake3Mode& mode, const std::vector<Digest>& cvs,
-                            uint64_t chunk);
 
 }  // namespace gemmine::verifier

@@ -20,6 +20,10 @@ void accuse_pool(ProofFinding& out, const Digest& pool_key) {
   out.against_pool = true;
 }
 
+std::string place_words(const Share& share, uint32_t step) {
+  return "share " + std::to_string(share.index) + ", step " + std::to_string(step) + ": ";
+}
+
 Status proven(ProofFinding& out, std::string words) {
   out.proven = true;
   out.words = std::move(words);

@@ -11,14 +11,15 @@
 
 namespace gemmine::verifier {
 
-// Payloads: roots ‖ loss of the step; chaining values of chunks [first, first + count) of a
-// tensor's string; the bytes of those chunks; the witnesses (u32) of scales [first, first + count);
-// chaining values of so many nodes of 2^level chunks of a share's state_after.
-enum class Asked : uint8_t { roots = 1, leaves = 2, chunks = 3, witnesses = 4, state_nodes = 5 };
+// Payloads: roots ‖ loss of the step; chaining values of nodes [first, first + count) of 2^level
+// chunks of a tensor's string, or of a share's state_after; the bytes of chunks [first, first +
+// count) of a tensor; scales [first, first + count) of an int8 tensor (f32), then the witness of
+// each of them (u32).
+enum class Asked : uint8_t { roots = 1, nodes = 2, chunks = 3, witnesses = 4, state_nodes = 5 };
 
 struct Question {
   static constexpr std::string_view kName = "question";
-  Digest lease_id;
+  Digest lease_id = {};
   Asked asked = Asked::roots;
   uint32_t step = 0;      // of the lease; of state_nodes the share's last
   uint16_t position = 0;  // of the tensor; of witnesses of the int8 tensor, not of its scales
@@ -36,6 +37,8 @@ inline constexpr size_t kQuestionBytes = 32 + 1 + 4 + 2 + 1 + 8 + 4;
 inline constexpr size_t kAnswerBytesMax = size_t{1} << 21;
 
 Digest question_digest(const Question& question);  // what a challenge record names
+// Nodes of 2^level chunks that a string has, the last maybe of fewer. level < 32.
+uint64_t node_count(uint64_t bytes, uint8_t level);
 // How long the payload of its answer is; 0 when the program has nothing of the kind, or more than
 // an answer holds.
 uint64_t answer_bytes(const kernels::Program& program, const Question& question);

@@ -4,8 +4,6 @@
 #include <cstring>
 
 #include "verifier/merge/delta.h"
-#include "verifier/proof/path.h"
-#include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
 
@@ -78,14 +76,24 @@ Bytes write_block(const AccusedShare& at, const BlockChoice& choice, ByteView op
 }
 
 Bytes write_block_by_another(const AccusedShare& at, uint32_t step, uint16_t position,
-                             const std::vector<Digest>& claimed, uint32_t chunk, ByteView inputs) {
-  const Digest key = step_key(at.lease.id, at.share.first_step + step);
+                             const ClaimedChunk& claimed, ByteView inputs) {
   Writer out;
   put_share_case(out, at.work, at.lease, at.share);
-  out.put(step).put(position).put(chunk).put_digest(claimed.at(chunk));
-  for (const Digest& sibling : path_of(kernels::Blake3Mode::keyed(key), claimed, chunk))
+  out.put(step).put(position).put<uint8_t>(0).put(claimed.chunk).put_digest(claimed.value);
+  for (const Digest& sibling : claimed.siblings)
     out.put_digest(sibling);
   out.put_blob(inputs);
+  return seal_proof(ProofKind::block_by_another, out.bytes());
+}
+
+Bytes write_scale(const AccusedShare& at, uint32_t step, uint16_t position, uint32_t number,
+                  uint32_t element, ByteView evidence, const SignedAnswer* witness) {
+  Writer out;
+  put_share_case(out, at.work, at.lease, at.share);
+  out.put(step).put(position).put<uint8_t>(1).put(number).put(element);
+  out.put<uint8_t>(witness == nullptr ? 0 : 1);
+  if (witness != nullptr) put_answer(out, *witness);
+  out.put_blob(evidence);
   return seal_proof(ProofKind::block_by_another, out.bytes());
 }
 

@@ -27,10 +27,19 @@ struct AccusedShare {
 Bytes write_block(const AccusedShare& at, const BlockChoice& choice, ByteView opening,
                   ByteView published, const SignedAnswer* witness);
 
-// Kind 2: chunk `chunk` of a tensor whose chunks' chaining values are `claimed`, against the
-// make_inputs() of it.
+// Kind 2: chunk `chunk` of a tensor that the accused committed to, with its chaining value (the
+// root where there is one chunk) and siblings, against the make_inputs() of it.
+struct ClaimedChunk {
+  uint32_t chunk = 0;
+  Digest value;
+  std::vector<Digest> siblings;
+};
 Bytes write_block_by_another(const AccusedShare& at, uint32_t step, uint16_t position,
-                             const std::vector<Digest>& claimed, uint32_t chunk, ByteView inputs);
+                             const ClaimedChunk& claimed, ByteView inputs);
+// Kind 2: an element that exceeds its scale or, where the accused named it as the witness, does not
+// attain it. `evidence`: its make_scale_evidence().
+Bytes write_scale(const AccusedShare& at, uint32_t step, uint16_t position, uint32_t number,
+                  uint32_t element, ByteView evidence, const SignedAnswer* witness);
 
 // Kind 4: chunk `chunk` of the weights. `lease` is one of the merged round.
 struct MergedDelta {

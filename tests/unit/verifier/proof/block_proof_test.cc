@@ -1,8 +1,8 @@
 // Kinds 1 and 2: a block that is not what its inputs give (PROTOCOL 12.2, 12.3).
 #include <gtest/gtest.h>
 
-#include "kernels/hash/tree.h"
 #include "tests/unit/verifier/proof/proof_world.h"
+#include "verifier/proof/claimed_tree.h"
 #include "verifier/proof/question.h"
 
 namespace gemmine::verifier {
@@ -15,29 +15,28 @@ using test::decide;
 using test::ProvenLease;
 using test::toy_lease_of;
 
-// Chaining values of all chunks of a tensor as the engine has it now.
-std::vector<Digest> leaves(ProvenLease& world, uint32_t step, uint32_t position) {
+// A chunk of a tensor as the engine has it now.
+ClaimedChunk claim(ProvenLease& world, uint32_t step, uint32_t position, uint32_t chunk) {
   const Bytes bytes = world.engine->read_tensor(position).value();
-  const auto source = kernels::ChunkSource::of_bytes(bytes);
   const auto mode = kernels::Blake3Mode::keyed(step_key(world.lease.id, step));
-  std::vector<Digest> out(source.chunks());
-  kernels::chunk_cvs(mode, source, {0, source.chunks()}, out);
-  if (out.size() == 1) out[0] = kernels::leaf_root(mode, bytes);
-  return out;
+  const uint64_t count = node_count(bytes.size(), 0);
+  const ClaimedTree tree(mode, bytes.size(), 0, nodes_of(mode, bytes, 0, 0, count));
+  const kernels::ChunkRange range{chunk, chunk + 1};
+  return {chunk, tree.nodes()[chunk], tree.siblings(std::span(&range, 1))};
 }
 
 Bytes by_another(ProvenLease& cheat, ProvenLease& honest, uint32_t share, uint32_t step,
                  uint32_t position, uint32_t chunk) {
   const uint32_t at = cheat.runs[share].share.first_step + step;
   (void)cheat.stand(share, step);
-  const std::vector<Digest> claimed = leaves(cheat, at, position);
+  const ClaimedChunk claimed = claim(cheat, at, position, chunk);
   // The accuser's own objects, under what the cheat committed to.
   ProverView view = honest.stand(share, step);
   const ProverView mixed{cheat.at(),         cheat.runs[share], view.state_before, view.state_after,
                          view.train_records, nullptr,           view.engine,       false};
   const Bytes inputs = make_inputs(mixed, step, position, chunk).value();
   return write_block_by_another(cheat.accused(share), step, static_cast<uint16_t>(position),
-                                claimed, chunk, inputs);
+                                claimed, inputs);
 }
 
 TEST(BlockProof, ConvictsAWrongElementOfEveryTensor) {
@@ -115,7 +114,7 @@ class Witness : public ::testing::Test {
                             .count = 4};
     Writer answer;
     answer.put_raw(gemmine::encode(question));
-    for (uint32_t i = 0; i < 4; ++i)
+    for (uint32_t i = 0; i < 8; ++i)  // four scales, which nobody looks at, and four witnesses
       answer.put(opening.witness);
     SignedAnswer said{.bytes = answer.take(), .challenge_seq = 9, .signature = {}};
     said.signature = signer.sign(answer_message(honest_.lease.id, said));
@@ -173,11 +172,11 @@ TEST(BlockByAnother, ConvictsNobodyOfAChunkHeDidNotCommitTo) {
   ProvenLease honest = toy_lease_of({});
   const uint32_t x = honest.program().position(TensorKind::x, 1);
   (void)honest.stand(0, 0);
-  std::vector<Digest> claimed = leaves(honest, 0, x);
-  claimed[1].bytes[0] ^= 1;
+  ClaimedChunk claimed = claim(honest, 0, x, 1);
+  claimed.value.bytes[0] ^= 1;
   const Bytes inputs = make_inputs(honest.stand(0, 0), 0, x, 1).value();
   EXPECT_FALSE(convicts(
-      write_block_by_another(honest.accused(0), 0, static_cast<uint16_t>(x), claimed, 1, inputs)));
+      write_block_by_another(honest.accused(0), 0, static_cast<uint16_t>(x), claimed, inputs)));
 }
 
 TEST(BlockProof, NoFlippedBitConvicts) {

@@ -178,6 +178,19 @@ TEST_F(PoolProof, ConvictsARecordAfterAnotherHead) {
       decide(write_equivocation(pool_.public_key(), {.record = &one}, {.record = &after})).proven);
 }
 
+TEST_F(PoolProof, ConvictsAHeadAfterAnEarlierOneOfALaterTime) {
+  const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
+  const Statement two = say(RecordKind::fund, fund_body({}, 1), 9);
+  SignedHead late = head_of(one.receipt, static_cast<uint8_t>(one.kind), one.body);
+  const SignedHead next = head_of(two.receipt, static_cast<uint8_t>(two.kind), two.body);
+  EXPECT_FALSE(
+      decide(write_equivocation(pool_.public_key(), {.head = &late}, {.head = &next})).proven);
+  late.time_ms = next.time_ms + 1;
+  sign(late, pool_);
+  EXPECT_TRUE(
+      decide(write_equivocation(pool_.public_key(), {.head = &late}, {.head = &next})).proven);
+}
+
 TEST_F(PoolProof, AcquitsAPoolWithOneLedger) {
   const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
   const SignedHead head = head_of(one.receipt, static_cast<uint8_t>(one.kind), one.body);
