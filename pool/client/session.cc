@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 
 #include "kernels/base/printable.h"
@@ -14,6 +15,13 @@ namespace {
 constexpr uint64_t kTickMs = 1'000;
 constexpr std::string_view kSystemPin = "system";
 constexpr uint64_t kHandshakeMs = 15'000;  // HELLO to AUTH_OK
+
+// Ascends from connection to connection and from run to run.
+uint64_t wall_clock_ms() {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(since).count());
+}
 
 uint64_t random_u64() {
   const Digest digest = random_digest();
@@ -193,16 +201,16 @@ void Session::on_hello_ok(ByteView payload) {
   }
   const auto binding = connection_->exporter(kAuthExporterLabel);
   if (!binding) return connection_->close(binding.error().detail);
-  const Digest message = auth_message({.server_random = hello.value().server_random,
-                                       .client_random = client_random_,
-                                       .channel_binding = binding.value(),
-                                       .pool_key = pool_key_,
-                                       .public_key = identity_.public_key(),
-                                       .role = options_.role,
-                                       .account = options_.account});
+  const AuthMaterial material{.server_random = hello.value().server_random,
+                              .client_random = client_random_,
+                              .channel_binding = binding.value(),
+                              .pool_key = pool_key_,
+                              .public_key = identity_.public_key(),
+                              .role = options_.role,
+                              .account = options_.account};
   state_ = State::auth;
   connection_->set_payload_max(kFramePayloadMax);
-  say(Auth{identity_.sign(message)});
+  say(make_auth(material, identity_, wall_clock_ms()));
 }
 
 void Session::on_auth_ok(ByteView payload) {

@@ -20,14 +20,13 @@ namespace {
 
 enum class Grant : uint8_t { given, no_slot, dry };
 
-// The ledger learns of a key with its first work, not with its first word: keys are free, and
-// records stay for ever. False when the ledger refuses it, which the peer is told.
+// The ledger learns of a key, and of another account of it, with a lease and not with a word: keys
+// are free, and records stay for ever. False when the ledger refuses it, which the peer is told.
 bool know_member(PoolState& pool, const Peer& peer, uint32_t seq, uint64_t now) {
   const auto member = pool.ledger().members().find(peer.key);
   const bool known = member != pool.ledger().members().end();
-  if (known && member->second.account == peer.account) return true;
-  const auto logged =
-      pool.book.append(RecordKind::member, verifier::member_body(peer.key, peer.account), now);
+  if (known && member->second.account == peer.member.account) return true;
+  const auto logged = pool.book.append(RecordKind::member, encode(peer.member), now);
   if (!logged) pool.refuse(peer.id, seq, WireError::bad_account, logged.error().detail);
   return logged.ok();
 }
@@ -124,7 +123,6 @@ void admit(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& st
   const auto logged = pool.book.append(RecordKind::share, signed_body(encode(share)), now);
   if (!logged) return pool.refuse(peer.id, seq, WireError::bad_signature, logged.error().detail);
   GEMMINE_CHECK(state.shares.size() == size_t{index} + 1);
-  know_member(pool, peer, seq, now);  // who has another account by now is paid there
   pool.out.send(peer.id, ShareOk{share.lease_id, index, logged.value()});
   pool.out.note("share", {{"lease", short_hex(share.lease_id)},
                           {"index", std::to_string(index)},

@@ -145,8 +145,9 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
                             lease.delta_root.has_value()});
   }
   state_.out.send(peer.id, reply);
-  state_.out.note(miner ? "miner_joined" : "auditor_joined",
-                  {{"key", short_hex(peer.key)}, {"account", peer.account}, {"agent", peer.agent}});
+  state_.out.note(
+      miner ? "miner_joined" : "auditor_joined",
+      {{"key", short_hex(peer.key)}, {"account", peer.member.account}, {"agent", peer.agent}});
   for (const Digest& id : open) {
     say_have(state_, peer.id, id);
     ask_again(state_, id, now);

@@ -72,7 +72,7 @@ std::optional<GreetingError> Sessions::hello(Peer& peer, ByteView payload) {
   peer.role = hello.role;
   peer.key = hello.public_key;
   peer.client_random = hello.client_random;
-  peer.account = hello.account;
+  peer.member = {.key = hello.public_key, .account = hello.account};
   peer.agent = hello.agent;
   peer.stage = Peer::Stage::auth;
   return {};
@@ -88,9 +88,14 @@ std::optional<GreetingError> Sessions::auth(Peer& peer, ByteView payload) {
                                        .pool_key = pool_key_,
                                        .public_key = peer.key,
                                        .role = peer.role,
-                                       .account = peer.account});
+                                       .account = peer.member.account});
   if (!verifier::verify_signature(peer.key, message, decoded.value().signature))
     return GreetingError{WireError::bad_signature, "AUTH does not sign this connection"};
+  peer.member.counter = decoded.value().counter;
+  peer.member.signature = decoded.value().member;
+  if (!verifier::verify_signature(peer.key, verifier::member_message(pool_key_, peer.member),
+                                  peer.member.signature))
+    return GreetingError{WireError::bad_signature, "AUTH does not sign who is paid"};
   const auto same = ready_.find(peer.key);
   if (same != ready_.end() && same->second.size() >= kSessionsPerKeyMax)
     return GreetingError{WireError::too_many, "this key has too many sessions"};

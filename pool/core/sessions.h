@@ -23,7 +23,7 @@ struct Peer {
   Digest client_random;
   Digest server_random;
   Digest channel_binding;
-  std::string account;
+  verifier::MemberBody member;  // who is paid, signed once the peer is ready
   std::string agent;
   uint64_t opened_ms = 0;
   uint64_t heard_ms = 0;

@@ -17,4 +17,9 @@ Digest auth_message(const AuthMaterial& material) {
   return kernels::blake3_derive_key(verifier::domain::kAuth, writer.bytes());
 }
 
+Auth make_auth(const AuthMaterial& material, const verifier::Identity& identity, uint64_t counter) {
+  const auto member = verifier::sign_member(material.pool_key, identity, material.account, counter);
+  return {identity.sign(auth_message(material)), counter, member.signature};
+}
+
 }  // namespace gemmine::pool

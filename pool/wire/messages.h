@@ -69,7 +69,9 @@ struct Auth {
   static constexpr auto kType = MessageType::auth;
   static constexpr std::string_view kName = "AUTH";
   verifier::Signature signature{};  // of auth_message()
-  static void fields(auto& f, auto& m) { f.raw(m.signature); }
+  uint64_t counter = 0;
+  verifier::Signature member{};  // of the MemberBody of this key, account and counter
+  static void fields(auto& f, auto& m) { f.raw(m.signature)(m.counter).raw(m.member); }
 };
 
 // What AUTH signs (PROTOCOL 5.4).
@@ -83,6 +85,8 @@ struct AuthMaterial {
   std::string account;
 };
 Digest auth_message(const AuthMaterial& material);
+// Both signatures of it. counter: above those of the key's earlier ones (a clock in ms will do).
+Auth make_auth(const AuthMaterial& material, const verifier::Identity& identity, uint64_t counter);
 
 struct AuthOk {
   static constexpr auto kType = MessageType::auth_ok;

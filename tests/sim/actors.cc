@@ -72,14 +72,15 @@ void Client::on_message(ConnId link, MessageType type, const Bytes& payload) {
   if (!open_.contains(link)) return;  // of an earlier life
   if (type == MessageType::hello_ok) {
     const auto hello = decode<pool::HelloOk>(payload).value();
-    const Digest message = pool::auth_message({.server_random = hello.server_random,
-                                               .client_random = {},
-                                               .channel_binding = world_.channel_binding(link),
-                                               .pool_key = hello.pool_key,
-                                               .public_key = key(),
-                                               .role = role_,
-                                               .account = account_});
-    return world_.send(link, MessageType::auth, encode(pool::Auth{identity_.sign(message)}));
+    const pool::AuthMaterial material{.server_random = hello.server_random,
+                                      .client_random = {},
+                                      .channel_binding = world_.channel_binding(link),
+                                      .pool_key = hello.pool_key,
+                                      .public_key = key(),
+                                      .role = role_,
+                                      .account = account_};
+    return world_.send(link, MessageType::auth,
+                       encode(pool::make_auth(material, identity_, world_.now())));
   }
   if (type == MessageType::auth_ok) {
     ready_.insert(link);

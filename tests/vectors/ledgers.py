@@ -30,7 +30,7 @@ class Script:
         self.ledger.job(self.now(), self.job, b3.b3(records.theta_bytes(theta)))
         self.ledger.fund(self.now(), self.job.id, fund)
         for seed, account in zip(toy.MINERS, toy.ACCOUNTS):
-            self.ledger.member(self.now(), toy.public(seed), account)
+            self.ledger.member(self.now(), toy.public(toy.POOL), seed, account, 1)
 
     def lease(self, lease):
         self.ledger.lease(max(self.now(), lease.issued_ms), lease)

@@ -293,9 +293,11 @@ class Ledger:
         seq = self.append(t, FUND, job_id + u64(amount))
         self._post(t, seq, [("external", -amount), ("escrow:" + job_id.hex(), amount)])
 
-    def member(self, t, key, account):
+    def member(self, t, pool_key, seed, account, counter):
+        key = ed25519.public_key(seed)
         self.members[key] = account
-        self.append(t, MEMBER, key + text(account))
+        word = domain("member", pool_key + key + u64(counter) + text(account))
+        self.append(t, MEMBER, key + text(account) + u64(counter) + ed25519.sign(seed, word))
 
     def lease(self, t, lease):
         self.leases[lease.id] = SimpleNamespace(record=lease, macs=0, gross=0)

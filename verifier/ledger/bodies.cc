@@ -1,6 +1,7 @@
 // Bodies of ledger records, encoded and decoded (PROTOCOL 8.1, 8.2, 8.4).
 #include <algorithm>
 
+#include "kernels/hash/blake3.h"
 #include "verifier/ledger/data.h"
 
 namespace gemmine::verifier {
@@ -86,6 +87,17 @@ Result<Record> decode_record(ByteView bytes) {
 Bytes signed_body(ByteView signed_bytes) {
   return Writer().put_blob(signed_bytes).take();
 }
+Digest member_message(const Digest& pool_key, const MemberBody& member) {
+  Writer writer;
+  writer.put_digest(pool_key).put_digest(member.key).put(member.counter).put_text(member.account);
+  return kernels::blake3_derive_key(domain::kMember, writer.bytes());
+}
+MemberBody sign_member(const Digest& pool_key, const Identity& miner, std::string_view account,
+                       uint64_t counter) {
+  MemberBody out{miner.public_key(), std::string(account), counter, {}};
+  out.signature = miner.sign(member_message(pool_key, out));
+  return out;
+}
 Bytes genesis_body(const Digest& pool_key, std::string_view fee_account) {
   return gemmine::encode(GenesisBody{pool_key, std::string(fee_account)});
 }
@@ -94,9 +106,6 @@ Bytes job_body(ByteView job_bytes, const Digest& theta_root) {
 }
 Bytes fund_body(const Digest& job_id, uint64_t amount) {
   return gemmine::encode(FundBody{job_id, amount});
-}
-Bytes member_body(const Digest& key, std::string_view account) {
-  return gemmine::encode(MemberBody{key, std::string(account)});
 }
 Bytes delta_body(const Digest& lease_id, const Digest& delta_root) {
   return gemmine::encode(DeltaBody{lease_id, delta_root});

@@ -60,12 +60,6 @@ struct FundBody {
   uint64_t amount = 0;
   static void fields(auto& f, auto& b) { f(b.job_id)(b.amount); }
 };
-struct MemberBody {
-  static constexpr std::string_view kName = "the body";
-  Digest key;
-  std::string account;
-  static void fields(auto& f, auto& b) { f(b.key).text(b.account, kAccountBytesMax); }
-};
 struct DeltaBody {
   static constexpr std::string_view kName = "the body";
   Digest lease_id;

@@ -69,7 +69,6 @@ Bytes signed_body(ByteView signed_bytes);
 Bytes genesis_body(const Digest& pool_key, std::string_view fee_account);
 Bytes job_body(ByteView job_bytes, const Digest& theta_root);
 Bytes fund_body(const Digest& job_id, uint64_t amount);
-Bytes member_body(const Digest& key, std::string_view account);
 Bytes delta_body(const Digest& lease_id, const Digest& delta_root);
 Bytes close_body(const Digest& lease_id, CloseReason reason, const Digest& secret);
 Bytes ban_body(const Digest& key, const Digest& lease_id);
@@ -77,6 +76,22 @@ Bytes merge_body(const Digest& job_id, uint32_t round, const Digest& theta_root,
                  const std::vector<Digest>& lease_ids);
 Bytes rollback_body(const Digest& job_id, uint32_t round, const Digest& lease_id);
 Bytes finish_body(const Digest& job_id, const Digest& theta_root);
+
+// Who is paid for a key's work, in the key's own words.
+struct MemberBody {
+  static constexpr std::string_view kName = "the body";
+  Digest key;
+  std::string account;
+  uint64_t counter = 0;      // ascends with every one of the key's
+  Signature signature = {};  // the miner's, over member_message()
+  static void fields(auto& f, auto& b) {
+    f(b.key).text(b.account, kAccountBytesMax)(b.counter);
+    f.raw(b.signature);
+  }
+};
+Digest member_message(const Digest& pool_key, const MemberBody& member);  // PROTOCOL 1.3
+MemberBody sign_member(const Digest& pool_key, const Identity& miner, std::string_view account,
+                       uint64_t counter);
 
 // The body of a close record; LEASE_CLOSED carries it, too.
 struct CloseBody {
@@ -145,6 +160,7 @@ struct JobState {
 
 struct MemberState {
   std::string account;
+  uint64_t counter = 0;  // of its last member record
   bool banned = false;
   uint64_t banned_ms = 0;
 };

@@ -85,8 +85,16 @@ Status apply_fund(LedgerData& data, const Record& record) {
 Status apply_member(LedgerData& data, const Record& record) {
   auto decoded = decode<MemberBody>(record.body);
   if (!decoded) return decoded.error();
-  if (!account_ok(decoded.value().account)) return invalid("the account is no account");
-  data.members[decoded.value().key].account = std::move(decoded.value().account);
+  const MemberBody& body = decoded.value();
+  if (!account_ok(body.account)) return invalid("the account is no account");
+  const MemberState* const known = find_in(data.members, body.key);
+  // An old word of the key's cannot be said again.
+  if (known != nullptr && body.counter <= known->counter) return invalid("counters ascend");
+  if (!verify_signature(body.key, member_message(data.pool_key, body), body.signature))
+    return invalid("the key did not sign who is paid for its work");
+  MemberState& member = data.members[body.key];
+  member.account = body.account;
+  member.counter = body.counter;
   return Ok{};
 }
 

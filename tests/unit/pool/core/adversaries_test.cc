@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "kernels/hash/opening.h"
-#include "pool/net/frame.h"
 #include "tests/unit/pool/core/scene.h"
 
 namespace gemmine::pool {
@@ -295,64 +294,6 @@ TEST(CheatingMembers, StayBannedUnderAnyAccount) {
   // The old connection, not closed yet, is worth nothing either.
   EXPECT_FALSE(s.fake.get_lease(kMiner));
   EXPECT_EQ(s.fake.durable.size(), records);
-}
-
-TEST(CheatingGreetings, WithWordsOfAnotherSessionAreRefused) {
-  FakePool fake;
-  const AuthMaterial right{.server_random = filled(2),
-                           .client_random = {},
-                           .channel_binding = filled(1),
-                           .pool_key = fake.identity().public_key(),
-                           .public_key = miner().public_key(),
-                           .role = Role::miner,
-                           .account = "alice"};
-  void (*const changes[])(AuthMaterial&) = {
-      [](AuthMaterial& m) { m.server_random = filled(3); },
-      [](AuthMaterial& m) { m.client_random = filled(3); },
-      [](AuthMaterial& m) { m.channel_binding = filled(3); },
-      [](AuthMaterial& m) { m.pool_key = filled(3); },
-      [](AuthMaterial& m) { m.public_key = other().public_key(); },
-      [](AuthMaterial& m) { m.role = Role::auditor; },
-      [](AuthMaterial& m) { m.account = "bob"; },
-  };
-  uint64_t next = 10;
-  for (const auto change : changes) {
-    AuthMaterial material = right;
-    change(material);
-    const ConnId id{next++};
-    fake.pool->on_open(id, filled(1), filled(2), fake.now);
-    Hello hello;
-    hello.public_key = miner().public_key();
-    hello.account = "alice";
-    fake.frame(id, MessageType::hello, encode(hello));
-    fake.frame(id, MessageType::auth, encode(Auth{miner().sign(auth_message(material))}));
-    EXPECT_EQ(fake.error(), WireError::bad_signature);
-    ASSERT_FALSE(fake.hangups.empty());
-    EXPECT_EQ(fake.hangups.back().to, id);
-    fake.frame(id, MessageType::get_lease, encode(GetLease{}));
-    EXPECT_EQ(fake.error(), WireError::bad_type);
-  }
-  EXPECT_EQ(fake.count(RecordKind::member), 0U);
-}
-
-TEST(CheatingGreetings, AreHeldToTheirOrderAndTheirTypes) {
-  FakePool fake;
-  const ConnId id{1};
-  for (int type = 0; type < 256; ++type) {
-    fake.pool->on_open(id, filled(1), filled(2), fake.now);
-    fake.inbox.clear();
-    fake.hangups.clear();
-    const auto which = static_cast<uint8_t>(type);
-    // An unknown type may ask to be ignored; a known one may not.
-    fake.pool->on_frame(id, which, kFrameMayIgnore, 1, {}, fake.now);
-    fake.settle();
-    EXPECT_EQ(fake.error().has_value(), is_known(which)) << type;
-    fake.pool->on_frame(id, which, 0, 2, {}, fake.now);
-    fake.settle();
-    EXPECT_TRUE(fake.error()) << type;
-    EXPECT_FALSE(fake.hangups.empty()) << type;
-    fake.pool->on_close(id);
-  }
 }
 
 TEST(CheatingFrames, OfEveryTypeWithoutAPayloadNeitherCrashNorLog) {

@@ -240,14 +240,14 @@ class FakePool {
     hello.public_key = miner.public_key();
     hello.account = account;
     frame(id, MessageType::hello, encode(hello));
-    const Digest message = auth_message({.server_random = filled(2),
-                                         .client_random = {},
-                                         .channel_binding = filled(1),
-                                         .pool_key = identity_.public_key(),
-                                         .public_key = miner.public_key(),
-                                         .role = role,
-                                         .account = account});
-    frame(id, MessageType::auth, encode(Auth{miner.sign(message)}));
+    const AuthMaterial material{.server_random = filled(2),
+                                .client_random = {},
+                                .channel_binding = filled(1),
+                                .pool_key = identity_.public_key(),
+                                .public_key = miner.public_key(),
+                                .role = role,
+                                .account = account};
+    frame(id, MessageType::auth, encode(make_auth(material, miner, ++auth_counter)));
     if (receive(MessageType::auth_ok)) return {};
     return error();
   }
@@ -350,6 +350,7 @@ class FakePool {
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
 
   uint64_t now = 1'000'000;
+  uint64_t auth_counter = 0;  // of the last member word
   bool run_tasks = true;
   std::vector<Task> held;  // while run_tasks is off
   // Whether the disk fails at this.

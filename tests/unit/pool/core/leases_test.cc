@@ -154,12 +154,14 @@ TEST(Members, AreLoggedWithTheirFirstLeaseAndNotBefore) {
   EXPECT_EQ(fake.count(RecordKind::member), 1U);
 }
 
-TEST(Members, ChangeTheirAccountWithTheirNextWork) {
+TEST(Members, ChangeTheirAccountWithTheirNextLease) {
   Scene s(setup(false));
   s.fake.pool->on_close(kMiner);
   ASSERT_EQ(s.fake.join(kMiner, miner(), Role::miner, "bob"), std::nullopt);
   EXPECT_EQ(s.fake.pool->ledger().members().at(miner().public_key()).account, "alice");
   s.second_share();
+  EXPECT_EQ(s.fake.pool->ledger().members().at(miner().public_key()).account, "alice");
+  ASSERT_TRUE(s.fake.get_lease(kMiner));
   EXPECT_EQ(s.fake.pool->ledger().members().at(miner().public_key()).account, "bob");
 }
 

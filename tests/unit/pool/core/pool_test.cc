@@ -136,7 +136,7 @@ TEST_F(PoolSteps, RefuseAnAuthOfAnotherConnection) {
   hello.public_key = miner_.public_key();
   hello.account = "alice";
   fake_.frame(kConn, MessageType::hello, encode(hello));
-  fake_.frame(kConn, MessageType::auth, encode(Auth{miner_.sign(filled(5))}));
+  fake_.frame(kConn, MessageType::auth, encode(Auth{.signature = miner_.sign(filled(5))}));
   EXPECT_EQ(fake_.error(), WireError::bad_signature);
 }
 

@@ -63,13 +63,14 @@ class Stranger final : public ConnectionObserver {
  private:
   void authenticate(const HelloOk& ok) {
     const Digest binding = connection_.value()->exporter(kAuthExporterLabel).value();
-    say(Auth{self_.sign(auth_message({.server_random = ok.server_random,
-                                      .client_random = {},
-                                      .channel_binding = binding,
-                                      .pool_key = ok.pool_key,
-                                      .public_key = self_.public_key(),
-                                      .role = role_,
-                                      .account = "alice"}))});
+    say(make_auth({.server_random = ok.server_random,
+                   .client_random = {},
+                   .channel_binding = binding,
+                   .pool_key = ok.pool_key,
+                   .public_key = self_.public_key(),
+                   .role = role_,
+                   .account = "alice"},
+                  self_, 1));
   }
   const Identity& self_;
   const Role role_;

@@ -75,7 +75,8 @@ std::vector<SignedRecord> some_records(size_t count) {
   EXPECT_TRUE(book.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
   for (size_t i = 1; i < count; ++i) {
     const std::string account(5, static_cast<char>('a' + i % 26));
-    EXPECT_TRUE(book.append(RecordKind::member, verifier::member_body(key, account), 100 + i));
+    EXPECT_TRUE(book.append(RecordKind::member,
+                            encode(verifier::sign_member(key, pool, account, i)), 100 + i));
   }
   return book.take_fresh();
 }

@@ -26,9 +26,7 @@ class SqliteFile : public testing::Test {
     const Digest key = pool_.public_key();
     EXPECT_TRUE(book_.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
     for (int i = 0; i < 6; ++i)
-      EXPECT_TRUE(book_.append(
-          RecordKind::member,
-          verifier::member_body(key, std::string(5, static_cast<char>('a' + i))), 200));
+      next();
     records_ = book_.take_fresh();
     auto store = SqliteStore::make(path_);
     EXPECT_TRUE(store);
@@ -71,9 +69,13 @@ class SqliteFile : public testing::Test {
   }
   // The next record.
   std::vector<verifier::SignedRecord> more() {
-    const Bytes body = verifier::member_body(pool_.public_key(), "more");
-    EXPECT_TRUE(book_.append(RecordKind::member, body, 300));
+    next();
     return book_.take_fresh();
+  }
+  void next() {
+    const auto member =
+        verifier::sign_member(pool_.public_key(), pool_, "alice", book_.state().next_seq());
+    EXPECT_TRUE(book_.append(RecordKind::member, encode(member), 200));
   }
   // A pool that was killed: its log is not folded into the file.
   void leave_a_wal() {

@@ -111,7 +111,7 @@ TEST(LedgerPost, MustFollowItsCauseAndEqualIt) {
   ASSERT_TRUE(w.push(fund, fund_body(w.id, 10), false).ok());
   const uint64_t cause = w.state.next_seq() - 1;
   const std::string escrow = "escrow:" + to_hex(w.id.view());
-  w.refuses(member, member_body(filled(9), "carol"), "missing");
+  w.refuses(member, w.member_word(w.other, "carol"), "missing");
   w.refuses(post, post_body(cause, {{escrow, 11}, {"external", -11}}), "differs");
   w.refuses(post, post_body(cause, {{escrow, 10}, {"external", -9}}), "differs");
   w.refuses(post, post_body(cause, {{"external", -10}, {escrow, 10}}), "differs");

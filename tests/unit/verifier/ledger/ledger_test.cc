@@ -24,7 +24,7 @@ TEST(Ledger, RefusesAnythingBeforeGenesisAndASecondGenesis) {
 TEST(Ledger, RefusesSeqGapsAndTimeGoingBackwards) {
   World w;
   w.begin();
-  const Bytes body = member_body(filled(9), "carol");
+  const Bytes body = w.member_word(identity(9), "carol");
   EXPECT_FALSE(w.state.apply({w.state.next_seq() + 1, w.time_ms, member, body}).ok());
   EXPECT_FALSE(w.state.apply({w.state.next_seq() - 1, w.time_ms, member, body}).ok());
   const Status back = w.state.apply({w.state.next_seq(), w.time_ms - 1, member, body});
@@ -48,9 +48,23 @@ TEST(Ledger, RefusesBadAccountsAndASecondJobOfOneId) {
   World w;
   w.refuses(genesis, genesis_body(filled(1), "not ok"), "no account");
   w.begin();
-  w.refuses(member, member_body(filled(9), ""), "no account");
-  w.refuses(member, member_body(filled(9), "a:b"), "no account");
+  w.refuses(member, w.member_word(identity(9), ""), "no account");
+  w.refuses(member, w.member_word(identity(9), "a:b"), "no account");
   w.refuses(job, job_body(encode_job(w.job), World::theta(0)), "already");
+}
+
+TEST(Ledger, RefusesAnAccountThatTheKeyDidNotSignOrHasLeft) {
+  World w;
+  w.begin();
+  MemberBody word = sign_member(w.pool.public_key(), w.miner, "carol", 5);
+  word.account = "mallory";
+  w.refuses(member, gemmine::encode(word), "did not sign");
+  w.refuses(member, gemmine::encode(sign_member(filled(7), w.miner, "carol", 5)), "did not sign");
+  w.must(member, w.member_word(w.miner, "carol", 5));
+  w.refuses(member, w.member_word(w.miner, "alice", 1), "counters ascend");
+  w.refuses(member, w.member_word(w.miner, "carol", 5), "counters ascend");
+  w.must(member, w.member_word(w.miner, "alice", 6));
+  EXPECT_EQ(w.state.members().at(w.miner.public_key()).account, "alice");
 }
 
 TEST(Ledger, RefusesAJobWhoseLeaseOverflowsAnAccount) {

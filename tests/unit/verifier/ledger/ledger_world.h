@@ -81,8 +81,13 @@ class World {
     must(RecordKind::genesis, genesis_body(pool.public_key(), "house"));
     must(RecordKind::job, job_body(encode_job(job), theta(0)));
     if (escrow > 0) must(RecordKind::fund, fund_body(id, escrow));
-    must(RecordKind::member, member_body(miner.public_key(), "alice"));
-    must(RecordKind::member, member_body(other.public_key(), "bob"));
+    must(RecordKind::member, member_word(miner, "alice"));
+    must(RecordKind::member, member_word(other, "bob"));
+  }
+
+  Bytes member_word(const Identity& miner_key, std::string_view account,
+                    uint64_t counter = 1) const {
+    return gemmine::encode(sign_member(pool.public_key(), miner_key, account, counter));
   }
 
   static Digest theta(uint32_t round) { return filled(static_cast<uint8_t>(0xA0 + round)); }
