@@ -31,7 +31,7 @@ void chunk_cvs_at(const Blake3Mode& mode, const ChunkSource& source, ChunkRange 
   uint64_t whole_last = std::min<uint64_t>(range.last, source.total_bytes() / kChunkBytes);
   whole_last = std::max(whole_last, range.first);
   LaneQueue leaves(blake3_impl::leaf_batch(mode));
-  if (!source.tiled()) leaves.fetch_ahead(kLanesMax * kChunkBytes);
+  if (source.plain()) leaves.fetch_ahead(kLanesMax * kChunkBytes);
   for (uint64_t index = range.first; index < whole_last; ++index) {
     const ChunkSource::Blocks blocks = source.blocks(index, leaves.scratch());
     leaves.push({blocks.at, blocks.stride, base + index, raw(out[index - range.first])});

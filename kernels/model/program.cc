@@ -38,9 +38,9 @@ Result<Program> Program::make(const Spec& spec) {
 
 const char* tensor_name(TensorKind kind) {
   constexpr const char* kFirst[] = {"X", "sx", "W", "sw", "b", "G1", "s1", "G2", "s2"};
-  constexpr const char* kSecond[] = {"R",  "D",  "gain", "shift", "N",  "Q",   "sq",
-                                     "K",  "sk", "V",    "sv",    "m",  "l",   "delta",
-                                     "HO", "sh", "GO",   "sg",    "mu", "zeta"};
+  constexpr const char* kSecond[] = {"R",  "D",    "gain", "shift", "N",     "Q",  "sq", "K",  "sk",
+                                     "V",  "sv",   "m",    "l",     "delta", "HO", "sh", "GO", "sg",
+                                     "mu", "zeta", "PB",   "PG",    "PS",    "CQ", "cf"};
   const auto number = static_cast<size_t>(kind);
   const auto second = static_cast<size_t>(TensorKind::residual);
   return number < second ? kFirst[number] : kSecond[number - second];
@@ -58,6 +58,11 @@ bool TensorInfo::is_checked_f32() const {
     case TensorKind::delta_dot:
     case TensorKind::loss_max:
     case TensorKind::loss_sum:
+    case TensorKind::bias_parts:
+    case TensorKind::gain_parts:
+    case TensorKind::shift_parts:
+    case TensorKind::squares:
+    case TensorKind::clip:
       return true;
     default:
       return false;
@@ -69,9 +74,18 @@ void Program::add_parameter(ParameterKind kind, uint32_t index, uint32_t rows, u
   parameters_ += parameter_list_.back().count();
 }
 
+void Program::add_tensor(const TensorInfo& tensor) {
+  const auto kind = static_cast<size_t>(tensor.kind);
+  if (positions_.size() <= kind) positions_.resize(kind + 1);
+  std::vector<uint32_t>& of_kind = positions_[kind];
+  if (of_kind.size() <= tensor.layer) of_kind.resize(tensor.layer + size_t{1}, kNowhere);
+  of_kind[tensor.layer] = static_cast<uint32_t>(tensors_.size());
+  tensors_.push_back(tensor);
+}
+
 void Program::add_int8(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t cols, uint32_t id,
                        Groups groups, uint32_t span) {
-  tensors_.push_back({kind, layer, rows, cols, groups, span, id});
+  add_tensor({kind, layer, rows, cols, groups, span, id});
   const auto scale = static_cast<TensorKind>(static_cast<uint8_t>(kind) + 1);
   if (groups == Groups::row_segments) {
     add_f32(scale, layer, rows, cols / span);
@@ -83,7 +97,13 @@ void Program::add_int8(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t 
 }
 
 void Program::add_f32(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t cols) {
-  tensors_.push_back({.kind = kind, .layer = layer, .rows = rows, .cols = cols});
+  add_tensor({.kind = kind, .layer = layer, .rows = rows, .cols = cols});
+}
+
+void Program::add_parts(TensorKind kind, uint32_t layer, uint32_t cols) {
+  const auto runs = static_cast<uint32_t>((rows() + kColumnSumRun - 1) / kColumnSumRun);
+  add_f32(kind, layer, runs, cols);
+  tensors_.back().in_panels = true;
 }
 
 // X sx W sw b.
@@ -105,11 +125,10 @@ void Program::add_linear_backward(uint32_t linear) {
 }
 
 uint32_t Program::position(TensorKind kind, uint32_t layer) const {
-  for (uint32_t i = 0; i < tensors_.size(); ++i) {
-    if (tensors_[i].kind == kind && tensors_[i].layer == layer) return i;
-  }
-  GEMMINE_CHECK(!"the tensor exists");
-  return 0;
+  const auto of_kind = static_cast<size_t>(kind);
+  GEMMINE_CHECK(of_kind < positions_.size() && layer < positions_[of_kind].size());
+  GEMMINE_CHECK(positions_[of_kind][layer] != kNowhere);
+  return positions_[of_kind][layer];
 }
 
 float Program::learning_rate(StepKey key) const {

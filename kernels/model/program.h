@@ -43,8 +43,13 @@ enum class TensorKind : uint8_t {
   sh,
   go,
   sg,
-  loss_max,  // μ
-  loss_sum   // ζ
+  loss_max,     // μ
+  loss_sum,     // ζ
+  bias_parts,   // PB: what colsum adds up to db; `layer` as b's
+  gain_parts,   // PG: of dgain; `layer` is the norm ν, here and in the next
+  shift_parts,  // PS: of dshift
+  squares,      // CQ: Σ g·g of each unit of a parameter; `layer` is its place in the order of θ
+  clip          // cf: the sum of each parameter's squares, then the factor f
 };
 
 // Which elements share a scale.
@@ -63,6 +68,8 @@ struct TensorInfo {
   Groups groups = Groups::none;
   uint32_t span = 0;
   uint32_t id = 0;  // tensor_id of the stochastic bits (PROTOCOL 3.3, 10.6)
+  // f32: committed in panels of 64 columns, like an int8 tensor but without padded rows; 4.1.
+  bool in_panels = false;
 
   bool is_int8() const { return groups != Groups::none; }
   // SR where true, RN elsewhere.
@@ -76,7 +83,8 @@ struct TensorInfo {
   uint32_t tile_cols() const { return static_cast<uint32_t>((cols + kTileCols - 1) / kTileCols); }
   // Length of the committed byte string (PROTOCOL 4.1).
   uint64_t bytes() const {
-    return is_int8() ? tile_order_bytes(rows, cols) : uint64_t{rows} * cols * sizeof(float);
+    if (is_int8()) return tile_order_bytes(rows, cols);
+    return in_panels ? panel_order_bytes(rows, cols) : uint64_t{rows} * cols * sizeof(float);
   }
   uint32_t tensor_id() const { return id; }
 };
@@ -92,6 +100,19 @@ struct ParameterInfo {
   uint64_t offset = 0;  // in θ, floats
 
   uint64_t count() const { return uint64_t{rows} * cols; }
+  bool is_vector() const {
+    return kind == ParameterKind::bias || kind == ParameterKind::gain ||
+           kind == ParameterKind::shift;
+  }
+  // The units whose squares the norm adds up (PROTOCOL 10.7): tiles in tile order, runs of 64.
+  uint32_t units_down() const {
+    return static_cast<uint32_t>(is_vector() ? (rows + 63) / 64
+                                             : (rows + kTileRows - 1) / kTileRows);
+  }
+  uint32_t units() const {
+    return is_vector() ? units_down()
+                       : units_down() * static_cast<uint32_t>((cols + kTileCols - 1) / kTileCols);
+  }
   // wd applies to it.
   bool decays() const {
     return kind == ParameterKind::weight || kind == ParameterKind::tokens ||
@@ -189,15 +210,21 @@ class Program {
   void initial_theta(uint64_t first, std::span<float> out) const;
 
  private:
+  static constexpr uint32_t kNowhere = ~0U;
+
   void add_parameter(ParameterKind kind, uint32_t index, uint32_t rows, uint32_t cols);
   void lay_out_mlp();
   void lay_out_gpt();
   void lay_out_gpt_parameters();
   void add_linear_forward(uint32_t linear);
   void add_linear_backward(uint32_t linear);
+  void add_tensor(const TensorInfo& tensor);
   void add_int8(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t cols, uint32_t id,
                 Groups groups, uint32_t span);
   void add_f32(TensorKind kind, uint32_t layer, uint32_t rows, uint32_t cols);
+  // Sums of runs of 32 rows of a matrix of `cols` columns.
+  void add_parts(TensorKind kind, uint32_t layer, uint32_t cols);
+  void add_norm_sums();
   void add_norm(uint32_t norm);
 
   Spec spec_;
@@ -209,6 +236,7 @@ class Program {
   std::vector<ParameterInfo> parameter_list_;
   std::vector<LinearInfo> linears_;
   std::vector<TensorInfo> tensors_;
+  std::vector<std::vector<uint32_t>> positions_;  // by kind, then layer; kNowhere: there is none
 };
 
 }  // namespace gemmine::kernels

@@ -86,6 +86,23 @@ void Program::lay_out_gpt() {
     add_f32(d_norm, 2 * i, t, d);
     add_f32(d_residual, i, t, d);
   }
+  tensors_.back().in_panels = true;  // D_0, whose rows nothing but dE and dP ask for
+  for (uint32_t linear = 0; linear < gpt.head_linear(); ++linear)
+    add_parts(bias_parts, linear, linears_[linear].outputs);
+  for (uint32_t norm = 0; norm <= gpt.last_norm(); ++norm)
+    add_parts(gain_parts, norm, d);
+  if (gpt.norm == Norm::layer)
+    for (uint32_t norm = 0; norm <= gpt.last_norm(); ++norm)
+      add_parts(shift_parts, norm, d);
+  if (spec_.clip > 0) add_norm_sums();
+}
+
+// CQ of every parameter, cf.
+void Program::add_norm_sums() {
+  const auto parameters = static_cast<uint32_t>(parameter_list_.size());
+  for (uint32_t j = 0; j < parameters; ++j)
+    add_f32(TensorKind::squares, j, parameter_list_[j].units(), 1);
+  add_f32(TensorKind::clip, 0, parameters + 1, 1);
 }
 
 }  // namespace gemmine::kernels

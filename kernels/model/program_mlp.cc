@@ -15,6 +15,8 @@ void Program::lay_out_mlp() {
   }
   for (uint32_t l = layers(); l-- > 0;)
     add_linear_backward(l);
+  for (uint32_t l = 0; l < layers(); ++l)
+    add_parts(TensorKind::bias_parts, l, outputs(l));
 }
 
 }  // namespace gemmine::kernels

@@ -25,8 +25,8 @@ Fault check_gpt(const Spec& spec) {
     return refuse("heads", "must cut width into a power of two of features in 16 … 256");
   if (!in(gpt.hidden, 16, kWidthMax)) return refuse("hidden", "must be in 16 … 16384");
   if (!in(gpt.blocks, 1, kBlocksMax)) return refuse("blocks", "must be in 1 … 64");
-  if (!in(gpt.context, 16, kContextMax) || gpt.context % 16 != 0)
-    return refuse("context", "must be a multiple of 16 in 16 … 8192");
+  if (!in(gpt.context, 32, kContextMax) || gpt.context % 32 != 0)
+    return refuse("context", "must be a multiple of 32 in 32 … 8192");
   if (gpt.norm != Norm::rms && gpt.norm != Norm::layer)
     return refuse("norm", "must be 1 (RMSNorm) or 2 (LayerNorm)");
   if (gpt.activation != Activation::gelu && gpt.activation != Activation::silu)
