@@ -49,6 +49,8 @@ GptCpuEngine::GptCpuEngine(const Program& program, ByteView tokens, int threads)
     norm.gain.resize(width_);
     if (gpt.norm == Norm::layer) norm.shift.resize(width_);
     norm.gradient.resize(rows_ * width_);
+    norm.gain_parts.resize(rows_ / kColumnSumRun * width_);
+    if (gpt.norm == Norm::layer) norm.shift_parts.resize(rows_ / kColumnSumRun * width_);
   }
   for (std::vector<Floats>* matrices : {&residuals_, &d_residuals_})
     for (Floats& matrix : *matrices)
@@ -59,9 +61,6 @@ GptCpuEngine::GptCpuEngine(const Program& program, ByteView tokens, int threads)
   wide_.resize(rows_ * widest);
   middle_.resize(rows_ * width_);
   d_mixed_.resize(rows_ * width_);
-  const size_t parts = (rows_ + kColumnSumRun - 1) / kColumnSumRun;
-  column_sums_.resize(parts * widest);
-  norm_sums_.resize(parts * 2 * width_);
   v_max_.resize(program.spec().batch * width_);
   go_max_.resize(program.spec().batch * width_);
   inv_v_.resize(program.spec().batch * width_);
@@ -91,6 +90,8 @@ void GptCpuEngine::reserve_linear(uint32_t index) {
   for (Floats* by_output : {&linear.sw, &linear.s2, &linear.inv2})
     by_output->resize(n);
   if (info.has_bias) linear.b.resize(n);
+  GEMMINE_CHECK(rows_ % kColumnSumRun == 0);
+  linear.db_parts.resize(rows_ / kColumnSumRun * n);
   linear.maxima.resize(std::max(rows_, n));
   linear.w_max.resize(n);
   // As the products below will, each keeping what an earlier one needed.
@@ -138,17 +139,16 @@ void GptCpuEngine::lay_out_gradient() {
     if (fused_ && parameter.kind == ParameterKind::weight) continue;
     const size_t count = parameter.count();
     kept += count;
-    for (size_t first = 0; first < count; first += kLongSumBlock)
-      norm_pieces_.push_back({i, first, std::min(kLongSumBlock, count - first)});
-    const size_t cols = parameter.cols == 1 ? count : parameter.cols;
+    const size_t cols = parameter.is_vector() ? count : parameter.cols;
     GEMMINE_CHECK(cols > 0);
     const size_t rows = count / cols;
-    const size_t step = std::max<size_t>(1, kPieceFloats / cols);
+    const size_t step = std::max<size_t>(1, kPieceFloats / cols / kTileRows) * kTileRows;
     for (size_t first = 0; first < rows; first += step)
-      update_pieces_.push_back({i, first, std::min(step, rows - first)});
+      pieces_.push_back({i, first, std::min(step, rows - first)});
+    if (!fused_) squares_.emplace_back(parameter.units());
   }
   gradient_.resize(kept);
-  squares_.resize(norm_pieces_.size());
+  if (!fused_) clip_.resize(squares_.size() + 1);
   if (program_.spec().gpt.tied) d_tokens_.resize(program_.parameter_list()[0].count());
 }
 

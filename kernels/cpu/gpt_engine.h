@@ -35,6 +35,7 @@ class GptCpuEngine final : public StepEngine {
     Floats inv2;                     // [outputs]
     AlignedVector<uint32_t> maxima;  // of X by row, then of G2 by column; bits
     AlignedVector<uint32_t> w_max;   // by row
+    Floats db_parts;                 // PB, committed but for the head; [runs of 32, outputs]
   };
   struct Block {
     Ints q, k, v, ho, go;                    // committed
@@ -43,8 +44,9 @@ class GptCpuEngine final : public StepEngine {
     Floats slope;                            // [T, F]
   };
   struct NormPlace {
-    Floats gain, shift;  // committed
-    Floats gradient;     // N, committed; [T, D]
+    Floats gain, shift;              // committed
+    Floats gradient;                 // N, committed; [T, D]
+    Floats gain_parts, shift_parts;  // PG, PS, committed; [runs of 32, D]
   };
   // What one thread needs to itself in a task.
   struct Scratch {
@@ -70,7 +72,7 @@ class GptCpuEngine final : public StepEngine {
     size_t end;
     size_t sequence;
   };
-  // Part of a parameter, for one task: elements for the norm, whole rows for the optimiser.
+  // Rows of a parameter, for one task; a vector is one row.
   struct Piece {
     uint32_t parameter;
     size_t first;
@@ -158,8 +160,9 @@ class GptCpuEngine final : public StepEngine {
   void quantise_mixed_rows(uint32_t block, const Run& run, Scratch& scratch);
   uint32_t go_values(const GptShape& gpt, const Block& block, size_t t, float* value);
   void embedding_gradient();
-  void sum_runs(const Floats& partial, size_t stride, size_t count, float* out);
-  float clip_factor();
+  void sum_runs(TensorKind kind, uint32_t layer, const Floats& parts, float* out);
+  void measure_gradient(const Piece& piece);
+  Result<float> clip_factor();
   Status optimise();
 
   Linear* linear_of(const ParameterInfo& parameter);
@@ -180,20 +183,18 @@ class GptCpuEngine final : public StepEngine {
   std::vector<Floats> d_residuals_;  // D_i
   Floats loss_max_, loss_sum_;       // μ, ζ
   Floats nll_;
-  Floats wide_;         // [T, max(3·D, F, V)]: of one linear at a time, Y or dY
-  Floats middle_;       // M
-  Floats d_mixed_;      // dO
-  Floats column_sums_;  // [runs of 32, widest]: parts of colsum
-  Floats norm_sums_;    // [runs of 32, 2·D]
+  Floats wide_;     // [T, max(3·D, F, V)]: of one linear at a time, Y or dY
+  Floats middle_;   // M
+  Floats d_mixed_;  // dO
   AlignedVector<uint32_t> v_max_, go_max_;  // [B, D]
   Floats inv_v_;                            // [B, D]
   Floats gradient_;                         // what is kept of θ's gradient
   std::vector<size_t> gradient_at_;         // by parameter, where it is kept
   std::vector<uint32_t> gain_parameters_;   // by norm
-  std::vector<Piece> norm_pieces_;          // longsum's blocks, parameter by parameter
-  std::vector<Piece> update_pieces_;
-  Floats squares_;   // by norm piece: rowsum of g·g
-  Floats d_tokens_;  // tied: dE beside dW_head
+  std::vector<Piece> pieces_;               // but for vectors, whole strips of tiles
+  std::vector<Floats> squares_;             // CQ by parameter, committed; empty without a clip
+  Floats clip_;                             // cf, committed
+  Floats d_tokens_;                         // tied: dE beside dW_head
   PackedPair packed_;
   std::vector<uint32_t> inputs_, targets_;
   std::mutex scratch_mutex_;

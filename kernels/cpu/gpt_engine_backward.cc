@@ -40,19 +40,26 @@ Status GptCpuEngine::norm_back(uint32_t norm, const float* above, float* out) {
   const uint32_t next = makes_d ? 4 * d_index - 1 : 2 * (norm - 1) + 1;
   const bool has_next = norm > 0;
   const NormWeights weights = norm_weights(norm);
+  const bool is_layer = gpt.norm == Norm::layer;
+  NormPlace& place = norms_[norm];
   if (has_next) std::fill(linears_[next].maxima.begin(), linears_[next].maxima.end(), 0);
   const auto rows = [&](const Run& run, Scratch& scratch) {
     uint32_t worst = 0;
     for (size_t t = run.first; t < run.end; ++t) {
-      float* const gain = norm_sums_.data() + t / kColumnSumRun * 2 * width_;
-      if (t % kColumnSumRun == 0) std::fill_n(gain, 2 * width_, 0.0F);
+      const size_t part = t / kColumnSumRun * width_;
+      float* const gain = place.gain_parts.data() + part;
+      float* const shift = is_layer ? place.shift_parts.data() + part : nullptr;
+      if (t % kColumnSumRun == 0) {
+        std::fill_n(gain, width_, 0.0F);
+        if (is_layer) std::fill_n(shift, width_, 0.0F);
+      }
       const size_t at = t * width_;
       worst = std::max(worst, gpt_->norm_gradient(weights, residuals_[norm].data() + at,
-                                                  norms_[norm].gradient.data() + at,
+                                                  place.gradient.data() + at,
                                                   {.above = above == nullptr ? nullptr : above + at,
                                                    .out = out + at,
                                                    .gain = gain,
-                                                   .shift = gain + width_,
+                                                   .shift = shift,
                                                    .scratch = scratch.row.data()}));
     }
     raise(worst_, worst);
@@ -68,8 +75,9 @@ Status GptCpuEngine::norm_back(uint32_t norm, const float* above, float* out) {
   } else {
     for_each_run(runs_, {{TensorKind::d_norm, norm}, {TensorKind::g1, next}}, rows);
   }
-  sum_runs(norm_sums_, 2 * width_, gpt.norm == Norm::layer ? 2 * width_ : width_,
-           gain_gradient(norm));
+  sum_runs(TensorKind::gain_parts, norm, place.gain_parts, gain_gradient(norm));
+  if (is_layer)
+    sum_runs(TensorKind::shift_parts, norm, place.shift_parts, gain_gradient(norm) + width_);
   return finite(TensorKind::d_residual, d_index, "the gradient near ");
 }
 
@@ -89,7 +97,7 @@ void GptCpuEngine::gradient_rows(uint32_t index, const Run& run, const float* dy
     linear.s1[t] = scale.s;
     passes_->quantise_g1(row, linear.sw.data(), scale.inv, key, stochastic_counter(t, n), n,
                          linear.g1.data() + t * n);
-    float* const sums = column_sums_.data() + t / kColumnSumRun * n;
+    float* const sums = linear.db_parts.data() + t / kColumnSumRun * n;
     if (t % kColumnSumRun == 0) std::fill_n(sums, n, 0.0F);
     gpt_->column_step(row, n, linear.sx[t], sums, scratch.maxima.data());
   }
@@ -117,20 +125,30 @@ Status GptCpuEngine::gradient_columns(uint32_t index, const float* dy) {
                            stochastic_counter(t, n), n, linear.g2.data() + t * n);
   });
   if (!linear.b.empty())
-    sum_runs(column_sums_, n, n, gradient_of(program_.linears()[index].weight + 1));
+    sum_runs(TensorKind::bias_parts, index, linear.db_parts,
+             gradient_of(program_.linears()[index].weight + 1));
   return Ok{};
 }
 
-// The end of colsum: the sums of runs of 32 rows, in order.
-void GptCpuEngine::sum_runs(const Floats& partial, size_t stride, size_t count, float* out) {
-  const size_t parts = (rows_ + kColumnSumRun - 1) / kColumnSumRun;
-  constexpr size_t kColumns = 256;
+// The end of colsum: the sums of runs of 32 rows, in order. Commits to them where they are whole
+// chunks.
+void GptCpuEngine::sum_runs(TensorKind kind, uint32_t layer, const Floats& parts, float* out) {
+  const uint32_t position = program_.position(kind, layer);
+  const TensorInfo& tensor = program_.tensors()[position];
+  const size_t count = tensor.cols;
+  const bool commits = commits_ && hashed_in_parts(tensor);
+  constexpr size_t kColumns = 256;  // four panels: as many chunks as there are runs
+  static_assert(kColumns * sizeof(float) == kChunkBytes);
   pool_.run((count + kColumns - 1) / kColumns, [&](size_t task) {
     const size_t first = task * kColumns;
     const size_t columns = std::min(kColumns, count - first);
     std::fill_n(out + first, columns, 0.0F);
-    for (size_t part = 0; part < parts; ++part)
-      gpt_->add(out + first, partial.data() + part * stride + first, columns, out + first);
+    for (size_t part = 0; part < tensor.rows; ++part)
+      gpt_->add(out + first, parts.data() + part * count + first, columns, out + first);
+    if (commits)
+      forest_.hash_chunks(
+          position, {task * tensor.rows,
+                     std::min<uint64_t>((task + 1) * tensor.rows, tensor.bytes() / kChunkBytes)});
   });
 }
 

@@ -4,10 +4,21 @@
 
 namespace gemmine::kernels {
 
-// f32 matrices of T rows are hashed by whoever writes them; the rest, short, with the roots.
+// f32 matrices of T rows are hashed by whoever writes them, and so are the parts of column sums
+// that are whole chunks; the rest, short, with the roots.
 bool GptCpuEngine::hashed_in_parts(const TensorInfo& tensor) const {
-  return tensor.kind == TensorKind::residual || tensor.kind == TensorKind::d_residual ||
-         tensor.kind == TensorKind::d_norm;
+  switch (tensor.kind) {
+    case TensorKind::residual:
+    case TensorKind::d_residual:
+    case TensorKind::d_norm:
+      return true;
+    case TensorKind::bias_parts:
+    case TensorKind::gain_parts:
+    case TensorKind::shift_parts:
+      return tensor.bytes() > kChunkBytes && tensor.bytes() % kChunkBytes == 0;
+    default:
+      return false;
+  }
 }
 
 const void* GptCpuEngine::tensor_data(const TensorInfo& tensor) const {
@@ -27,6 +38,16 @@ const void* GptCpuEngine::tensor_data(const TensorInfo& tensor) const {
       return loss_max_.data();
     case TensorKind::loss_sum:
       return loss_sum_.data();
+    case TensorKind::bias_parts:
+      return linears_[at].db_parts.data();
+    case TensorKind::gain_parts:
+      return norms_[at].gain_parts.data();
+    case TensorKind::shift_parts:
+      return norms_[at].shift_parts.data();
+    case TensorKind::squares:
+      return squares_[at].data();
+    case TensorKind::clip:
+      return clip_.data();
     default:
       break;
   }
@@ -77,6 +98,12 @@ void GptCpuEngine::commit(const Run& run, std::initializer_list<TensorPlace> ten
     const TensorInfo& tensor = program_.tensors()[position];
     if (tensor.is_int8()) {
       forest_.hash_strip(position, run.first / kTileRows, (run.end + kTileRows - 1) / kTileRows);
+    } else if (tensor.in_panels) {
+      for (uint64_t panel = 0; panel < tensor.tile_cols(); ++panel) {
+        const uint64_t above = panel * tensor.rows;  // rows of panels
+        forest_.hash_chunks(position, {(above + run.first) * kPanelRowBytes / kChunkBytes,
+                                       (above + run.end) * kPanelRowBytes / kChunkBytes});
+      }
     } else {
       const uint64_t row_bytes = uint64_t{tensor.cols} * sizeof(float);
       // 16 rows of at least 16 floats are whole chunks.

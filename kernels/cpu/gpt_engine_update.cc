@@ -3,6 +3,7 @@
 
 #include "kernels/cpu/gpt_engine.h"
 #include "kernels/numbers/numerics.h"
+#include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels {
 
@@ -37,34 +38,51 @@ void GptCpuEngine::embedding_gradient() {
   });
 }
 
-// f of 10.7.
-float GptCpuEngine::clip_factor() {
+// CQ of the units of a piece.
+void GptCpuEngine::measure_gradient(const Piece& piece) {
+  const ParameterInfo& parameter = program_.parameter_list()[piece.parameter];
+  const float* const g = gradient_of(piece.parameter);
+  Floats& out = squares_[piece.parameter];
+  if (parameter.is_vector()) {
+    for (size_t unit = 0; unit < out.size(); ++unit) {
+      const size_t first = unit * kTileCols;
+      out[unit] = gpt_->unit_squares(g + first, 0, 1, std::min(kTileCols, parameter.rows - first));
+    }
+    return;
+  }
+  const size_t cols = parameter.cols;
+  for (size_t row = piece.first; row < piece.first + piece.count; row += kTileRows) {
+    const size_t rows = std::min(kTileRows, parameter.rows - row);
+    for (size_t col = 0; col < cols; col += kTileCols)
+      out[col / kTileCols * parameter.units_down() + row / kTileRows] =
+          gpt_->unit_squares(g + row * cols + col, cols, rows, std::min(kTileCols, cols - col));
+  }
+}
+
+// f of 10.7, and what it is made of.
+Result<float> GptCpuEngine::clip_factor() {
   const float clip = program_.spec().clip;
   if (clip == 0) return 1.0F;
-  pool_.run(norm_pieces_.size(), [&](size_t i) {
-    const Piece& piece = norm_pieces_[i];
-    squares_[i] = gpt_->sum_squares(gradient_of(piece.parameter) + piece.first, piece.count);
-  });
-  float sum = 0.0F;
-  for (size_t i = 0; i < norm_pieces_.size();) {
-    size_t end = i;
-    while (end < norm_pieces_.size() && norm_pieces_[end].parameter == norm_pieces_[i].parameter)
-      ++end;
-    sum += end - i == 1 ? squares_[i] : longsum(squares_.data() + i, end - i);
-    i = end;
-  }
-  const float n = square_root(sum);
-  return n > clip ? clip / n : 1.0F;
+  pool_.run(pieces_.size(), [&](size_t i) { measure_gradient(pieces_[i]); });
+  for (size_t j = 0; j < squares_.size(); ++j)
+    clip_[j] = longsum(squares_[j].data(), squares_[j].size());
+  const float f = clip_factor_of(clip_.data(), squares_.size(), clip);
+  if (magnitude(f) >= kNotFinite)
+    return Error{Errc::invalid, "NaN or infinity in the norm of the gradient"};
+  clip_.back() = f;
+  return f;
 }
 
 // Of the gradients that were kept; the other weights have changed already.
 Status GptCpuEngine::optimise() {
   const OpTimer timer(profile_, StepOp::optimiser);
-  const float factor = clip_factor();
-  pool_.run(update_pieces_.size(), [&](size_t i) {
-    const Piece& piece = update_pieces_[i];
+  const Result<float> clipped = clip_factor();
+  if (!clipped) return clipped.error();
+  const float factor = clipped.value();
+  pool_.run(pieces_.size(), [&](size_t i) {
+    const Piece& piece = pieces_[i];
     const ParameterInfo& parameter = program_.parameter_list()[piece.parameter];
-    const size_t cols = parameter.cols == 1 ? parameter.rows : parameter.cols;
+    const size_t cols = parameter.is_vector() ? parameter.rows : parameter.cols;
     Linear* const linear = linear_of(parameter);
     uint32_t worst = 0;
     for (size_t row = piece.first; row < piece.first + piece.count; ++row) {

@@ -16,7 +16,7 @@ Status CpuEngine::backward() {
   return Ok{};
 }
 
-// db, and the maxima of G2's columns.
+// db, PB, and the maxima of G2's columns.
 void CpuEngine::sum_columns(Layer& layer) {
   const OpTimer timer(profile_, StepOp::column_sums);
   const size_t n = layer.outputs;
@@ -24,7 +24,7 @@ void CpuEngine::sum_columns(Layer& layer) {
     const size_t col = strip * kStripColumns;
     const size_t count = std::min(kStripColumns, n - col);
     passes_->columns(layer.dy.data() + col, n, batch_rows_, count, layer.sx.data(),
-                     layer.db.data() + col, layer.g2_max.data() + col);
+                     layer.db.data() + col, layer.db_parts.data() + col, layer.g2_max.data() + col);
   });
 }
 

@@ -44,6 +44,7 @@ CpuEngine::CpuEngine(const Program& program, ByteView train_records, int threads
     for (AlignedVector<float>* per_output :
          {&layer.sw, &layer.b, &layer.s2, &layer.inv2, &layer.db})
       per_output->resize(layer.outputs);
+    layer.db_parts.resize((batch + kColumnSumRun - 1) / kColumnSumRun * layer.outputs);
     layer.x_max.resize(batch);
     layer.w_max.resize(layer.outputs);
     layer.g2_max.resize(layer.outputs);

@@ -30,6 +30,7 @@ class CpuEngine final : public StepEngine {
     uint32_t outputs = 0;
     AlignedVector<float> y, dy;                    // [T, outputs]
     AlignedVector<float> inv2, db;                 // [outputs]
+    AlignedVector<float> db_parts;                 // PB, committed; [runs of 32, outputs]
     AlignedVector<uint32_t> x_max, w_max, g2_max;  // bits of each group's absmax
     Packed x_rows, x_columns, w_rows, w_columns, g1_rows, g2_columns;
   };
@@ -70,7 +71,8 @@ class CpuEngine final : public StepEngine {
   void measure_weights() override;
   Result<float> step(StepKey key) override;
   const void* tensor_data(const TensorInfo& tensor) const override {
-    return layers_[tensor.layer].data(tensor.kind);
+    const Layer& layer = layers_[tensor.layer];
+    return tensor.kind == TensorKind::bias_parts ? layer.db_parts.data() : layer.data(tensor.kind);
   }
 
   // Record of batch row i: bytes of its features, then the label.

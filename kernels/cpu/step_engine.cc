@@ -7,6 +7,19 @@
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels {
+namespace {
+
+// The committed string of a tensor that lies by rows.
+ChunkSource source_of(const TensorInfo& tensor, const void* data) {
+  const size_t cols = tensor.cols;
+  if (tensor.is_int8())
+    return ChunkSource::of_tiles(static_cast<const int8_t*>(data), tensor.rows, cols, cols);
+  if (tensor.in_panels)
+    return ChunkSource::of_panels(static_cast<const float*>(data), tensor.rows, cols, cols);
+  return ChunkSource::of_bytes({static_cast<const uint8_t*>(data), tensor.bytes()});
+}
+
+}  // namespace
 
 const void* CommittedLinear::data(TensorKind kind) const {
   switch (kind) {
@@ -136,11 +149,7 @@ void StepEngine::plant_forest() {
     const void* const data = tensor_data(tensor);
     GEMMINE_CHECK(data != nullptr);
     in_parts.push_back(hashed_in_parts(tensor));
-    sources.push_back(
-        tensor.is_int8()
-            ? ChunkSource::of_tiles(static_cast<const int8_t*>(data), tensor.rows, tensor.cols,
-                                    tensor.cols)
-            : ChunkSource::of_bytes({static_cast<const uint8_t*>(data), tensor.bytes()}));
+    sources.push_back(source_of(tensor, data));
   }
   forest_ = Blake3Forest(std::move(sources), std::move(in_parts));
 }
@@ -150,11 +159,10 @@ Result<Bytes> StepEngine::read_tensor(uint32_t position) {
   if (position >= program_.tensors().size())
     return Error{Errc::invalid_argument, "no tensor has this position"};
   const TensorInfo& tensor = program_.tensors()[position];
-  const void* const data = tensor_data(tensor);
-  if (tensor.is_int8())
-    return to_tile_order(static_cast<const int8_t*>(data), tensor.rows, tensor.cols, tensor.cols);
-  const auto* const bytes = static_cast<const uint8_t*>(data);
-  return Bytes(bytes, bytes + tensor.bytes());
+  const ChunkSource source = source_of(tensor, tensor_data(tensor));
+  Bytes out(source.total_bytes());
+  source.copy({0, source.chunks()}, out);
+  return out;
 }
 
 }  // namespace gemmine::kernels

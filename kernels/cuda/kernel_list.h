@@ -254,16 +254,21 @@ struct PositionGradient {
   static constexpr BlockSize kBlock = {kFlatThreads};
   using Call = void(const float* d_residual, uint32_t sequences, uint64_t count, float* gradient);
 };
+struct SquareUnits {
+  static constexpr std::string_view kName = "square_units";
+  static constexpr BlockSize kBlock = {kUnits * 32};
+  using Call = void(const float* gradient, const UnitJob* jobs, float* squares);
+};
 struct SumPieces {
   static constexpr std::string_view kName = "sum_pieces";
   static constexpr BlockSize kBlock = {kSumPieces * 32};
-  using Call = void(const float* values, const SumPiece* pieces, uint32_t count, uint32_t squared,
-                    float* sums);
+  using Call = void(const float* values, const SumPiece* pieces, uint32_t count, float* sums);
 };
 struct ClipFactor {
   static constexpr std::string_view kName = "clip_factor";
   static constexpr BlockSize kBlock = {32};
-  using Call = void(const float* sums, uint32_t count, float clip, float* factor);
+  using Call = void(const float* sums, uint32_t count, float clip, float* cf, uint32_t* flag,
+                    uint32_t code);
 };
 struct ScaleGradient {
   static constexpr std::string_view kName = "scale_gradient";
@@ -306,7 +311,7 @@ using Kernels = KernelList<
     kernel::QuantiseColumns, kernel::HeadGradientRows, kernel::HeadGradientColumns,
     kernel::RoundHeadGradients, kernel::AttentionForward, kernel::AttentionByQuery,
     kernel::AttentionByKey, kernel::LossLogits, kernel::TokenGradient, kernel::PositionGradient,
-    kernel::SumPieces, kernel::ClipFactor, kernel::ScaleGradient>;
+    kernel::SquareUnits, kernel::SumPieces, kernel::ClipFactor, kernel::ScaleGradient>;
 
 template <class K>
 constexpr KernelId id_of() {

@@ -21,4 +21,23 @@ void loss_row(const float* logits, size_t classes, uint32_t label, float inv_t, 
   }
 }
 
+std::vector<float> run_sums(std::span<const float> x, size_t cols) {
+  GEMMINE_CHECK(cols > 0 && x.size() % cols == 0);
+  const size_t rows = x.size() / cols;
+  std::vector<float> parts((rows + kColumnSumRun - 1) / kColumnSumRun * cols, 0.0F);
+  for (size_t t = 0; t < rows; ++t) {
+    float* const part = &parts[t / kColumnSumRun * cols];
+    for (size_t c = 0; c < cols; ++c)
+      part[c] += x[t * cols + c];
+  }
+  return parts;
+}
+
+std::vector<float> sum_of_runs(std::span<const float> parts, size_t cols) {
+  std::vector<float> sums(cols, 0.0F);
+  for (size_t i = 0; i < parts.size(); ++i)
+    sums[i % cols] += parts[i];
+  return sums;
+}
+
 }  // namespace gemmine::kernels

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"
@@ -47,6 +48,10 @@ inline float backward_value(const int8_t* g1_row, const int8_t* w_column, size_t
 // `classes` floats, none of them in `logits`.
 void loss_row(const float* logits, size_t classes, uint32_t label, float inv_t, float* dy,
               float* nll);
+
+// The p of colsum (2.8) for each run of 32 rows, [runs, cols], and what they add up to, [cols].
+std::vector<float> run_sums(std::span<const float> x, size_t cols);
+std::vector<float> sum_of_runs(std::span<const float> parts, size_t cols);
 
 // fl(|v| / 63): at most the committed scale, and equal to it at the witness; 7.4.
 inline float scale_floor(float v) {

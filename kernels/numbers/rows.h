@@ -83,6 +83,32 @@ GEMMINE_HD static inline void norm_gradient_row(Norm norm, const float* g, const
   }
 }
 
+// CQ of one unit of a gradient (10.7): 16 rows × 64 columns or what there is of them, or a run of a
+// vector (rows = 1).
+GEMMINE_HD static inline float unit_squares(const float* g, size_t ld, size_t rows, size_t cols) {
+  float lane[kSumLanes];
+  for (size_t l = 0; l < kSumLanes; ++l)
+    lane[l] = 0.0F;
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < cols; ++c)
+      lane[c % kSumLanes] += g[r * ld + c] * g[r * ld + c];
+  }
+  for (size_t s = kSumLanes / 2; s > 0; s /= 2) {
+    for (size_t l = 0; l < s; ++l)
+      lane[l] += lane[l + s];
+  }
+  return lane[0];
+}
+// f of 10.7 from the c_j; NaN where c is not finite, and then the step is invalid.
+GEMMINE_HD static inline float clip_factor_of(const float* c, size_t count, float clip) {
+  float sum = 0.0F;
+  for (size_t j = 0; j < count; ++j)
+    sum = sum + c[j];
+  if (magnitude(sum) >= kNotFinite) return float_of(kNotFinite | 1U);
+  const float n = square_root(sum);
+  return n > clip ? clip / n : 1.0F;
+}
+
 // α of 10.4.
 GEMMINE_HD static inline float attention_rate(uint32_t head_width) {
   return 1.0F / square_root(static_cast<float>(head_width));

@@ -5,11 +5,15 @@
 
 #include "kernels/base/protocol_floats.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/chunk_source.h"
 #include "kernels/numbers/philox.h"
 #include "kernels/numbers/rederive.h"
 #include "kernels/numbers/rows.h"
 
 namespace gemmine::kernels {
+
+using Floats = std::vector<float>;
+
 namespace {
 
 Status all_finite(std::span<const float> values, const std::string& what) {
@@ -134,7 +138,10 @@ Result<Bytes> GptReferenceEngine::read_tensor(uint32_t position) {
     return Error{Errc::invalid_argument, "no such tensor, or no step yet"};
   const TensorInfo& tensor = program_.tensors()[position];
   if (!tensor.is_int8()) {
-    const ByteView view = as_bytes(std::span<const float>(floats(tensor.kind, tensor.layer)));
+    const Floats& values = floats(tensor.kind, tensor.layer);
+    if (tensor.in_panels)
+      return to_panel_order(values.data(), tensor.rows, tensor.cols, tensor.cols);
+    const ByteView view = as_bytes(std::span<const float>(values));
     return Bytes(view.begin(), view.end());
   }
   const Ints& q = ints(tensor.kind, tensor.layer);
@@ -149,24 +156,42 @@ Result<Bytes> GptReferenceEngine::read_tensor(uint32_t position) {
   return out;
 }
 
+// Tiles in tile order (4.1), or runs of 64.
+Floats GptReferenceEngine::unit_squares_of(const ParameterInfo& parameter) const {
+  const float* const g = gradient_.data() + parameter.offset;
+  Floats out;
+  if (parameter.is_vector()) {
+    for (size_t first = 0; first < parameter.rows; first += 64)
+      out.push_back(unit_squares(g + first, 0, 1, std::min<size_t>(64, parameter.rows - first)));
+    return out;
+  }
+  for (size_t c = 0; c < parameter.cols; c += 64)
+    for (size_t r = 0; r < parameter.rows; r += 16)
+      out.push_back(unit_squares(g + r * parameter.cols + c, parameter.cols,
+                                 std::min<size_t>(16, parameter.rows - r),
+                                 std::min<size_t>(64, parameter.cols - c)));
+  return out;
+}
+
+Status GptReferenceEngine::clip_gradient() {
+  Floats sums;
+  for (uint32_t j = 0; j < program_.parameter_list().size(); ++j) {
+    Floats squares = unit_squares_of(program_.parameter_list()[j]);
+    sums.push_back(longsum(squares.data(), squares.size()));
+    if (Status status = keep(TensorKind::squares, j, std::move(squares)); !status) return status;
+  }
+  const float f = clip_factor_of(sums.data(), sums.size(), program_.spec().clip);
+  for (float& g : gradient_)
+    g = g * f;
+  sums.push_back(f);
+  return keep(TensorKind::clip, 0, std::move(sums));
+}
+
 Status GptReferenceEngine::optimise(StepKey key) {
   const Spec& spec = program_.spec();
   const float lr = program_.learning_rate(key);
   if (spec.clip > 0) {
-    float sum = 0.0F;
-    Floats squares;
-    for (const ParameterInfo& parameter : program_.parameter_list()) {
-      squares.assign(
-          gradient_.begin() + static_cast<ptrdiff_t>(parameter.offset),
-          gradient_.begin() + static_cast<ptrdiff_t>(parameter.offset + parameter.count()));
-      for (float& g : squares)
-        g = g * g;
-      sum += longsum(squares.data(), squares.size());
-    }
-    const float n = square_root(sum);
-    const float f = n > spec.clip ? spec.clip / n : 1.0F;
-    for (float& g : gradient_)
-      g = g * f;
+    if (Status status = clip_gradient(); !status) return status;
   }
   float p1 = 1;
   float p2 = 1;

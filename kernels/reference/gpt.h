@@ -47,6 +47,7 @@ class GptReferenceEngine final : public Engine {
   // Quantises a whole tensor with its groups, and keeps ints and scales.
   Status quantise(TensorKind kind, uint32_t layer, const Floats& values);
   Status keep(TensorKind kind, uint32_t layer, Floats values);
+  Status keep_parts(TensorKind kind, uint32_t layer, const Floats& x, float* sums);
 
   Result<Floats> linear(uint32_t linear, const Floats& x);            // Y of 3.3
   Result<Floats> linear_gradient(uint32_t linear, const Floats& dy);  // dX; dW and db are kept
@@ -67,6 +68,8 @@ class GptReferenceEngine final : public Engine {
   Result<Floats> attention_gradient(uint32_t block, const Floats& d_mixed);
   Status head_gradient(const HeadAt& at, Floats& d_qkv);
   void embedding_gradient(const Floats& d_residual);
+  Floats unit_squares_of(const ParameterInfo& parameter) const;  // CQ
+  Status clip_gradient();                                        // 10.7
   Status optimise(StepKey key);
 
   Program program_;

@@ -37,13 +37,23 @@ Result<Floats> GptReferenceEngine::linear_gradient(uint32_t index, const Floats&
     dw[i] = static_cast<float>(dot(&g2[i / k], n, &x[i % k], k, rows)) * s2[i / k];
   if (shape.has_bias) {
     float* const db = &gradient_[program_.bias_offset(index)];
-    for (size_t c = 0; c < n; ++c)
-      db[c] = colsum(&dy[c], rows, n);
+    if (Status status = keep_parts(TensorKind::bias_parts, index, dy, db); !status)
+      return status.error();
   }
   Floats dx(rows * k);
   for (size_t i = 0; i < dx.size(); ++i)
     dx[i] = static_cast<float>(dot(&g1[i / k * n], 1, &w[i % k], k, n)) * s1[i / k];
   return dx;
+}
+
+// The sums of runs of 32 rows of x, and to `sums` their sums.
+Status GptReferenceEngine::keep_parts(TensorKind kind, uint32_t layer, const Floats& x,
+                                      float* sums) {
+  const size_t cols = info(kind, layer).cols;
+  Floats parts = run_sums(x, cols);
+  const Floats all = sum_of_runs(parts, cols);
+  std::copy(all.begin(), all.end(), sums);
+  return keep(kind, layer, std::move(parts));
 }
 
 Result<Floats> GptReferenceEngine::norm_gradient(uint32_t index, Floats d_value) {
@@ -57,9 +67,11 @@ Result<Floats> GptReferenceEngine::norm_gradient(uint32_t index, Floats d_value)
   for (size_t i = 0; i < product.size(); ++i)
     product[i] = d_value[i] * forward.normed[i];
   float* const d_gain = &gradient_[program_.gain_offset(index)];
-  for (size_t c = 0; c < d; ++c) {
-    d_gain[c] = colsum(&product[c], rows, d);
-    if (gpt.norm == Norm::layer) d_gain[d + c] = colsum(&d_value[c], rows, d);
+  if (Status status = keep_parts(TensorKind::gain_parts, index, product, d_gain); !status)
+    return status.error();
+  if (gpt.norm == Norm::layer) {
+    Status status = keep_parts(TensorKind::shift_parts, index, d_value, d_gain + d);
+    if (!status) return status.error();
   }
   Floats out(d_value.size());
   Floats scratch(d);

@@ -5,6 +5,7 @@
 
 #include "kernels/base/protocol_floats.h"
 #include "kernels/hash/blake3.h"
+#include "kernels/hash/chunk_source.h"
 #include "kernels/numbers/numerics.h"
 #include "kernels/numbers/philox.h"
 #include "kernels/numbers/rederive.h"
@@ -134,9 +135,8 @@ Status ReferenceEngine::backward(StepKey key) {
     Layer& layer = layers_[l];
     const size_t n = layer.n;
     const size_t k = layer.k;
-    layer.db.resize(n);
-    for (size_t c = 0; c < n; ++c)
-      layer.db[c] = colsum(&layer.dy[c], rows, n);
+    layer.db_parts = run_sums(layer.dy, n);
+    layer.db = sum_of_runs(layer.db_parts, n);
 
     Floats v1(rows * n);
     Floats v2(rows * n);
@@ -187,6 +187,10 @@ Status ReferenceEngine::optimise(StepKey key) {
       return status.error();
     if (Status status = update(program_.bias_offset(l), layers_[l].db, false, lr); !status)
       return status.error();
+  }
+  for (uint32_t l = 0; l < program_.layers(); ++l) {
+    if (Status status = all_finite(layers_[l].db_parts, "the sums of the gradient", l); !status)
+      return status;
   }
   return all_finite(state_, "the new state", 0);
 }
@@ -248,7 +252,9 @@ Bytes ReferenceEngine::tensor_bytes(const TensorInfo& tensor) const {
     }
     return out;
   }
-  return floats(layer.b);
+  return tensor.kind == TensorKind::b
+             ? floats(layer.b)
+             : to_panel_order(layer.db_parts.data(), tensor.rows, tensor.cols, tensor.cols);
 }
 
 Result<Bytes> ReferenceEngine::read_tensor(uint32_t position) {

@@ -32,6 +32,7 @@ class ReferenceEngine final : public Engine {
     size_t n = 0;
     Quantised x, w, g1, g2;
     Floats b, y, dy, db, dw;
+    Floats db_parts;  // PB, [runs, n]
   };
 
   Status forward(StepKey key);

@@ -103,7 +103,7 @@ void read_gpt(Toml& toml, DataKind data, kernels::Spec& spec) {
   gpt.heads = number("model.heads", 1, kernels::kHeadsMax);
   gpt.hidden = number("model.hidden", 16, kernels::kWidthMax);
   gpt.blocks = number("model.blocks", 1, kernels::kBlocksMax);
-  gpt.context = number("model.context", 16, kernels::kContextMax);
+  gpt.context = number("model.context", 32, kernels::kContextMax);
   gpt.norm = toml.choice<kernels::Norm>("model.norm", kNorms, kernels::Norm::rms);
   gpt.activation =
       toml.choice<kernels::Activation>("model.activation", kActivations, kernels::Activation::gelu);

@@ -89,7 +89,7 @@ Status bench_hash(const std::string& device, cuda::DeviceSession& session, doubl
   auto* const scratch = session.allocate<uint32_t>(size_t{kGroups} * 8);
   auto* const root = session.allocate<uint32_t>(8);
   auto* const jobs = session.allocate<cuda::HashJob>(1);
-  const cuda::HashJob job{data, kBytes, 0, 0, kChunks, 0};
+  const cuda::HashJob job{data, kBytes, 0, 0, 0, kChunks, 0};
   session.upload(data, bytes.data(), kBytes);
   session.upload(device_key, key.bytes.data(), key.bytes.size());
   session.upload(jobs, &job, sizeof job);

@@ -14,7 +14,7 @@ namespace {
 // As small as a gpt may be, nearly.
 kernels::Spec small_gpt() {
   kernels::Spec spec = testing::toy_gpt();
-  spec.gpt = {.vocabulary = 16, .width = 64, .heads = 2, .hidden = 16, .blocks = 1, .context = 16};
+  spec.gpt = {.vocabulary = 16, .width = 64, .heads = 2, .hidden = 16, .blocks = 1, .context = 32};
   spec.records = 500;
   spec.outer_lr = 0.7F;
   spec.outer_momentum = 0.9F;

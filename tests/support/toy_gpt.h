@@ -41,7 +41,7 @@ inline kernels::Spec toy_gpt_tied() {
               .heads = 5,
               .hidden = 100,
               .blocks = 1,
-              .context = 48,
+              .context = 32,
               .norm = kernels::Norm::layer,
               .activation = kernels::Activation::silu,
               .tied = true,

@@ -6,9 +6,10 @@ import gpt
 import gpt_shape
 from gpt_shape import SCALE_OF
 from gpt_values import Values
-from openings import is_rounded, tile_shape
+from openings import is_rounded
 
-F32_CHECKS = ("R", "gain", "shift", "m", "l", "mu", "zeta", "N", "D", "delta")
+SUMS = ("PB", "PG", "PS")  # tiles of one row
+F32_CHECKS = ("R", "gain", "shift", "m", "l", "mu", "zeta", "N", "D", "delta", "CQ", "cf") + SUMS
 COLUMNS = ("m", "l", "mu", "zeta", "delta")  # tiles of one column; so is a vector
 STOCHASTIC = {"G1": (16, gpt.G1_ID), "G2": (16, gpt.G2_ID), "HO": (64, gpt.HO_ID),
               "GO": (64, gpt.GO_ID)}
@@ -19,13 +20,17 @@ def checks(job):
             if gpt.is_int8(t) or t[0] in F32_CHECKS]
 
 
-def tile_width(tensor):
-    return 1 if tensor[0] in COLUMNS else 64
+def tile_size(tensor):
+    """Rows and columns of a tile."""
+    name, _, rows, _ = tensor
+    if name in SUMS or name == "CQ":
+        return 1, 64
+    return rows if name == "cf" else 16, 1 if name in COLUMNS else 64
 
 
 def grid(tensor):
-    _, _, rows, cols = tensor
-    return tile_shape(rows, cols)[0], -(-cols // tile_width(tensor))
+    high, wide = tile_size(tensor)
+    return -(-tensor[2] // high), -(-tensor[3] // wide)
 
 
 def groups(job, tensor, row, col):
@@ -67,9 +72,9 @@ class Block:
         self.v = Values(job, chunks, step_id)
         self.name, self.index, self.rows, self.cols = tensor = gpt_shape.tensors(job)[
             choice.position]
-        width = tile_width(tensor)
-        self.r = np.arange(16 * choice.row, min(16 * choice.row + 16, self.rows))
-        self.c = np.arange(width * choice.col, min(width * choice.col + width, self.cols))
+        high, wide = tile_size(tensor)
+        self.r = np.arange(high * choice.row, min(high * choice.row + high, self.rows))
+        self.c = np.arange(wide * choice.col, min(wide * choice.col + wide, self.cols))
         self.is_int8, self.length = gpt.is_int8(tensor), 1
         if self.is_int8:
             self._draw_group(choice.group)
@@ -153,6 +158,12 @@ class Block:
             return v.dx(linear, rows, cols)
         if name == "D":
             return v.d(index, rows, cols)
+        if name in SUMS:
+            return v.run_sums(name, index, rows[0], cols)
+        if name == "CQ":
+            return v.squares(index, rows[0])
+        if name == "cf":
+            return v.clip()
         if name in ("mu", "zeta"):
             return {"mu": v.mu, "zeta": v.zeta}[name](rows, cols[0])
         return {"m": v.maxima, "l": v.sums, "delta": v.delta}[name](index, rows, cols[0])
@@ -192,8 +203,17 @@ class Block:
         return good and self.v.sound
 
     def _check_f32(self):
-        own = self.v.f32(self.name, self.index, self.r, self.c)
-        return own.tobytes() == np.ascontiguousarray(self.values(self.r, self.c)).tobytes()
+        cols, due = self.c, self.values(self.r, self.c)
+        if self.name in SUMS or (self.name, self.index) == ("D", 0):
+            cols = np.arange(64 * self.choice.col, 64 * self.choice.col + 64)
+            padded = np.zeros((len(self.r), 64), gn1.F)  # +0, and so it must be
+            padded[:, :len(self.c)] = due
+            due = padded
+        own = self.v.f32(self.name, self.index, self.r, cols)
+        good = own.tobytes() == np.ascontiguousarray(due).tobytes()
+        if self.name == "CQ":
+            good &= self.v.adds_up(self.index)  # read, whatever was found
+        return good
 
     def _check_int8(self, witness):
         tile = self.chunks.tile(self.choice.position, self.choice.row, self.choice.col)

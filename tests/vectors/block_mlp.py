@@ -2,7 +2,7 @@
 import numpy as np
 
 import gn1
-from gn1 import B, G1, G2, S1, S2, SW, SX, W, X, F
+from gn1 import B, G1, G2, PB, S1, S2, SW, SX, W, X, F
 from openings import STATE_BEFORE, TRAIN, is_rounded, tile_shape
 
 SCALE_OF = {X: SX, W: SW, G1: S1, G2: S2}
@@ -10,17 +10,20 @@ SCALE_OF = {X: SX, W: SW, G1: S1, G2: S2}
 
 def checks(job):
     """Positions of the tensors that 7.3 draws from."""
-    return [p for p, t in enumerate(gn1.tensors(job)) if gn1.is_int8(t)]
+    return [p for p, t in enumerate(gn1.tensors(job)) if gn1.is_int8(t) or t[1] == PB]
 
 
 def grid(tensor):
-    """(rows, columns) of tiles."""
-    return tile_shape(*tensor[2:])
+    """(rows, columns) of tiles; of PB a tile is one run."""
+    down, across = tile_shape(*tensor[2:])
+    return (tensor[2] if tensor[1] == PB else down), across
 
 
 def groups(_, tensor, row, col):
     """How many groups of a tile's scales are real."""
     _, n, rows, cols = tensor
+    if n == PB:
+        return 1
     return min(64, cols - 64 * col) if n == G2 else min(16, rows - 16 * row)
 
 
@@ -43,6 +46,9 @@ class Block:
         self.r = list(range(16 * choice.row, min(16 * choice.row + 16, self.rows)))
         self.c = list(range(64 * choice.col, min(64 * choice.col + 64, self.cols)))
         self.by_column = self.n == G2
+        if self.n == PB:
+            self.r, self.length = [choice.row], 1
+            return
         self.group = (self.c if self.by_column else self.r)[choice.group]
         self.length = self.rows if self.by_column else self.cols
 
@@ -76,6 +82,10 @@ class Block:
 
     def values(self, rows, cols):
         """v of 7.4 at rows × cols."""
+        if self.n == PB:
+            first = 32 * rows[0]
+            run = range(first, min(first + 32, self.job.batch))
+            return gn1.run_sums(self.gradient(self.l, run, cols))
         if self.n == X and self.l == 0:
             starts = self.records_of(rows) * self.job.record_bytes
             raw = [self.chunks.bytes_at((TRAIN, 0), s + np.array(cols)) for s in starts]
@@ -103,6 +113,8 @@ class Block:
 
     def lowest_witness(self):
         """What the prover names."""
+        if self.n == PB:
+            return 0
         s = self.scale_of_group()
         if s == 0:
             return 0
@@ -126,6 +138,8 @@ class Block:
         """True when everything of 7.4 holds, but for the witness where it is None. Reads all that
         7.4 reads, whatever it finds.
         """
+        if self.n == PB:
+            return self._check_sums()
         tile = self.chunks.tile(self.choice.position, self.choice.row, self.choice.col)
         q = tile[:len(self.r), :len(self.c)]
         good = not tile[len(self.r):].any() and not tile[:, len(self.c):].any()
@@ -142,3 +156,10 @@ class Block:
             return good and witness == 0
         named = np.abs(self.witness_value(witness)) / F(63)  # read even where `good` is lost
         return good and bool(named == group_scale)
+
+    def _check_sums(self):
+        """PB in every bit, and +0 in its padding."""
+        panel = np.arange(64 * self.choice.col, 64 * self.choice.col + 64)
+        own, due = self.chunks.floats((self.l, PB), self.r, panel), np.zeros((1, 64), F)
+        due[:, :len(self.c)] = self.values(self.r, self.c)
+        return own.tobytes() == due.tobytes()

@@ -13,6 +13,7 @@ U32 = np.uint32
 U64 = np.uint64
 SGD, ADAMW = 1, 2
 X, SX, W, SW, B, G1, S1, G2, S2 = range(9)  # the n of PROTOCOL 3.3
+PB = 9  # the sums that db adds up; no n of its own
 INT8 = (X, W, G1, G2)
 
 
@@ -147,14 +148,26 @@ def longsum(x):
     return rowsum(x)
 
 
-def colsum(x):
-    acc = np.zeros(x.shape[1:], F)
+def run_sums(x):
+    """The p of colsum, by runs of 32 rows."""
+    out = []
     for first in range(0, len(x), 32):
         p = np.zeros(x.shape[1:], F)
         for row in x[first:first + 32]:
             p = p + row
+        out.append(p)
+    return np.array(out, F)
+
+
+def sum_of_runs(parts):
+    acc = np.zeros(parts.shape[1:], F)
+    for p in parts:
         acc = acc + p
     return acc
+
+
+def colsum(x):
+    return sum_of_runs(run_sums(x))
 
 
 def product(a, b):
@@ -175,21 +188,32 @@ def tensors(spec):
         if l > 0:
             out += [(l, G1, t, n), (l, S1, t, 1)]
         out += [(l, G2, t, n), (l, S2, n, 1)]
-    return out
+    return out + [(l, PB, (t + 31) // 32, spec.widths[l + 1]) for l in range(spec.layers)]
 
 
 def is_int8(tensor):
     return tensor[1] in INT8
 
 
-def tensor_bytes(array):
-    """Committed byte string (4.1): tile order for int8, elements in order for f32."""
-    if array.dtype != np.int8:
+def in_panels(tensor):
+    return tensor[1] == PB
+
+
+def tensor_bytes(array, panels=False):
+    """Committed byte string (4.1): tile order for int8; elements or panels in order for f32."""
+    is_float = array.dtype != np.int8
+    if is_float and not panels:
         return array.astype("<f4").tobytes()
     rows, cols = array.shape
-    padded = np.zeros(((rows + 15) // 16 * 16, (cols + 63) // 64 * 64), np.int8)
+    high = rows if is_float else (rows + 15) // 16 * 16
+    padded = np.zeros((high, (cols + 63) // 64 * 64), "<f4" if is_float else np.int8)
     padded[:rows, :cols] = array
     return b"".join(padded[:, c:c + 64].tobytes() for c in range(0, padded.shape[1], 64))
+
+
+def committed(spec, out):
+    """The byte strings of a step's tensors."""
+    return [tensor_bytes(out[t[:2]], in_panels(t)) for t in tensors(spec)]
 
 
 def macs_per_step(spec):
@@ -313,7 +337,8 @@ def backward(spec, dy, step, out):
     for l in reversed(range(spec.layers)):
         n = spec.widths[l + 1]
         cols = np.arange(n)
-        dbs[l] = colsum(dy)
+        out[l, PB] = run_sums(dy)
+        dbs[l] = sum_of_runs(out[l, PB])
         v = dy * out[l, SX][:, None]
         s2, inv = scale_of_max(group_max(v, 0))
         u = stochastic_bits(spec.sr_seed, rows, cols, n, 16 * l + G2, step)
@@ -386,7 +411,7 @@ class Lease:
 
 
 def tensor_roots(spec, key, out):
-    return keyed(key).hash_all([tensor_bytes(out[l, n]) for l, n, _, _ in tensors(spec)])
+    return keyed(key).hash_all(committed(spec, out))
 
 
 def evaluate(spec, theta, test):

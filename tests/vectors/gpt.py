@@ -9,11 +9,12 @@ import gn1
 from b3 import keyed
 from gn1 import F
 from gpt_shape import (GELU, LAYERNORM, SCALE_OF, decays, evaluation_starts, has_bias,
-                       initial_theta, layout, macs_per_step, parameter_count, parameters,
-                       sequence_starts, sequences, split, state_floats, tensors, tokens)
+                       in_panels, initial_theta, layout, macs_per_step, parameter_count, parameters,
+                       sequence_starts, sequences, split, state_floats, tensors, tokens,
+                       unit_places, units)
 
-__all__ = ["Lease", "evaluate", "initial_theta", "is_int8", "macs_per_step", "parameter_count",
-           "state_floats", "tensor_roots", "tensors"]
+__all__ = ["Lease", "committed", "evaluate", "in_panels", "initial_theta", "is_int8",
+           "macs_per_step", "parameter_count", "state_floats", "tensor_roots", "tensors"]
 
 HO_ID, GO_ID, U1_ID, U2_ID = 9, 10, 11, 12
 G1_ID, G2_ID = 5, 7
@@ -52,7 +53,7 @@ def norm(spec, x, gain, shift):
 
 
 def norm_gradient(spec, g, x, gain):
-    """(gradient of x, of gain, of shift), from that of the norm's value."""
+    """(gradient of x, PG, PS), from that of the norm's value."""
     unit, r = unit_rows(spec, x)
     w, h = F(1) / F(spec.width), g * gain[None, :]
     a = (gn1.rowsum(h * unit) * w)[:, None]
@@ -61,7 +62,7 @@ def norm_gradient(spec, g, x, gain):
         dx = r * ((h - e) - unit * a)
     else:
         dx = r * (h - unit * a)
-    return dx, gn1.colsum(g * unit), gn1.colsum(g)
+    return dx, gn1.run_sums(g * unit), gn1.run_sums(g)
 
 
 # Quantising: groups lie along `axis` of v seen as `shape`.
@@ -248,7 +249,8 @@ class Step:
         """dX of a linear; keeps dW and db."""
         out = self.out
         if has_bias(self.spec, index):
-            self.gradients["b", index] = gn1.colsum(dy)
+            out["PB", index] = gn1.run_sums(dy)
+            self.gradients["b", index] = gn1.sum_of_runs(out["PB", index])
         t, n = dy.shape
         v = dy * out["sw", index][None, :]
         out["G1", index], out["s1", index] = stochastic(
@@ -263,10 +265,11 @@ class Step:
     def norm_back(self, index, g):
         gn1.require_finite(g)
         self.out["N", index] = g
-        dx, gain, shift = norm_gradient(self.spec, g, self.out["R", index], self.p["gain", index])
-        self.gradients["gain", index] = gain
-        if self.spec.norm == LAYERNORM:
-            self.gradients["shift", index] = shift
+        dx, *parts = norm_gradient(self.spec, g, self.out["R", index], self.p["gain", index])
+        for name, of, part in zip(("gain", "shift"), ("PG", "PS"), parts):
+            if (name, index) in self.p:
+                self.out[of, index] = part
+                self.gradients[name, index] = gn1.sum_of_runs(part)
         return dx
 
     def backward(self, dz, inputs):
@@ -280,8 +283,9 @@ class Step:
             dqkv = self.attention_back(i, self.linear_back(4 * i + 1, m))
             d = m + self.norm_back(2 * i, self.linear_back(4 * i, dqkv))
             out["D", i] = d
-        gn1.require_finite(*(out[n, i] for n, i, _, _ in tensors(spec)))
         self.embeddings_back(d, inputs)
+        self.clip()
+        gn1.require_finite(*(out[n, i] for n, i, _, _ in tensors(spec)))
 
     def embeddings_back(self, d, inputs):
         spec = self.spec
@@ -296,17 +300,40 @@ class Step:
         self.gradients["E", 0], self.gradients["P", 0] = de, dp
 
 
-def clip(spec, gradients):
-    """Gradients in the order of θ, flat (10.7)."""
-    flat = [gradients[name, index].reshape(-1) for name, index, _ in parameters(spec)]
-    if not spec.clip > 0:
-        return flat
+    def clip(self):
+        """10.7: CQ, cf, and the gradients as the optimiser gets them."""
+        spec, out = self.spec, self.out
+        if not spec.clip > 0:
+            return
+        for j, (name, index, shape) in enumerate(parameters(spec)):
+            g = self.gradients[name, index].reshape(shape[0], -1)
+            out["CQ", j] = np.array([unit_squares(g[np.ix_(*unit_places(shape, u))])
+                                     for u in range(units(shape))], F)
+        sums = [gn1.longsum(out["CQ", j]) for j in range(len(parameters(spec)))]
+        with np.errstate(over="ignore"):  # then the step is invalid
+            out["cf", 0] = np.array(sums + [clip_factor(spec, sums)], F)
+        for place in self.gradients:
+            self.gradients[place] = self.gradients[place] * out["cf", 0][-1]
+
+
+def unit_squares(g):
+    """CQ of one unit: an element's lane is its place in a tile, or a run, of 64 columns."""
+    if g.shape[1] == 1:
+        g = g.T
+    padded = np.zeros((len(g), 64), F)
+    padded[:, :g.shape[1]] = g * g
+    return gn1.rowsum(padded.reshape(-1))
+
+
+def clip_factor(spec, sums):
+    """f of 10.7; NaN where c is not finite."""
     total = F(0)
-    for g in flat:
-        total = total + gn1.longsum(g * g)
+    for c in sums:
+        total = total + c
+    if not np.isfinite(total):
+        return F(np.nan)
     n = np.sqrt(total)
-    factor = F(spec.clip) / n if n > F(spec.clip) else F(1)
-    return [g * factor for g in flat]
+    return F(spec.clip) / n if n > F(spec.clip) else F(1)
 
 
 class Lease(gn1.Lease):
@@ -330,7 +357,8 @@ class Lease(gn1.Lease):
         run = Step(spec, self.theta, step_id)
         loss, dz = run.loss(run.forward(inputs), targets)
         run.backward(dz, inputs)
-        self._update(clip(spec, run.gradients))
+        self._update([run.gradients[name, index].reshape(-1)
+                      for name, index, _ in parameters(spec)])
         gn1.require_finite(self.state)
         self.h += 1
         return loss, run.out
@@ -351,8 +379,12 @@ def is_int8(tensor):
 
 
 def tensor_roots(spec, key, out):
-    return keyed(key).hash_all([gn1.tensor_bytes(out[name, index])
-                                for name, index, _, _ in tensors(spec)])
+    return keyed(key).hash_all(committed(spec, out))
+
+
+def committed(spec, out):
+    """The byte strings of a step's tensors."""
+    return [gn1.tensor_bytes(out[t[:2]], in_panels(t)) for t in tensors(spec)]
 
 
 def evaluate(spec, theta, test):

@@ -15,6 +15,7 @@ import block_gpt
 import gn1
 import gpt
 import gpt_guards
+import gpt_shape
 import openings
 import records
 import toy
@@ -34,7 +35,12 @@ def kind_of(job, tensor):
     name, index = tensor[:2]
     if name in ("X", "W", "G1", "G2"):
         return name, "head" if index == 4 * job.blocks else index % 4
-    if name in ("R", "N", "gain", "shift"):
+    if name == "CQ":
+        of, i, _ = gpt_shape.parameters(job)[index]
+        return name, of, "head" if i == 4 * job.blocks else i % 4 * (of in ("W", "b"))
+    if name == "PB":
+        return name, index % 4
+    if name in ("R", "N", "gain", "shift", "PG", "PS"):
         return name, index if index == 0 else 1 + index % 2
     return (name, index == job.blocks) if name == "D" else name
 

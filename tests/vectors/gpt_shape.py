@@ -186,4 +186,33 @@ def tensors(spec):
         backward(4 * i)
         put("N", 2 * i, t, d)
         put("D", i, t, d)
+    for l in range(4 * spec.blocks):
+        put("PB", l, t // 32, linears(spec)[l][1])
+    for name in ("PG", "PS")[:1 + (spec.norm == LAYERNORM)]:
+        for v in range(2 * spec.blocks + 1):
+            put(name, v, t // 32, d)
+    if spec.clip > 0:
+        for j, (_, _, shape) in enumerate(parameters(spec)):
+            put("CQ", j, units(shape), 1)
+        put("cf", 0, len(parameters(spec)) + 1, 1)
     return out
+
+
+def in_panels(tensor):
+    return tensor[0] in ("PB", "PG", "PS") or tensor[:2] == ("D", 0)
+
+
+def units(shape):
+    """How many parts the norm of a parameter's gradient has (10.7): tiles, or runs of 64."""
+    if len(shape) == 1:
+        return (shape[0] + 63) // 64
+    return (shape[0] + 15) // 16 * ((shape[1] + 63) // 64)
+
+
+def unit_places(shape, u):
+    """(rows, columns) of unit u; of a vector its elements and column 0."""
+    if len(shape) == 1:
+        return np.arange(64 * u, min(64 * u + 64, shape[0])), np.arange(1)
+    down = (shape[0] + 15) // 16
+    r, c = 16 * (u % down), 64 * (u // down)
+    return np.arange(r, min(r + 16, shape[0])), np.arange(c, min(c + 64, shape[1]))

@@ -258,3 +258,59 @@ class Values:
         width, parts = self.job.width, (self.dq, self.dk, self.dv)
         return np.concatenate([parts[p](i, rows, cols[cols // width == p] - p * width)
                                for p in np.unique(cols // width)], 1)
+
+    # Sums of gradients, and their norm (10.7, 10.10)
+
+    def run_sums(self, name, index, run, cols):
+        """PB of a linear, PG and PS of a norm."""
+        rows = np.arange(32 * run, 32 * run + 32)
+        if name == "PB":
+            return gn1.run_sums(self.dy(index, rows, cols))
+        g = self.f32("N", index, rows, cols)
+        if name == "PG":
+            x = self.f32("R", index, rows, np.arange(self.job.width))
+            g = g * gpt.unit_rows(self.job, x)[0][:, cols]
+        return gn1.run_sums(g)
+
+    def dw(self, linear, rows, cols):
+        t = np.arange(gpt_shape.rows(self.job))
+        g2, x = self.int8("G2", linear, t, rows), self.int8("X", linear, t, cols)
+        return gn1.product(g2.T, x.T) * self.of_rows("s2", linear, rows)
+
+    def embedded(self, where, rows, cols):
+        """Σ of D_0 over the rows t with where[t] = row, ascending."""
+        t = np.flatnonzero(np.isin(where, rows))
+        d, out = self.f32("D", 0, t, cols), np.zeros((len(rows), len(cols)), F)
+        for i, row in zip(where[t], d):
+            out[i - rows[0]] = out[i - rows[0]] + row
+        return out
+
+    def gradient(self, name, index, rows, cols):
+        """Of a parameter, before the clip."""
+        job, t = self.job, np.arange(gpt_shape.rows(self.job))
+        if name == "W":
+            return self.dw(index, rows, cols)
+        if name == "E":
+            out = self.embedded(self.token(t, 0), rows, cols)
+            return self.dw(4 * job.blocks, rows, cols) + out if job.tied else out
+        if name == "P":
+            return self.embedded(t % job.context, rows, cols)
+        parts = {"b": "PB", "gain": "PG", "shift": "PS"}[name]
+        runs = np.arange(gpt_shape.rows(job) // 32)
+        return gn1.sum_of_runs(self.f32(parts, index, runs, rows))[:, None]
+
+    def squares(self, j, u):
+        name, index, shape = gpt_shape.parameters(self.job)[j]
+        g = self.gradient(name, index, *gpt_shape.unit_places(shape, u))
+        return np.full((1, 1), gpt.unit_squares(g))
+
+    def adds_up(self, j):
+        """Whether cf has the sum of all CQ_j."""
+        units = np.arange(gpt_shape.units(gpt_shape.parameters(self.job)[j][2]))
+        total = gn1.longsum(self.of_rows("CQ", j, units)[:, 0])
+        return total.tobytes() == self.of_rows("cf", 0, [j])[0, 0].tobytes()
+
+    def clip(self):
+        count = len(gpt_shape.parameters(self.job))
+        c = self.of_rows("cf", 0, np.arange(count))
+        return np.append(c, gpt.clip_factor(self.job, c[:, 0])).astype(F)[:, None]

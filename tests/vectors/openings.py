@@ -52,9 +52,15 @@ class Chunks:
         return out
 
     def floats(self, tensor, rows, cols):
-        """rows × cols of a tensor of f32; `tensor` is what the program calls it."""
-        position = self.place[tensor]
-        at = np.asarray(rows)[:, None] * self.tensors[position][3] + np.asarray(cols)[None, :]
+        """rows × cols of a tensor of f32; `tensor` is what the program calls it. In panels a
+        column may be one of the padding.
+        """
+        position, rows, cols = self.place[tensor], np.asarray(rows)[:, None], np.asarray(cols)[None]
+        shape = self.tensors[position]
+        if self.job.program.in_panels(shape):
+            at = (cols // 64 * shape[2] + rows) * 64 + cols % 64
+        else:
+            at = rows * shape[3] + cols
         return self.floats_at((TENSOR, position), at)
 
     def vector(self, tensor, indices):
@@ -210,8 +216,9 @@ def total_bytes(job, key):
     if key[0] == TENSOR:
         tensor = tensors[key[1]]
         tile_rows, tile_cols = tile_shape(*tensor[2:])
-        is_int8 = program.is_int8(tensor)
-        return 1024 * tile_rows * tile_cols if is_int8 else 4 * tensor[2] * tensor[3]
+        if program.is_int8(tensor):
+            return 1024 * tile_rows * tile_cols
+        return 4 * tensor[2] * (64 * tile_cols if program.in_panels(tensor) else tensor[3])
     count = program.parameter_count(job)
     return {TRAIN: job.n_train * job.record_bytes, DELTA: (count + 127) // 128 + count}.get(
         key[0], 4 * program.state_floats(job))

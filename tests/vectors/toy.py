@@ -82,7 +82,6 @@ def run_share(job_, lease, running, index, theta, miner):
                           state_before=running.state_bytes(), digests=[], roots=[], losses=[],
                           tensors=[], trees={})
     before, total, program = records.state_root(running.state), None, job_.program
-    order = [tensor[:2] for tensor in program.tensors(job_)]
     for h in range(first, end):
         loss, out = running.step(job_.train)
         key = records.step_key(lease.id, h)
@@ -91,7 +90,7 @@ def run_share(job_, lease, running, index, theta, miner):
         run.losses.append(loss)
         run.roots.append(roots)
         run.digests.append(records.step_digest(key, roots, loss))
-        run.tensors.append([gn1.tensor_bytes(out[place]) for place in order])
+        run.tensors.append(program.committed(job_, out))
     run.state_after = running.state_bytes()
     delta_root = records.ZERO
     if end == lease.steps:

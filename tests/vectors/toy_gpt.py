@@ -22,9 +22,9 @@ def wide_job():
     the input and the targets of a first one.
     """
     train, test = text(0, 3000, 40, 1), text(3000, 700, 40, 1)
-    return job(True, name="toy-gpt-wide", vocabulary=40, width=384, heads=3, hidden=16, context=16,
-               batch=2, token_bytes=1, train=train, test=test, outer_momentum=F(0),
-               data_seed=1723407, train_address=b3.b3(train.tobytes()),
+    return job(True, name="toy-gpt-wide", vocabulary=40, width=384, heads=3, hidden=16, context=32,
+               batch=2, token_bytes=1, train=train, test=test, outer_momentum=F(0), clip=F(0),
+               data_seed=1237470, train_address=b3.b3(train.tobytes()),
                test_address=b3.b3(test.tobytes()))
 
 
@@ -35,12 +35,12 @@ def job(tied, **changes):
     """
     if tied:
         shape = dict(name="toy-gpt-tied", vocabulary=300, width=80, heads=5, hidden=100, blocks=1,
-                     context=48, batch=3, norm=gpt_shape.LAYERNORM, activation=gpt_shape.SILU,
-                     token_bytes=2, clip=F(0), outer_lr=F(0.7), outer_momentum=F(0.9),
+                     context=32, batch=3, norm=gpt_shape.LAYERNORM, activation=gpt_shape.SILU,
+                     token_bytes=2, clip=F(0.5), outer_lr=F(0.7), outer_momentum=F(0.9),
                      optimiser=gn1.SGD, lr=F(0.05), beta2=F(0), eps=F(0), wd=F(0.0005))
     else:
         shape = dict(name="toy-gpt", vocabulary=200, width=64, heads=2, hidden=112, blocks=2,
-                     context=144, batch=2, norm=gpt_shape.RMSNORM, activation=gpt_shape.GELU,
+                     context=160, batch=2, norm=gpt_shape.RMSNORM, activation=gpt_shape.GELU,
                      token_bytes=1, clip=F(0.75), outer_lr=F(1), outer_momentum=F(0),
                      optimiser=gn1.ADAMW, lr=F(0.004), beta2=F(0.99), eps=F(1e-8), wd=F(0.1))
     train, test = (text(first, count, shape["vocabulary"], shape["token_bytes"])

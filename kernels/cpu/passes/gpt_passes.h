@@ -101,7 +101,8 @@ struct GptPasses {
   uint32_t (*score_maxima)(const QueryRow& row, const float* ds, const float* sk, size_t count,
                            uint32_t* maxima);
 
-  float (*sum_squares)(const float* x, size_t count);  // rowsum(x·x)
+  // CQ of a unit of up to 64 columns of a gradient (PROTOCOL 10.7).
+  float (*unit_squares)(const float* g, size_t ld, size_t rows, size_t cols);
 };
 
 extern const GptPasses kGptPassesPortable;

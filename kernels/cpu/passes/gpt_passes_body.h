@@ -73,8 +73,21 @@ static float dot_rows(const float* a, const float* b, size_t count) {
   }
   return lane[0];
 }
-static float sum_squares(const float* x, size_t count) {
-  return dot_rows(x, x, count);
+// Whole tiles have a width that the compiler knows, so that it keeps the lanes in registers.
+static float squares_of_unit(const float* __restrict g, size_t ld, size_t rows, size_t cols) {
+  if (cols != 2 * kSumLanes) return unit_squares(g, ld, rows, cols);
+  float lane[kSumLanes] = {};
+  for (size_t r = 0; r < rows; ++r, g += ld) {
+    for (size_t l = 0; l < kSumLanes; ++l)
+      lane[l] += g[l] * g[l];
+    for (size_t l = 0; l < kSumLanes; ++l)
+      lane[l] += g[kSumLanes + l] * g[kSumLanes + l];
+  }
+  for (size_t s = kSumLanes / 2; s > 0; s /= 2) {
+    for (size_t l = 0; l < s; ++l)
+      lane[l] += lane[l + s];
+  }
+  return lane[0];
 }
 
 static uint32_t norm_row(const NormWeights& norm, const float* x, float* scratch, float* value) {
@@ -323,7 +336,7 @@ static constexpr GptPasses kAll{
     .mix = mix,
     .score_gradients = score_gradients,
     .score_maxima = score_maxima,
-    .sum_squares = sum_squares,
+    .unit_squares = squares_of_unit,
 };
 
 }  // namespace gemmine::kernels::GEMMINE_PASSES

@@ -64,9 +64,10 @@ struct Passes {
 
   // max of |dy · sw| over a row.
   uint32_t (*scaled_absmax)(const float* dy, const float* sw, size_t count);
-  // Over all rows of up to kStripColumns columns: db, and max of |dy · sx[t]|.
+  // Over all rows of up to kStripColumns columns: db, the sums of runs of 32 rows that it adds up,
+  // and max of |dy · sx[t]|. A row of dy, and of `parts`, is `ld` floats after the one before.
   void (*columns)(const float* dy, size_t ld, size_t rows, size_t count, const float* sx, float* db,
-                  uint32_t* absmax);
+                  float* parts, uint32_t* absmax);
   // Part of a row of G1 = SR(dy · sw, inv) and of G2 = SR(dy · sx, inv[n]), `count` columns from
   // the one on that stochastic_counter() gave `counter` for.
   void (*quantise_g1)(const float* dy, const float* sw, float inv, const StochasticKey& key,

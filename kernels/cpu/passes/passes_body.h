@@ -90,6 +90,7 @@ template <size_t width>
 static inline __attribute__((always_inline)) void strip(const float* dy, size_t ld, size_t rows,
                                                         size_t count, const float* sx,
                                                         float* __restrict db,
+                                                        float* __restrict parts,
                                                         uint32_t* __restrict absmax_out) {
   const size_t n = width > 0 ? width : count;
   float total[kStripColumns] = {};
@@ -105,8 +106,11 @@ static inline __attribute__((always_inline)) void strip(const float* dy, size_t 
         max[c] = larger(max[c], magnitude(row[c] * scale));
       }
     }
-    for (size_t c = 0; c < n; ++c)
+    float* const part_out = parts + first / kColumnSumRun * ld;
+    for (size_t c = 0; c < n; ++c) {
       total[c] += part[c];
+      part_out[c] = part[c];
+    }
   }
   for (size_t c = 0; c < n; ++c) {
     db[c] = total[c];
@@ -115,12 +119,12 @@ static inline __attribute__((always_inline)) void strip(const float* dy, size_t 
 }
 
 static void columns(const float* dy, size_t ld, size_t rows, size_t count, const float* sx,
-                    float* db, uint32_t* absmax_out) {
+                    float* db, float* parts, uint32_t* absmax_out) {
   constexpr size_t kPart = 16;
   size_t c = 0;
   for (; c + kPart <= count; c += kPart)
-    strip<kPart>(dy + c, ld, rows, kPart, sx, db + c, absmax_out + c);
-  if (c < count) strip<0>(dy + c, ld, rows, count - c, sx, db + c, absmax_out + c);
+    strip<kPart>(dy + c, ld, rows, kPart, sx, db + c, parts + c, absmax_out + c);
+  if (c < count) strip<0>(dy + c, ld, rows, count - c, sx, db + c, parts + c, absmax_out + c);
 }
 
 #if !defined(GEMMINE_STOCHASTIC_GROUP)  // passes_avx512.cc has its own

@@ -120,33 +120,56 @@ template <>
 inline constexpr kernel::PositionGradient::Call* kFunction<kernel::PositionGradient> =
     position_gradient;
 
-// One level of longsum (PROTOCOL 2.8) of many vectors, of their squares if asked. grid:
-// ceil(count / kSumPieces) blocks of a warp for each piece.
+// CQ (PROTOCOL 10.7) of every unit of every parameter, in the order of the units. grid:
+// (ceil(units of the largest job / kUnits), jobs) blocks of a warp for each unit.
+__global__ void __launch_bounds__(kUnits * 32)
+    square_units(const float* gradient, const UnitJob* jobs, float* squares) {
+  const UnitJob job = jobs[blockIdx.y];
+  const uint32_t unit = blockIdx.x * kUnits + (threadIdx.x >> 5);
+  const uint32_t lane = threadIdx.x & 31;
+  if (unit >= job.units) return;  // a whole warp
+  const uint32_t row = unit % job.units_down * kUnitRows;
+  const uint32_t end = job.rows - row < kUnitRows ? job.rows : row + kUnitRows;
+  const uint32_t col = unit / job.units_down * kUnitCols + lane;
+  float sum = 0.0F;
+  for (uint32_t r = row; r < end; ++r) {
+    const float* const from = gradient + job.first + size_t{r} * job.cols;
+    if (col < job.cols) sum = sum + from[col] * from[col];
+    if (col + 32 < job.cols) sum = sum + from[col + 32] * from[col + 32];
+  }
+  sum = halving_tree(sum);
+  if (lane == 0) squares[job.first_unit + unit] = sum;
+}
+template <>
+inline constexpr kernel::SquareUnits::Call* kFunction<kernel::SquareUnits> = square_units;
+
+// One level of longsum (PROTOCOL 2.8) of many vectors. grid: ceil(count / kSumPieces) blocks of a
+// warp for each piece.
 __global__ void __launch_bounds__(kSumPieces * 32)
-    sum_pieces(const float* values, const SumPiece* pieces, uint32_t count, uint32_t squared,
-               float* sums) {
+    sum_pieces(const float* values, const SumPiece* pieces, uint32_t count, float* sums) {
   const uint32_t piece = blockIdx.x * kSumPieces + (threadIdx.x >> 5);
   const uint32_t lane = threadIdx.x & 31;
   if (piece >= count) return;  // a whole warp
   const float* const from = values + pieces[piece].first;
   float sum = 0.0F;
   for (uint32_t i = lane; i < pieces[piece].count; i += 32)
-    sum = sum + (squared != 0 ? from[i] * from[i] : from[i]);
+    sum = sum + from[i];
   sum = halving_tree(sum);
   if (lane == 0) sums[piece] = sum;
 }
 template <>
 inline constexpr kernel::SumPieces::Call* kFunction<kernel::SumPieces> = sum_pieces;
 
-// f of PROTOCOL 10.7 from the parameters' sums of squares. One block; one thread has work.
-__global__ void __launch_bounds__(32)
-    clip_factor(const float* sums, uint32_t count, float clip, float* factor) {
+// cf of PROTOCOL 10.7, `count` + 1 floats, from the parameters' sums of squares. One block; one
+// thread has work.
+__global__ void __launch_bounds__(32) clip_factor(const float* sums, uint32_t count, float clip,
+                                                  float* cf, uint32_t* flag, uint32_t code) {
   if (threadIdx.x != 0) return;
-  float sum = 0.0F;
   for (uint32_t j = 0; j < count; ++j)
-    sum = sum + sums[j];
-  const float norm = square_root(sum);
-  *factor = norm > clip ? clip / norm : 1.0F;
+    cf[j] = sums[j];
+  const float factor = clip_factor_of(sums, count, clip);
+  if (magnitude(factor) >= kNotFinite) atomicMax(flag, code);
+  cf[count] = factor;
 }
 template <>
 inline constexpr kernel::ClipFactor::Call* kFunction<kernel::ClipFactor> = clip_factor;

@@ -70,7 +70,7 @@ __device__ __forceinline__ void hash_chunk(uint32_t (&cv)[8], const HashJob& job
                                            const uint32_t* key, uint32_t chunk) {
   const unsigned char* at = job.data + uint64_t{chunk} * kHashChunk;
   uint32_t stride = 64;
-  if (job.ld != 0) {
+  if (job.panel_rows == 0 && job.ld != 0) {
     const uint32_t panel = chunk / job.tiles_down;
     at = job.data + uint64_t{chunk % job.tiles_down} * 16 * job.ld + uint64_t{panel} * 64;
     stride = job.ld;
@@ -84,11 +84,20 @@ __device__ __forceinline__ void hash_chunk(uint32_t (&cv)[8], const HashJob& job
 #pragma unroll 1
   for (uint32_t done = 0; done < bytes; done += 64) {
     const uint32_t size = bytes - done < 64 ? bytes - done : 64;
-    const auto* const words = reinterpret_cast<const uint32_t*>(at + size_t{done / 64} * stride);
+    const unsigned char* from = at + size_t{done / 64} * stride;
+    uint32_t there = size;  // bytes in memory; what follows is padding
+    if (job.panel_rows != 0) {
+      const uint32_t row = chunk * (kHashChunk / kPanelRow) + done / kPanelRow;
+      const uint32_t column = row / job.panel_rows * kPanelRow + done % kPanelRow;
+      from = job.data + uint64_t{row % job.panel_rows} * job.ld + column;
+      there = column < job.ld ? job.ld - column : 0;
+      there = there < 64 ? there : 64;
+    }
+    const auto* const words = reinterpret_cast<const uint32_t*>(from);
     uint32_t m[16];
 #pragma unroll
     for (uint32_t i = 0; i < 16; ++i)
-      m[i] = i * 4 < size ? words[i] : 0;
+      m[i] = i * 4 < there ? words[i] : 0;
     if (done + 64 >= bytes) flags |= kHashChunkEnd | (job.chunks == 1 ? kHashRoot : 0);
     compress(cv, m, size, chunk, flags);
     flags = kHashKeyed;

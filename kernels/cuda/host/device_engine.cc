@@ -24,6 +24,8 @@ TensorMemory DeviceLinear::memory(TensorKind kind) const {
       return s1;
     case TensorKind::g2:
       return g2.q;
+    case TensorKind::bias_parts:
+      return db_parts;
     default:
       break;
   }

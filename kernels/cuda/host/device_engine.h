@@ -16,8 +16,9 @@ namespace gemmine::kernels::cuda {
 struct DeviceLinear {
   DeviceMatrix x, w, g1, g2;
   float *sx = nullptr, *sw = nullptr, *b = nullptr, *s1 = nullptr, *s2 = nullptr;
+  float* db_parts = nullptr;  // PB, [runs of 32, outputs]; not committed without b
 
-  // kind: one of x … s2.
+  // kind: one of x … s2, bias_parts.
   TensorMemory memory(TensorKind kind) const;
 };
 

@@ -55,10 +55,10 @@ void CudaGptEngine::queue_linear_gradient(uint32_t index, const float* dy, float
                                         step_id, linear.g1.q, linear.g1.ld, linear.s1, flag,
                                         code_for_values_of(TensorKind::g1, index));
   session_->run<kernel::ColumnRuns>({pieces(n, kRowThreads), runs}, dy, rows, n, linear.sx,
-                                    run_sums_, run_max_);
+                                    linear.db_parts, run_max_);
   float* const db = shape.has_bias ? gradient_ + program_.bias_offset(index) : unused_sums_;
-  session_->run<kernel::ColumnFinish>({pieces(n, kRowThreads)}, run_sums_, run_max_, runs, n, db,
-                                      linear.s2, inv2_, flag,
+  session_->run<kernel::ColumnFinish>({pieces(n, kRowThreads)}, linear.db_parts, run_max_, runs, n,
+                                      db, linear.s2, inv2_, flag,
                                       code_for_values_of(TensorKind::g2, index));
   session_->run<kernel::StochasticColumns>(counter_grid(rows, n), dy, rows, n, linear.sx, inv2_,
                                            spec.sr_seed, 16 * index + 7, step_id, linear.g2.q,
@@ -92,11 +92,12 @@ void CudaGptEngine::queue_norm_gradient(uint32_t index, const float* base, float
                                           base, out, report_.flag(), code_in, code_out);
   session_->run<kernel::NormGradientRuns>({pieces(width, kRowThreads), runs}, residuals_[index],
                                           norm.d_value, rows, width, norm.mean, norm.rate,
-                                          run_sums_, run_shifts_);
+                                          norm.gain_parts, norm.shift_parts);
   float* const d_gain = gradient_ + program_.gain_offset(index);
-  session_->run<kernel::SumRuns>({pieces(width, kRowThreads)}, run_sums_, runs, width, d_gain);
+  session_->run<kernel::SumRuns>({pieces(width, kRowThreads)}, norm.gain_parts, runs, width,
+                                 d_gain);
   if (gpt_.norm == Norm::layer)
-    session_->run<kernel::SumRuns>({pieces(width, kRowThreads)}, run_shifts_, runs, width,
+    session_->run<kernel::SumRuns>({pieces(width, kRowThreads)}, norm.shift_parts, runs, width,
                                    d_gain + width);
 }
 
@@ -140,16 +141,19 @@ void CudaGptEngine::queue_embedding_gradient() {
 }
 
 void CudaGptEngine::queue_clip() {
-  const float* values = gradient_;
+  const auto parameters = static_cast<uint32_t>(program_.parameter_list().size());
+  session_->run<kernel::SquareUnits>({pieces(units_max_, kUnits), parameters}, gradient_,
+                                     unit_jobs_, squares_);
+  const float* values = squares_;
   for (const SumLevel& level : clip_levels_) {
     session_->run<kernel::SumPieces>({pieces(level.count, kSumPieces)}, values, level.pieces,
-                                     level.count, values == gradient_ ? 1U : 0U, level.sums);
+                                     level.count, level.sums);
     values = level.sums;
   }
-  session_->run<kernel::ClipFactor>({1}, values, clip_levels_.back().count, program_.spec().clip,
-                                    clip_factor_);
+  session_->run<kernel::ClipFactor>({1}, values, parameters, program_.spec().clip, clip_,
+                                    report_.flag(), report_.code_for("the norm of the gradient"));
   session_->run<kernel::ScaleGradient>({pieces(program_.parameters(), kFlatThreads)}, gradient_,
-                                       program_.parameters(), clip_factor_);
+                                       program_.parameters(), clip_ + parameters);
 }
 
 void CudaGptEngine::queue_optimiser(StepKey key) {

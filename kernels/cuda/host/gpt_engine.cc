@@ -8,9 +8,15 @@
 #include "kernels/numbers/numerics.h"
 
 namespace gemmine::kernels::cuda {
+namespace {
+
+constexpr auto kRunRows = static_cast<uint32_t>(kColumnSumRun);
+
+}  // namespace
 
 void CudaGptEngine::allocate() {
   const uint64_t activations = uint64_t{program_.rows()} * gpt_.width;
+  const uint64_t parts = uint64_t{pieces(program_.rows(), kRunRows)} * gpt_.width;
   const auto floats = [&](uint64_t count) { return session_->allocate<float>(count); };
   linears_.resize(program_.linears().size());
   for (uint32_t i = 0; i < linears_.size(); ++i)
@@ -20,7 +26,9 @@ void CudaGptEngine::allocate() {
                       .shift = gpt_.norm == Norm::layer ? floats(gpt_.width) : nullptr,
                       .mean = floats(program_.rows()),
                       .rate = floats(program_.rows()),
-                      .d_value = floats(activations)});
+                      .d_value = floats(activations),
+                      .gain_parts = floats(parts),
+                      .shift_parts = floats(parts)});
   for (uint32_t i = 0; i < gpt_.blocks; ++i)
     allocate_block();
   for (uint32_t i = 0; i <= 2 * gpt_.blocks; ++i)
@@ -45,6 +53,7 @@ void CudaGptEngine::allocate_linear(uint32_t index) {
     *per_row = session_->allocate<float>(rows);
   for (float** per_output : {&linear.sw, &linear.s2, &linear.b})
     *per_output = session_->allocate<float>(shape.outputs);
+  linear.db_parts = session_->allocate<float>(uint64_t{pieces(rows, kRunRows)} * shape.outputs);
   if (shape.has_bias) return;
   // Adding −0 changes no bit of any float.
   const std::vector<float> nothing(shape.outputs, -0.0F);
@@ -94,18 +103,37 @@ void CudaGptEngine::allocate_scratch() {
   inv2_ = session_->allocate<float>(outputs_max);
   inv_h_ = session_->allocate<float>(uint64_t{rows} * gpt_.heads);
   inv_g_ = session_->allocate<float>(uint64_t{program_.spec().batch} * gpt_.width);
-  const uint64_t runs = pieces(rows, static_cast<uint32_t>(kColumnSumRun));
-  run_sums_ = session_->allocate<float>(runs * outputs_max);
-  run_max_ = session_->allocate<uint32_t>(runs * outputs_max);
-  run_shifts_ = session_->allocate<float>(runs * gpt_.width);
+  run_max_ = session_->allocate<uint32_t>(uint64_t{pieces(rows, kRunRows)} * outputs_max);
   unused_sums_ = session_->allocate<float>(gpt_.vocabulary);
 }
 
 void CudaGptEngine::prepare_clip() {
   if (!(program_.spec().clip > 0)) return;
   std::vector<SumPiece> vectors;
-  for (const ParameterInfo& parameter : program_.parameter_list())
-    vectors.push_back({parameter.offset, static_cast<uint32_t>(parameter.count())});
+  std::vector<UnitJob> jobs;
+  uint32_t units = 0;
+  for (const ParameterInfo& parameter : program_.parameter_list()) {
+    UnitJob job{.first = parameter.offset,
+                .first_unit = units,
+                .units = parameter.units(),
+                .rows = parameter.rows,
+                .cols = parameter.cols,
+                .units_down = parameter.units_down()};
+    if (parameter.is_vector()) {
+      job.rows = 1;
+      job.cols = parameter.rows;
+      job.units_down = 1;
+    }
+    jobs.push_back(job);
+    vectors.push_back({units, job.units});
+    units += job.units;
+    units_max_ = std::max(units_max_, job.units);
+  }
+  unit_jobs_ = session_->allocate<UnitJob>(jobs.size());
+  session_->upload(unit_jobs_, jobs.data(), jobs.size() * sizeof(UnitJob));
+  squares_ = session_->allocate<float>(units);
+  for (const UnitJob& job : jobs)
+    first_unit_.push_back(job.first_unit);
   for (const std::vector<SumPiece>& of_level : longsum_levels(std::move(vectors))) {
     SumLevel level;
     level.count = static_cast<uint32_t>(of_level.size());
@@ -114,7 +142,7 @@ void CudaGptEngine::prepare_clip() {
     session_->upload(level.pieces, of_level.data(), of_level.size() * sizeof(SumPiece));
     clip_levels_.push_back(level);
   }
-  clip_factor_ = session_->allocate<float>(1);
+  clip_ = session_->allocate<float>(jobs.size() + 1);
 }
 
 TensorMemory CudaGptEngine::block_memory(const Block& block, TensorKind kind) const {
@@ -166,6 +194,16 @@ TensorMemory CudaGptEngine::tensor_memory(const TensorInfo& tensor) const {
       return loss_max_;
     case TensorKind::loss_sum:
       return loss_sum_;
+    case TensorKind::bias_parts:
+      return linears_[tensor.layer].memory(tensor.kind);
+    case TensorKind::gain_parts:
+      return norms_[tensor.layer].gain_parts;
+    case TensorKind::shift_parts:
+      return norms_[tensor.layer].shift_parts;
+    case TensorKind::squares:
+      return squares_ + first_unit_[tensor.layer];
+    case TensorKind::clip:
+      return clip_;
     default:
       break;
   }

@@ -21,9 +21,10 @@ class CudaGptEngine final : public DeviceEngine {
   // b is a copy, because the update comes before it is read; −0 where there is none.
   using Linear = DeviceLinear;
   struct NormState {
-    float *gain = nullptr, *shift = nullptr;  // copies, for the same reason
-    float *mean = nullptr, *rate = nullptr;   // [T]; of R
-    float* d_value = nullptr;                 // N, [T, D]
+    float *gain = nullptr, *shift = nullptr;              // copies, for the same reason
+    float *mean = nullptr, *rate = nullptr;               // [T]; of R
+    float* d_value = nullptr;                             // N, [T, D]
+    float *gain_parts = nullptr, *shift_parts = nullptr;  // PG, PS, [runs of 32, D]
   };
   struct Block {
     DeviceMatrix q, k, v, ho, go;
@@ -90,11 +91,14 @@ class CudaGptEngine final : public DeviceEngine {
   int8_t *q_transposed_ = nullptr, *k_transposed_ = nullptr, *v_transposed_ = nullptr;
   int8_t* go_transposed_ = nullptr;
   float *inv2_ = nullptr, *inv_h_ = nullptr, *inv_g_ = nullptr;
-  float *run_sums_ = nullptr, *run_shifts_ = nullptr;
   uint32_t* run_max_ = nullptr;
   float* unused_sums_ = nullptr;  // what the head's bias gradient would be
+  UnitJob* unit_jobs_ = nullptr;  // a parameter each
+  uint32_t units_max_ = 0;        // of one parameter
+  float* squares_ = nullptr;      // CQ of all parameters
+  std::vector<uint64_t> first_unit_;
   std::vector<SumLevel> clip_levels_;
-  float* clip_factor_ = nullptr;
+  float* clip_ = nullptr;  // cf
 };
 
 }  // namespace gemmine::kernels::cuda

@@ -9,6 +9,7 @@ namespace gemmine::kernels::cuda {
 
 void CudaEngine::allocate() {
   const uint32_t batch = program_.spec().batch;
+  const uint64_t runs = pieces(batch, static_cast<uint32_t>(kColumnSumRun));
   uint64_t weights_max = 0;
   uint32_t outputs_max = 0;
   for (uint32_t l = 0; l < program_.layers(); ++l) {
@@ -30,16 +31,15 @@ void CudaEngine::allocate() {
       *per_row = session_->allocate<float>(batch);
     for (float** per_output : {&layer.sw, &layer.b, &layer.s2})
       *per_output = session_->allocate<float>(n);
+    layer.db_parts = session_->allocate<float>(runs * n);
     for (float** per_element : {&layer.y, &layer.dy})
       *per_element = session_->allocate<float>(uint64_t{batch} * n);
   }
-  const uint64_t runs = pieces(batch, static_cast<uint32_t>(kColumnSumRun));
   labels_ = session_->allocate<uint32_t>(batch);
   nll_ = session_->allocate<float>(batch);
   dw_ = session_->allocate<float>(weights_max);
   db_ = session_->allocate<float>(outputs_max);
   inv2_ = session_->allocate<float>(outputs_max);
-  run_sums_ = session_->allocate<float>(runs * outputs_max);
   run_max_ = session_->allocate<uint32_t>(runs * outputs_max);
 }
 

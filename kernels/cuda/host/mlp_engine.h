@@ -38,7 +38,6 @@ class CudaEngine final : public DeviceEngine {
   uint32_t* labels_ = nullptr;
   float* nll_ = nullptr;
   float *dw_ = nullptr, *db_ = nullptr, *inv2_ = nullptr;  // of one layer at a time
-  float* run_sums_ = nullptr;
   uint32_t* run_max_ = nullptr;
 };
 

@@ -65,9 +65,10 @@ void CudaEngine::queue_gradient_operands(uint32_t l, StepKey key) {
   const auto id_of = [l](TensorKind kind) { return l * 16 + static_cast<uint32_t>(kind); };
   uint32_t* const flag = report_.flag();
   session_->run<kernel::ColumnRuns>({pieces(n, kRowThreads), runs}, layer.dy, spec.batch, n,
-                                    layer.sx, run_sums_, run_max_);
-  session_->run<kernel::ColumnFinish>({pieces(n, kRowThreads)}, run_sums_, run_max_, runs, n, db_,
-                                      layer.s2, inv2_, flag, code_for("the gradient by column", l));
+                                    layer.sx, layer.db_parts, run_max_);
+  session_->run<kernel::ColumnFinish>({pieces(n, kRowThreads)}, layer.db_parts, run_max_, runs, n,
+                                      db_, layer.s2, inv2_, flag,
+                                      code_for("the gradient by column", l));
   const uint64_t counters =
       uint64_t{spec.batch} * pieces(n, kStochasticGroup) * kStochasticLanes;  // PROTOCOL 2.5
   session_->run<kernel::StochasticColumns>({pieces(counters, kFlatThreads)}, layer.dy, spec.batch,

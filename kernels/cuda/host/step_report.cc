@@ -11,7 +11,7 @@ namespace gemmine::kernels::cuda {
 namespace {
 
 constexpr uint32_t kRootWords = 8;
-static_assert(kHashChunk == kChunkBytes);
+static_assert(kHashChunk == kChunkBytes && kPanelRow == kPanelRowBytes);
 
 uint32_t ld_of(const TensorInfo& tensor) {
   return tensor.tile_cols() * static_cast<uint32_t>(kTileCols);
@@ -34,6 +34,9 @@ void StepReport::prepare(const std::vector<TensorInfo>& tensors,
     if (tensor.is_int8()) {
       job.ld = ld_of(tensor);
       job.tiles_down = tensor.tile_rows();
+    } else if (tensor.in_panels) {
+      job.ld = tensor.cols * static_cast<uint32_t>(sizeof(float));
+      job.panel_rows = tensor.rows;
     }
     job.chunks = static_cast<uint32_t>(chunks_of(job.bytes));
     job.first_group = groups;
@@ -85,9 +88,18 @@ Result<StepResult> StepReport::finish() {
   return result;
 }
 
+Result<Bytes> StepReport::read_panels(uint32_t position) const {
+  const TensorInfo& tensor = tensors_[position];
+  std::vector<float> values(uint64_t{tensor.rows} * tensor.cols);
+  session_.download(values.data(), memory_[position], values.size() * sizeof(float));
+  if (Status status = session_.status(); !status) return status.error();
+  return to_panel_order(values.data(), tensor.rows, tensor.cols, tensor.cols);
+}
+
 Result<Bytes> StepReport::read_tensor(uint32_t position) const {
   if (position >= tensors_.size()) return Error{Errc::invalid_argument, "no such tensor"};
   const TensorInfo& tensor = tensors_[position];
+  if (tensor.in_panels) return read_panels(position);
   Bytes rows(tensor.bytes());  // tiles are the matrix's own bytes in another order
   session_.download(rows.data(), memory_[position], rows.size());
   if (Status status = session_.status(); !status) return status.error();

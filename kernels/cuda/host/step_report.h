@@ -10,7 +10,8 @@
 
 namespace gemmine::kernels::cuda {
 
-// Where a committed tensor lies: int8 as a DeviceMatrix, f32 as its elements in order.
+// Where a committed tensor lies: int8 as a DeviceMatrix, f32 as its elements in order, also
+// where it is committed in panels.
 using TensorMemory = const void*;
 
 class StepReport {
@@ -33,6 +34,8 @@ class StepReport {
   Result<Bytes> read_tensor(uint32_t position) const;
 
  private:
+  Result<Bytes> read_panels(uint32_t position) const;
+
   static constexpr uint32_t kCodeFirst = 1 << 30;
   static constexpr uint32_t kHead = 2;  // words before the roots: flag, loss
 

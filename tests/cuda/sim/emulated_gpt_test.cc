@@ -104,7 +104,7 @@ TEST_F(EmulatedGpt, MakesTheReferencesTensorsAtOddSizes) {
                              .heads = 4,
                              .hidden = 16,
                              .blocks = 1,
-                             .context = 16,
+                             .context = 32,
                              .token_bytes = 2},
                             3, kernels::Optimiser::sgd),
                     2);
@@ -114,7 +114,7 @@ TEST_F(EmulatedGpt, MakesTheReferencesTensorsAtOddSizes) {
                              .heads = 1,
                              .hidden = 17,
                              .blocks = 1,
-                             .context = 144,
+                             .context = 160,
                              .norm = kernels::Norm::layer},
                             1, kernels::Optimiser::adamw),
                     2);
@@ -127,7 +127,7 @@ TEST_F(EmulatedGpt, MakesTheReferencesTensorsOfWideHeads) {
                                .heads = 1,
                                .hidden = 80,
                                .blocks = 1,
-                               .context = 80,
+                               .context = 96,
                                .activation = kernels::Activation::silu,
                                .tied = true},
                               1, kernels::Optimiser::adamw),

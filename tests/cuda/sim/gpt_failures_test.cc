@@ -25,7 +25,7 @@ class GptFailures : public EmulatedTest {
   static kernels::Spec spec() {
     kernels::Spec spec = testing::toy_gpt();
     spec.gpt.blocks = 1;
-    spec.gpt.context = 80;  // two tiles of positions
+    spec.gpt.context = 96;  // two tiles of positions
     spec.batch = 1;
     return spec;
   }

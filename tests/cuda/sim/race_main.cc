@@ -41,7 +41,7 @@ bool run_mlp_step() {
 // Of a gpt: every kernel of launch_gpt.h, heads in two tiles of positions.
 bool run_gpt_step() {
   kernels::Spec spec = testing::toy_gpt();
-  spec.gpt = {.vocabulary = 5, .width = 64, .heads = 1, .hidden = 16, .blocks = 1, .context = 80};
+  spec.gpt = {.vocabulary = 5, .width = 64, .heads = 1, .hidden = 16, .blocks = 1, .context = 96};
   spec.batch = 1;
   return run_step(kernels::Program::make(spec).value(), testing::toy_tokens(spec));
 }

@@ -45,7 +45,7 @@ std::vector<Case> cases() {
   const auto add = [&](const char* name, const Spec& spec) { all.push_back({name, spec}); };
   add("odd hidden width, one sequence, narrow heads",
       shaped(toy_gpt(),
-             {.vocabulary = 70, .width = 80, .heads = 5, .hidden = 37, .blocks = 1, .context = 80},
+             {.vocabulary = 70, .width = 80, .heads = 5, .hidden = 37, .blocks = 1, .context = 96},
              1));
   add("one wide head", shaped(toy_gpt(),
                               {.vocabulary = 256,
@@ -53,7 +53,7 @@ std::vector<Case> cases() {
                                .heads = 1,
                                .hidden = 64,
                                .blocks = 1,
-                               .context = 144,
+                               .context = 160,
                                .norm = Norm::layer,
                                .activation = Activation::silu},
                               1));
@@ -63,7 +63,7 @@ std::vector<Case> cases() {
                                                  .heads = 4,
                                                  .hidden = 16,
                                                  .blocks = 2,
-                                                 .context = 16,
+                                                 .context = 32,
                                                  .activation = Activation::silu,
                                                  .tied = true},
                                                 7));
@@ -73,7 +73,7 @@ std::vector<Case> cases() {
                       .heads = 3,
                       .hidden = 200,
                       .blocks = 2,
-                      .context = 272,
+                      .context = 288,
                       .norm = Norm::layer,
                       .token_bytes = 2},
                      1);

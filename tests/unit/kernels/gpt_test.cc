@@ -46,13 +46,45 @@ TEST(GptProgram, CountsParametersTensorsAndWork) {
   const uint64_t products = 64 * (192 * 64 + 64 * 64 + 2 * 128 * 64) * 2 + 64 * 64 * 64;
   // Six products of 32 columns over 32 · 33 / 2 pairs, for 2 blocks, sequences and heads each.
   EXPECT_EQ(program.macs_per_step(), 3 * products + 6 * 32 * (32 * 33 / 2) * 2 * 2 * 2);
-  // A block: 14 of residuals, norms' gains and their gradients; 8 + 5 of attention; 4 linears.
-  EXPECT_EQ(program.tensors().size(),
-            1 + 2 * (2 + 2 + 3 + 4 * 5 + 4 * 4 + 8 + 5) + 1 + 4 + 2 + 4 + 2);
+  // A block: 14 of residuals, norms' gains and their gradients; 8 + 5 of attention; 4 linears. Then
+  // PB, PG, CQ of every parameter, cf.
+  EXPECT_EQ(program.tensors().size(), 1 + 2 * (2 + 2 + 3 + 4 * 5 + 4 * 4 + 8 + 5) + 1 + 4 + 2 + 4 +
+                                          2 + 8 + 5 + program.parameter_list().size() + 1);
+  Spec other = toy_gpt_tied();
+  const size_t without = Program::make(other).value().tensors().size();
+  other.clip = 1;
+  const Program clipped = Program::make(other).value();
+  EXPECT_EQ(clipped.tensors().size(), without + clipped.parameter_list().size() + 1);
   for (uint32_t i = 0; i < program.tensors().size(); ++i) {
     const TensorInfo& tensor = program.tensors()[i];
     EXPECT_EQ(program.position(tensor.kind, tensor.layer), i);
   }
+}
+
+// PROTOCOL 10.7, 10.10.
+TEST(GptProgram, CutsParametersIntoUnits) {
+  Spec spec = toy_gpt_tied();
+  spec.clip = 1;
+  const Program program = Program::make(spec).value();
+  const auto units = [&](uint32_t j) {
+    const TensorInfo& tensor = program.tensors()[program.position(TensorKind::squares, j)];
+    EXPECT_EQ(tensor.cols, 1U);
+    EXPECT_EQ(tensor.rows, program.parameter_list()[j].units());
+    return tensor.rows;
+  };
+  EXPECT_EQ(units(0), 19U * 2);  // E: 300 × 80
+  EXPECT_EQ(units(1), 2U * 2);   // P: 32 × 80
+  EXPECT_EQ(units(2), 2U);       // gain: 80
+  EXPECT_EQ(units(4), 15U * 2);  // W of qkv: 240 × 80
+  EXPECT_EQ(units(5), 4U);       // its bias
+  const TensorInfo& clip = program.tensors().back();
+  EXPECT_EQ(clip.kind, TensorKind::clip);
+  EXPECT_EQ(clip.rows, program.parameter_list().size() + 1);
+  const TensorInfo& parts = program.tensors()[program.position(TensorKind::shift_parts, 2)];
+  EXPECT_EQ(parts.rows, 3U);  // of 96 rows
+  EXPECT_EQ(parts.bytes(), 3U * 128 * sizeof(float));
+  EXPECT_TRUE(program.tensors()[program.position(TensorKind::d_residual, 0)].in_panels);
+  EXPECT_FALSE(program.tensors()[program.position(TensorKind::d_residual, 1)].in_panels);
 }
 
 TEST(GptProgram, NamesTheFieldThatIsOutOfBounds) {

@@ -24,8 +24,9 @@ TEST(Program, ListsTensorsInTraceOrder) {
   const Program program = program_of(good_spec());
   using enum TensorKind;
   const std::pair<TensorKind, uint32_t> expected[] = {
-      {x, 0},  {sx, 0}, {w, 0},  {sw, 0}, {b, 0},  {x, 1},  {sx, 1}, {w, 1},
-      {sw, 1}, {b, 1},  {g1, 1}, {s1, 1}, {g2, 1}, {s2, 1}, {g2, 0}, {s2, 0}};
+      {x, 0},  {sx, 0}, {w, 0},  {sw, 0}, {b, 0},          {x, 1},
+      {sx, 1}, {w, 1},  {sw, 1}, {b, 1},  {g1, 1},         {s1, 1},
+      {g2, 1}, {s2, 1}, {g2, 0}, {s2, 0}, {bias_parts, 0}, {bias_parts, 1}};
   ASSERT_EQ(program.tensors().size(), std::size(expected));
   for (uint32_t i = 0; i < std::size(expected); ++i) {
     EXPECT_EQ(program.tensors()[i].kind, expected[i].first) << i;
@@ -37,6 +38,18 @@ TEST(Program, ListsTensorsInTraceOrder) {
   EXPECT_EQ(g2_1.cols, 5U);
   EXPECT_EQ(g2_1.tensor_id(), 23U);
   EXPECT_EQ(program.tensors()[13].rows, 5U);
+}
+
+TEST(Program, CommitsToSumsOfRunsInPanels) {
+  Spec spec = good_spec();
+  spec.batch = 65;
+  spec.widths[1] = 70;
+  const Program program = program_of(spec);
+  const TensorInfo& parts = program.tensors()[program.position(TensorKind::bias_parts, 0)];
+  EXPECT_EQ(parts.rows, 3U);
+  EXPECT_EQ(parts.cols, 70U);
+  EXPECT_TRUE(parts.in_panels && parts.is_checked_f32() && !parts.is_int8());
+  EXPECT_EQ(parts.bytes(), 3U * 128 * sizeof(float));
 }
 
 TEST(Program, CountsWorkAndParameters) {

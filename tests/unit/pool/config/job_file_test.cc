@@ -83,7 +83,7 @@ TEST(GptJobFile, PointsAtAMisspeltWordWithAHint) {
 
 TEST(GptJobFile, PointsAtShapesThatNoModelHas) {
   expect_refusal("heads = 4", "heads = 3", "job.toml:16:9: error: model.heads: must cut width");
-  expect_refusal("context = 128", "context = 100", "model.context: must be a multiple of 16");
+  expect_refusal("context = 128", "context = 100", "model.context: must be a multiple of 32");
   expect_refusal("vocabulary = 256", "vocabulary = 257", "at most 256");
   expect_refusal("width = 128", "width = 32", "model.width: 32 is out of range");
   expect_refusal("batch = 8", "batch = 1024", "train.batch: times context must be in 1");

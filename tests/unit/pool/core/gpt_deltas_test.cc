@@ -18,7 +18,7 @@ FakeSetup language_model() {
   out.change = [](verifier::Job& job) {
     kernels::Spec spec = testing::toy_gpt();
     spec.gpt = {
-        .vocabulary = 256, .width = 64, .heads = 2, .hidden = 16, .blocks = 1, .context = 16};
+        .vocabulary = 256, .width = 64, .heads = 2, .hidden = 16, .blocks = 1, .context = 32};
     spec.records = job.test_records = 100;
     spec.outer_lr = 0.7F;
     spec.outer_momentum = 0.9F;
