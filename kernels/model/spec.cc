@@ -1,9 +1,12 @@
 #include "kernels/model/spec.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <string>
 #include <string_view>
+
+#include "kernels/hash/chunk_source.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -33,7 +36,7 @@ Fault check_gpt(const Spec& spec) {
     return refuse("activation", "must be 1 (GELU) or 2 (SiLU)");
   if (gpt.token_bytes != 2 && (gpt.token_bytes != 1 || gpt.vocabulary > 256))
     return refuse("token_bytes", "must be 2, or 1 for a vocabulary of at most 256");
-  if (gpt.opening_bytes() > kAttentionOpeningMax)
+  if (gpt.opening_bytes() > kBlockOpeningMax)
     return refuse("context", "is too long for the opening of an attention block of this width");
   if (spec.records <= gpt.context || spec.records > kRecordsMax)
     return refuse("records", "must be more tokens than the context has, at most 2^31 - 1");
@@ -41,6 +44,8 @@ Fault check_gpt(const Spec& spec) {
   if (!in(rows, 1, kBatchMax)) return refuse("batch", "times context must be in 1 … 65536");
   if (rows * gpt.heads * ((gpt.context + 127) / 128) >= uint64_t{1} << 28)
     return refuse("batch", "times context, heads and context / 128 must be less than 2^28");
+  if (spec.clip > 0 && gpt.norm_opening_bytes(spec.batch) > kBlockOpeningMax)
+    return refuse("batch", "times context is too long for the opening of a norm block (clip)");
   const uint64_t per_block =
       uint64_t{gpt.width} * (4 * gpt.width + 2 * gpt.hidden + 9) + gpt.hidden;
   const uint64_t embeddings =
@@ -107,6 +112,21 @@ Fault check_numbers(const Spec& spec) {
 }
 
 }  // namespace
+
+uint64_t GptShape::norm_opening_bytes(uint32_t batch) const {
+  const auto units = [](uint64_t rows, uint64_t cols) {
+    return sizeof(float) * ((rows + 15) / 16) * ((cols + 63) / 64);
+  };
+  const uint64_t rows = uint64_t{batch} * context;
+  const uint64_t product = (kTileCols + kTileCols) * rows;  // panels of G2 and X
+  const uint64_t weights =
+      product + std::max({units(3 * uint64_t{width}, width), units(hidden, width),
+                          units(width, hidden), tied ? 0 : units(vocabulary, width)});
+  // D_0 in a panel; the tokens, with the ends of chunks and the path of each sequence.
+  const uint64_t tokens = kPanelRowBytes * rows + token_bytes * rows + uint64_t{3072} * batch +
+                          units(vocabulary, width) + (tied ? product : 0);
+  return std::max(weights, tokens);
+}
 
 std::string SpecFault::text() const {
   std::string out = field;

@@ -54,6 +54,9 @@ struct GptShape {
     const uint64_t dot = head * width + (2 * head + 4 * heads) * context;
     return later > dot ? later : dot;
   }
+  // Of a block of CQ likewise, in a step of `batch` sequences: the operands of a weight's unit, or
+  // what 16 tokens get from all rows that have them; PROTOCOL 10.14.
+  uint64_t norm_opening_bytes(uint32_t batch) const;
   bool operator==(const GptShape&) const = default;
 };
 

@@ -13,7 +13,7 @@ inline constexpr uint32_t kModelWidthMax = 4096;
 inline constexpr uint32_t kHeadsMax = 64;
 inline constexpr uint32_t kBlocksMax = 64;
 inline constexpr uint32_t kContextMax = 8192;
-inline constexpr uint64_t kAttentionOpeningMax = 1792 * 1024;  // bytes
-inline constexpr uint32_t kLossGroup = 256;                    // logits; PROTOCOL 10.5
+inline constexpr uint64_t kBlockOpeningMax = 1792 * 1024;  // bytes
+inline constexpr uint32_t kLossGroup = 256;                // logits; PROTOCOL 10.5
 
 }  // namespace gemmine::kernels

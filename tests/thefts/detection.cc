@@ -27,11 +27,6 @@ bool is_listed(const TensorInfo& tensor) {
   return tensor.is_int8() || tensor.is_checked_f32();
 }
 
-uint32_t columns_of_tiles(const TensorInfo& tensor) {
-  const uint32_t width = verifier::tile_width(tensor);
-  return (tensor.cols + width - 1) / width;
-}
-
 }  // namespace
 
 StolenShare::StolenShare(const verifier::Job& job, ByteView tokens, const Theft& theft)
@@ -78,10 +73,10 @@ double StolenShare::block_rate() const {
     const uint32_t steps = verifier::reads_state_before(tensor) ? 1 : lease_.steps;
     double wrong = 0;
     for (uint32_t step = 0; step < steps; ++step)
-      for (uint32_t row = 0; row < tensor.tile_rows(); ++row)
-        for (uint32_t col = 0; col < columns_of_tiles(tensor); ++col)
+      for (uint32_t row = 0; row < verifier::tiles_down(tensor); ++row)
+        for (uint32_t col = 0; col < verifier::tiles_across(tensor); ++col)
           wrong += wrong_part({.step = step, .position = p, .tile_row = row, .tile_col = col});
-    out += wrong / steps / tensor.tile_rows() / columns_of_tiles(tensor);
+    out += wrong / steps / verifier::tiles_down(tensor) / verifier::tiles_across(tensor);
   }
   return out / checks();
 }

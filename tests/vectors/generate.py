@@ -195,6 +195,8 @@ def openings(job, runs):
              "g1_hidden": (1, 1, 2, 0, (1, gn1.G1), 2, 0, 0),
              "g2_last": (1, 0, 0, 1, (2, gn1.G2), 1, 0, 9),
              "g2_hidden": (0, 0, 0, 0, (0, gn1.G2), 0, 0, 20),
+             "sums_last": (0, 1, 0, 1, (2, gn1.PB), 0, 0, 0),
+             "sums_hidden": (1, 0, 1, 0, (1, gn1.PB), 1, 0, 0),
              "delta": (1, 1, 2, 0, None, 25, 0, 0)}
     for name, (r, slot, i, step, place, row, col, group) in cases.items():
         run = runs[r][slot][i]

@@ -173,13 +173,32 @@ Finding BlockCheck::check_elements(const BlockChoice& choice, Range rows, Range 
 Finding BlockCheck::check_floats(const BlockChoice& choice, Range rows, Range cols) {
   const TensorInfo& tensor = program_.tensors()[choice.position];
   const Floats claimed = reader_.matrix(tensor.kind, tensor.layer, rows, cols);
+  const bool is_padded = tensor.in_panels && cols.end() % 64 != 0;  // then it must be +0
+  const Floats padding = is_padded ? reader_.matrix(tensor.kind, tensor.layer, rows,
+                                                    {cols.end(), 64 - cols.end() % 64})
+                                   : Floats{};
   const Floats own = values(tensor, rows, cols);
+  const Finding sum =
+      tensor.kind == TensorKind::squares ? check_sum_of_squares(tensor.layer) : valid();
   for (size_t i = 0; i < own.size(); ++i)
     if (std::bit_cast<uint32_t>(own[i]) != std::bit_cast<uint32_t>(claimed[i]))
       return invalid(place(tensor, rows.first + static_cast<uint32_t>(i / cols.count),
                            cols.first + static_cast<uint32_t>(i % cols.count)) +
                      " is not what its inputs give");
-  return valid();
+  for (const float zero : padding)
+    if (std::bit_cast<uint32_t>(zero) != 0)
+      return invalid("padding of " + place(tensor, rows.first, cols.first) + " is not +0");
+  return sum;
+}
+
+Finding BlockCheck::check_sum_of_squares(uint32_t parameter) {
+  const uint32_t units = program_.parameter_list()[parameter].units();
+  const Floats squares = reader_.run(TensorKind::squares, parameter, {0, units});
+  const Floats claimed = reader_.run(TensorKind::clip, 0, {parameter, 1});
+  const float own = kernels::longsum(squares.data(), squares.size());
+  if (std::bit_cast<uint32_t>(own) == std::bit_cast<uint32_t>(claimed[0])) return valid();
+  return invalid("cf[" + std::to_string(parameter) + "] is not the sum of CQ_" +
+                 std::to_string(parameter));
 }
 
 Finding BlockCheck::check_padding(const TensorInfo& tensor, const BlockChoice& choice) {
@@ -210,10 +229,12 @@ Finding BlockCheck::check(const BlockChoice& choice, std::optional<uint32_t> wit
   const TensorInfo& tensor = program_.tensors()[choice.position];
   GEMMINE_CHECK((tensor.is_int8() || tensor.is_checked_f32()) && !choice.delta);
   reader_.forget();
+  const uint32_t height = tile_height(tensor);
   const uint32_t width = tile_width(tensor);
-  const Range rows{choice.tile_row * 16, std::min(16U, tensor.rows - choice.tile_row * 16)};
+  GEMMINE_CHECK(choice.tile_row < tiles_down(tensor) && choice.tile_col < tiles_across(tensor));
+  const Range rows{choice.tile_row * height,
+                   std::min(height, tensor.rows - choice.tile_row * height)};
   const Range cols{choice.tile_col * width, std::min(width, tensor.cols - choice.tile_col * width)};
-  GEMMINE_CHECK(choice.tile_row * 16 < tensor.rows && choice.tile_col * width < tensor.cols);
   if (!tensor.is_int8()) {
     if (witness.value_or(0) != 0)
       return {Outcome::malformed, kNoStep, "an f32 tensor has no witness"};

@@ -61,6 +61,7 @@ class BlockCheck {
   Finding derive_tile(const kernels::TensorInfo& tensor, uint64_t chunk, Bytes& out);
   Finding derive_floats(const kernels::TensorInfo& tensor, uint64_t chunk, Bytes& out);
   Finding check_padding(const kernels::TensorInfo& tensor, const BlockChoice& choice);
+  Finding check_sum_of_squares(uint32_t parameter);  // c_j = longsum(CQ_j); PROTOCOL 10.7
   Finding check_biases(uint32_t linear, Range rows);
   Finding check_witness(const kernels::TensorInfo& tensor, const Group& group, uint32_t witness);
   Group group_of(const kernels::TensorInfo& tensor, uint32_t number);

@@ -86,15 +86,31 @@ Floats BlockReader::run(TensorKind kind, uint32_t layer, Range range) {
 Floats BlockReader::matrix(TensorKind kind, uint32_t layer, Range rows, Range cols) {
   const uint32_t position = program_.position(kind, layer);
   const TensorInfo& tensor = program_.tensors()[position];
-  GEMMINE_CHECK(!tensor.is_int8() && rows.end() <= tensor.rows && cols.end() <= tensor.cols);
-  const uint64_t width = tensor.cols;
+  const uint64_t width = tensor.in_panels ? tensor.tile_cols() * uint64_t{64} : tensor.cols;
+  GEMMINE_CHECK(!tensor.is_int8() && rows.end() <= tensor.rows && cols.end() <= width);
   const ObjectId object{Origin::tensor, static_cast<uint16_t>(position)};
+  if (tensor.in_panels) return panels(object, tensor.rows, rows, cols);
   if (cols.count == width) return floats(object, rows.first * width, rows.count * cols.count);
   Floats out;
   out.reserve(size_t{rows.count} * cols.count);
   for (uint32_t r = rows.first; r < rows.end(); ++r) {
     const Floats row = floats(object, r * width + cols.first, cols.count);
     out.insert(out.end(), row.begin(), row.end());
+  }
+  return out;
+}
+
+Floats BlockReader::panels(ObjectId object, uint32_t tensor_rows, Range rows, Range cols) {
+  Floats out(size_t{rows.count} * cols.count);
+  for (uint32_t c0 = cols.first; c0 < cols.end();) {
+    const uint32_t c1 = std::min(cols.end(), c0 / 64 * 64 + 64);
+    for (uint32_t r = rows.first; r < rows.end(); ++r) {
+      const uint64_t row = uint64_t{c0 / 64} * tensor_rows + r;
+      const Floats part = floats(object, row * 64 + c0 % 64, c1 - c0);
+      std::copy(part.begin(), part.end(),
+                out.begin() + (size_t{r - rows.first} * cols.count + (c0 - cols.first)));
+    }
+    c0 = c1;
   }
   return out;
 }

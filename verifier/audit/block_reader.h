@@ -63,7 +63,8 @@ class BlockReader {
   Floats floats(ObjectId object, uint64_t first, uint32_t count);
   // A run of the elements of an f32 tensor, in its order.
   Floats run(kernels::TensorKind kind, uint32_t layer, Range range);
-  // Of an f32 matrix, row-major rows.count × cols.count.
+  // Of an f32 matrix, by rows or in panels, row-major rows.count × cols.count. In panels the
+  // columns may go on into the padding.
   Floats matrix(kernels::TensorKind kind, uint32_t layer, Range rows, Range cols);
   Floats state_before(uint64_t first, uint32_t count) {
     return floats({Origin::state_before, 0}, first, count);
@@ -91,6 +92,8 @@ class BlockReader {
   }
 
  private:
+  Floats panels(ObjectId object, uint32_t tensor_rows, Range rows, Range cols);
+
   const kernels::Program& program_;
   BlockSource& source_;
   bool missing_ = false;

@@ -42,6 +42,28 @@ uint32_t tile_width(const TensorInfo& tensor) {
   }
 }
 
+uint32_t tile_height(const TensorInfo& tensor) {
+  switch (tensor.kind) {
+    case TensorKind::bias_parts:
+    case TensorKind::gain_parts:
+    case TensorKind::shift_parts:
+    case TensorKind::squares:
+      return 1;
+    case TensorKind::clip:
+      return tensor.rows;
+    default:
+      return 16;
+  }
+}
+
+uint32_t tiles_down(const TensorInfo& tensor) {
+  return (tensor.rows + tile_height(tensor) - 1) / tile_height(tensor);
+}
+
+uint32_t tiles_across(const TensorInfo& tensor) {
+  return (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor);
+}
+
 uint32_t segments_in_tile(const TensorInfo& tensor, uint32_t tile_col) {
   GEMMINE_CHECK(tensor.groups == kernels::Groups::row_segments && tensor.span > 0);
   GEMMINE_CHECK(tile_col < tensor.tile_cols());
@@ -121,8 +143,8 @@ std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const Au
     choice.position = positions[check];
     const TensorInfo& tensor = program.tensors()[choice.position];
     choice.step = reads_state_before(tensor) ? 0 : roll(2, steps_in_share);
-    choice.tile_row = roll(4, tensor.tile_rows());
-    choice.tile_col = roll(5, (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor));
+    choice.tile_row = roll(4, tiles_down(tensor));
+    choice.tile_col = roll(5, tiles_across(tensor));
     choice.group = roll(6, groups_in_tile(tensor, choice));
   }
   return out;

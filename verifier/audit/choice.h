@@ -22,8 +22,13 @@ struct BlockChoice {
 // Whether a tensor is made of state_before, which is committed at a share's start only: its blocks
 // are of the share's first step (PROTOCOL 7.3, 10.11).
 bool reads_state_before(const kernels::TensorInfo& tensor);
-// Columns of a tile (PROTOCOL 7.3, 10.11): 64, or 1 where so many would need too much to be opened.
+// Rows and columns of a tile (PROTOCOL 7.3, 10.11): 16 × 64, or fewer where so many would need too
+// much to be opened; of cf all.
+uint32_t tile_height(const kernels::TensorInfo& tensor);
 uint32_t tile_width(const kernels::TensorInfo& tensor);
+// How many there are.
+uint32_t tiles_down(const kernels::TensorInfo& tensor);
+uint32_t tiles_across(const kernels::TensorInfo& tensor);
 // How many scale groups a row has within a column of tiles. tensor.groups == row_segments, and the
 // column of tiles is one of the tensor's.
 uint32_t segments_in_tile(const kernels::TensorInfo& tensor, uint32_t tile_col);

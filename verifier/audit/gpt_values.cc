@@ -155,6 +155,14 @@ Floats GptValues::values(const TensorInfo& tensor, Range rows, Range cols) {
       return loss_max(rows, cols);
     case TensorKind::loss_sum:
       return loss_sum(rows, cols);
+    case TensorKind::bias_parts:
+    case TensorKind::gain_parts:
+    case TensorKind::shift_parts:
+      return parts(tensor, rows, cols);
+    case TensorKind::squares:
+      return squares(layer, rows);
+    case TensorKind::clip:
+      return clip();
     default:
       GEMMINE_CHECK(false && "only tensors that are audited are blocks");
   }

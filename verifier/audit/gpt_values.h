@@ -19,7 +19,7 @@ class GptValues {
     GEMMINE_CHECK(program.is_gpt());
   }
 
-  // Row-major rows.count × cols.count, of any rows and columns of the tensor.
+  // Row-major rows.count × cols.count, of any rows and columns of the tensor (of cf all).
   Floats values(const kernels::TensorInfo& tensor, Range rows, Range cols);
 
  private:
@@ -74,6 +74,15 @@ class GptValues {
   // Calls one_head for every head and sequence that rows × cols of [T, D] touch.
   Floats by_head(uint32_t block, Range rows, Range cols,
                  Floats (GptValues::*one_head)(const HeadRows&));
+
+  // gpt_values_sums.cc
+  Floats parts(const kernels::TensorInfo& tensor, Range runs, Range cols);  // PB, PG, PS
+  Floats weight_gradient(uint32_t linear, Range rows, Range cols);          // dW
+  // Σ of D_0 over the rows of T that a row of E or P is for.
+  Floats embedding_gradient(kernels::ParameterKind kind, Range rows, Range cols);
+  Floats vector_gradient(const kernels::ParameterInfo& parameter, Range elements);
+  Floats squares(uint32_t parameter, Range units);  // CQ
+  Floats clip();                                    // cf, but for its c_j, which are taken as read
 
   const kernels::Program& program_;
   const kernels::GptShape& gpt_;

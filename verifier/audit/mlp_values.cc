@@ -1,5 +1,7 @@
 #include "verifier/audit/mlp_values.h"
 
+#include <algorithm>
+
 #include "kernels/numbers/rederive.h"
 
 namespace gemmine::verifier {
@@ -27,6 +29,12 @@ void fold_scales(BlockReader& reader, const TensorInfo& tensor, Range rows, Rang
                              : reader.run(TensorKind::sw, tensor.layer, cols);
   for (size_t i = 0; i < dy.size(); ++i)
     dy[i] = dy[i] * fold[by_row ? i / cols.count : i % cols.count];
+}
+
+Range rows_of_run(const kernels::Program& program, uint32_t run) {
+  constexpr auto kRows = static_cast<uint32_t>(kernels::kColumnSumRun);
+  GEMMINE_CHECK(run * kRows < program.rows());
+  return {run * kRows, std::min(kRows, program.rows() - run * kRows)};
 }
 
 Bytes MlpValues::record(uint32_t batch_row, Range bytes) {
@@ -101,6 +109,16 @@ Floats MlpValues::gradient(uint32_t layer, Range rows, Range cols) {
   return out;
 }
 
+Floats MlpValues::bias_parts(uint32_t layer, Range runs, Range cols) {
+  Floats out;
+  for (uint32_t run = runs.first; run < runs.end(); ++run) {
+    const Floats parts =
+        kernels::run_sums(gradient(layer, rows_of_run(program_, run), cols), cols.count);
+    out.insert(out.end(), parts.begin(), parts.end());
+  }
+  return out;
+}
+
 Floats MlpValues::values(const TensorInfo& tensor, Range rows, Range cols) {
   const uint32_t layer = tensor.layer;
   Floats out;
@@ -118,8 +136,10 @@ Floats MlpValues::values(const TensorInfo& tensor, Range rows, Range cols) {
       out = gradient(layer, rows, cols);
       fold_scales(reader_, tensor, rows, cols, out);
       return out;
+    case TensorKind::bias_parts:
+      return bias_parts(layer, rows, cols);
     default:
-      GEMMINE_CHECK(false && "only int8 tensors of an MLP are blocks");
+      GEMMINE_CHECK(false && "only tensors that are audited are blocks");
   }
 }
 

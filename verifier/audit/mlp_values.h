@@ -14,7 +14,7 @@ class MlpValues {
     GEMMINE_CHECK(!program.is_gpt());
   }
 
-  // Before quantising, row-major rows.count × cols.count.
+  // Before quantising, or the elements of PB; row-major rows.count × cols.count.
   Floats values(const kernels::TensorInfo& tensor, Range rows, Range cols);
 
  private:
@@ -22,6 +22,7 @@ class MlpValues {
   Floats forward(uint32_t layer, Range rows, Range cols);  // Y_layer
   Floats loss_gradient(Range rows, Range cols);
   Floats gradient(uint32_t layer, Range rows, Range cols);  // dY_layer
+  Floats bias_parts(uint32_t layer, Range runs, Range cols);
   Bytes record(uint32_t batch_row, Range bytes);
 
   const kernels::Program& program_;
@@ -35,5 +36,8 @@ Floats master_weights(const kernels::Program& program, BlockReader& reader, uint
 // G1's (by the column's sw) or G2's (by the row's sx) folding of dY; PROTOCOL 3.3.
 void fold_scales(BlockReader& reader, const kernels::TensorInfo& tensor, Range rows, Range cols,
                  Floats& dy);
+
+// The rows of T that a run of colsum (PROTOCOL 2.8) adds up.
+Range rows_of_run(const kernels::Program& program, uint32_t run);
 
 }  // namespace gemmine::verifier

@@ -34,8 +34,8 @@ TEST(Choice, LiesInsideItsTensorAndItsShare) {
       ASSERT_FALSE(choice.delta) << "only a lease's last share has one";
       const kernels::TensorInfo& tensor = program.tensors().at(choice.position);
       ASSERT_TRUE(tensor.is_int8() || tensor.is_checked_f32());
-      ASSERT_LT(choice.tile_row, tensor.tile_rows());
-      ASSERT_LT(choice.tile_col * tile_width(tensor), tensor.cols);
+      ASSERT_LT(choice.tile_row, tiles_down(tensor));
+      ASSERT_LT(choice.tile_col, tiles_across(tensor));
       ASSERT_LT(choice.step, reads_state_before(tensor) ? 1 : kSteps);
       ASSERT_TRUE(tensor.is_int8() || choice.group == 0);
       drawn.insert(choice.position);

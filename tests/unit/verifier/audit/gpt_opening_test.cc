@@ -1,18 +1,12 @@
 // Every kind of tile of a gpt is opened, checked from the opened bytes alone, and refused when it
 // was committed to wrongly (PROTOCOL 10.11).
 #include <cstring>
-#include <functional>
 #include <limits>
 #include <set>
 
 #include <gtest/gtest.h>
 
-#include "kernels/engines.h"
-#include "kernels/hash/blake3.h"
-#include "tests/support/toy_gpt.h"
-#include "tests/support/toy_job.h"
-#include "verifier/audit/opening.h"
-#include "verifier/records/trace.h"
+#include "tests/support/gpt_prover.h"
 
 namespace gemmine::verifier {
 namespace {
@@ -21,113 +15,7 @@ namespace toys = ::gemmine::testing;
 using kernels::Spec;
 using kernels::TensorInfo;
 using kernels::TensorKind;
-
-// Commits to other bytes of one tensor than its inner engine computed: a cheat who is honest about
-// everything else.
-class BentEngine final : public kernels::Engine {
- public:
-  explicit BentEngine(std::unique_ptr<kernels::Engine> inner) : inner_(std::move(inner)) {}
-  std::string_view name() const override { return "bent"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return inner_->load_state(state, steps_done);
-  }
-  Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
-    auto result = inner_->run_step(key, step_key);
-    if (result && step_key != nullptr && bend_)
-      result.value().roots[position_] =
-          kernels::blake3_keyed(*step_key, read_tensor(position_).value());
-    return result;
-  }
-  Status read_state(std::span<float> state) override { return inner_->read_state(state); }
-  Result<Bytes> read_tensor(uint32_t position) override {
-    auto bytes = inner_->read_tensor(position);
-    if (bytes && bend_ && position == position_) bend_(bytes.value());
-    return bytes;
-  }
-  void bend(uint32_t position, std::function<void(Bytes&)> how) {
-    position_ = position;
-    bend_ = std::move(how);
-  }
-
- private:
-  std::unique_ptr<kernels::Engine> inner_;
-  uint32_t position_ = 0;
-  std::function<void(Bytes&)> bend_;
-};
-
-Spec of_one_share(Spec spec) {
-  spec.steps_per_lease = 2;
-  return spec;
-}
-
-struct Prover {
-  explicit Prover(const Spec& spec) : job(test::toy_job()) {
-    job.spec = of_one_share(spec);
-    job.steps_per_share = 2;
-    train = toys::toy_tokens(job.spec);
-    job.train_address = kernels::blake3(train);
-    job.test_records = job.spec.records;
-    work = Work::make(job).value();
-    program = work->program();
-    theta = program->initial_theta();
-    lease.job_id = work->id();
-    lease.round = 1;
-    lease.slot = 1;
-    lease.steps = job.spec.steps_per_lease;
-    lease.steps_per_share = job.steps_per_share;
-    lease.id = lease_id(lease);
-    auto made = kernels::make_engine("cpu", *program, train, 1);
-    EXPECT_TRUE(made) << made.error().detail;
-    engine = std::make_unique<BentEngine>(std::move(made.value()));
-    before = theta;
-    before.resize(program->state_floats());
-    run();
-  }
-
-  LeaseView at() const { return {*work, lease, theta}; }
-  void run() { share = run_share(*engine, at(), 0, before).value(); }
-
-  // The engine has to stand right after the block's step.
-  Result<Bytes> open(const BlockChoice& choice, bool check_own = true) {
-    EXPECT_TRUE(engine->load_state(before, 0));
-    for (uint32_t h = 0; h <= choice.step; ++h) {
-      const Digest key = step_key(lease.id, h);
-      EXPECT_TRUE(engine->run_step({lease.round, lease.slot, h}, &key));
-    }
-    ProverView view{at(), *share, before, share->state_after, train, nullptr, *engine};
-    view.check_own = check_own;
-    return make_opening(view, choice);
-  }
-  Finding check(const BlockChoice& choice, ByteView opening) const {
-    return check_opening(at(), share->share, choice, opening);
-  }
-  BlockChoice choice(uint32_t position, uint32_t row, uint32_t col, uint32_t group = 0) const {
-    const TensorInfo& tensor = program->tensors()[position];
-    return {.step = reads_state_before(tensor) ? 0U : 1U,
-            .position = position,
-            .tile_row = row,
-            .tile_col = col,
-            .group = group};
-  }
-  std::string name(uint32_t position) const {
-    const TensorInfo& tensor = program->tensors()[position];
-    return std::string(kernels::tensor_name(tensor.kind)) + "_" + std::to_string(tensor.layer);
-  }
-  bool checked(uint32_t position) const {
-    const TensorInfo& tensor = program->tensors()[position];
-    return tensor.is_int8() || tensor.is_checked_f32();
-  }
-
-  Job job;
-  std::optional<Work> work;
-  std::optional<kernels::Program> program;
-  Bytes train;
-  std::vector<float> theta;
-  std::vector<float> before;
-  Lease lease;
-  std::unique_ptr<BentEngine> engine;
-  std::optional<ShareRun> share;
-};
+using test_prover::Prover;
 
 std::vector<Spec> specs() {
   Spec wide_heads = toys::toy_gpt();
@@ -136,7 +24,9 @@ std::vector<Spec> specs() {
   wide_heads.gpt.blocks = 1;
   wide_heads.gpt.norm = kernels::Norm::layer;
   wide_heads.batch = 1;  // one run of V's and GO's columns
-  return {toys::toy_gpt(), toys::toy_gpt_tied(), wide_heads};
+  Spec tied = toys::toy_gpt_tied();
+  tied.clip = 1;
+  return {toys::toy_gpt(), tied, wide_heads};
 }
 
 TEST(GptOpening, EveryKindOfTileOfAnHonestShareChecks) {
@@ -146,8 +36,8 @@ TEST(GptOpening, EveryKindOfTileOfAnHonestShareChecks) {
     for (uint32_t p = 0; p < prover.program->tensors().size(); ++p) {
       const TensorInfo& tensor = prover.program->tensors()[p];
       if (!prover.checked(p)) continue;
-      const uint32_t last_row = tensor.tile_rows() - 1;
-      const uint32_t last_col = (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor) - 1;
+      const uint32_t last_row = tiles_down(tensor) - 1;
+      const uint32_t last_col = tiles_across(tensor) - 1;
       for (const auto& [row, col] : std::set<std::pair<uint32_t, uint32_t>>{
                {0, 0}, {last_row, 0}, {0, last_col}, {last_row, last_col}}) {
         for (const uint32_t group : {0U, 1U}) {
@@ -190,12 +80,15 @@ TEST(GptOpening, OneWrongElementOfAnyTensorIsFound) {
     Prover prover(spec);
     for (uint32_t p = 0; p < prover.program->tensors().size(); ++p) {
       if (!prover.checked(p)) continue;
-      const bool int8 = prover.program->tensors()[p].is_int8();
-      prover.engine->bend(p, [int8](Bytes& bytes) {
+      const TensorInfo& tensor = prover.program->tensors()[p];
+      const bool int8 = tensor.is_int8();
+      prover.engine->bend(p, [&tensor, int8](Bytes& bytes) {
         // An f32 is little-endian: its lowest bit; an int8 goes one towards zero or away from it.
         if (int8) {
           const auto q = static_cast<int8_t>(bytes[0]);
           bytes[0] = static_cast<uint8_t>(q > 0 ? q - 1 : q + 1);
+        } else if (tensor.kind == TensorKind::clip) {
+          bytes[bytes.size() - sizeof(float)] ^= 1;  // f; a c_j is found by its CQ
         } else {
           bytes[0] ^= 1;
         }
@@ -283,8 +176,8 @@ TEST(GptOpening, TheBoundOfAttentionHoldsForALongContext) {
                                     {TensorKind::row_sum, 0U}}) {
     const uint32_t position = prover.program->position(kind, layer);
     const TensorInfo& tensor = prover.program->tensors()[position];
-    for (const uint32_t row : {0U, tensor.tile_rows() - 1})
-      for (uint32_t col = 0; col * tile_width(tensor) < tensor.cols; ++col) {
+    for (const uint32_t row : {0U, tiles_down(tensor) - 1})
+      for (uint32_t col = 0; col < tiles_across(tensor); ++col) {
         const BlockChoice choice = prover.choice(position, row, col);
         const auto opening = prover.open(choice);
         ASSERT_TRUE(opening) << opening.error().detail;
@@ -294,7 +187,7 @@ TEST(GptOpening, TheBoundOfAttentionHoldsForALongContext) {
   }
   EXPECT_LE(largest, spec.gpt.opening_bytes() + paths_max);
   EXPECT_GE(largest, spec.gpt.opening_bytes() / 4) << "the bound says nothing";
-  EXPECT_LE(kernels::kAttentionOpeningMax + paths_max, kOpeningBytesMax);
+  EXPECT_LE(kernels::kBlockOpeningMax + paths_max, kOpeningBytesMax);
 }
 
 }  // namespace

@@ -67,9 +67,9 @@ class OpeningTest : public testing::Test {
     std::vector<BlockChoice> out;
     for (uint32_t p = 0; p < program_->tensors().size(); ++p) {
       const auto& tensor = program_->tensors()[p];
-      if (!tensor.is_int8()) continue;
-      for (uint32_t i = 0; i < tensor.tile_rows(); ++i)
-        for (uint32_t j = 0; j < tensor.tile_cols(); ++j)
+      if (!tensor.is_int8() && !tensor.is_checked_f32()) continue;
+      for (uint32_t i = 0; i < tiles_down(tensor); ++i)
+        for (uint32_t j = 0; j < tiles_across(tensor); ++j)
           out.push_back({.step = tensor.kind == TensorKind::w ? 0 : step,
                          .position = p,
                          .tile_row = i,

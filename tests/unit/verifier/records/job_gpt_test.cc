@@ -43,7 +43,7 @@ TEST(GptJobCodec, LaysTheFieldsOutAsTheProtocolSays) {
   Writer shape;
   shape.put_text(job.name).put(uint16_t{1}).put(uint16_t{2});
   shape.put(uint32_t{300}).put(uint32_t{80}).put(uint32_t{5}).put(uint32_t{100}).put(uint8_t{1});
-  shape.put(uint32_t{48}).put(uint8_t{2}).put(uint8_t{2}).put(uint8_t{1}).put(uint8_t{2});
+  shape.put(uint32_t{32}).put(uint8_t{2}).put(uint8_t{2}).put(uint8_t{1}).put(uint8_t{2});
   shape.put_f32(1).put_f32(0.5F).put_f32(0.25F);
   shape.put_digest(job.train_address).put(job.spec.records);
   shape.put_digest(job.test_address).put(job.test_records);
