@@ -62,7 +62,7 @@ std::string refusal_of(const std::function<void(Bytes&)>& change) {
 }
 
 TEST(GptDeltas, OfAnotherLengthAreRefused) {
-  const std::string told = "the delta has 53165 bytes";
+  const std::string told = "the delta has 54197 bytes";
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta.push_back(0); }), told);
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta.pop_back(); }), told);
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta.resize(1); }), told);
@@ -74,7 +74,7 @@ TEST(GptDeltas, WithForeignExponentsOrQuantaAreRefused) {
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta[0] = static_cast<uint8_t>(-41); }),
             "delta: exponent -41 of block 0 is not in -40 to 2");
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta.back() = 0x80; }),
-            "delta: q of parameter 52751 is below -127");
+            "delta: q of parameter 53775 is below -127");
 }
 
 TEST(GptDeltas, OfAnotherRootAreRefused) {
