@@ -168,6 +168,12 @@ class Block:
             return {"mu": v.mu, "zeta": v.zeta}[name](rows, cols[0])
         return {"m": v.maxima, "l": v.sums, "delta": v.delta}[name](index, rows, cols[0])
 
+    def element(self, row, col):
+        """One element of a tensor of f32, of cf by CQ alone."""
+        if self.name == "cf":
+            return self.v.clip_of_squares(row)
+        return self.values(np.array([row]), np.array([col]))[0, 0]
+
     def scale_of_group(self):
         return self.scales(*self.along(0))[0, 0]
 

@@ -103,6 +103,10 @@ class Block:
     def parameter(self, kind):
         return next(a for l, n, a, _ in gn1.layout(self.job) if (l, n) == (self.l, kind))
 
+    def element(self, row, col):
+        """One element of PB."""
+        return self.values([row], [col])[0, 0]
+
     def scale_of_group(self):
         return self.vector(self.l, SCALE_OF[self.n], [self.group])[0]
 

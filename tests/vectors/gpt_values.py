@@ -304,10 +304,21 @@ class Values:
         g = self.gradient(name, index, *gpt_shape.unit_places(shape, u))
         return np.full((1, 1), gpt.unit_squares(g))
 
-    def adds_up(self, j):
-        """Whether cf has the sum of all CQ_j."""
+    def sum_of_squares(self, j):
+        """c_j of CQ_j."""
         units = np.arange(gpt_shape.units(gpt_shape.parameters(self.job)[j][2]))
-        total = gn1.longsum(self.of_rows("CQ", j, units)[:, 0])
+        return gn1.longsum(self.of_rows("CQ", j, units)[:, 0])
+
+    def clip_of_squares(self, row):
+        """Element `row` of cf."""
+        count = len(gpt_shape.parameters(self.job))
+        if row < count:
+            return self.sum_of_squares(row)
+        return gpt.clip_factor(self.job, [self.sum_of_squares(j) for j in range(count)])
+
+    def adds_up(self, j):
+        """Whether cf has it."""
+        total = self.sum_of_squares(j)
         return total.tobytes() == self.of_rows("cf", 0, [j])[0, 0].tobytes()
 
     def clip(self):

@@ -235,8 +235,13 @@ def derive_chunk(job, chunks, lease, share, step, position, chunk):
         return tile.tobytes()
     choice = SimpleNamespace(step=step, position=position, row=0, col=0, group=0)
     block = blocks.Block(job, chunks, share.first_step, lease, choice)
-    places = [divmod(e, cols) for e in range(256 * chunk, min(256 * chunk + 256, rows * cols))]
-    out = [block.values(np.array([row]), np.array([col]))[0, 0] for row, col in places]
+    panels, out = job.program.in_panels(tensor), []
+    wide = 64 if panels else cols
+    for e in range(256 * chunk, min(256 * chunk + 256, rows * wide * (-(-cols // wide)))):
+        row, col = divmod(e, wide)
+        if panels:
+            row, col = row % rows, row // rows * 64 + col
+        out.append(block.element(row, col) if col < cols else 0)
     return np.array(out, "<f4").tobytes()
 
 

@@ -300,16 +300,24 @@ Finding BlockCheck::derive_tile(const TensorInfo& tensor, uint64_t chunk, Bytes&
 }
 
 Finding BlockCheck::derive_floats(const TensorInfo& tensor, uint64_t chunk, Bytes& out) {
+  // In panels: rows of 64, each a row of the matrix within a panel.
+  const uint64_t all = tensor.bytes() / sizeof(float);
+  const uint32_t width = tensor.in_panels ? 64 : tensor.cols;
   const uint64_t first = chunk * kChunk / sizeof(float);
-  const uint64_t last =
-      std::min<uint64_t>(first + kChunk / sizeof(float), uint64_t{tensor.rows} * tensor.cols);
+  const uint64_t last = std::min<uint64_t>(first + kChunk / sizeof(float), all);
   Floats own;
   for (uint64_t at = first; at < last;) {
-    const auto row = static_cast<uint32_t>(at / tensor.cols);
-    const auto col = static_cast<uint32_t>(at % tensor.cols);
-    const auto count = static_cast<uint32_t>(std::min<uint64_t>(last - at, tensor.cols - col));
-    const Floats piece = values(tensor, {row, 1}, {col, count});
+    const auto above = static_cast<uint32_t>(at / width);
+    const auto col = static_cast<uint32_t>(at % width);
+    const auto count = static_cast<uint32_t>(std::min<uint64_t>(last - at, width - col));
+    const uint32_t panel = tensor.in_panels ? above / tensor.rows * 64 : 0;
+    const uint32_t row = tensor.in_panels ? above % tensor.rows : above;
+    const uint32_t real = std::min(count, tensor.cols - panel - col);
+    const Floats piece = tensor.kind == TensorKind::clip
+                             ? GptValues(program_, key_, reader_).clip_of_squares(row)
+                             : values(tensor, {row, 1}, {panel + col, real});
     own.insert(own.end(), piece.begin(), piece.end());
+    own.insert(own.end(), count - real, 0.0F);
     at += count;
   }
   const ByteView bytes = as_bytes(std::span<const float>(own));

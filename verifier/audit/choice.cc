@@ -111,8 +111,7 @@ bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool la
   const TensorInfo& tensor = program.tensors()[choice.position];
   if (!tensor.is_int8() && !tensor.is_checked_f32()) return false;
   if (reads_state_before(tensor) && choice.step != 0) return false;
-  return choice.tile_row < tensor.tile_rows() &&
-         choice.tile_col < (tensor.cols + tile_width(tensor) - 1) / tile_width(tensor) &&
+  return choice.tile_row < tiles_down(tensor) && choice.tile_col < tiles_across(tensor) &&
          choice.group < groups_in_tile(tensor, choice);
 }
 

@@ -21,6 +21,8 @@ class GptValues {
 
   // Row-major rows.count × cols.count, of any rows and columns of the tensor (of cf all).
   Floats values(const kernels::TensorInfo& tensor, Range rows, Range cols);
+  // Element `row` of cf from the CQ alone.
+  Floats clip_of_squares(uint32_t row);
 
  private:
   // One head in rows of one sequence; columns of the head, counted from its own first.

@@ -105,6 +105,20 @@ Floats GptValues::squares(uint32_t parameter_number, Range units) {
   return out;
 }
 
+Floats GptValues::clip_of_squares(uint32_t row) {
+  const auto count = static_cast<uint32_t>(program_.parameter_list().size());
+  GEMMINE_CHECK(row <= count);
+  Floats sums;
+  for (uint32_t j = 0; j < count; ++j) {
+    if (row < count && row != j) continue;
+    const Floats squares =
+        reader_.run(TensorKind::squares, j, {0, program_.parameter_list()[j].units()});
+    sums.push_back(kernels::longsum(squares.data(), squares.size()));
+  }
+  if (row < count) return sums;
+  return {kernels::clip_factor_of(sums.data(), sums.size(), program_.spec().clip)};
+}
+
 Floats GptValues::clip() {
   const auto count = static_cast<uint32_t>(program_.parameter_list().size());
   Floats out = reader_.run(TensorKind::clip, 0, {0, count});

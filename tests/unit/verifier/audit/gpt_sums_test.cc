@@ -154,6 +154,31 @@ TEST(GptSums, AForgedOperandIsFound) {
   }
 }
 
+// What an accuser derives is what an honest step commits to, chunk by chunk, padding and all; of cf
+// not what stands in cf.
+TEST(GptSums, TheirChunksAreDerivedFromTheirOperandsAlone) {
+  for (const Spec& spec : {toys::toy_gpt(), tied_with_clip()}) {
+    Prover prover(spec);
+    BentSource source(prover);
+    BlockCheck check(*prover.program, {prover.lease.round, prover.lease.slot, 1}, source);
+    for (uint32_t p = 0; p < prover.program->tensors().size(); ++p) {
+      const TensorInfo& tensor = prover.program->tensors()[p];
+      if (tensor.kind < TensorKind::bias_parts && !tensor.in_panels) continue;
+      const Bytes honest = source.string(p);
+      for (size_t chunk = 0; chunk * kChunk < honest.size(); ++chunk) {
+        const size_t end = std::min(honest.size(), (chunk + 1) * kChunk);
+        source.string(p)[chunk * kChunk] ^= 1;
+        Bytes own;
+        EXPECT_EQ(check.derive_chunk(p, chunk, own).outcome, Outcome::valid) << prover.name(p);
+        EXPECT_EQ(own,
+                  Bytes(&honest[chunk * kChunk], &honest[chunk * kChunk] + (end - chunk * kChunk)))
+            << prover.name(p) << ", chunk " << chunk;
+        source.string(p) = honest;
+      }
+    }
+  }
+}
+
 // A norm that is not finite is no factor: the step is invalid, whatever f says.
 TEST(GptSums, NoFactorFollowsFromAnInfiniteNorm) {
   Prover prover(tied_with_clip());
