@@ -1,7 +1,7 @@
 """A training step of architecture 2, the gpt (PROTOCOL 10.3 – 10.8, 10.9, 10.10).
 
-Bits as in gn1.py: one NumPy operation rounds once. `out` is {(name, index): tensor} by the names of
-10.10, and holds what a step passes on besides: "Y" and "O".
+Bits as in numerics.py: one NumPy operation rounds once. `out` is {(name, index): tensor} by the
+names of 10.10, and holds what a step passes on besides: "Y" and "O".
 """
 import numpy as np
 
