@@ -133,7 +133,8 @@ TEST(OpeningSize, StaysInBoundsWhereAttentionIsWidest) {
                   .hidden = 64,
                   .blocks = 1,
                   .context = 32 * runs,
-                  .norm = kernels::Norm::layer},
+                  .norm = kernels::Norm::layer,
+                  .token_bytes = 2},
                  2);
     };
     const Spec spec = with(most(1, 257, with));
