@@ -10,9 +10,6 @@ namespace gemmine::verifier {
 using kernels::TensorInfo;
 using kernels::TensorKind;
 
-namespace {
-
-// The real groups of a tile (PROTOCOL 7.3, 10.11).
 uint32_t groups_in_tile(const TensorInfo& tensor, const BlockChoice& choice) {
   if (!tensor.is_int8()) return 1;
   if (tensor.groups == kernels::Groups::column_runs)
@@ -21,7 +18,19 @@ uint32_t groups_in_tile(const TensorInfo& tensor, const BlockChoice& choice) {
          segments_in_tile(tensor, choice.tile_col);
 }
 
-}  // namespace
+BlockChoice draw_tile(const kernels::Program& program, uint32_t position, const Digest& seed,
+                      uint32_t first_number) {
+  const TensorInfo& tensor = program.tensors()[position];
+  const auto roll = [&](uint32_t number, uint64_t count) {
+    return static_cast<uint32_t>(pick(seed, first_number + number, count));
+  };
+  BlockChoice out;
+  out.position = position;
+  out.tile_row = roll(0, tiles_down(tensor));
+  out.tile_col = roll(1, tiles_across(tensor));
+  out.group = roll(2, groups_in_tile(tensor, out));
+  return out;
+}
 
 bool reads_state_before(const TensorInfo& tensor) {
   return tensor.kind == TensorKind::w || tensor.kind == TensorKind::gain ||
@@ -139,12 +148,9 @@ std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const Au
       choice.tile_row = roll(4, delta_blocks);
       continue;
     }
-    choice.position = positions[check];
-    const TensorInfo& tensor = program.tensors()[choice.position];
-    choice.step = reads_state_before(tensor) ? 0 : roll(2, steps_in_share);
-    choice.tile_row = roll(4, tiles_down(tensor));
-    choice.tile_col = roll(5, tiles_across(tensor));
-    choice.group = roll(6, groups_in_tile(tensor, choice));
+    choice = draw_tile(program, positions[check], seed, 8 * j + 4);
+    const bool first = reads_state_before(program.tensors()[choice.position]);
+    choice.step = first ? 0 : roll(2, steps_in_share);
   }
   return out;
 }

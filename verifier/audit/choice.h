@@ -46,6 +46,12 @@ BlockChoice choice_of_scale(const kernels::Program& program, uint32_t step, uint
 bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool last_share,
                const BlockChoice& choice);
 
+// The real groups of a tile (PROTOCOL 7.3, 10.11); 1 of an f32 tensor, which has none.
+uint32_t groups_in_tile(const kernels::TensorInfo& tensor, const BlockChoice& choice);
+// A tile of a tensor and its group, by the numbers first_number … first_number + 2 of the seed.
+BlockChoice draw_tile(const kernels::Program& program, uint32_t position, const Digest& seed,
+                      uint32_t first_number);
+
 // The policy.spot_blocks blocks of a challenge. steps_in_share > 0. last_share: of its lease (only
 // then a delta is drawn).
 std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,

@@ -14,7 +14,8 @@
 namespace gemmine::verifier {
 
 // What the prover has at hand when it answers: the share it ran, and the engine standing right
-// after the block's step (so that read_tensor gives that step's tensors).
+// after the block's step (so that read_tensor gives that step's tensors). Of the run's roots and
+// losses only the step's are looked at; a state that no block reads may be empty.
 struct ProverView {
   LeaseView at;
   const ShareRun& run;

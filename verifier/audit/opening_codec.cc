@@ -8,7 +8,7 @@ using kernels::ChunkRange;
 
 namespace {
 
-constexpr uint16_t kObjectsMax = 32;
+constexpr uint16_t kObjectsMax = 4096;  // of a part of a thread
 constexpr uint32_t kRangesMax = 1U << 16;
 constexpr uint32_t kSiblingsMax = 1U << 16;
 
