@@ -29,7 +29,7 @@ FLOORS = [
     {"kernels/cpu/", "kernels/cuda/device/", "kernels/cuda/host/"}, {"kernels/cuda/plugin/"},
     {"kernels/"},
     {"verifier/records/"}, {"verifier/ledger/", "verifier/merge/"}, {"verifier/audit/"},
-    {"verifier/proof/"}, {"verifier/cli/"}, {"verifier/main.cc"},
+    {"verifier/thread/"}, {"verifier/proof/"}, {"verifier/cli/"}, {"verifier/main.cc"},
     {"pool/log/", "pool/wire/"}, {"pool/blobs/", "pool/core/", "pool/net/"},
     {"pool/client/", "pool/config/", "pool/store/"}, {"pool/auditor/", "pool/data/"},
     {"pool/server/", "pool/auditor/cli/"}, {"pool/cli/", "pool/auditor/main.cc"}, {"pool/main.cc"},

@@ -24,6 +24,10 @@ WIDTHS = (("gpt:256,512,8,2048,1,1024", 1, 20), ("gpt:256,1024,16,4096,1,1024", 
           ("2048,2048,2048,1000", 1024, 12), ("4096,4096,4096,1000", 1024, 6))
 
 
+# Shape, batch and steps of leases of which a thread is asked for.
+THREADS = (("256,768,12,3072,1,1024", 1, 20), ("256,128,4,512,4,128", 8, 20))
+
+
 def say(text):
     print(text, file=sys.stderr, flush=True)
 
@@ -87,6 +91,18 @@ def google(program, pattern, min_time):
         if "bytes_per_second" in out:
             out["gb_s"] = round(out.pop("bytes_per_second") / 1e9, 3)
         rows[row["name"]] = out
+    return rows
+
+
+def threads(program, quick):
+    """What a thread of a lease costs its miner and its auditor, one thread each."""
+    rows = {}
+    for shape, batch, steps in THREADS:
+        say(f"bench: a thread of a lease of gpt:{shape} ...")
+        done = subprocess.run([program, shape, str(batch), str(4 if quick else steps)],
+                              stdout=subprocess.PIPE, text=True, check=False)
+        rows[f"thread gpt:{shape}"] = (json.loads(done.stdout) if done.returncode == 0
+                                       else {"failed": f"ended with {done.returncode}"})
     return rows
 
 
@@ -210,14 +226,16 @@ def main():
     if options.only == "quality":
         build_programs(build, ["lm_quality", "gemmine"])
     else:
-        build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench"])
+        build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench",
+                               "thread_bench"])
     folder = build / "tests/bench"
     bench, matmul = folder / "gemmine_bench", folder / "matmul_bench"
     step = folder / "step_profile"
     min_time = 0.1 if options.quick else 0.5
 
     parts = {
-        "audit": lambda: google(bench, "bm_(admission|spot_check|replay)", min_time),
+        "audit": lambda: {**google(bench, "bm_(admission|spot_check|replay)", min_time),
+                          **threads(folder / "thread_bench", options.quick)},
         "step": lambda: google(bench, "bm_step", min_time),
         "profile": lambda: profiles(step, options.quick),
         "memory": lambda: memory(step),

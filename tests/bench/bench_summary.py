@@ -38,8 +38,17 @@ def google_rows(part, counter):
 
 
 def audit(part):
-    return table("Audits of one share (x share: beside computing it)",
-                 ["what", "takes", "x share"], google_rows(part, "x_share"))
+    out = table("Audits of one share (x share: beside computing it)",
+                ["what", "takes", "x share"], google_rows(part, "x_share"))
+    rows = [[name.removeprefix("thread "), str(row["steps"]), f"{row['lease_s']:.2f} s",
+             f"{row['rerun_s']:.2f} s", f"{row['prove_s']:.2f} s", f"{1e3 * row['check_s']:.0f} ms",
+             f"1/{row['lease_over_check']:.0f}", f"1/{row['work_over']:.0f}",
+             f"{row['answer_bytes'] / 1e6:.1f} MB", "yes" if row["pays"] else "no"]
+            for name, row in part.items() if name.startswith("thread ") and "failed" not in row]
+    return out + "\n" + table(
+        "A thread of a lease (x work: its multiply-accumulates beside the lease's)",
+        ["lease", "steps", "run", "run again", "answer", "check", "x time", "x work", "answer has",
+         "pays"], rows)
 
 
 def step(part):

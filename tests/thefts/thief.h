@@ -1,8 +1,9 @@
-// A gpt miner that leaves work out and is careful about it: every tensor of its step is what the
-// tensors it committed to before give, except where its theft says otherwise.
+// A miner that leaves work out and is careful about it: every tensor of its step is what the
+// tensors it committed to before give, and its weights move as those say, except where its theft
+// says otherwise.
 //
-// That is the best a thief can do against spot checks, which look at one tile and its inputs: only
-// the tensors that the theft replaces are wrong, however far the step is from the honest one.
+// That is the best a thief can do against audits that look at one tile, or one fibre, and what it
+// is made of: only what the theft replaces is wrong, however far the lease is from the honest one.
 #pragma once
 
 #include <functional>
@@ -23,77 +24,69 @@ struct Draft {
   const kernels::TensorInfo& info;
   kernels::StepKey key;
   verifier::BlockReader& committed;  // everything in front of it
+  std::span<const float> state;      // the thief's weights and moments before the step
   const Floats* before;              // the same tensor one step earlier; null in the first
   Floats values;                     // in: what its inputs give; out: what is committed to
-};
-
-// What the weights of a step are. Between a share's boundaries they are committed only as W.
-enum class Weights {
-  trained,     // an honest optimiser's
-  frozen,      // those of the share's start, for ever
-  first_only,  // after the share's first step all zero
 };
 
 struct Theft {
   std::string name;
   std::string how;
-  std::function<void(Draft&)> bend = [](Draft&) {};
-  Weights weights = Weights::trained;
-  // Tensors that are wrong in all their tiles, counted by hand for L blocks and a share of S steps
-  // and averaged over the steps as the coin draws them (PROTOCOL 7.3).
-  std::function<double(double blocks, double steps)> wrong = [](double, double) { return 0.0; };
-  // Not all tiles of some tensors are wrong: `wrong` is a floor.
-  bool in_part = false;
-  // Multiply-accumulates of a step that are not done, averaged over a share.
+  // Of tensors. Without it every tensor is the honest engine's on the thief's weights.
+  std::function<void(Draft&)> bend = {};
+  // Of committed bytes, after quantising.
+  std::function<void(const kernels::TensorInfo&, kernels::StepKey, Bytes&)> forge = {};
+  // What the state is made into before a step.
+  std::function<void(const kernels::Program&, uint32_t step, std::span<float> state)> before = {};
+  // Whether a step's update is made.
+  std::function<bool(uint32_t step)> updates = [](uint32_t) { return true; };
+  // After an update: what the thief makes of it.
+  std::function<void(const kernels::Program&, uint32_t step, std::span<const float> old,
+                     std::span<float> state)>
+      after = {};
+  // What a share says its last state is. In: the thief's own, and the lease's start.
+  std::function<void(std::span<const float> start, std::span<float> state)> claim = {};
+  // Multiply-accumulates that are not done, of a whole lease of `steps` steps.
   std::function<double(const kernels::Program&, double steps)> saved_macs =
       [](const kernels::Program&, double) { return 0.0; };
+  double found_min = 0;  // of audited leases, as the project promises
+
+  bool sideways() const { return bend != nullptr || forge != nullptr; }
 };
 
+// Remembers the whole lease that it ran, so that it is asked again for nothing.
 class Thief final : public kernels::Engine {
  public:
-  // program.is_gpt(). All outlive it.
-  Thief(const kernels::Program& program, ByteView tokens, const Theft& theft);
+  // All outlive it.
+  Thief(const kernels::Program& program, ByteView train, const Theft& theft);
 
   std::string_view name() const override { return "thief"; }
-  // Of a share's start.
+  // At 0 steps a lease begins, or is looked at again; elsewhere the thief goes on from its own
+  // state.
   Status load_state(std::span<const float> state, uint32_t steps_done) override;
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override;
   Status read_state(std::span<float> state) override;
   Result<Bytes> read_tensor(uint32_t position) override;
 
-  // From now on read_tensor gives the tensors of step `index` of the share.
-  void stand_after(uint32_t index) { standing_ = index; }
-  const std::vector<Bytes>& tensors(uint32_t index) const { return steps_.at(index).bytes; }
-
  private:
   struct Step {
     std::vector<Bytes> bytes;    // committed, by position
     std::vector<Floats> values;  // before quantising; empty where nothing is quantised or checked
+    float loss = 0;
   };
+  Status run_honestly(kernels::StepKey key, std::vector<float>& next);
+  void run_sideways(kernels::StepKey key, std::vector<float>& next);
   void commit(kernels::StepKey key, uint32_t position, verifier::BlockReader& reader);
+  void follow(kernels::StepKey key, std::vector<float>& next) const;
 
   const kernels::Program& program_;
-  const ByteView tokens_;
+  const ByteView train_;
   const Theft& theft_;
-  std::unique_ptr<kernels::Engine> trainer_;
+  std::unique_ptr<kernels::Engine> engine_;
   std::vector<float> start_;
-  std::vector<float> state_;  // of the step at hand
+  std::vector<float> state_;  // after the steps that were run
   std::vector<Step> steps_;
   size_t standing_ = 0;
-};
-
-// The chunks of whole objects in memory.
-class WholeSource final : public verifier::BlockSource {
- public:
-  WholeSource(const std::vector<Bytes>& tensors, std::span<const float> state_before,
-              ByteView tokens)
-      : tensors_(tensors), state_before_(as_bytes(state_before)), tokens_(tokens) {}
-  ByteView chunk(verifier::ObjectId object, uint64_t index) override;
-
- private:
-  const std::vector<Bytes>& tensors_;
-  const ByteView state_before_;
-  const ByteView tokens_;
 };
 
 }  // namespace gemmine::thefts

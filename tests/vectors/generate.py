@@ -15,6 +15,7 @@ import gpt_openings
 import ledgers
 import proof_cases
 import records
+import threads
 import toy
 import toy_gpt
 from gn1 import F
@@ -268,6 +269,10 @@ def everything():
     files["proofs"] = Golden("Proofs, and what is proven (PROTOCOL 12), for job_sgd.")
     files["proofs_gpt"] = Golden("Proofs, and what is proven (PROTOCOL 12), for job_gpt.")
     proofs(files["proofs"], files["proofs_gpt"], *of_sgd, models)
+    files["threads"] = Golden("Threads, and what is found (PROTOCOL 11).")
+    threads.put_all(files["threads"], of_sgd[0], toy.job(gn1.ADAMW),
+                    toy_gpt.job(False, context=32), toy_gpt.job(True, steps_per_share=2,
+                                                                clip=F(0.05)))
     return {name + ".txt": g.text() for name, g in files.items()}
 
 
