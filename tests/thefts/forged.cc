@@ -107,6 +107,33 @@ std::vector<Theft> forged_tensors(const Program& program) {
   return out;
 }
 
+// Of an MLP, whose gradients and features are the only ways through.
+std::vector<Theft> forged_mlp_tensors(const Program& program) {
+  const uint32_t last = program.layers() - 1;
+  const auto all = [](const Program& p) { return all_macs(p); };
+  const auto two_thirds = [](const Program& p) { return 2 * all_macs(p) / 3; };
+  std::vector<Theft> out;
+  out.push_back(
+      zeroed("backward cut off", "the last G1 is 0", is(TensorKind::g1, last), two_thirds));
+  out.push_back(zeroed(
+      "hollow step", "X_0 and the last G1 are 0",
+      [last](const kernels::TensorInfo& info) {
+        return is(TensorKind::x, 0)(info) || is(TensorKind::g1, last)(info);
+      },
+      all));
+  for (Theft& theft : out)
+    theft.found_min = kPromised;
+  Theft other = {.name = "other data", .how = "of the next row, but in the first step"};
+  other.bend = [](Draft& draft) {
+    if (!is(TensorKind::x, 0)(draft.info) || draft.key.step == 0) return;
+    std::ranges::rotate(draft.values, draft.values.begin() + draft.info.cols);
+  };
+  other.found_min = kPromised;
+  out.push_back(std::move(other));
+  out.push_back(zeroed("X_1 is 0", "one row serves all", is(TensorKind::x, 1), two_thirds));
+  return out;
+}
+
 // A clip's factor near 0 freezes the weights, and their updates need no gradient then.
 std::vector<Theft> clip_thefts(const Program& program) {
   const auto last = static_cast<uint32_t>(program.parameter_list().size()) - 1;

@@ -18,6 +18,7 @@ inline constexpr double kWorthwhileSaving = 0.2;
 std::vector<Theft> step_thefts(uint32_t context);
 // One tensor is forged so that what follows from it costs nothing.
 std::vector<Theft> forged_tensors(const kernels::Program& program);
+std::vector<Theft> forged_mlp_tensors(const kernels::Program& program);
 // The norm and its factor.
 std::vector<Theft> clip_thefts(const kernels::Program& program);
 // Every step is right for its weights, but these are not what the steps before made of them. Also

@@ -111,10 +111,12 @@ TEST(Thefts, OfWeightsAreFound) {
   expect_rows(gpt.job, gpt.tokens, weight_thefts(gpt.program));
 }
 
-TEST(Thefts, OfAnMlpsWeightsAreFound) {
+TEST(Thefts, OfAnMlpAreFound) {
   const verifier::Job job = toy_mlp_lease();
   const Bytes train = test::toy_train();
-  expect_rows(job, train, weight_thefts(kernels::Program::make(job.spec).value()));
+  const auto program = kernels::Program::make(job.spec).value();
+  expect_rows(job, train, weight_thefts(program));
+  expect_rows(job, train, forged_mlp_tensors(program));
 }
 
 TEST(Thefts, OfTheClipAreFound) {
