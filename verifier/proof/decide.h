@@ -10,6 +10,7 @@ namespace gemmine::verifier {
 
 Status decide_block(Reader& in, ProofFinding& out);
 Status decide_block_by_another(Reader& in, ProofFinding& out);
+Status decide_update(Reader& in, ProofFinding& out);
 Status decide_merge(Reader& in, ProofFinding& out);
 Status decide_theta0(Reader& in, ProofFinding& out);
 Status decide_equivocation(Reader& in, ProofFinding& out);

@@ -21,6 +21,10 @@ Error bad_proof(const std::string& where, const std::string& what) {
   return {Errc::malformed, "proof: " + where + ": " + what};
 }
 
+uint16_t thread_blocks(const Job& job) {
+  return job.audit.spot_blocks;
+}
+
 std::string short_key(const Digest& digest) {
   return to_hex(digest.view()).substr(0, 16);
 }

@@ -86,6 +86,9 @@ Result<SignedAnswer> get_answer(Reader& in);
 Digest answer_message(const Digest& lease_id, const SignedAnswer& answer);
 bool signed_by(const SignedAnswer& answer, const Lease& lease);
 
+// Blocks that a thread of the job asks for (PROTOCOL 11.3).
+uint16_t thread_blocks(const Job& job);
+
 std::string short_key(const Digest& digest);  // for words: the first 16 digits
 
 }  // namespace gemmine::verifier

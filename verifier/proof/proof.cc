@@ -73,6 +73,8 @@ Status decide_kind(Reader& in, ProofFinding& out) {
       return decide_block(in, out);
     case ProofKind::block_by_another:
       return decide_block_by_another(in, out);
+    case ProofKind::update:
+      return decide_update(in, out);
     case ProofKind::merge:
       return decide_merge(in, out);
     case ProofKind::theta0:

@@ -97,6 +97,47 @@ Bytes write_scale(const AccusedShare& at, uint32_t step, uint16_t position, uint
   return seal_proof(ProofKind::block_by_another, out.bytes());
 }
 
+Result<Bytes> write_update(const AccusedShare& at, const UpdateClaim& claim, ByteView published,
+                           ByteView train) {
+  const auto header = decode_thread_header(claim.header);
+  if (!header) return header.error();
+  std::vector<Place> theta_places;
+  std::vector<Place> train_places;
+  const auto read = [](ByteView whole, std::vector<Place>& places, uint64_t offset,
+                       std::span<uint8_t> out) -> Status {
+    if (offset > whole.size() || out.size() > whole.size() - offset)
+      return Error{Errc::undecided, "update: past the end of its data"};
+    if (!out.empty()) places.push_back({offset, out.size()});
+    std::copy_n(whole.begin() + static_cast<ptrdiff_t>(offset), out.size(), out.begin());
+    return Ok{};
+  };
+  const PublicData data{
+      .theta = [&](uint64_t first, std::span<float> floats) -> Status {
+        return read(published, theta_places, first * sizeof(float),
+                    {reinterpret_cast<uint8_t*>(floats.data()), floats.size() * sizeof(float)});
+      },
+      .train = [&](uint64_t offset, std::span<uint8_t> bytes) -> Status {
+        return read(train, train_places, offset, bytes);
+      }};
+  const std::vector<Share> shares(at.lease.shares(), at.share);
+  const ThreadCase thread{.work = at.work,
+                          .lease = at.lease,
+                          .shares = shares,
+                          .seed = header.value().seed,
+                          .blocks = thread_blocks(at.work.job())};
+  const Finding finding = check_part(thread, at.share, claim, data);
+  if (finding.outcome == Outcome::undecided) return Error{Errc::undecided, finding.detail};
+  if (finding.outcome == Outcome::malformed) return Error{Errc::malformed, finding.detail};
+  Writer out;
+  put_share_case(out, at.work, at.lease, at.share);
+  out.put_blob(gemmine::encode(claim));
+  out.put<uint8_t>(theta_places.empty() ? 0 : 1);
+  if (!theta_places.empty()) put_places(out, published, theta_places);
+  out.put<uint8_t>(train_places.empty() ? 0 : 1);
+  if (!train_places.empty()) put_places(out, train, train_places);
+  return seal_proof(ProofKind::update, out.bytes());
+}
+
 Bytes write_merge(const Work& work, const Lease& lease, uint32_t chunk, const Statement& merge,
                   ByteView before, ByteView after, std::span<const MergedDelta> deltas) {
   Writer out;

@@ -9,6 +9,7 @@
 #include "verifier/audit/choice.h"
 #include "verifier/proof/evidence.h"
 #include "verifier/proof/proof.h"
+#include "verifier/thread/claim.h"
 
 namespace gemmine::verifier {
 
@@ -40,6 +41,11 @@ Bytes write_block_by_another(const AccusedShare& at, uint32_t step, uint16_t pos
 // attain it. `evidence`: its make_scale_evidence().
 Bytes write_scale(const AccusedShare& at, uint32_t step, uint16_t position, uint32_t number,
                   uint32_t element, ByteView evidence, const SignedAnswer* witness);
+
+// Kind 3: an update that a thread found wrong. `published` and `train` are whole: what it reads of
+// them is opened. Errors: undecided or malformed (the claim does not check against them).
+Result<Bytes> write_update(const AccusedShare& at, const UpdateClaim& claim, ByteView published,
+                           ByteView train);
 
 // Kind 4: chunk `chunk` of the weights. `lease` is one of the merged round.
 struct MergedDelta {
