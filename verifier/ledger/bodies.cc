@@ -1,8 +1,6 @@
-// Bodies of ledger records, encoded and decoded (PROTOCOL 8.1, 8.2, 8.4).
-#include <algorithm>
+#include "verifier/ledger/bodies.h"
 
 #include "kernels/hash/blake3.h"
-#include "verifier/ledger/data.h"
 
 namespace gemmine::verifier {
 
@@ -10,15 +8,6 @@ namespace {
 
 constexpr std::string_view kAccountCharacters =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-
-struct PostBody {
-  static constexpr std::string_view kName = "the body";
-  uint64_t cause = 0;
-  std::vector<Posting> postings;
-  static void fields(auto& f, auto& b) {
-    f(b.cause).template list<uint16_t>(b.postings, UINT16_MAX);
-  }
-};
 
 }  // namespace
 
@@ -51,12 +40,24 @@ std::string_view to_string(RecordKind kind) {
       return "ban";
     case RecordKind::merge:
       return "merge";
-    case RecordKind::rollback:
-      return "rollback";
+    case RecordKind::proof:
+      return "proof";
     case RecordKind::finish:
       return "finish";
     case RecordKind::post:
       return "post";
+    case RecordKind::challenge:
+      return "challenge";
+    case RecordKind::answer:
+      return "answer";
+    case RecordKind::draw:
+      return "draw";
+    case RecordKind::redraw:
+      return "redraw";
+    case RecordKind::settle:
+      return "settle";
+    case RecordKind::stop:
+      return "stop";
   }
   return "unknown";
 }
@@ -77,6 +78,37 @@ std::string_view to_string(CloseReason reason) {
   return "unknown";
 }
 
+std::string_view to_string(DrawReason reason) {
+  switch (reason) {
+    case DrawReason::full:
+      return "full";
+    case DrawReason::asked:
+      return "asked";
+    case DrawReason::job_ended:
+      return "job ended";
+    case DrawReason::idle:
+      return "idle";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(SettleOutcome outcome) {
+  switch (outcome) {
+    case SettleOutcome::paid:
+      return "paid";
+    case SettleOutcome::fined:
+      return "fined";
+    case SettleOutcome::forfeited:
+      return "forfeited";
+  }
+  return "unknown";
+}
+
+Digest next_head(const Digest& head, const Record& record) {
+  return next_head(head, record.seq, record.time_ms, static_cast<uint8_t>(record.kind),
+                   record.body);
+}
+
 Bytes encode(const Record& record) {
   return gemmine::encode(record);
 }
@@ -87,10 +119,20 @@ Result<Record> decode_record(ByteView bytes) {
 Bytes signed_body(ByteView signed_bytes) {
   return Writer().put_blob(signed_bytes).take();
 }
+Result<ByteView> decode_wrapped(ByteView body, size_t bytes_max) {
+  Reader in(body);
+  const ByteView wrapped = in.get_blob(bytes_max);
+  if (!in.done()) return Error{Errc::malformed, "the body is not one signed record"};
+  return wrapped;
+}
+
 Digest member_message(const Digest& pool_key, const MemberBody& member) {
-  Writer writer;
-  writer.put_digest(pool_key).put_digest(member.key).put(member.counter).put_text(member.account);
-  return kernels::blake3_derive_key(domain::kMember, writer.bytes());
+  return kernels::blake3_derive_key(domain::kMember, Writer()
+                                                         .put_digest(pool_key)
+                                                         .put_digest(member.key)
+                                                         .put(member.counter)
+                                                         .put_text(member.account)
+                                                         .bytes());
 }
 MemberBody sign_member(const Digest& pool_key, const Identity& miner, std::string_view account,
                        uint64_t counter) {
@@ -98,43 +140,16 @@ MemberBody sign_member(const Digest& pool_key, const Identity& miner, std::strin
   out.signature = miner.sign(member_message(pool_key, out));
   return out;
 }
-Bytes genesis_body(const Digest& pool_key, std::string_view fee_account) {
-  return gemmine::encode(GenesisBody{pool_key, std::string(fee_account)});
+Digest abandon_message(const Digest& lease_id) {
+  return kernels::blake3_derive_key(domain::kAbandon, lease_id.view());
 }
-Bytes job_body(ByteView job_bytes, const Digest& theta_root) {
-  return gemmine::encode(JobBody{Bytes(job_bytes.begin(), job_bytes.end()), theta_root});
-}
-Bytes fund_body(const Digest& job_id, uint64_t amount) {
-  return gemmine::encode(FundBody{job_id, amount});
-}
-Bytes delta_body(const Digest& lease_id, const Digest& delta_root) {
-  return gemmine::encode(DeltaBody{lease_id, delta_root});
-}
-Bytes close_body(const Digest& lease_id, CloseReason reason, const Digest& secret) {
-  return gemmine::encode(CloseBody{lease_id, reason, secret});
-}
-Bytes ban_body(const Digest& key, const Digest& lease_id) {
-  return gemmine::encode(BanBody{key, lease_id});
-}
-Bytes merge_body(const Digest& job_id, uint32_t round, const Digest& theta_root,
-                 const std::vector<Digest>& lease_ids) {
-  return gemmine::encode(MergeBody{job_id, round, theta_root, lease_ids});
-}
-Bytes rollback_body(const Digest& job_id, uint32_t round, const Digest& lease_id) {
-  return gemmine::encode(RollbackBody{job_id, round, lease_id});
-}
-Bytes finish_body(const Digest& job_id, const Digest& theta_root) {
-  return gemmine::encode(FinishBody{job_id, theta_root});
-}
-Bytes post_body(uint64_t cause, const std::vector<Posting>& postings) {
-  return gemmine::encode(PostBody{cause, postings});
-}
-
-Result<ByteView> decode_wrapped(ByteView body, size_t bytes_max) {
-  Reader in(body);
-  const ByteView wrapped = in.get_blob(bytes_max);
-  if (!in.done()) return malformed("the body is not one signed record");
-  return wrapped;
+Digest answer_message(const AnswerBody& answer) {
+  return kernels::blake3_derive_key(domain::kAnswer, Writer()
+                                                         .put_digest(answer.lease_id)
+                                                         .put(answer.challenge)
+                                                         .put_digest(answer.address)
+                                                         .put(answer.bytes)
+                                                         .bytes());
 }
 
 }  // namespace gemmine::verifier

@@ -1,9 +1,9 @@
-// The inside of LedgerState: its data, the decoded bodies, and one function per kind of record.
+// The inside of LedgerState: its data, and one function per kind of record.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,12 +11,6 @@
 #include "verifier/ledger/ledger.h"
 
 namespace gemmine::verifier {
-
-// What a key did in a job.
-struct Tally {
-  uint32_t valid_shares = 0;
-  std::deque<Digest> unvested;  // complete leases in the order they closed
-};
 
 // The post that must be the next record.
 struct PendingPost {
@@ -30,74 +24,21 @@ struct LedgerData {
   std::string fee_account;
   uint64_t next_seq = 0;
   uint64_t last_time_ms = 0;
+  uint64_t next_serial = 0;
   Digest head;
   std::map<Digest, JobState> jobs;
   std::map<Digest, LeaseState> leases;
   std::map<Digest, MemberState> members;
   std::map<std::string, int64_t> accounts;
-  std::map<std::pair<Digest, Digest>, Tally> tallies;  // by (job, key)
+  std::map<std::pair<Digest, Digest>, KeyState> keys;  // by (job, key)
   std::map<Digest, uint32_t> open_by_key;
+  std::map<uint64_t, ChallengeState> challenges;
+  std::map<Digest, ProofState> proofs;
+  std::set<Digest> coin_commits;
+  std::map<Digest, BatchId> batch_commits;
+  std::set<BatchId> unsettled;
   std::optional<PendingPost> pending;
 };
-
-// Bodies of PROTOCOL 8.2 and 8.4, one description each for both directions. decode<FundBody>()
-// reads one. Errors: malformed.
-struct GenesisBody {
-  static constexpr std::string_view kName = "the body";
-  Digest pool_key;
-  std::string fee_account;
-  static void fields(auto& f, auto& b) { f(b.pool_key).text(b.fee_account, kAccountBytesMax); }
-};
-struct JobBody {
-  static constexpr std::string_view kName = "the body";
-  Bytes job;
-  Digest theta_root;
-  static void fields(auto& f, auto& b) { f.blob(b.job, kJobBytesMax)(b.theta_root); }
-};
-struct FundBody {
-  static constexpr std::string_view kName = "the body";
-  Digest job_id;
-  uint64_t amount = 0;
-  static void fields(auto& f, auto& b) { f(b.job_id)(b.amount); }
-};
-struct DeltaBody {
-  static constexpr std::string_view kName = "the body";
-  Digest lease_id;
-  Digest delta_root;
-  static void fields(auto& f, auto& b) { f(b.lease_id)(b.delta_root); }
-};
-struct BanBody {
-  static constexpr std::string_view kName = "the body";
-  Digest key;
-  Digest lease_id;
-  static void fields(auto& f, auto& b) { f(b.key)(b.lease_id); }
-};
-struct MergeBody {
-  static constexpr std::string_view kName = "the body";
-  Digest job_id;
-  uint32_t round = 0;
-  Digest theta_root;
-  std::vector<Digest> lease_ids;
-  static void fields(auto& f, auto& b) {
-    f(b.job_id)(b.round)(b.theta_root);
-    f.template list<uint32_t>(b.lease_ids, kernels::kSlotsMax);
-  }
-};
-struct RollbackBody {
-  static constexpr std::string_view kName = "the body";
-  Digest job_id;
-  uint32_t round = 0;
-  Digest lease_id;
-  static void fields(auto& f, auto& b) { f(b.job_id)(b.round)(b.lease_id); }
-};
-struct FinishBody {
-  static constexpr std::string_view kName = "the body";
-  Digest job_id;
-  Digest theta_root;
-  static void fields(auto& f, auto& b) { f(b.job_id)(b.theta_root); }
-};
-// The signed bytes within the body of a lease, share or verdict record.
-Result<ByteView> decode_wrapped(ByteView body, size_t bytes_max);
 
 // Collects one post: entries of an account are summed, zeros left out (PROTOCOL 8.4).
 class PostingSheet {
@@ -114,14 +55,12 @@ class PostingSheet {
 };
 inline constexpr const char* kExternal = "external";  // where money comes from and goes to
 std::string escrow_account(const Digest& job_id);
-std::string vesting_account(const Digest& key);
 int64_t balance(const LedgerData& data, const std::string& account);
-// Moves a lease's gross from vesting to its owner and the fee account.
-void post_vested(PostingSheet& sheet, const LedgerData& data, const JobState& job,
-                 const LeaseState& lease);
+// Moves what a lease earned from escrow to its owner and the fee account.
+void post_paid(PostingSheet& sheet, const LedgerData& data, const JobState& job,
+               const LeaseState& lease);
 // floor(price · macs / 10¹²); nothing when it does not fit an account.
 std::optional<uint64_t> gross_of(uint64_t price_per_tmac, uint64_t macs);
-Status apply_post(LedgerData& data, const Record& record);
 
 inline Error malformed(std::string detail) {
   return {Errc::malformed, std::move(detail)};
@@ -142,14 +81,40 @@ Status apply_delta(LedgerData& data, const Record& record);
 Status apply_close(LedgerData& data, const Record& record);
 Status apply_ban(LedgerData& data, const Record& record);
 Status apply_merge(LedgerData& data, const Record& record);
-Status apply_rollback(LedgerData& data, const Record& record);
+Status apply_proof(LedgerData& data, const Record& record);
 Status apply_finish(LedgerData& data, const Record& record);
+Status apply_post(LedgerData& data, const Record& record);
+Status apply_challenge(LedgerData& data, const Record& record);
+Status apply_answer(LedgerData& data, const Record& record);
+Status apply_draw(LedgerData& data, const Record& record);
+Status apply_redraw(LedgerData& data, const Record& record);
+Status apply_settle(LedgerData& data, const Record& record);
+Status apply_stop(LedgerData& data, const Record& record);
 
 // null when there is none.
 template <class Map>
-auto* find_in(Map& map, const Digest& key) {
+auto* find_in(Map& map, const typename std::remove_cvref_t<Map>::key_type& key) {
   const auto found = map.find(key);
   return found == map.end() ? nullptr : &found->second;
 }
+// null when there is none.
+const BatchState* find_batch(const LedgerData& data, const BatchId& id);
+BatchState* find_batch(LedgerData& data, const BatchId& id);
+BatchId batch_id(const LeaseState& lease);
+
+// Of all the lease's shares that are logged, in order.
+std::vector<Digest> share_ids(const LeaseState& lease);
+uint64_t shares_until_ms(const LedgerData& data, const LeaseState& lease);
+std::optional<Digest> immediate_audit(const LedgerData& data, const LeaseState& lease,
+                                      const Digest& secret);
+// Whether a proof may be named against the lease's miner. Ok: it is logged, and about this lease.
+Status check_proof(const LedgerData& data, const Digest& address, const Digest& lease_id);
+// A proof was named against the lease's miner: the first one stays.
+void prove(LedgerData& data, LeaseState& lease, const Digest& address);
+
+// Of a drawn batch.
+TicketStatus ticket_status(const LedgerData& data, const BatchState& batch, uint32_t ticket);
+uint32_t free_silences(const JobState& job, const KeyState& key);
+Result<Settlement> settlement(const LedgerData& data, const BatchId& id);
 
 }  // namespace gemmine::verifier

@@ -15,9 +15,6 @@ constexpr uint64_t kMillion = 1'000'000;
 std::string escrow_account(const Digest& job_id) {
   return "escrow:" + to_hex(job_id.view());
 }
-std::string vesting_account(const Digest& key) {
-  return "vesting:" + to_hex(key.view());
-}
 
 int64_t balance(const LedgerData& data, const std::string& account) {
   const auto found = data.accounts.find(account);
@@ -56,22 +53,21 @@ Result<std::optional<PendingPost>> PostingSheet::settle(const LedgerData& data,
   }
   if (out.postings.empty()) return std::optional<PendingPost>{};
   if (out.postings.size() > UINT16_MAX) return invalid("the post has more than 65535 entries");
-  out.body = post_body(cause, out.postings);
+  out.body = encode(PostBody{cause, out.postings});
   if (out.body.size() > kRecordBytesMax) return invalid("the post exceeds a record");
   return std::optional<PendingPost>{std::move(out)};
 }
 
-void post_vested(PostingSheet& sheet, const LedgerData& data, const JobState& job,
-                 const LeaseState& lease) {
-  const auto fee = static_cast<int64_t>(Wide{lease.gross} * job.work.job().fee_ppm / kMillion);
-  const auto gross = static_cast<int64_t>(lease.gross);
-  const std::string from = vesting_account(lease.lease.miner_key);
-  sheet.move(from, "fee:" + data.fee_account, fee);
-  // Every key with a lease is a member, and members are never removed.
-  const MemberState* const member = find_in(data.members, lease.lease.miner_key);
-  GEMMINE_CHECK(member != nullptr);
+void post_paid(PostingSheet& sheet, const LedgerData& data, const JobState& job,
+               const LeaseState& lease) {
+  const auto gross = static_cast<int64_t>(job.gross_per_lease);
+  const auto fee =
+      static_cast<int64_t>(Wide{job.gross_per_lease} * job.work.job().fee_ppm / kMillion);
   GEMMINE_CHECK(fee >= 0 && fee <= gross);
-  sheet.move(from, "account:" + member->account, gross - fee);
+  GEMMINE_CHECK(account_ok(lease.account));
+  const std::string from = escrow_account(job.work.id());
+  sheet.move(from, "fee:" + data.fee_account, fee);
+  sheet.move(from, "account:" + lease.account, gross - fee);
 }
 
 Status apply_post(LedgerData& data, const Record& record) {

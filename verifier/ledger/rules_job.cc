@@ -7,29 +7,36 @@ namespace gemmine::verifier {
 
 namespace {
 
-// Complete, unvested leases of a key give their gross back to their jobs' escrows.
-std::vector<Digest> forfeit(const LedgerData& data, const Digest& key, PostingSheet& sheet) {
-  std::vector<Digest> out;
-  for (const auto& [job_id, job] : data.jobs) {
-    const auto tally = data.tallies.find({job_id, key});
-    if (tally == data.tallies.end()) continue;
-    for (const Digest& id : tally->second.unvested) {
-      const auto gross = static_cast<int64_t>(data.leases.at(id).gross);
-      sheet.move(vesting_account(key), escrow_account(job_id), gross);
-      out.push_back(id);
-    }
+// What a merge takes out again (PROTOCOL 8.3): leases of earlier rounds that were found wrong, each
+// once; all of those that were known when the round began, as far as they fit.
+Status check_subtracted(const JobState& job, const std::vector<Digest>& subtracted) {
+  for (size_t i = 0; i < subtracted.size(); ++i) {
+    if (i > 0 && subtracted[i] <= subtracted[i - 1]) return invalid("subtracted leases ascend");
+    if (!job.to_subtract.contains(subtracted[i]))
+      return invalid("a subtracted lease is not merged and found wrong, or was subtracted before");
   }
-  return out;
+  if (subtracted.size() == kernels::kSlotsMax) return Ok{};
+  for (const auto& [id, seq] : job.to_subtract) {
+    if (seq < job.round_seq && !std::ranges::binary_search(subtracted, id))
+      return invalid("a lease that was found wrong before the round is not subtracted");
+  }
+  return Ok{};
 }
 
-bool found_wrong(const LeaseState& lease) {
-  return std::ranges::any_of(lease.shares, &ShareState::found_wrong);
-}
-
-void void_leases(LedgerData& data, const std::vector<std::optional<Digest>>& slots) {
-  for (const auto& slot : slots) {
-    if (slot) data.leases.at(*slot).voided = true;
+Status check_merge(const LedgerData& data, const JobState& job, const MergeBody& body) {
+  if (job.finished) return invalid("the job has finished");
+  if (job.stopped) return invalid("the job has stopped");
+  if (body.round != job.round || job.ended())
+    return invalid("the job's current round is " + std::to_string(job.round));
+  if (body.lease_ids.size() != job.slots.size())
+    return invalid("a merge names one lease for each slot");
+  for (size_t slot = 0; slot < job.slots.size(); ++slot) {
+    if (job.slots[slot] != body.lease_ids[slot])
+      return invalid("slot " + std::to_string(slot) + " has another lease");
+    if (data.leases.at(body.lease_ids[slot]).closed != CloseReason::complete)
+      return invalid("the lease of slot " + std::to_string(slot) + " is not complete");
   }
+  return check_subtracted(job, body.subtracted);
 }
 
 }  // namespace
@@ -58,9 +65,12 @@ Status apply_job(LedgerData& data, const Record& record) {
   JobState state{.work = std::move(work.value()),
                  .seq = record.seq,
                  .gross_per_lease = *gross,
+                 .round_seq = record.seq,
+                 .stopped = {},
                  .theta_roots = {body.value().theta_root},
                  .slots = {},
-                 .merged = {}};
+                 .merged = {},
+                 .to_subtract = {}};
   state.slots.resize(state.work.job().spec.slots);
   data.jobs.emplace(id, std::move(state));
   return Ok{};
@@ -98,84 +108,49 @@ Status apply_member(LedgerData& data, const Record& record) {
   return Ok{};
 }
 
-Status apply_ban(LedgerData& data, const Record& record) {
-  const auto decoded = decode<BanBody>(record.body);
-  if (!decoded) return decoded.error();
-  const BanBody& body = decoded.value();
-  MemberState* const member = find_in(data.members, body.key);
-  if (member == nullptr) return invalid("the key is no member");
-  if (member->banned) return invalid("the key is already banned");
-  const LeaseState* const lease = find_in(data.leases, body.lease_id);
-  if (lease == nullptr || lease->lease.miner_key != body.key)
-    return invalid("the lease is not one of this key");
-  if (!found_wrong(*lease)) return invalid("no share of the lease was found wrong by the pool");
-  PostingSheet sheet;
-  const std::vector<Digest> forfeited = forfeit(data, body.key, sheet);
-  auto post = sheet.settle(data, record.seq);
-  if (!post) return post.error();
-
-  member->banned = true;
-  member->banned_ms = record.time_ms;
-  for (const Digest& id : forfeited) {
-    LeaseState& lost = data.leases.at(id);
-    lost.forfeited = true;
-    data.tallies.at({lost.lease.job_id, body.key}).unvested.clear();
-  }
-  data.pending = std::move(post.value());
-  return Ok{};
-}
-
 Status apply_merge(LedgerData& data, const Record& record) {
   const auto decoded = decode<MergeBody>(record.body);
   if (!decoded) return decoded.error();
   const MergeBody& body = decoded.value();
   JobState* const job = find_in(data.jobs, body.job_id);
   if (job == nullptr) return invalid("no such job");
-  if (job->finished) return invalid("the job has finished");
-  if (body.round != job->round || job->round >= job->work.job().spec.rounds)
-    return invalid("the job's current round is " + std::to_string(job->round));
-  if (body.lease_ids.size() != job->slots.size())
-    return invalid("a merge names one lease for each slot");
-  for (size_t slot = 0; slot < job->slots.size(); ++slot) {
-    if (job->slots[slot] != body.lease_ids[slot])
-      return invalid("slot " + std::to_string(slot) + " has another lease");
-    if (data.leases.at(body.lease_ids[slot]).closed != CloseReason::complete)
-      return invalid("the lease of slot " + std::to_string(slot) + " is not complete");
-  }
+  if (Status merge = check_merge(data, *job, body); !merge) return merge;
   GEMMINE_CHECK(job->merged.size() == job->round && job->theta_roots.size() == job->round + 1);
+
+  for (const Digest& id : body.lease_ids) {
+    GEMMINE_CHECK(!data.leases.at(id).wrong);  // it would have left its slot
+    data.leases.at(id).merged = true;
+  }
+  for (const Digest& id : body.subtracted) {
+    data.leases.at(id).subtracted = true;
+    GEMMINE_CHECK(job->to_subtract.erase(id) == 1);
+  }
   job->merged.push_back(body.lease_ids);
   job->theta_roots.push_back(body.theta_root);
   ++job->round;
+  job->round_seq = record.seq;
   job->slots.assign(job->slots.size(), std::nullopt);
   return Ok{};
 }
 
-Status apply_rollback(LedgerData& data, const Record& record) {
-  const auto decoded = decode<RollbackBody>(record.body);
+Status apply_stop(LedgerData& data, const Record& record) {
+  const auto decoded = decode<StopBody>(record.body);
   if (!decoded) return decoded.error();
-  const RollbackBody& body = decoded.value();
+  const StopBody& body = decoded.value();
   JobState* const job = find_in(data.jobs, body.job_id);
   if (job == nullptr) return invalid("no such job");
-  if (job->finished) return invalid("the job has finished");
-  if (body.round >= job->round) return invalid("the round is not merged");
-  GEMMINE_CHECK(job->merged.size() == job->round);
-  const std::vector<Digest>& leases = job->merged[body.round];
-  const auto named = std::ranges::find(leases, body.lease_id);
-  if (named == leases.end()) return invalid("the lease was not merged in this round");
-  LeaseState& wrong = data.leases.at(body.lease_id);
-  if (!found_wrong(wrong)) return invalid("no share of the lease was found wrong by the pool");
-
-  void_leases(data, job->slots);
-  for (uint32_t round = body.round + 1; round < job->round; ++round) {
-    const std::vector<Digest>& later = job->merged[round];
-    void_leases(data, {later.begin(), later.end()});
-  }
-  wrong.voided = true;
-  job->slots.assign(leases.begin(), leases.end());
-  job->slots[wrong.lease.slot].reset();
-  job->round = body.round;
-  job->merged.resize(body.round);
-  job->theta_roots.resize(body.round + 1);
+  if (job->ended()) return invalid("the job has ended");
+  const LeaseState* const lease = find_in(data.leases, body.lease_id);
+  if (lease == nullptr || lease->lease.job_id != body.job_id)
+    return invalid("the lease is not one of this job");
+  if (lease->lease.round != job->round) return invalid("the lease is not of the current round");
+  // Who diverges has no share to show from there on.
+  const auto next = static_cast<uint32_t>(lease->shares.size());
+  if (next == lease->lease.shares()) return invalid("the lease has all its shares");
+  const uint32_t first = lease->lease.first_step(next);
+  if (body.step < first || body.step - first >= lease->lease.steps_of(next))
+    return invalid("the step is not one of the lease's next share");
+  job->stopped = StopState{body.lease_id, body.step, body.reason};
   return Ok{};
 }
 
@@ -186,27 +161,16 @@ Status apply_finish(LedgerData& data, const Record& record) {
   JobState* const job = find_in(data.jobs, body.job_id);
   if (job == nullptr) return invalid("no such job");
   if (job->finished) return invalid("the job has already finished");
-  if (job->round != job->work.job().spec.rounds) return invalid("the last round is not merged");
+  if (!job->ended()) return invalid("the last round is not merged, and the job has not stopped");
   if (job->open_leases != 0) return invalid("a lease of the job is open");
+  if (job->unsettled_leases != 0) return invalid("a batch of the job is not settled");
   if (body.theta_root != job->theta_roots.back())
     return invalid("theta_root is not the last round's");
   PostingSheet sheet;
-  const auto first = data.tallies.lower_bound({job->work.id(), Digest{}});
-  auto last = first;
-  for (; last != data.tallies.end() && last->first.first == job->work.id(); ++last) {
-    for (const Digest& id : last->second.unvested)
-      post_vested(sheet, data, *job, data.leases.at(id));
-  }
-  sheet.move(escrow_account(job->work.id()), kExternal,
-             balance(data, escrow_account(job->work.id())));
+  const std::string escrow = escrow_account(job->work.id());
+  sheet.move(escrow, kExternal, balance(data, escrow));
   auto post = sheet.settle(data, record.seq);
   if (!post) return post.error();
-
-  for (auto at = first; at != last; ++at) {
-    for (const Digest& id : at->second.unvested)
-      data.leases.at(id).vested = true;
-    at->second.unvested.clear();
-  }
   job->finished = true;
   data.pending = std::move(post.value());
   return Ok{};

@@ -1,6 +1,14 @@
-// The coin: whether a share is audited, and how, is drawn after it was logged, from a secret that
-// was committed to before (PROTOCOL 7.1, 7.2).
+// The coins: which leases are audited, and how, is drawn after they were logged, from secrets that
+// were committed to before (PROTOCOL 7.1, 7.2, 13).
+//
+// A lease has a secret of its own: the immediate coin is tossed with it when the lease is whole. A
+// batch has two, s0 and s1 = coin_commit(s0), committed to by batch_commit = coin_commit(s1): s1
+// draws the batch's tickets, s0 the silent ticket that is replayed.
 #pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
 
 #include "kernels/base/bytes.h"
 #include "verifier/records/job.h"
@@ -8,19 +16,41 @@
 
 namespace gemmine::verifier {
 
-// The pool derives every lease's secret from its master secret and the lease's serial number.
-Digest lease_secret(const Digest& pool_master, uint64_t serial);
-// What the lease says of its secret while that is still hidden.
+// What is said of a secret while it is still hidden.
 Digest coin_commit(const Digest& secret);
-// The seed of all draws about a share. Whoever learns the secret (LEASE_CLOSED) can derive it again
-// (PROTOCOL 7.7).
-Digest challenge_seed(const Digest& secret, const Digest& share_id);
 
 uint64_t draw(const Digest& seed, uint32_t number);  // R(i)
 // Uniform in [0, count). count > 0.
 uint64_t pick(const Digest& seed, uint32_t number, uint64_t count);
 
-// PROTOCOL 7.2. valid_shares_of_key: its shares with a valid verdict when this one was logged.
-AuditKind audit_kind(const AuditPolicy& policy, const Digest& seed, uint32_t valid_shares_of_key);
+// Seed of a lease's immediate coin. share_ids: of all its shares, in order.
+Digest immediate_seed(const Digest& lease_secret, std::span<const Digest> share_ids);
+// Whether a lease is audited before it may be complete. complete_leases: those its key had in the
+// job when its delta was logged.
+bool audited_at_once(const AuditPolicy& policy, const Digest& immediate_seed,
+                     uint32_t complete_leases);
+
+// Seed of a batch's draw. share_ids: of all its leases in the order they were closed, each lease's
+// in order.
+Digest batch_seed(const Digest& s1, std::span<const Digest> share_ids);
+
+struct Ticket {
+  uint32_t lease = 0;                  // its place in the batch
+  AuditKind kind = AuditKind::replay;  // or thread
+  bool operator==(const Ticket&) const = default;
+};
+// The audits of a batch of `leases` > 0: threads first, without replacement and round and round
+// when there are more than leases; then the replays, without replacement.
+std::vector<Ticket> draw_tickets(const AuditPolicy& policy, uint32_t leases,
+                                 const Digest& batch_seed);
+// What a thread audit is drawn with: the seed in its CHALLENGE. seed: the immediate coin's (number
+// 0) or the batch's (number: of the ticket among the batch's).
+Digest ticket_seed(const Digest& seed, const Digest& lease_id, uint32_t number);
+
+// Which of the batch's silent tickets is replayed. silent > 0: their number.
+uint32_t silent_ticket(const Digest& s0, const Digest& batch_seed, uint32_t silent);
+
+// Leases of a batch of `leases` that a single failed one costs: at least itself (PROTOCOL 13.6).
+uint32_t fine_of(const AuditPolicy& policy, uint32_t leases);
 
 }  // namespace gemmine::verifier

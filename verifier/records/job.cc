@@ -37,6 +37,27 @@ bool name_ok(std::string_view name) {
          std::ranges::all_of(name, [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
+// PROTOCOL 9, 13.1.
+Status check_policy(const AuditPolicy& audit) {
+  if (audit.batch_leases == 0 || audit.batch_leases > kBatchLeasesMax)
+    return refuse("batch_leases", "must be in 1 … 1024");
+  if (audit.first_batch == 0 || audit.first_batch > audit.batch_leases)
+    return refuse("first_batch", "must be in 1 … batch_leases");
+  if (audit.threads > kTicketsMax) return refuse("threads", "exceeds 64");
+  if (audit.replays_ppm > kTicketsMax * kMillion) return refuse("replays_ppm", "exceeds 64000000");
+  // A batch without a ticket would be paid unaudited.
+  if (audit.threads == 0 && audit.replays_ppm < kMillion)
+    return refuse("replays_ppm", "must be at least 1000000 without threads");
+  if (audit.thread_blocks > kThreadBlocksMax) return refuse("thread_blocks", "exceeds 512");
+  if (audit.now_ppm > kMillion) return refuse("now_ppm", "exceeds 1000000");
+  if (audit.fail_ppm > kMillion) return refuse("fail_ppm", "exceeds 1000000");
+  if (audit.silent_free == 0) return refuse("silent_free", "must be at least 1");
+  if (audit.lease_ms == 0) return refuse("lease_ms", "must be at least 1");
+  if (audit.delta_max < kDeltaMaxMin || audit.delta_max > kDeltaMaxMax)
+    return refuse("delta_max", "must be in -32 … 8");
+  return Ok{};
+}
+
 // Bounds of what Program does not know (PROTOCOL 9).
 Status check_terms(const Job& job) {
   const AuditPolicy& audit = job.audit;
@@ -48,11 +69,9 @@ Status check_terms(const Job& job) {
     return refuse("steps_per_share", "must be in 1 … steps_per_lease");
   if (!share_size_ok(job.spec.steps_per_lease, job.steps_per_share))
     return refuse("steps_per_share", "gives more than 4096 shares per lease");
-  if (audit.replay_ppm > kMillion) return refuse("replay_ppm", "exceeds 1000000");
-  if (audit.spot_ppm > kMillion) return refuse("spot_ppm", "exceeds 1000000");
-  if (audit.spot_ppm > 0 && !gpt && !loss_fits_opening(job.spec.widths))
-    return refuse("spot_ppm", "must be 0: the last layer is too large for an opening");
-  if (audit.spot_blocks > kSpotBlocksMax) return refuse("spot_blocks", "exceeds 64");
+  if (Status status = check_policy(audit); !status) return status;
+  if (audit.thread_blocks > 0 && !gpt && !loss_fits_opening(job.spec.widths))
+    return refuse("thread_blocks", "must be 0: the last layer is too large for an opening");
   if (job.price_per_tmac > kPricePerTmacMax) return refuse("price_per_tmac", "exceeds 2^40");
   if (job.fee_ppm > kMillion) return refuse("fee_ppm", "exceeds 1000000");
   return Ok{};
@@ -77,8 +96,9 @@ struct JobBytes {
     f(spec.steps_per_lease)(job.steps_per_share)(spec.slots)(spec.rounds);
     f(spec.init_seed)(spec.data_seed)(spec.sr_seed);
     auto& audit = job.audit;
-    f(audit.replay_ppm)(audit.spot_ppm)(audit.spot_blocks)(audit.probation_shares);
-    f(audit.vest_leases)(audit.lease_ms)(audit.answer_ms)(job.price_per_tmac)(job.fee_ppm);
+    f(audit.batch_leases)(audit.first_batch)(audit.threads)(audit.thread_blocks);
+    f(audit.replays_ppm)(audit.first_audits)(audit.now_ppm)(audit.fail_ppm)(audit.silent_free);
+    f(audit.lease_ms)(audit.answer_ms)(audit.delta_max)(job.price_per_tmac)(job.fee_ppm);
   }
   // PROTOCOL 6.1 or 10.12. What follows a count out of bounds cannot be placed.
   static void shape(auto& f, auto& m) {

@@ -11,17 +11,29 @@ namespace gemmine::verifier {
 
 inline constexpr size_t kJobBytesMax = 1024;
 inline constexpr uint32_t kSharesPerLeaseMax = 4096;
-inline constexpr uint16_t kSpotBlocksMax = 64;
+inline constexpr uint32_t kBatchLeasesMax = 1024;
+inline constexpr uint32_t kTicketsMax = 64;  // of a batch: threads, and replays
+inline constexpr uint16_t kThreadBlocksMax = 512;
+inline constexpr int8_t kDeltaMaxMin = -32;  // of delta_max
+inline constexpr int8_t kDeltaMaxMax = 8;
 inline constexpr uint64_t kPricePerTmacMax = uint64_t{1} << 40;
 
+// Who is audited, what silence and faults cost, and how much a lease may move θ (PROTOCOL 13).
+// Parts are of 10⁶.
 struct AuditPolicy {
-  uint32_t replay_ppm = 0;        // of the shares: run again, whole
-  uint32_t spot_ppm = 0;          // of the rest: some blocks checked
-  uint16_t spot_blocks = 0;       // that a spot check asks for
-  uint32_t probation_shares = 0;  // of a key new to the job: every one is replayed
-  uint32_t vest_leases = 0;       // paid leases that a key leaves in pledge
-  uint32_t lease_ms = 0;          // deadline of a lease after it was issued
-  uint32_t answer_ms = 0;         // time to answer a challenge
+  uint32_t batch_leases = 1;   // B: leases that are settled together
+  uint32_t first_batch = 1;    // of a key's first batch in the job, at most B
+  uint16_t threads = 0;        // m: thread tickets of a batch
+  uint16_t thread_blocks = 0;  // that one thread audit asks for
+  uint32_t replays_ppm =
+      1'000'000;                // x: replay tickets of a batch; 750'000 is three in four batches
+  uint8_t first_audits = 0;     // a key's first leases in the job that are audited at once
+  uint32_t now_ppm = 0;         // of the other leases: audited at once
+  uint32_t fail_ppm = 0;        // w: the part of a batch that a single failed lease costs
+  uint32_t silent_free = 1;     // leases paid for each silence that costs nothing
+  uint32_t lease_ms = 600'000;  // least time to a lease's deadline
+  uint32_t answer_ms = 60'000;  // least time to answer a challenge
+  int8_t delta_max = kDeltaMaxMax;  // a lease moves no parameter by 2^delta_max or more
   bool operator==(const AuditPolicy&) const = default;
 };
 

@@ -24,8 +24,8 @@ std::string_view to_string(AuditKind kind) {
       return "none";
     case AuditKind::replay:
       return "replay";
-    case AuditKind::spot:
-      return "spot";
+    case AuditKind::thread:
+      return "thread";
     case AuditKind::unanswered:
       return "unanswered";
   }

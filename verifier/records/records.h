@@ -30,14 +30,16 @@ struct Lease {
   uint32_t steps_per_share = 1;
   uint64_t issued_ms = 0;
   uint64_t deadline_ms = 0;
-  Digest coin_commit;
+  Digest coin_commit;   // of the secret of its own coin, which closing it reveals
+  Digest batch_commit;  // of the batch that it is settled with (PROTOCOL 13.2)
   Signature signature{};
   bool operator==(const Lease&) const = default;
 
   static constexpr std::string_view kName = "lease";
   static void body(auto& f, auto& r) {
     f(r.job_id)(r.pool_key)(r.miner_key)(r.round)(r.slot)(r.serial)(r.theta_root);
-    f(r.steps)(r.steps_per_share)(r.issued_ms)(r.deadline_ms)(r.coin_commit);
+    f(r.steps)(r.steps_per_share)(r.issued_ms)(r.deadline_ms);
+    f(r.coin_commit)(r.batch_commit);
   }
   static void fields(auto& f, auto& r) {
     body(f, r);
@@ -53,7 +55,7 @@ struct Lease {
     return std::min(steps_per_share, steps - first_step(share));
   }
 };
-inline constexpr size_t kLeaseBytes = 32 * 5 + 4 * 4 + 8 * 3 + 64;
+inline constexpr size_t kLeaseBytes = 32 * 6 + 4 * 4 + 8 * 3 + 64;
 
 struct Share {
   Digest lease_id;
@@ -79,40 +81,47 @@ struct Share {
   }
 };
 inline constexpr size_t kShareBytes = 32 * 5 + 4 * 4 + 8 + 64;
-static_assert(kLeaseBytes == 264 && kShareBytes == 248);  // PROTOCOL 6.2, 6.3
+static_assert(kLeaseBytes == 296 && kShareBytes == 248);  // PROTOCOL 6.2, 6.3
 
 inline constexpr size_t kOpeningBytesMax = (size_t{1} << 21) - 4096;  // PROTOCOL 9
 
-enum class AuditKind : uint8_t { none = 0, replay = 1, spot = 2, unanswered = 3 };
+enum class AuditKind : uint8_t { none = 0, replay = 1, thread = 2, unanswered = 3 };
+// Malformed is what a block's opening can be, never a verdict: what does not decode is silence.
 enum class Outcome : uint8_t { valid = 0, invalid = 1, malformed = 2, undecided = 3 };
 inline constexpr uint32_t kNoStep = 0xffffffff;
 inline constexpr size_t kDetailBytesMax = 200;  // of a verdict
 
+// On a whole lease. An invalid one names the share at fault and either a proof or what the
+// auditor's replay got; any other one names the lease's last share (PROTOCOL 6.6).
 struct Verdict {
   Digest lease_id;
   uint32_t index = 0;
   Digest share_id;
   AuditKind kind = AuditKind::replay;
   Outcome outcome = Outcome::undecided;
-  uint32_t step = kNoStep;
+  uint32_t step = kNoStep;  // first wrong step of the lease
   uint64_t time_ms = 0;
   Digest auditor_key;
+  Digest proof;  // content address of a proof (PROTOCOL 12); zero: none
+  // Replay and invalid: the auditor's digest of `step`, or its state_after or delta_root when no
+  // step's digest differs. Thread, unanswered: the seed of the challenge. Else zero.
+  Digest digest;
   std::string detail;  // for people; a detail_text()
   Signature signature{};
 
   static constexpr std::string_view kName = "verdict";
   static void body(auto& f, auto& r) {
     f(r.lease_id)(r.index)(r.share_id)(r.kind)(r.outcome)(r.step)(r.time_ms)(r.auditor_key);
-    f.text(r.detail, kDetailBytesMax);
+    f(r.proof)(r.digest).text(r.detail, kDetailBytesMax);
     f.must(r.kind >= AuditKind::replay && r.kind <= AuditKind::unanswered);
-    f.must(r.outcome <= Outcome::undecided);
+    f.must(r.outcome <= Outcome::undecided && r.outcome != Outcome::malformed);
   }
   static void fields(auto& f, auto& r) {
     body(f, r);
     f.raw(r.signature);
   }
 };
-inline constexpr size_t kVerdictBytesMax = 32 * 3 + 4 * 2 + 2 + 8 + 2 + kDetailBytesMax + 64;
+inline constexpr size_t kVerdictBytesMax = 32 * 5 + 4 * 2 + 2 + 8 + 2 + kDetailBytesMax + 64;
 
 // Any text as a verdict can carry it: cut to kDetailBytesMax, and '?' for every byte that is not
 // printable ASCII.

@@ -1,7 +1,7 @@
 // The body of every kind of record: encoded and decoded by one description.
-#include <gtest/gtest.h>
+#include "verifier/ledger/bodies.h"
 
-#include "verifier/ledger/data.h"
+#include <gtest/gtest.h>
 
 namespace gemmine::verifier {
 namespace {
@@ -29,38 +29,63 @@ Body decoded(const Bytes& bytes) {
 }
 
 TEST(Bodies, RoundTripAndRefuseEveryOtherLength) {
-  EXPECT_EQ(decoded<GenesisBody>(genesis_body(filled(1), "house")).fee_account, "house");
-  EXPECT_EQ(decoded<JobBody>(job_body(Bytes{1, 2}, filled(1))).job, (Bytes{1, 2}));
-  EXPECT_EQ(decoded<FundBody>(fund_body(filled(1), 99)).amount, 99U);
-  EXPECT_EQ(decoded<MemberBody>(gemmine::encode(MemberBody{filled(1), "alice", 2, {}})).account,
-            "alice");
-  EXPECT_EQ(decoded<DeltaBody>(delta_body(filled(1), filled(2))).delta_root, filled(2));
-  EXPECT_EQ(decoded<CloseBody>(close_body(filled(1), CloseReason::expired, filled(2))).reason,
-            CloseReason::expired);
-  EXPECT_EQ(decoded<BanBody>(ban_body(filled(1), filled(2))).lease_id, filled(2));
-  EXPECT_EQ(
-      decoded<MergeBody>(merge_body(filled(1), 3, filled(2), {filled(3), filled(4)})).lease_ids,
-      (std::vector{filled(3), filled(4)}));
-  EXPECT_EQ(decoded<RollbackBody>(rollback_body(filled(1), 3, filled(2))).round, 3U);
-  EXPECT_EQ(decoded<FinishBody>(finish_body(filled(1), filled(2))).theta_root, filled(2));
+  const Digest a = filled(1);
+  const Digest b = filled(2);
+  EXPECT_EQ(decoded<GenesisBody>(encode(GenesisBody{a, "house"})).fee_account, "house");
+  EXPECT_EQ(decoded<JobBody>(encode(JobBody{Bytes{1, 2}, a})).job, (Bytes{1, 2}));
+  EXPECT_EQ(decoded<FundBody>(encode(FundBody{a, 99})).amount, 99U);
+  EXPECT_EQ(decoded<MemberBody>(encode(MemberBody{a, "alice", 7, {}})).counter, 7U);
+  EXPECT_EQ(decoded<DeltaBody>(encode(DeltaBody{a, b})).delta_root, b);
+  EXPECT_EQ(decoded<CloseBody>(encode(CloseBody{a, CloseReason::expired, b, {}, {}})).secret, b);
+  EXPECT_EQ(decoded<BanBody>(encode(BanBody{a, b, filled(3)})).proof, filled(3));
+  const MergeBody merge{a, 3, b, {filled(3), filled(4)}, {filled(5)}};
+  EXPECT_EQ(decoded<MergeBody>(encode(merge)).lease_ids, merge.lease_ids);
+  EXPECT_EQ(decoded<MergeBody>(encode(merge)).subtracted, merge.subtracted);
+  EXPECT_EQ(decoded<ProofBody>(encode(ProofBody{ProofKind::update, a, b, 9})).bytes, 9U);
+  EXPECT_EQ(decoded<FinishBody>(encode(FinishBody{a, b})).theta_root, b);
+  const std::string longest = "escrow:" + to_hex(a.view());
+  EXPECT_EQ(decoded<PostBody>(encode(PostBody{5, {{longest, -3}}})).postings[0].account, longest);
+  const ChallengeBody challenge{a, ChallengeWhy::descent, ChallengeWhat::fibre, b, 60};
+  EXPECT_EQ(decoded<ChallengeBody>(encode(challenge)).answer_ms, 60U);
+  EXPECT_EQ(decoded<AnswerBody>(encode(AnswerBody{a, 4, b, 8, {}})).bytes, 8U);
+  EXPECT_EQ(decoded<DrawBody>(encode(DrawBody{a, b, 4, 8, DrawReason::idle, a})).leases, 8U);
+  EXPECT_EQ(decoded<RedrawBody>(encode(RedrawBody{a, b, 4, filled(3)})).s0, filled(3));
+  EXPECT_EQ(decoded<SettleBody>(encode(SettleBody{a, b, 4, SettleOutcome::fined, 8})).paid, 8U);
+  EXPECT_EQ(decoded<StopBody>(encode(StopBody{a, b, 4, StopReason::diverged})).step, 4U);
   const Record record{7, 8, RecordKind::fund, Bytes{1, 2, 3}};
   EXPECT_EQ(decoded<Record>(encode(record)).body, record.body);
 }
 
 TEST(Bodies, RefuseWhatIsOutOfBounds) {
-  EXPECT_FALSE(decode<CloseBody>(close_body(filled(1), CloseReason{0}, filled(2))).ok());
-  EXPECT_FALSE(decode<CloseBody>(close_body(filled(1), CloseReason{6}, filled(2))).ok());
-  EXPECT_FALSE(
-      decode<MemberBody>(gemmine::encode(MemberBody{filled(1), std::string(65, 'a'), 2, {}})).ok());
-  EXPECT_FALSE(
-      decode<MemberBody>(gemmine::encode(MemberBody{filled(1), "two\nlines", 2, {}})).ok());
-  EXPECT_FALSE(decode<JobBody>(job_body(Bytes(kJobBytesMax + 1), filled(1))).ok());
+  const Digest a = filled(1);
+  const auto refused = [](const auto& body) {
+    return !decode<std::remove_cvref_t<decltype(body)>>(encode(body)).ok();
+  };
+  EXPECT_TRUE(refused(CloseBody{a, CloseReason{0}, a, {}, {}}));
+  EXPECT_TRUE(refused(CloseBody{a, CloseReason{6}, a, {}, {}}));
+  EXPECT_TRUE(refused(MemberBody{a, std::string(65, 'a'), 1, {}}));
+  EXPECT_TRUE(refused(MemberBody{a, "two\nlines", 1, {}}));
+  EXPECT_TRUE(refused(JobBody{Bytes(kJobBytesMax + 1), a}));
   const std::vector<Digest> many(kernels::kSlotsMax + 1);
-  EXPECT_FALSE(decode<MergeBody>(merge_body(filled(1), 0, filled(2), many)).ok());
+  EXPECT_TRUE(refused(MergeBody{a, 0, a, many, {}}));
+  EXPECT_TRUE(refused(MergeBody{a, 0, a, {}, many}));
+  EXPECT_TRUE(refused(ProofBody{ProofKind{0}, a, a, 1}));
+  EXPECT_TRUE(refused(ProofBody{ProofKind{10}, a, a, 1}));
+  EXPECT_TRUE(refused(ProofBody{ProofKind::block, a, a, kProofBytesMax + 1}));
+  EXPECT_TRUE(refused(ChallengeBody{a, ChallengeWhy{0}, ChallengeWhat::thread, a, 1}));
+  EXPECT_TRUE(refused(ChallengeBody{a, ChallengeWhy{4}, ChallengeWhat::thread, a, 1}));
+  EXPECT_TRUE(refused(ChallengeBody{a, ChallengeWhy::ticket, ChallengeWhat{0}, a, 1}));
+  EXPECT_TRUE(refused(ChallengeBody{a, ChallengeWhy::ticket, ChallengeWhat{5}, a, 1}));
+  EXPECT_TRUE(refused(AnswerBody{a, 0, a, kAnswerBlobBytesMax + 1, {}}));
+  EXPECT_TRUE(refused(DrawBody{a, a, 0, 1, DrawReason{0}, a}));
+  EXPECT_TRUE(refused(DrawBody{a, a, 0, 1, DrawReason{5}, a}));
+  EXPECT_TRUE(refused(SettleBody{a, a, 0, SettleOutcome{0}, 1}));
+  EXPECT_TRUE(refused(SettleBody{a, a, 0, SettleOutcome{4}, 1}));
+  EXPECT_TRUE(refused(StopBody{a, a, 0, StopReason{0}}));
 }
 
 TEST(Bodies, WrapASignedRecordAndNothingElse) {
-  const Bytes body = Writer().put_blob(Bytes{1, 2, 3}).take();
+  const Bytes body = signed_body(Bytes{1, 2, 3});
   EXPECT_EQ(decode_wrapped(body, 3).value().size(), 3U);
   EXPECT_FALSE(decode_wrapped(body, 2).ok());
   EXPECT_FALSE(decode_wrapped(ByteView(body).first(6), 3).ok());

@@ -1,5 +1,7 @@
 // The two golden ledgers, record by record: tests/vectors/golden/ledger_*.txt.
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -30,15 +32,34 @@ Signature signature_of(const Bytes& bytes) {
   return out;
 }
 
+// Records that break one rule each, by the seq that they come before.
+std::multimap<uint64_t, Record> refused_records(const Golden& golden) {
+  std::multimap<uint64_t, Record> out;
+  for (uint32_t i = 0; golden.has("refused " + std::to_string(i)); ++i) {
+    const std::string key = "refused " + std::to_string(i);
+    out.emplace(golden.natural(key), record_of(golden.bytes(key, 1)));
+  }
+  return out;
+}
+
 class GoldenLedger : public testing::TestWithParam<const char*> {};
 
 TEST_P(GoldenLedger, FoldsToTheSameHeadsPostsAndBalances) {
   const Golden golden(GetParam());
+  const std::multimap<uint64_t, Record> refused = refused_records(golden);
   LedgerState state;
+  const auto refuse_before = [&](uint64_t seq) {
+    const auto [first, last] = refused.equal_range(seq);
+    for (auto it = first; it != last; ++it) {
+      const Status status = state.apply(it->second);
+      EXPECT_FALSE(status.ok()) << seq << ": accepted " << to_string(it->second.kind);
+    }
+  };
   uint64_t seq = 0;
   for (; golden.has("record " + std::to_string(seq)); ++seq) {
     const std::string name = std::to_string(seq);
     const Record record = record_of(golden.bytes("record " + name));
+    refuse_before(seq);
     const std::optional<Bytes> post = state.expected_post();
     EXPECT_EQ(post.has_value(), record.kind == RecordKind::post) << name;
     EXPECT_EQ(to_hex(post.value_or(record.body)), to_hex(record.body)) << name;
@@ -50,6 +71,7 @@ TEST_P(GoldenLedger, FoldsToTheSameHeadsPostsAndBalances) {
     signature[seq % signature.size()] ^= 1;
     EXPECT_FALSE(check_signature(state, signature)) << name;
   }
+  refuse_before(seq);
   EXPECT_GT(seq, 40U);
   EXPECT_EQ(state.next_seq(), seq);
   EXPECT_FALSE(state.expected_post().has_value());
@@ -66,7 +88,16 @@ TEST_P(GoldenLedger, FoldsToTheSameHeadsPostsAndBalances) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ledgers, GoldenLedger, testing::Values("ledger_complete", "ledger_ban"),
+TEST(GoldenRefusals, AreOfEveryKindOfRecord) {
+  std::set<RecordKind> kinds;
+  const auto refused = refused_records(Golden("ledger_settle"));
+  for (const auto& [seq, record] : refused)
+    kinds.insert(record.kind);
+  EXPECT_GT(refused.size(), 140U);
+  EXPECT_EQ(kinds.size(), 19U);  // all but posts, which are compared with what must follow
+}
+
+INSTANTIATE_TEST_SUITE_P(Ledgers, GoldenLedger, testing::Values("ledger_complete", "ledger_settle"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

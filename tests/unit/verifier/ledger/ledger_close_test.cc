@@ -1,4 +1,4 @@
-// What ends leases, rounds and jobs, and what is posted then (PROTOCOL 8.4, 8.5).
+// What ends leases, rounds and jobs (PROTOCOL 8.3 – 8.5).
 #include "tests/unit/verifier/ledger/ledger_world.h"
 
 namespace gemmine::verifier {
@@ -9,114 +9,134 @@ using test::small_job;
 using test::World;
 using enum RecordKind;
 
-Bytes done(const Lease& lease, const World& w) {
-  return w.close(lease, CloseReason::complete);
+Bytes done(const Lease& lease) {
+  return World::close(lease, CloseReason::complete);
 }
 
-TEST(LedgerClose, RefusesCompleteWithoutAllSharesAuditsAndTheDelta) {
+TEST(LedgerClose, RefusesCompleteWithoutAllSharesTheDeltaAndTheCoinsAudit) {
   World w;
   w.begin();
   const Lease lease = w.lease(0, w.miner);
-  w.refuses(close, close_body(lease.id, CloseReason::complete, filled(9)), "secret");
-  w.refuses(close, close_body(filled(1), CloseReason::complete, filled(9)), "no such lease");
-  w.refuses(close, done(lease, w), "a share is missing");
+  w.refuses(close, encode(CloseBody{lease.id, CloseReason::complete, filled(9), {}, {}}), "secret");
+  w.refuses(close, encode(CloseBody{filled(1), CloseReason::complete, filled(9), {}, {}}),
+            "no such lease");
+  w.refuses(close, done(lease), "a share is missing");
   for (uint32_t i = 0; i < 3; ++i)
     w.share(lease, i, w.miner);
-  w.refuses(close, done(lease, w), "share 0 lacks");
-  for (uint32_t i = 0; i < 2; ++i)
-    w.audit(lease, i);
-  w.refuses(close, done(lease, w), "share 2 lacks");
-  w.must(verdict, World::wrap(w.make_verdict(lease, 2, AuditKind::spot, Outcome::valid)));
-  w.refuses(close, done(lease, w), "share 2 lacks the valid replay");
-  Verdict stranger = w.make_verdict(lease, 2, AuditKind::replay, Outcome::valid);
-  sign(stranger, w.other);
-  w.must(verdict, World::wrap(stranger));
-  w.refuses(close, done(lease, w), "share 2 lacks");
-  w.must(verdict, World::wrap(w.make_verdict(lease, 2, AuditKind::replay, Outcome::undecided)));
-  w.refuses(close, done(lease, w), "share 2 lacks");
-  w.audit(lease, 2);
-  w.refuses(close, done(lease, w), "delta");
-  w.must(delta, delta_body(lease.id, filled(0x44)));
-  w.must(close, done(lease, w));
-  EXPECT_EQ(w.lease_state(lease.id).secret, w.secret_of(lease));
+  w.refuses(close, done(lease), "delta");
+  w.must(delta, encode(DeltaBody{lease.id, filled(0x44)}));
+  w.refuses(close, done(lease), "verdict that its coin demands");
+  w.replay(lease);
+  w.must(close, done(lease));
+  EXPECT_EQ(w.lease_state(lease).secret, World::secret_of(lease));
+  EXPECT_EQ(w.state.unsettled().count(w.batch_id(w.miner, 0)), 1U);
 }
 
-TEST(LedgerClose, RefusesCompleteWhenThePoolFoundAShareWrongAndOnlyThen) {
+TEST(LedgerClose, AsksForTheFirstLeasesAuditUntilOneIsComplete) {
+  World w;
+  w.begin();
+  const Lease first = w.trained(0, w.miner);
+  const Lease second = w.trained(1, w.miner);  // its delta came before the first was complete
+  w.replay(first);
+  w.must(close, done(first));
+  w.refuses(close, done(second), "verdict that its coin demands");
+  w.replay(second);
+  w.must(close, done(second));
+  const Lease both[] = {first, second};
+  w.must(merge, w.merge({both[0], both[1]}));
+  const Lease third = w.trained(0, w.miner);
+  EXPECT_FALSE(w.state.immediate_audit(third.id, World::secret_of(third)));
+  w.must(close, done(third));
+}
+
+TEST(LedgerClose, AuditsAtOnceAsOftenAsThePolicySays) {
+  Job job = small_job();
+  job.audit.first_audits = 0;
+  job.audit.now_ppm = 300'000;
+  World w(job);
+  w.begin();
+  const Lease lease = w.trained(0, w.miner);
+  int drawn = 0;
+  for (uint8_t i = 0; i < 200; ++i)
+    drawn += w.state.immediate_audit(lease.id, filled(i)) ? 1 : 0;
+  EXPECT_NEAR(drawn, 60, 25);
+}
+
+TEST(LedgerClose, ExpiresOnlyAfterTheDeadlineAndNeverWhatIsComplete) {
+  World w;
+  w.begin();
+  const Lease slow = w.lease(0, w.miner);
+  const Lease whole = w.trained(1, w.other);
+  w.replay(whole);
+  const Bytes expired = World::close(slow, CloseReason::expired);
+  w.refuses(close, expired, "has not run out");
+  w.time_ms = whole.deadline_ms;
+  w.refuses(close, World::close(whole, CloseReason::expired), "has not run out");
+  w.time_ms = whole.deadline_ms + 1;
+  w.must(close, expired);
+  w.refuses(close, World::close(whole, CloseReason::expired), "the lease is complete");
+  w.must(close, done(whole));
+  EXPECT_FALSE(w.job_state().slots[0]) << "the slot goes on";
+  w.lease(0, w.other);
+}
+
+TEST(LedgerClose, RejectsOnlyWithAProofAndAbandonsOnlyWithTheMinersWord) {
   World w;
   w.begin();
   const Lease lease = w.trained(0, w.miner);
-  w.must(delta, delta_body(lease.id, filled(0x44)));
-  LedgerState before(w.state);
-  Verdict slander = w.make_verdict(lease, 1, AuditKind::replay, Outcome::invalid);
-  sign(slander, w.other);
-  w.must(verdict, World::wrap(slander));
-  EXPECT_EQ(w.lease_state(lease.id).shares[1].invalid_verdicts, 1U);
-  w.must(verdict, World::wrap(w.make_verdict(lease, 1, AuditKind::spot, Outcome::malformed)));
-  w.refuses(close, done(lease, w), "share 1 was found wrong");
-  w.must(verdict, World::wrap(w.make_verdict(lease, 1, AuditKind::replay, Outcome::valid)));
-  w.refuses(close, done(lease, w), "share 1 was found wrong");
-  w.must(close, w.close(lease, CloseReason::rejected));
-  // A stranger's word alone changes nothing.
-  const uint64_t seq = before.next_seq();
-  ASSERT_TRUE(before.apply({seq, w.time_ms, verdict, World::wrap(slander)}).ok());
-  EXPECT_TRUE(before.apply({seq + 1, w.time_ms, close, done(lease, w)}).ok());
-}
-
-TEST(LedgerClose, CountsProbationWhenTheShareWasLogged) {
-  Job job = small_job();
-  job.audit.replay_ppm = 0;
-  job.audit.probation_shares = 2;
-  World w(job);
-  w.begin();
-  const Lease first = w.lease(0, w.miner);
-  for (uint32_t i = 0; i < 3; ++i)
-    w.share(first, i, w.miner);
-  for (uint32_t i = 0; i < 2; ++i)
-    w.audit(first, i);
-  EXPECT_EQ(w.state.valid_shares(w.miner.public_key(), w.id), 2U);
-  w.must(delta, delta_body(first.id, filled(0x44)));
-  w.refuses(close, done(first, w), "share 2 lacks");  // logged before any verdict
-  w.audit(first, 2);
-  w.must(close, done(first, w));
-  const Lease second = w.lease(1, w.miner);
-  for (uint32_t i = 0; i < 3; ++i)
-    w.share(second, i, w.miner);
-  w.must(delta, delta_body(second.id, filled(0x44)));
-  w.must(close, done(second, w));  // past probation, and this job audits no more
-}
-
-TEST(LedgerClose, TakesAReplayForASpotAuditButNotTheReverse) {
-  Job job = small_job();
-  job.audit.replay_ppm = 0;
-  job.audit.spot_ppm = 1'000'000;
-  job.audit.probation_shares = 0;
-  World w(job);
-  w.begin();
-  const Lease lease = w.lease(0, w.miner);
-  for (uint32_t i = 0; i < 3; ++i)
-    w.share(lease, i, w.miner);
-  EXPECT_EQ(w.required_audit(lease, 0), AuditKind::spot);
-  w.audit(lease, 0);
-  w.audit(lease, 1);
-  w.must(delta, delta_body(lease.id, filled(0x44)));
-  w.refuses(close, done(lease, w), "valid spot");
-  w.must(verdict, World::wrap(w.make_verdict(lease, 2, AuditKind::replay, Outcome::valid)));
-  w.must(close, done(lease, w));
+  const auto refuse = [&](auto change, std::string_view words) {
+    CloseBody body{lease.id, CloseReason::rejected, World::secret_of(lease), {}, {}};
+    change(body);
+    w.refuses(close, encode(body), words);
+  };
+  refuse([](CloseBody&) {}, "a proof belongs to rejected");
+  refuse([](CloseBody& b) { b.proof = filled(9); }, "not logged");
+  const Digest address = w.prove(lease);
+  refuse(
+      [&](CloseBody& b) {
+        b.reason = CloseReason::expired;
+        b.proof = address;
+      },
+      "a proof belongs to rejected");
+  refuse([&](CloseBody& b) { b.reason = CloseReason::abandoned; }, "did not sign");
+  refuse(
+      [&](CloseBody& b) {
+        b.reason = CloseReason::abandoned;
+        b.abandon = w.other.sign(abandon_message(lease.id));
+      },
+      "did not sign");
+  refuse(
+      [&](CloseBody& b) {
+        b.proof = address;
+        b.abandon = w.miner.sign(abandon_message(lease.id));
+      },
+      "signature belongs to abandoned");
+  refuse([](CloseBody& b) { b.reason = CloseReason::cancelled; }, "the job has not ended");
+  w.must(close,
+         encode(CloseBody{lease.id, CloseReason::rejected, World::secret_of(lease), address, {}}));
+  EXPECT_EQ(w.lease_state(lease).proof, address);
+  EXPECT_EQ(w.batch(w.batch_id(w.miner, 0)).proven, 1U);
+  const Lease given = w.lease(0, w.miner);
+  w.must(close, World::abandon(given, w.miner));
+  EXPECT_FALSE(w.job_state().slots[0]);
 }
 
 TEST(LedgerPost, MustFollowItsCauseAndEqualIt) {
   World w;
   w.begin();
-  w.refuses(post, post_body(w.state.next_seq() - 1, {{"external", 0}}), "nothing is to be");
-  ASSERT_TRUE(w.push(fund, fund_body(w.id, 10), false).ok());
+  const auto body = [](uint64_t cause, std::vector<Posting> postings) {
+    return encode(PostBody{cause, std::move(postings)});
+  };
+  w.refuses(post, body(w.state.next_seq() - 1, {{"external", 0}}), "nothing is to be");
+  ASSERT_TRUE(w.push(fund, encode(FundBody{w.id, 10}), false).ok());
   const uint64_t cause = w.state.next_seq() - 1;
   const std::string escrow = "escrow:" + to_hex(w.id.view());
-  w.refuses(member, w.member_word(w.other, "carol"), "missing");
-  w.refuses(post, post_body(cause, {{escrow, 11}, {"external", -11}}), "differs");
-  w.refuses(post, post_body(cause, {{escrow, 10}, {"external", -9}}), "differs");
-  w.refuses(post, post_body(cause, {{"external", -10}, {escrow, 10}}), "differs");
-  w.refuses(post, post_body(cause - 1, {{escrow, 10}, {"external", -10}}), "differs");
-  w.must(post, post_body(cause, {{escrow, 10}, {"external", -10}}));
+  w.refuses(member, encode(w.member(w.miner, "carol", 2)), "missing");
+  w.refuses(post, body(cause, {{escrow, 11}, {"external", -11}}), "differs");
+  w.refuses(post, body(cause, {{escrow, 10}, {"external", -9}}), "differs");
+  w.refuses(post, body(cause, {{"external", -10}, {escrow, 10}}), "differs");
+  w.refuses(post, body(cause - 1, {{escrow, 10}, {"external", -10}}), "differs");
+  w.must(post, body(cause, {{escrow, 10}, {"external", -10}}));
 }
 
 TEST(LedgerMerge, TakesExactlyTheCompleteLeasesOfTheCurrentRound) {
@@ -125,157 +145,111 @@ TEST(LedgerMerge, TakesExactlyTheCompleteLeasesOfTheCurrentRound) {
   const Lease a = w.complete(0, w.miner);
   const Lease b = w.trained(1, w.other);
   w.refuses(merge, w.merge({a, b}), "slot 1 is not complete");
-  w.must(delta, delta_body(b.id, filled(0x44)));
-  w.must(close, done(b, w));
+  w.replay(b);
+  w.must(close, done(b));
   w.refuses(merge, w.merge({a}), "one lease for each slot");
   w.refuses(merge, w.merge({b, a}), "slot 0 has another lease");
   w.refuses(merge, w.merge({a, a}), "slot 1 has another lease");
-  w.refuses(merge, merge_body(w.id, 1, filled(1), {a.id, b.id}), "current round");
-  w.refuses(finish, finish_body(w.id, World::theta(0)), "last round is not merged");
+  w.refuses(merge, encode(MergeBody{w.id, 1, filled(1), {a.id, b.id}, {}}), "current round");
+  w.refuses(merge, encode(MergeBody{filled(1), 0, filled(1), {a.id, b.id}, {}}), "no such job");
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(0)}), "last round is not merged");
   w.must(merge, w.merge({a, b}));
   EXPECT_EQ(w.job_state().round, 1U);
-  w.refuses(merge, merge_body(w.id, 0, filled(1), {a.id, b.id}), "current round");
+  EXPECT_TRUE(w.lease_state(a).merged);
+  w.refuses(merge, encode(MergeBody{w.id, 0, filled(1), {a.id, b.id}, {}}), "current round");
 }
 
-TEST(LedgerRollback, NamesAMergedLeaseThatThePoolFoundWrong) {
-  World w;
-  w.begin();
-  const Lease a = w.complete(0, w.miner);
-  const Lease b = w.complete(1, w.other);
-  w.condemn(a);
-  w.refuses(rollback, rollback_body(w.id, 0, a.id), "not merged");
-  w.must(merge, w.merge({a, b}));
-  const Lease later = w.complete(0, w.other);
-  const Lease open = w.lease(1, w.other);
-  w.refuses(rollback, rollback_body(w.id, 1, later.id), "not merged");
-  w.refuses(rollback, rollback_body(w.id, 0, later.id), "not merged in this round");
-  w.refuses(rollback, rollback_body(w.id, 0, b.id), "found wrong");
-  const int64_t earned = w.vesting(w.other) + w.balance("account:bob");
-  w.must(rollback, rollback_body(w.id, 0, a.id));
-  EXPECT_TRUE(w.lease_state(a.id).voided);
-  EXPECT_FALSE(w.lease_state(b.id).voided);
-  EXPECT_TRUE(w.lease_state(later.id).voided);
-  EXPECT_TRUE(w.lease_state(open.id).voided);
-  EXPECT_EQ(w.vesting(w.other) + w.balance("account:bob"), earned) << "what was earned stays";
-  EXPECT_EQ(w.job_state().round, 0U);
-  EXPECT_EQ(w.job_state().theta_roots.back(), World::theta(0));
-  EXPECT_FALSE(w.job_state().slots[0]);
-  EXPECT_EQ(w.job_state().slots[1], b.id);
-  w.refuses(share, World::wrap(w.make_share(open, 0, w.other)), "closed");
-  w.must(close, w.close(open, CloseReason::cancelled));
-  const Lease again = w.complete(0, w.other);
-  w.must(merge, w.merge({again, b}));
-}
-
-TEST(LedgerFinish, WaitsForTheLastRoundAndReturnsTheRest) {
-  World w;
-  w.begin();
-  w.round(w.miner, w.other);
-  w.refuses(finish, finish_body(w.id, World::theta(1)), "last round");
-  w.round(w.miner, w.other);
-  w.refuses(lease, World::wrap(w.make_lease(0, w.miner)), "current round");
-  w.refuses(finish, finish_body(w.id, World::theta(1)), "theta_root");
-  w.must(finish, finish_body(w.id, World::theta(2)));
-  const auto gross = static_cast<int64_t>(w.job_state().gross_per_lease);
-  EXPECT_EQ(w.escrow(), 0);
-  EXPECT_EQ(w.balance("external"), -4 * gross);
-  EXPECT_EQ(w.vesting(w.miner) + w.vesting(w.other), 0);
-  EXPECT_EQ(w.balance("account:alice") + w.balance("account:bob") + w.balance("fee:house"),
-            4 * gross);
-  EXPECT_EQ(w.balance("fee:house"), 4 * (gross / 10));
-  w.refuses(finish, finish_body(w.id, World::theta(2)), "already finished");
-  w.refuses(fund, fund_body(w.id, 1), "finished");
-}
-
-TEST(LedgerBan, NeedsEvidenceAndForfeitsOnlyWhatHasNotVested) {
-  World w;
-  w.begin();
-  const Lease first = w.complete(0, w.miner);
-  const Lease second = w.complete(1, w.miner);
-  const auto gross = static_cast<int64_t>(w.job_state().gross_per_lease);
-  EXPECT_TRUE(w.lease_state(first.id).vested) << "the oldest vests first";
-  EXPECT_FALSE(w.lease_state(second.id).vested);
-  EXPECT_EQ(w.state.unvested(w.miner.public_key()), std::vector{second.id});
-  EXPECT_EQ(w.vesting(w.miner), gross);
-  const Bytes body = ban_body(w.miner.public_key(), second.id);
-  w.refuses(ban, body, "found wrong");
-  w.condemn(second);
-  w.refuses(ban, ban_body(w.other.public_key(), second.id), "not one of this key");
-  w.refuses(ban, ban_body(filled(1), second.id), "no member");
-  const int64_t escrow = w.escrow();
-  w.must(ban, body);
-  EXPECT_EQ(w.escrow(), escrow + gross);
-  EXPECT_EQ(w.vesting(w.miner), 0);
-  EXPECT_EQ(w.balance("account:alice"), gross - gross / 10);
-  EXPECT_TRUE(w.lease_state(second.id).forfeited);
-  EXPECT_TRUE(w.state.unvested(w.miner.public_key()).empty());
-}
-
-TEST(LedgerBan, StopsTheKeysOtherLeasesFromEarning) {
+TEST(LedgerMerge, LeavesOutACompleteLeaseThatIsFoundWrongInTime) {
   World w;
   w.begin();
   const Lease bad = w.complete(0, w.miner);
-  const Lease open = w.trained(1, w.miner);
-  w.must(delta, delta_body(open.id, filled(0x44)));
-  w.condemn(bad);
-  w.must(ban, ban_body(w.miner.public_key(), bad.id));
-  w.refuses(close, done(open, w), "banned");
-  w.must(close, w.close(open, CloseReason::cancelled));
+  const Lease good = w.complete(1, w.other);
+  w.convict(bad);
+  EXPECT_FALSE(w.job_state().slots[0]);
+  w.refuses(merge, w.merge({bad, good}), "slot 0 has another lease");
+  const Lease again = w.complete(0, w.other);
+  w.must(merge, w.merge({again, good}));
+  EXPECT_TRUE(w.job_state().to_subtract.empty()) << "nothing of it was merged";
 }
 
-TEST(LedgerVesting, ZeroVestLeasesPaysAtOnce) {
+TEST(LedgerMerge, TakesBadLeasesOutAgainOnceAndNobodyElses) {
   Job job = small_job();
-  job.audit.vest_leases = 0;
+  job.spec.rounds = 4;
   World w(job);
   w.begin();
-  const Lease lease = w.complete(0, w.miner);
-  EXPECT_TRUE(w.lease_state(lease.id).vested);
-  EXPECT_EQ(w.vesting(w.miner), 0);
-  const auto gross = static_cast<int64_t>(w.job_state().gross_per_lease);
-  EXPECT_EQ(w.balance("account:alice"), gross - gross / 10);
+  const std::vector<Lease> first = w.round(w.miner, w.other);
+  const Lease early = first[0];
+  w.convict(early);  // before the round's first lease
+  Lease a = w.complete(0, w.other);
+  Lease b = w.complete(1, w.other);
+  w.refuses(merge, w.merge({a, b}, {a.id}), "not merged and found wrong");
+  w.refuses(merge, w.merge({a, b}, {first[1].id}), "not merged and found wrong");
+  w.refuses(merge, w.merge({a, b}, {early.id, early.id}), "ascend");
+  const LedgerState before(w.state);
+  w.must(merge, w.merge({a, b}));  // it was found wrong only after round 1 had begun
+  a = w.complete(0, w.other);
+  b = w.complete(1, w.other);
+  w.refuses(merge, w.merge({a, b}), "is not subtracted");
+  w.must(merge, w.merge({a, b}, {early.id}));
+  EXPECT_TRUE(w.lease_state(early).subtracted);
+  EXPECT_TRUE(w.job_state().to_subtract.empty());
+  a = w.complete(0, w.other);
+  b = w.complete(1, w.other);
+  w.refuses(merge, w.merge({a, b}, {early.id}), "was subtracted before");
+  EXPECT_EQ(w.job_state().merged[0][1], first[1].id) << "the others' leases stay";
 }
 
-// Random but honest: leases in any order, some given up, some keys found out, until both rounds are
-// merged. Every prefix sums to zero, and the escrow is spent to the unit.
-TEST(LedgerProperty, RandomHistoriesKeepTheBooks) {
-  for (uint32_t seed = 0; seed < 8; ++seed) {
-    Job job = small_job();
-    job.spec.slots = 4;
-    job.spec.rounds = 7;
-    job.audit.vest_leases = seed % 4;
-    job.audit.replay_ppm = 300'000;
-    job.audit.spot_ppm = 500'000;
-    World w(job);
-    w.begin();
-    uint32_t dice = 0;
-    const auto roll = [&](uint64_t sides) { return pick(filled(seed), dice++, sides); };
-    while (w.job_state().round < job.spec.rounds) {
-      std::vector<Lease> leases;
-      for (uint32_t slot = 0; slot < job.spec.slots; ++slot) {
-        const Identity& who = roll(2) == 0 ? w.miner : w.other;
-        while (roll(4) == 0) {
-          const Lease gone = w.lease(slot, who);
-          if (roll(2) == 0) w.share(gone, 0, who);
-          w.must(close, w.close(gone, CloseReason::abandoned));
-        }
-        leases.push_back(w.complete(slot, who));
-        ASSERT_EQ(w.sum(), 0);
-      }
-      w.must(merge, w.merge(leases));
-    }
-    w.must(finish, finish_body(w.id, w.job_state().theta_roots.back()));
-    const auto gross = static_cast<int64_t>(w.job_state().gross_per_lease);
-    EXPECT_GE(w.records.size(), 250U);
-    EXPECT_EQ(w.balance("external"), -28 * gross);
-    EXPECT_EQ(w.balance("account:alice") + w.balance("account:bob") + w.balance("fee:house"),
-              28 * gross);
-    EXPECT_EQ(w.escrow() + w.vesting(w.miner) + w.vesting(w.other), 0);
-    LedgerState again;
-    for (const Record& record : w.records)
-      ASSERT_TRUE(again.apply(record).ok());
-    EXPECT_EQ(again.head(), w.state.head());
-    EXPECT_EQ(again.accounts(), w.state.accounts());
-  }
+TEST(LedgerStop, EndsAJobThatDiverges) {
+  World w;
+  w.begin();
+  const Lease whole = w.trained(0, w.other);
+  const Lease lease = w.lease(1, w.miner);
+  w.share(lease, 0, w.miner);
+  const auto refuse = [&](auto change, std::string_view words, Errc code = Errc::invalid) {
+    StopBody body{w.id, lease.id, 3, StopReason::diverged};
+    change(body);
+    w.refuses(stop, encode(body), words, code);
+  };
+  refuse([](StopBody& b) { b.job_id = filled(1); }, "no such job");
+  refuse([](StopBody& b) { b.lease_id = filled(1); }, "not one of this job");
+  refuse([](StopBody& b) { b.step = 1; }, "next share");
+  refuse([](StopBody& b) { b.step = 4; }, "next share");
+  refuse([&](StopBody& b) { b.lease_id = whole.id; }, "all its shares");
+  refuse([](StopBody& b) { b.reason = StopReason{2}; }, "out of bounds", Errc::malformed);
+  w.must(stop, encode(StopBody{w.id, lease.id, 3, StopReason::diverged}));
+  refuse([](StopBody&) {}, "has ended");
+  w.refuses(share, World::wrap(w.make_share(lease, 1, w.miner)), "has ended");
+  w.must(close, World::close(lease, CloseReason::cancelled));
+  w.refuses(RecordKind::lease, World::wrap(w.make_lease(1, w.miner)), "has stopped");
+  w.replay(whole);
+  w.must(close, done(whole));  // who had all its work logged is paid
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(0)}), "not settled");
+  w.pay(w.other, 0, DrawReason::job_ended);
+  w.must(finish, encode(FinishBody{w.id, World::theta(0)}));
+  EXPECT_EQ(w.balance("account:bob"), w.net(1));
+  EXPECT_EQ(w.escrow(), 0);
+}
+
+TEST(LedgerFinish, WaitsForTheLastRoundAndEveryBatchAndReturnsTheRest) {
+  World w;
+  w.begin();
+  w.round(w.miner, w.other);
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(1)}), "last round");
+  w.round(w.miner, w.other);
+  w.refuses(lease, World::wrap(w.make_lease(0, w.miner)), "current round");
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(2)}), "not settled");
+  w.pay(w.miner, 0, DrawReason::full);
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(2)}), "not settled");
+  w.pay(w.other, 0, DrawReason::job_ended);
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(1)}), "theta_root");
+  w.must(finish, encode(FinishBody{w.id, World::theta(2)}));
+  EXPECT_EQ(w.escrow(), 0);
+  EXPECT_EQ(w.balance("external"), -4 * w.gross());
+  EXPECT_EQ(w.balance("account:alice"), w.net(2));
+  EXPECT_EQ(w.balance("account:bob"), w.net(2));
+  EXPECT_EQ(w.balance("fee:house"), 4 * (w.gross() / 10));
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(2)}), "already finished");
+  w.refuses(fund, encode(FundBody{w.id, 1}), "finished");
 }
 
 }  // namespace

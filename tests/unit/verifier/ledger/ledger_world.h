@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/hash/blake3.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/coin.h"
 
@@ -34,11 +35,15 @@ inline Job small_job() {
   job.spec.slots = 2;
   job.spec.rounds = 2;
   job.steps_per_share = 2;
-  job.audit = {.replay_ppm = 1'000'000,
-               .spot_ppm = 0,
-               .spot_blocks = 4,
-               .probation_shares = 2,
-               .vest_leases = 1,
+  job.audit = {.batch_leases = 3,
+               .first_batch = 2,
+               .threads = 1,
+               .thread_blocks = 4,
+               .replays_ppm = 1'000'000,
+               .first_audits = 1,
+               .now_ppm = 0,
+               .fail_ppm = 500'000,
+               .silent_free = 2,
                .lease_ms = 60'000,
                .answer_ms = 1'000};
   job.price_per_tmac = uint64_t{1} << 40;
@@ -51,11 +56,13 @@ class World {
  public:
   explicit World(Job terms = small_job()) : job(std::move(terms)), id(job_id(encode_job(job))) {}
 
-  // Appends a record and, unless told not to, the post that must follow. Returns what apply said.
+  // Appends a record and, unless told not to, the post that must follow. Time goes on by 1 with
+  // every record that was accepted. Returns what apply said.
   Status push(RecordKind kind, Bytes body, bool with_post = true) {
-    Record record{state.next_seq(), ++time_ms, kind, std::move(body)};
+    Record record{state.next_seq(), time_ms, kind, std::move(body)};
     if (Status status = state.apply(record); !status) return status;
-    records.push_back(std::move(record));
+    ++time_ms;
+    if (keep_records) records.push_back(std::move(record));
     if (!with_post || !state.expected_post()) return Ok{};
     return push(RecordKind::post, *state.expected_post());
   }
@@ -77,22 +84,40 @@ class World {
     EXPECT_EQ(state.next_seq(), seq);
   }
 
-  void begin(uint64_t escrow = 1'000'000) {
-    must(RecordKind::genesis, genesis_body(pool.public_key(), "house"));
-    must(RecordKind::job, job_body(encode_job(job), theta(0)));
-    if (escrow > 0) must(RecordKind::fund, fund_body(id, escrow));
-    must(RecordKind::member, member_word(miner, "alice"));
-    must(RecordKind::member, member_word(other, "bob"));
+  MemberBody member(const Identity& who, std::string_view account, uint64_t counter) const {
+    return sign_member(pool.public_key(), who, account, counter);
   }
-
-  Bytes member_word(const Identity& miner_key, std::string_view account,
-                    uint64_t counter = 1) const {
-    return gemmine::encode(sign_member(pool.public_key(), miner_key, account, counter));
+  void begin(uint64_t escrow = 1'000'000) {
+    must(RecordKind::genesis, encode(GenesisBody{pool.public_key(), "house"}));
+    must(RecordKind::job, encode(JobBody{encode_job(job), theta(0)}));
+    if (escrow > 0) must(RecordKind::fund, encode(FundBody{id, escrow}));
+    must(RecordKind::member, encode(member(miner, "alice", 1)));
+    must(RecordKind::member, encode(member(other, "bob", 1)));
   }
 
   static Digest theta(uint32_t round) { return filled(static_cast<uint8_t>(0xA0 + round)); }
   const JobState& job_state() const { return state.jobs().at(id); }
-  const LeaseState& lease_state(const Digest& lease) const { return state.leases().at(lease); }
+  const LeaseState& lease_state(const Lease& lease) const { return state.leases().at(lease.id); }
+  int64_t gross() const { return static_cast<int64_t>(job_state().gross_per_lease); }
+
+  // Secrets follow from what they are of, so that a test can tell them again.
+  static Digest secret_of(const Lease& lease) {
+    return kernels::blake3_keyed(filled(0x77), Writer().put(lease.serial).bytes());
+  }
+  static Digest s0_of(const Digest& key, uint64_t batch) {
+    return kernels::blake3_keyed(filled(0x78), Writer().put_digest(key).put(batch).bytes());
+  }
+  static Digest s1_of(const Digest& key, uint64_t batch) { return coin_commit(s0_of(key, batch)); }
+  // The batch that takes the key's next lease.
+  uint64_t batch_with_room(const Digest& key) const {
+    const KeyState* const found = state.key_state(id, key);
+    if (found == nullptr) return 0;
+    for (uint64_t i = 0; i < found->batches.size(); ++i) {
+      const BatchState& batch = found->batches[i];
+      if (!batch.draw && batch.open + batch.leases.size() < batch.size) return i;
+    }
+    return found->batches.size();
+  }
 
   Lease make_lease(uint32_t slot, const Identity& to) {
     Lease lease;
@@ -107,11 +132,10 @@ class World {
     lease.issued_ms = time_ms;
     lease.deadline_ms = time_ms + job.audit.lease_ms;
     lease.coin_commit = coin_commit(secret_of(lease));
+    lease.batch_commit = coin_commit(s1_of(lease.miner_key, batch_with_room(lease.miner_key)));
     sign(lease, pool);
     return lease;
   }
-  Digest secret_of(const Lease& lease) const { return lease_secret(filled(0x77), lease.serial); }
-
   Share make_share(const Lease& lease, uint32_t index, const Identity& by) const {
     Share share;
     share.lease_id = lease.id;
@@ -127,11 +151,12 @@ class World {
     sign(share, by);
     return share;
   }
-  Verdict make_verdict(const Lease& lease, uint32_t index, AuditKind kind, Outcome outcome) const {
+  // A pool's verdict on the lease's last logged share.
+  Verdict make_verdict(const Lease& lease, AuditKind kind, Outcome outcome) const {
     Verdict verdict;
     verdict.lease_id = lease.id;
-    verdict.index = index;
-    verdict.share_id = lease_state(verdict.lease_id).shares.at(index).id;
+    verdict.index = static_cast<uint32_t>(lease_state(lease).shares.size() - 1);
+    verdict.share_id = lease_state(lease).shares.back().id;
     verdict.kind = kind;
     verdict.outcome = outcome;
     verdict.time_ms = time_ms;
@@ -141,9 +166,8 @@ class World {
 
   template <class T>
   static Bytes wrap(const T& record) {
-    return Writer().put_blob(encode(record)).take();
+    return signed_body(encode(record));
   }
-
   Lease lease(uint32_t slot, const Identity& to) {
     const Lease made = make_lease(slot, to);
     must(RecordKind::lease, wrap(made));
@@ -152,49 +176,131 @@ class World {
   void share(const Lease& lease, uint32_t index, const Identity& by) {
     must(RecordKind::share, wrap(make_share(lease, index, by)));
   }
-  // What PROTOCOL 7.2 demands for a logged share.
-  AuditKind required_audit(const Lease& lease, uint32_t index) const {
-    const ShareState& share = state.leases().at(lease.id).shares.at(index);
-    return audit_kind(job.audit, challenge_seed(secret_of(lease), share.id), share.valid_before);
+  static Bytes close(const Lease& lease, CloseReason reason) {
+    return encode(CloseBody{lease.id, reason, secret_of(lease), {}, {}});
   }
-  // The verdict that it demands, if it does.
-  void audit(const Lease& lease, uint32_t index) {
-    const AuditKind kind = required_audit(lease, index);
-    if (kind == AuditKind::none) return;
-    must(RecordKind::verdict, wrap(make_verdict(lease, index, kind, Outcome::valid)));
+  static Bytes abandon(const Lease& lease, const Identity& by) {
+    CloseBody body{lease.id, CloseReason::abandoned, secret_of(lease), {}, {}};
+    body.abandon = by.sign(abandon_message(lease.id));
+    return encode(body);
   }
-  Bytes close(const Lease& lease, CloseReason reason) const {
-    return close_body(lease.id, reason, secret_of(lease));
+
+  void replay(const Lease& lease, Outcome outcome = Outcome::valid) {
+    Verdict verdict = make_verdict(lease, AuditKind::replay, outcome);
+    if (outcome == Outcome::invalid) verdict.digest = filled(0x66);
+    sign(verdict, pool);
+    must(RecordKind::verdict, wrap(verdict));
   }
-  // A lease with all shares and audits, open.
+  uint64_t challenge(const Lease& lease, ChallengeWhy why, const Digest& seed) {
+    must(RecordKind::challenge,
+         encode(ChallengeBody{lease.id, why, ChallengeWhat::thread, seed, job.audit.answer_ms}));
+    return state.next_seq() - 1;
+  }
+  AnswerBody make_answer(const Lease& lease, uint64_t challenge, const Identity& by) const {
+    AnswerBody body{lease.id, challenge, filled(0x55), 1000, {}};
+    body.signature = by.sign(answer_message(body));
+    return body;
+  }
+  void judge_thread(const Lease& lease, const Digest& seed, AuditKind kind, Outcome outcome) {
+    Verdict verdict = make_verdict(lease, kind, outcome);
+    verdict.digest = seed;
+    sign(verdict, pool);
+    must(RecordKind::verdict, wrap(verdict));
+  }
+  // A thread audit from challenge to verdict; undecided: the miner says nothing.
+  void thread(const Lease& lease, ChallengeWhy why, const Digest& seed, Outcome outcome,
+              const Identity& by) {
+    const uint64_t seq = challenge(lease, why, seed);
+    if (outcome == Outcome::undecided) {
+      time_ms += job.audit.answer_ms;
+      return judge_thread(lease, seed, AuditKind::unanswered, outcome);
+    }
+    must(RecordKind::answer, encode(make_answer(lease, seq, by)));
+    judge_thread(lease, seed, AuditKind::thread, outcome);
+  }
+  // Logs a proof that the lease's miner signed wrong bits, and returns its address.
+  Digest prove(const Lease& lease) {
+    const Digest address = kernels::blake3(lease.id.view());
+    must(RecordKind::proof, encode(ProofBody{ProofKind::block, lease.id, address, 100}));
+    return address;
+  }
+  // The pool finds the lease wrong, with a proof.
+  Digest convict(const Lease& lease) {
+    const Digest address = prove(lease);
+    Verdict verdict = make_verdict(lease, AuditKind::replay, Outcome::invalid);
+    verdict.proof = address;
+    sign(verdict, pool);
+    must(RecordKind::verdict, wrap(verdict));
+    return address;
+  }
+
+  // A lease with all its shares and its delta, open.
   Lease trained(uint32_t slot, const Identity& by) {
     const Lease made = lease(slot, by);
-    for (uint32_t i = 0; i < made.shares(); ++i) {
+    for (uint32_t i = 0; i < made.shares(); ++i)
       share(made, i, by);
-      audit(made, i);
-    }
+    must(RecordKind::delta, encode(DeltaBody{made.id, filled(0x44)}));
     return made;
   }
   Lease complete(uint32_t slot, const Identity& by) {
     const Lease made = trained(slot, by);
-    must(RecordKind::delta, delta_body(made.id, filled(0x44)));
+    if (const auto seed = state.immediate_audit(made.id, secret_of(made)))
+      thread(made, ChallengeWhy::immediate, *seed, Outcome::valid, by);
     must(RecordKind::close, close(made, CloseReason::complete));
     return made;
   }
-  void condemn(const Lease& lease) {
-    must(RecordKind::verdict, wrap(make_verdict(lease, 0, AuditKind::replay, Outcome::invalid)));
-  }
-  Bytes merge(const std::vector<Lease>& leases) const {
+  Bytes merge(const std::vector<Lease>& leases, const std::vector<Digest>& subtracted = {}) const {
     std::vector<Digest> ids;
     for (const Lease& one : leases)
       ids.push_back(one.id);
     const uint32_t round = job_state().round;
-    return merge_body(id, round, theta(round + 1), ids);
+    return encode(MergeBody{id, round, theta(round + 1), ids, subtracted});
   }
-  void round(const Identity& first, const Identity& second) {
-    const Lease a = complete(0, first);
-    const Lease b = complete(1, second);
-    must(RecordKind::merge, merge({a, b}));
+  std::vector<Lease> round(const Identity& first, const Identity& second) {
+    const std::vector<Lease> leases = {complete(0, first), complete(1, second)};
+    must(RecordKind::merge, merge(leases));
+    return leases;
+  }
+
+  BatchId batch_id(const Identity& of, uint64_t number) const {
+    return {id, of.public_key(), number};
+  }
+  const BatchState& batch(const BatchId& of) const { return *state.batch(of); }
+  Bytes draw(const BatchId& of, DrawReason reason) const {
+    const auto leases = static_cast<uint32_t>(batch(of).leases.size());
+    return encode(DrawBody{of.job_id, of.key, of.number, leases, reason, s1_of(of.key, of.number)});
+  }
+  Bytes redraw(const BatchId& of) const {
+    return encode(RedrawBody{of.job_id, of.key, of.number, s0_of(of.key, of.number)});
+  }
+  static Bytes settle(const BatchId& of, SettleOutcome outcome, uint32_t paid) {
+    return encode(SettleBody{of.job_id, of.key, of.number, outcome, paid});
+  }
+  const Lease& ticket_lease(const BatchId& of, uint32_t ticket) const {
+    const uint32_t place = batch(of).draw->tickets.at(ticket).ticket.lease;
+    return state.leases().at(batch(of).leases.at(place)).lease;
+  }
+  // The verdict on a drawn ticket. A thread's undecided: silence.
+  void judge(const BatchId& of, uint32_t ticket, Outcome outcome, const Identity& by) {
+    const TicketState drawn = batch(of).draw->tickets.at(ticket);
+    const Lease lease = ticket_lease(of, ticket);
+    if (drawn.ticket.kind == AuditKind::replay) return replay(lease, outcome);
+    thread(lease, ChallengeWhy::ticket, drawn.seed, outcome, by);
+  }
+  // Draws the batch, finds every ticket right, settles.
+  void pay(const Identity& to, uint64_t number, DrawReason reason) {
+    const BatchId of = batch_id(to, number);
+    must(RecordKind::draw, draw(of, reason));
+    for (uint32_t i = 0; i < batch(of).draw->tickets.size(); ++i)
+      judge(of, i, Outcome::valid, to);
+    settle_now(of);
+  }
+  // As the ledger says it must be settled.
+  void settle_now(const BatchId& of) {
+    const auto due = state.settlement(of);
+    ASSERT_TRUE(due.ok()) << due.error().detail;
+    must(RecordKind::settle,
+         settle(of, due.value().outcome, static_cast<uint32_t>(due.value().paid.size())));
   }
 
   int64_t balance(const std::string& account) const {
@@ -202,9 +308,8 @@ class World {
     return found == state.accounts().end() ? 0 : found->second;
   }
   int64_t escrow() const { return balance("escrow:" + to_hex(id.view())); }
-  int64_t vesting(const Identity& key) const {
-    return balance("vesting:" + to_hex(key.public_key().view()));
-  }
+  // What is left of so many leases' pay once the fee is taken.
+  int64_t net(int64_t leases) const { return leases * (gross() - gross() / 10); }
   int64_t sum() const {
     int64_t total = 0;
     for (const auto& [account, amount] : state.accounts())
@@ -219,6 +324,7 @@ class World {
   Identity other = identity(3);
   LedgerState state;
   std::vector<Record> records;
+  bool keep_records = true;
   uint64_t time_ms = 1'000;
   uint64_t next_serial = 0;
 };

@@ -68,7 +68,8 @@ struct Signed {
     lease = world.lease(0, world.miner);
     share = world.make_share(lease, 0, world.miner);
     world.share(lease, 0, world.miner);
-    verdict = world.make_verdict(lease, 0, AuditKind::replay, Outcome::invalid);
+    verdict = world.make_verdict(lease, AuditKind::replay, Outcome::invalid);
+    verdict.digest = test::filled(6);
     verdict.detail = "state_after differs";
     sign(verdict, world.pool);
   }
@@ -131,8 +132,10 @@ TEST(VerdictCodec, RefusesKindsAndOutcomesThatAreNone) {
   EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
   verdict.kind = static_cast<AuditKind>(4);
   EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
-  verdict.kind = AuditKind::spot;
+  verdict.kind = AuditKind::thread;
   verdict.outcome = static_cast<Outcome>(4);
+  EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
+  verdict.outcome = Outcome::malformed;
   EXPECT_EQ(decode_verdict(encode(verdict)).error().code, Errc::malformed);
   verdict.outcome = Outcome::valid;
   verdict.detail = "tab\t";
@@ -270,9 +273,9 @@ TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
   };
   refuses("widths", [](Job& j) { j.spec.widths[1] = 16385; });
   refuses("widths", [](Job& j) { j.spec.widths[0] = 0; });
-  refuses("spot_ppm", [](Job& j) {
+  refuses("thread_blocks", [](Job& j) {
     j.spec.widths = {1, 4097, 256};
-    j.audit.spot_ppm = 1;
+    j.audit.thread_blocks = 1;
   });
   refuses("records", [](Job& j) { j.spec.records = 0; });
   refuses("records", [](Job& j) { j.spec.records = 0x80000000; });
@@ -297,9 +300,23 @@ TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
   });
   refuses("slots", [](Job& j) { j.spec.slots = 4097; });
   refuses("rounds", [](Job& j) { j.spec.rounds = 1 << 24; });
-  refuses("replay_ppm", [](Job& j) { j.audit.replay_ppm = 1'000'001; });
-  refuses("spot_ppm", [](Job& j) { j.audit.spot_ppm = 1'000'001; });
-  refuses("spot_blocks", [](Job& j) { j.audit.spot_blocks = 65; });
+  refuses("batch_leases", [](Job& j) { j.audit.batch_leases = 0; });
+  refuses("batch_leases", [](Job& j) { j.audit.batch_leases = 1025; });
+  refuses("first_batch", [](Job& j) { j.audit.first_batch = 0; });
+  refuses("first_batch", [](Job& j) { j.audit.first_batch = j.audit.batch_leases + 1; });
+  refuses("threads", [](Job& j) { j.audit.threads = 65; });
+  refuses("thread_blocks", [](Job& j) { j.audit.thread_blocks = 513; });
+  refuses("replays_ppm", [](Job& j) { j.audit.replays_ppm = 64'000'001; });
+  refuses("replays_ppm", [](Job& j) {
+    j.audit.threads = 0;
+    j.audit.replays_ppm = 999'999;
+  });
+  refuses("now_ppm", [](Job& j) { j.audit.now_ppm = 1'000'001; });
+  refuses("fail_ppm", [](Job& j) { j.audit.fail_ppm = 1'000'001; });
+  refuses("silent_free", [](Job& j) { j.audit.silent_free = 0; });
+  refuses("lease_ms", [](Job& j) { j.audit.lease_ms = 0; });
+  refuses("delta_max", [](Job& j) { j.audit.delta_max = 9; });
+  refuses("delta_max", [](Job& j) { j.audit.delta_max = -33; });
   refuses("price_per_tmac", [](Job& j) { j.price_per_tmac = kPricePerTmacMax + 1; });
   refuses("fee_ppm", [](Job& j) { j.fee_ppm = 1'000'001; });
 }
