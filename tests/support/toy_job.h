@@ -12,11 +12,15 @@ namespace gemmine::test {
 inline verifier::Job toy_terms() {
   verifier::Job job;
   job.steps_per_share = 2;
-  job.audit = {.replay_ppm = 200'000,
-               .spot_ppm = 500'000,
-               .spot_blocks = 4,
-               .probation_shares = 1,
-               .vest_leases = 2,
+  job.audit = {.batch_leases = 3,
+               .first_batch = 2,
+               .threads = 1,
+               .thread_blocks = 4,
+               .replays_ppm = 1'000'000,
+               .first_audits = 1,
+               .now_ppm = 0,
+               .fail_ppm = 600'000,
+               .silent_free = 25,
                .lease_ms = 60'000,
                .answer_ms = 10'000};
   job.price_per_tmac = 1'000'000'000'000;

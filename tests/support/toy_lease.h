@@ -68,7 +68,7 @@ struct Toy {
   std::vector<std::vector<verifier::ShareRun>> run_round() {
     const auto round = static_cast<uint32_t>(thetas.size() - 1);
     std::vector<std::vector<verifier::ShareRun>> out;
-    verifier::Merge merge(program);
+    verifier::Merge merge(work);
     for (uint32_t slot = 0; slot < job.spec.slots; ++slot) {
       const auto own = engine();
       out.push_back(run_lease(*own, round, slot, lease(round, slot).shares()));

@@ -259,14 +259,17 @@ Finding BlockCheck::check(const BlockChoice& choice, std::optional<uint32_t> wit
   return valid();
 }
 
-Finding BlockCheck::check_delta(const BlockChoice& choice, std::span<const float> theta) {
+Finding BlockCheck::check_delta(const BlockChoice& choice, std::span<const float> theta,
+                                int delta_max) {
   GEMMINE_CHECK(theta.size() == program_.parameters());
   const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
   return check_delta_block(
-      choice, theta.subspan(first, std::min<uint64_t>(kDeltaBlock, theta.size() - first)));
+      choice, theta.subspan(first, std::min<uint64_t>(kDeltaBlock, theta.size() - first)),
+      delta_max);
 }
 
-Finding BlockCheck::check_delta_block(const BlockChoice& choice, std::span<const float> theta) {
+Finding BlockCheck::check_delta_block(const BlockChoice& choice, std::span<const float> theta,
+                                      int delta_max) {
   reader_.forget();
   const uint64_t blocks = (program_.parameters() + kDeltaBlock - 1) / kDeltaBlock;
   const uint64_t first = uint64_t{choice.tile_row} * kDeltaBlock;
@@ -279,7 +282,7 @@ Finding BlockCheck::check_delta_block(const BlockChoice& choice, std::span<const
   reader_.read({Origin::delta, 0}, blocks + first, bytes.subspan(1));
   if (reader_.missing()) return missing();
   if (!reader_.objection().empty()) return invalid("state_after is not finite");
-  const auto own = make_delta(after, theta);
+  const auto own = make_delta(after, theta, delta_max);
   if (!own) return invalid(own.error().detail);
   if (own.value() == claimed) return valid();
   return invalid("delta block " + std::to_string(choice.tile_row) +

@@ -31,10 +31,11 @@ class BlockCheck {
   // which is a prover's word and in no root, all but that: what is wrong then is so by the
   // committed bytes alone.
   Finding check(const BlockChoice& choice, std::optional<uint32_t> witness);
-  // A block of the delta against state_after and θ. choice.delta; theta.size() == parameters().
-  Finding check_delta(const BlockChoice& choice, std::span<const float> theta);
+  // A block of the delta against state_after and θ. choice.delta; theta.size() == parameters();
+  // delta_max: the job's (PROTOCOL 6.4).
+  Finding check_delta(const BlockChoice& choice, std::span<const float> theta, int delta_max);
   // The same, with the θ of the block's own parameters.
-  Finding check_delta_block(const BlockChoice& choice, std::span<const float> theta);
+  Finding check_delta_block(const BlockChoice& choice, std::span<const float> theta, int delta_max);
   // Chunk `chunk` of an audited tensor's string, as its inputs and the committed scales give it:
   // valid, and `out` has its bytes; invalid when nothing could stand there (an element exceeds its
   // scale, an input is not finite); undecided when a chunk is missing. The chunk is the tensor's.

@@ -73,7 +73,7 @@ void check_verdicts(const Bundle& bundle, Findings& out) {
 }  // namespace
 
 Bytes encode_bundle(const Bundle& bundle) {
-  GEMMINE_CHECK(bundle.openings.size() <= kSpotBlocksMax);
+  GEMMINE_CHECK(bundle.openings.size() <= kBundleOpeningsMax);
   GEMMINE_CHECK(bundle.verdicts.size() <= kBundleVerdictsMax);
   for (const Bytes& opening : bundle.openings)
     GEMMINE_CHECK(opening.size() <= kOpeningBytesMax);
@@ -114,7 +114,7 @@ Result<Bundle> decode_bundle(ByteView bytes) {
   if (with_seed > 1) return malformed("a flag is neither 0 nor 1");
   if (with_seed == 1) out.seed = in.get_digest();
   const auto openings = in.get<uint16_t>();
-  if (openings > kSpotBlocksMax) return malformed("more than 64 openings");
+  if (openings > kBundleOpeningsMax) return malformed("more than 64 openings");
   for (uint16_t i = 0; i < openings && in.ok(); ++i)
     out.openings.push_back(keep(in.get_blob(kOpeningBytesMax)));
   const auto verdicts = in.get<uint16_t>();

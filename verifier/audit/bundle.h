@@ -13,6 +13,7 @@
 namespace gemmine::verifier {
 
 inline constexpr std::string_view kBundleMagic = "gmshare1";
+inline constexpr size_t kBundleOpeningsMax = 64;
 inline constexpr size_t kBundleVerdictsMax = 64;
 // What a round publishes is at most 2³⁰ parameters with an outer velocity.
 inline constexpr uint64_t kBundleBytesMax = (uint64_t{1} << 33) + (uint64_t{1} << 28);

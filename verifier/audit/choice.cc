@@ -127,7 +127,7 @@ bool choice_ok(const kernels::Program& program, uint32_t steps_in_share, bool la
 std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
                                        const Digest& seed, uint32_t steps_in_share,
                                        bool last_share) {
-  GEMMINE_CHECK(steps_in_share > 0 && policy.spot_blocks <= kSpotBlocksMax);
+  GEMMINE_CHECK(steps_in_share > 0 && policy.thread_blocks <= kThreadBlocksMax);
   std::vector<uint32_t> positions;
   for (uint32_t i = 0; i < program.tensors().size(); ++i) {
     const TensorInfo& tensor = program.tensors()[i];
@@ -136,7 +136,7 @@ std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const Au
   GEMMINE_CHECK(!positions.empty());  // every program has linears
   const uint64_t checks = positions.size() + (last_share ? 1 : 0);
   const uint64_t delta_blocks = (program.parameters() + kDeltaBlock - 1) / kDeltaBlock;
-  std::vector<BlockChoice> out(policy.spot_blocks);
+  std::vector<BlockChoice> out(policy.thread_blocks);
   for (uint32_t j = 0; j < out.size(); ++j) {
     const auto roll = [&](uint32_t number, uint64_t count) {
       return static_cast<uint32_t>(pick(seed, 8 * j + number, count));

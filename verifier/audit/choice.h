@@ -52,8 +52,8 @@ uint32_t groups_in_tile(const kernels::TensorInfo& tensor, const BlockChoice& ch
 BlockChoice draw_tile(const kernels::Program& program, uint32_t position, const Digest& seed,
                       uint32_t first_number);
 
-// The policy.spot_blocks blocks of a challenge. steps_in_share > 0. last_share: of its lease (only
-// then a delta is drawn).
+// The policy.thread_blocks blocks of a challenge. steps_in_share > 0. last_share: of its lease
+// (only then a delta is drawn).
 std::vector<BlockChoice> choose_blocks(const kernels::Program& program, const AuditPolicy& policy,
                                        const Digest& seed, uint32_t steps_in_share,
                                        bool last_share);

@@ -69,7 +69,8 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
   }
   source.recording = true;
   const Finding finding =
-      choice.delta ? check.check_delta(choice, view.at.theta) : check.check(choice, named);
+      choice.delta ? check.check_delta(choice, view.at.theta, view.at.work.job().audit.delta_max)
+                   : check.check(choice, named);
   source.recording = false;
   if (finding.outcome != Outcome::valid && view.check_own)
     return Error{Errc::invalid, finding.detail};
@@ -78,10 +79,12 @@ Result<Bytes> make_opening(const ProverView& view, const BlockChoice& choice) {
 
 Result<Bytes> make_evidence(const ProverView& view, const BlockChoice& choice) {
   GEMMINE_CHECK(choice.delta || choice.step < view.run.share.steps);
-  return make_exhibit(
-      view, lease_step(view.run.share, choice) - view.run.share.first_step, [&](BlockCheck& check) {
-        return choice.delta ? check.check_delta(choice, view.at.theta) : check.check(choice, {});
-      });
+  return make_exhibit(view, lease_step(view.run.share, choice) - view.run.share.first_step,
+                      [&](BlockCheck& check) {
+                        const int delta_max = view.at.work.job().audit.delta_max;
+                        return choice.delta ? check.check_delta(choice, view.at.theta, delta_max)
+                                            : check.check(choice, {});
+                      });
 }
 
 Result<Bytes> make_inputs(const ProverView& view, uint32_t step, uint32_t position,
@@ -120,8 +123,9 @@ Finding check_opening(const LeaseView& view, const Share& share, const BlockChoi
   OpenedSource source(opening.objects);
   BlockCheck check(program, {lease.round, lease.slot, step}, source);
   if (choice.delta && opening.witness != 0) return malformed("a delta has no witness");
-  Finding finding =
-      choice.delta ? check.check_delta(choice, view.theta) : check.check(choice, opening.witness);
+  const int delta_max = view.work.job().audit.delta_max;
+  Finding finding = choice.delta ? check.check_delta(choice, view.theta, delta_max)
+                                 : check.check(choice, opening.witness);
   if (finding.outcome == Outcome::undecided || !source.exhausted())
     return malformed("it holds other chunks than the block is derived from");
   if (finding.outcome == Outcome::malformed) return malformed(finding.detail);

@@ -5,6 +5,7 @@
 
 #include "kernels/hash/blake3.h"
 #include "verifier/merge/delta.h"
+#include "verifier/merge/round.h"
 #include "verifier/records/trace.h"
 
 namespace gemmine::verifier {
@@ -27,10 +28,19 @@ Status check_arguments(const LeaseView& view, uint32_t index, std::span<const fl
   return Ok{};
 }
 
-}  // namespace
+// Looks at a share's steps as they are run.
+struct Watch {
+  std::span<const Digest> claimed = {};  // the run ends with the first step that differs
+  std::function<bool()> stop = {};
+  Digest last = {};      // of the last step that was done; before the first, of the state
+  uint32_t done = 0;     // steps
+  bool differs = false;  // the last of them
+};
 
-Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint32_t index,
-                           std::span<const float> state) {
+// After a step that is not as claimed the run is that long, and the rest of it is not filled in.
+// `state` becomes the state after the share: of a large model two are gigabytes.
+Result<ShareRun> run(kernels::Engine& engine, const LeaseView& view, uint32_t index,
+                     std::vector<float> state, Watch& watch) {
   if (Status status = check_arguments(view, index, state); !status) return status.error();
   const kernels::Program& program = view.work.program();
   const Lease& lease = view.lease;
@@ -45,6 +55,7 @@ Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint3
   if (Status status = engine.load_state(state, share.first_step); !status) return status.error();
   float loss = 0;
   for (uint32_t i = 0; i < share.steps; ++i) {
+    if (watch.stop && watch.stop()) return Error{Errc::busy, "replay: interrupted"};
     const uint32_t step = share.first_step + i;
     const Digest key = step_key(share.lease_id, step);
     auto result = engine.run_step({lease.round, lease.slot, step}, &key);
@@ -55,19 +66,89 @@ Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint3
     out.roots.push_back(std::move(done.roots));
     out.losses.push_back(done.loss);
     loss = loss + done.loss;
+    watch.done = i + 1;
+    watch.last = out.step_digests.back();
+    watch.differs = i < watch.claimed.size() && watch.claimed[i] != out.step_digests.back();
+    if (watch.differs) return out;
   }
   share.loss = loss / static_cast<float>(share.steps);
   share.trace_root = trace_root(share.lease_id, share.first_step, out.step_digests);
-  out.state_after.resize(program.state_floats());
+  out.state_after = std::move(state);
   if (Status status = engine.read_state(out.state_after); !status) return status.error();
   share.state_after = state_root(out.state_after);
   if (index + 1 < lease.shares()) return out;
-  auto delta =
-      make_delta(std::span<const float>(out.state_after).first(view.theta.size()), view.theta);
+  auto delta = make_delta(std::span<const float>(out.state_after).first(view.theta.size()),
+                          view.theta, view.work.job().audit.delta_max);
   if (!delta) return delta.error();
   out.delta = std::move(delta.value());
   share.delta_root = kernels::blake3(out.delta);
   return out;
+}
+
+}  // namespace
+
+Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint32_t index,
+                           std::span<const float> state, uint32_t* done) {
+  Watch watch;
+  auto out = run(engine, view, index, {state.begin(), state.end()}, watch);
+  if (done != nullptr) *done = watch.done;
+  return out;
+}
+
+Digest digest_of(const Finding& finding, const Share& claimed, const ShareRun& own) {
+  if (finding.outcome == Outcome::valid) return {};
+  if (finding.step != kNoStep && finding.step >= own.share.first_step &&
+      finding.step - own.share.first_step < own.step_digests.size())
+    return own.step_digests[finding.step - own.share.first_step];
+  if (claimed.state_after != own.share.state_after) return own.share.state_after;
+  if (claimed.delta_root != own.share.delta_root) return own.share.delta_root;
+  return own.share.trace_root;
+}
+
+Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view,
+                                  std::span<const ClaimedShare> shares,
+                                  const std::function<bool()>& stop) {
+  GEMMINE_CHECK(!shares.empty());
+  std::vector<float> state = start_state(view.work.program(), view.theta);
+  LeaseFinding out;
+  for (const ClaimedShare& claimed : shares) {
+    const uint32_t first_step = view.lease.first_step(claimed.share.index);
+    Watch watch{claimed.steps, stop, state_root(state)};
+    auto own = run(engine, view, claimed.share.index, std::move(state), watch);
+    out.index = claimed.share.index;
+    if (!own && own.error().code != Errc::invalid) return own.error();
+    if (!own) {
+      out.finding = {Outcome::invalid, first_step + watch.done, own.error().detail};
+      out.digest = watch.last;
+      return out;
+    }
+    const ShareRun& truth = own.value();
+    if (watch.differs) {
+      out.finding = {Outcome::invalid, first_step + watch.done - 1, "the step's digest differs"};
+      out.digest = truth.step_digests.back();
+      return out;
+    }
+    out.finding = compare_share(claimed.share, truth);
+    out.digest = digest_of(out.finding, claimed.share, truth);
+    if (out.finding.outcome != Outcome::valid) return out;
+    state = std::move(own.value().state_after);
+  }
+  return out;
+}
+
+Result<uint32_t> first_divergence(kernels::Engine& engine, const LeaseView& view, uint32_t step,
+                                  const std::function<bool()>& stop) {
+  const Lease& lease = view.lease;
+  const std::vector<float> state = start_state(view.work.program(), view.theta);
+  if (Status status = check_arguments(view, 0, state); !status) return status.error();
+  if (Status status = engine.load_state(state, 0); !status) return status.error();
+  for (uint32_t at = 0; at <= step && at < lease.steps; ++at) {
+    if (stop && stop()) return Error{Errc::busy, "replay: interrupted"};
+    const auto result = engine.run_step({lease.round, lease.slot, at}, nullptr);
+    if (!result && result.error().code == Errc::invalid) return at;
+    if (!result) return result.error();
+  }
+  return kNoStep;
 }
 
 Finding compare_share(const Share& claimed, const ShareRun& own) {

@@ -29,9 +29,9 @@ struct ShareRun {
 
 // Runs share `index` of a lease from `state` (θ and moments) on an engine of the job's program and
 // data. Errors: those of Engine; invalid_argument (an index, θ or state that does not fit the job);
-// invalid when the lease diverged.
+// invalid when the lease diverged. done: how many steps were, also when it fails; may be null.
 Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint32_t index,
-                           std::span<const float> state);
+                           std::span<const float> state, uint32_t* done = nullptr);
 
 // Compares a share with what its steps give. The outcome is valid or invalid, `step` the first step
 // whose digest differs where that can be told (claimed step digests are optional), else kNoStep.
@@ -41,5 +41,33 @@ struct Finding {
   std::string detail;
 };
 Finding compare_share(const Share& claimed, const ShareRun& own);
+
+// What the run has in place of what was found wrong: of the finding's step, if it names one; else
+// the state or the delta behind the share, or its trace root. Zero when nothing is wrong.
+Digest digest_of(const Finding& finding, const Share& claimed, const ShareRun& own);
+
+// What running a lease again shows, share by share.
+struct LeaseFinding {
+  Finding finding;     // its step counts from the lease's start
+  uint32_t index = 0;  // of the share at fault; when none is, of the last one that was run
+  // Where the finding is invalid: what its step really gives; the state or the delta behind the
+  // share when no step differs; where the lease diverges, the last digest before.
+  Digest digest;
+};
+struct ClaimedShare {
+  Share share;
+  std::vector<Digest> steps;  // digests that hash to its trace_root; empty: not known
+};
+// Runs a lease again as it is claimed, up to the first share, and where step digests are known the
+// first step, that is not what it gives. shares: the lease's first, at least one. stop is asked
+// before every step. Errors: as run_share, but never invalid; busy when stop said so.
+Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view,
+                                  std::span<const ClaimedShare> shares,
+                                  const std::function<bool()>& stop);
+
+// The first step of a lease, up to `step`, at which it diverges; kNoStep: none of them. Errors: as
+// run_share, but never invalid; busy when stop said so.
+Result<uint32_t> first_divergence(kernels::Engine& engine, const LeaseView& view, uint32_t step,
+                                  const std::function<bool()>& stop);
 
 }  // namespace gemmine::verifier

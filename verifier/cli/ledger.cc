@@ -55,16 +55,18 @@ class MergeCheck {
   void after(const LedgerState& state, const Record& record) {
     if (record.kind != RecordKind::merge) return;
     const std::string name = "seq " + std::to_string(record.seq) + " merge";
-    // The body begins with the job's id; the fold has accepted it.
-    Reader in(record.body);
-    const JobState& job = state.jobs().at(in.get_digest());
-    const uint32_t round = in.get<uint32_t>();
+    const auto body = decode<MergeBody>(record.body);
+    GEMMINE_CHECK(body.ok());  // the fold has accepted it
+    const JobState& job = state.jobs().at(body.value().job_id);
+    std::vector<Digest> leases = body.value().lease_ids;
+    leases.insert(leases.end(), body.value().subtracted.begin(), body.value().subtracted.end());
+    const uint32_t round = body.value().round;
     ++merges_;
-    if (!all_there(state, job, round)) {
+    if (!all_there(state, job, round, leases)) {
       ++dropped_;
       return;
     }
-    if (Status status = redo(state, job, round); !status) {
+    if (Status status = redo(state, job, round, leases); !status) {
       report_.failure(name, status.error());
     } else {
       report_.finding(Outcome::valid, name,
@@ -83,26 +85,32 @@ class MergeCheck {
   }
 
  private:
-  bool all_there(const LedgerState& state, const JobState& job, uint32_t round) const {
+  // leases: of the round's slots, then those that it takes out again.
+  bool all_there(const LedgerState& state, const JobState& job, uint32_t round,
+                 const std::vector<Digest>& leases) const {
     return blobs_.has(job.theta_roots[round]) &&
-           std::ranges::all_of(job.merged[round], [&](const Digest& lease) {
+           std::ranges::all_of(leases, [&](const Digest& lease) {
              return blobs_.has(*state.leases().at(lease).delta_root);
            });
   }
-  Status redo(const LedgerState& state, const JobState& job, uint32_t round) {
+  Status redo(const LedgerState& state, const JobState& job, uint32_t round,
+              const std::vector<Digest>& leases) {
     const kernels::Program& program = job.work.program();
     const auto published = blobs_.floats(job.theta_roots[round], program.published_floats());
     if (!published) return published.error();
     if (round == 0 && !same_bits(published.value(), initial_published(program)))
       return Error{Errc::invalid, "theta of round 0 does not follow from init_seed"};
     const Digest start = start_root(program, theta_of(program, published.value()));
-    const auto redone = redo_round(program, published.value(), [&](uint32_t slot) -> Result<Bytes> {
-      const Digest& id = job.merged[round][slot];
-      const LeaseState& lease = state.leases().at(id);
-      if (lease.shares.front().share.state_before != start)
-        return Error{Errc::invalid, "lease " + to_hex(id.view()) + " does not start from theta"};
+    const auto slots = static_cast<uint32_t>(job.slots.size());
+    const auto subtracted = static_cast<uint32_t>(leases.size()) - slots;
+    const auto delta_of = [&](uint32_t number) -> Result<Bytes> {
+      const LeaseState& lease = state.leases().at(leases[number]);
+      if (number < slots && lease.shares.front().share.state_before != start)
+        return Error{Errc::invalid,
+                     "lease " + to_hex(lease.lease.id.view()) + " does not start from theta"};
       return blobs_.get(*lease.delta_root, delta_bytes(program.parameters()));
-    });
+    };
+    const auto redone = redo_round(job.work, published.value(), subtracted, delta_of);
     if (!redone) return redone.error();
     if (redone.value().theta_root != job.theta_roots[round + 1])
       return Error{Errc::invalid, "the deltas give another theta than theta_root"};

@@ -11,6 +11,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/model/program.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::verifier {
 
@@ -20,14 +21,20 @@ inline uint64_t delta_bytes(uint64_t parameters) {
   return (parameters + kDeltaBlock - 1) / kDeltaBlock + parameters;
 }
 
+// The most that a lease's delta moves a parameter, 127·2^(delta_max − 7) (PROTOCOL 6.4).
+float delta_bound(int delta_max);
+
 // What a lease changed, 8 bits a parameter with an exponent for each kDeltaBlock of them (PROTOCOL
-// 6.4). Errors: invalid_argument (spans of two sizes); invalid when the lease has diverged
-// (|d| ≥ 256, NaN, infinity).
-Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const float> theta_global);
-// Whether these bytes are the delta of so many parameters: length and ranges. Errors: malformed.
-Status check_delta(ByteView delta, uint64_t parameters);
+// 6.4). A change by more than delta_bound() counts as that: no lease moves a parameter by
+// 2^delta_max. delta_max: the job's (AuditPolicy).
+// Errors: invalid_argument (spans of two sizes); invalid when the lease has diverged (NaN or
+// infinity).
+Result<Bytes> make_delta(std::span<const float> theta_local, std::span<const float> theta_global,
+                         int delta_max);
+// Whether these bytes are a delta of so many parameters: length and ranges. Errors: malformed.
+Status check_delta(ByteView delta, uint64_t parameters, int delta_max);
 // Ranges of the bytes of a delta from `at` on, for who reads it in pieces. Errors: malformed.
-Status check_delta_piece(uint64_t at, ByteView bytes, uint64_t parameters);
+Status check_delta_piece(uint64_t at, ByteView bytes, uint64_t parameters, int delta_max);
 
 // What round 0 publishes: θ as it follows from init_seed, and no velocity yet.
 std::vector<float> initial_published(const kernels::Program& program);
@@ -42,19 +49,27 @@ struct OuterStep {
 
 class Merge {
  public:
-  explicit Merge(const kernels::Program& program);
-  Merge(uint64_t parameters, OuterStep outer) : outer_(outer), sums_(parameters, 0) {}
-  // Any order. Errors: malformed; invalid_argument beyond kSlotsMax deltas.
+  explicit Merge(const Work& work);
+  Merge(uint64_t parameters, OuterStep outer, int delta_max)
+      : outer_(outer), delta_max_(delta_max), sums_(parameters, 0) {}
+  // In any order, and mixed. add: of a slot of the round. subtract: of a lease that an earlier
+  // round was made of and that was found wrong since. Errors: malformed; invalid_argument beyond
+  // kSlotsMax deltas of either.
   Status add(ByteView delta);
+  Status subtract(ByteView delta);
   // What the next round publishes, from what this one did; of the same length. `slots` is S.
   // Errors: invalid when a value is not finite; invalid_argument when not exactly S deltas were
   // added, or `published` has another length.
   Result<std::vector<float>> finish(std::span<const float> published, uint32_t slots) const;
 
  private:
+  Status accumulate(ByteView delta, int64_t sign);
+
   OuterStep outer_;
+  int delta_max_;
   std::vector<int64_t> sums_;
   uint32_t added_ = 0;
+  uint32_t subtracted_ = 0;
 };
 
 }  // namespace gemmine::verifier

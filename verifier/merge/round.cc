@@ -28,15 +28,17 @@ Digest start_root(const kernels::Program& program, std::span<const float> theta)
   return state_root(start_state(program, theta));
 }
 
-Result<RedoneRound> redo_round(const kernels::Program& program, std::span<const float> published,
-                               const DeltaOfSlot& delta_of) {
-  GEMMINE_CHECK(published.size() == program.published_floats());
-  const uint32_t slots = program.spec().slots;
-  Merge merge(program);
-  for (uint32_t slot = 0; slot < slots; ++slot) {
-    const auto delta = delta_of(slot);
+Result<RedoneRound> redo_round(const Work& work, std::span<const float> published,
+                               uint32_t subtracted, const DeltaSource& delta_of) {
+  GEMMINE_CHECK(published.size() == work.program().published_floats());
+  GEMMINE_CHECK(subtracted <= kernels::kSlotsMax);
+  const uint32_t slots = work.program().spec().slots;
+  Merge merge(work);
+  for (uint32_t number = 0; number < slots + subtracted; ++number) {
+    const auto delta = delta_of(number);
     if (!delta) return delta.error();
-    if (Status added = merge.add(delta.value()); !added) return added.error();
+    const Status done = number < slots ? merge.add(delta.value()) : merge.subtract(delta.value());
+    if (!done) return done.error();
   }
   auto next = merge.finish(published, slots);
   if (!next) return next.error();

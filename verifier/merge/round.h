@@ -9,6 +9,7 @@
 
 #include "kernels/base/bytes.h"
 #include "kernels/model/program.h"
+#include "verifier/records/job.h"
 
 namespace gemmine::verifier {
 
@@ -25,11 +26,13 @@ struct RedoneRound {
   std::vector<float> published;  // by the next round
   Digest theta_root;             // content address of it, as a merge record names it
 };
-// The delta of a slot. Asked for once for each slot, in order; only one is held at a time.
-using DeltaOfSlot = std::function<Result<Bytes>(uint32_t slot)>;
-// published: what the merged round did, program.published_floats(). The number of deltas is the
-// job's slots. Errors: those of delta_of; malformed (a delta); invalid (a value is not finite).
-Result<RedoneRound> redo_round(const kernels::Program& program, std::span<const float> published,
-                               const DeltaOfSlot& delta_of);
+// The deltas that a round is made of: first each slot's, then those that it takes out again, in the
+// order of its merge record. Asked for once each, in order; only one is held at a time.
+using DeltaSource = std::function<Result<Bytes>(uint32_t number)>;
+// published: what the merged round did, program.published_floats(). `subtracted` deltas are taken
+// out again, at most kSlotsMax. Errors: those of delta_of; malformed (a delta); invalid (a value is
+// not finite).
+Result<RedoneRound> redo_round(const Work& work, std::span<const float> published,
+                               uint32_t subtracted, const DeltaSource& delta_of);
 
 }  // namespace gemmine::verifier

@@ -76,7 +76,7 @@ Finding judge_delta(const ShareCase& at, BlockProof& proof, BlockCheck& check) {
   const auto bytes = theta.value().read(first * sizeof(float), count * sizeof(float));
   if (!bytes || !theta.value().exhausted())
     return {Outcome::undecided, kNoStep, "theta: other chunks than the block's were opened"};
-  return check.check_delta_block(proof.choice, floats_of(*bytes));
+  return check.check_delta_block(proof.choice, floats_of(*bytes), at.work.job().audit.delta_max);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "verifier/ledger/data.h"
+#include "verifier/ledger/bodies.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 #include "verifier/proof/decide.h"
@@ -79,7 +79,14 @@ struct MergeProof {
     DeltaBody body;
     OpenedObject chunks;
   };
-  std::vector<Delta> deltas;  // in the order of the merge's leases
+  std::vector<Delta> deltas;  // in the order of leases()
+
+  // The slots' leases, then those that are taken out again.
+  std::vector<Digest> leases() const {
+    std::vector<Digest> out = merge.lease_ids;
+    out.insert(out.end(), merge.subtracted.begin(), merge.subtracted.end());
+    return out;
+  }
 };
 
 Result<MergeProof> get_merge_proof(Reader& in, const kernels::Program& program) {
@@ -100,7 +107,7 @@ Result<MergeProof> get_merge_proof(Reader& in, const kernels::Program& program) 
     if (!chunks) return bad_proof("weights", chunks.error().detail);
     *weights = std::move(chunks.value());
   }
-  for (size_t i = 0; i < out.merge.lease_ids.size(); ++i) {
+  for (size_t i = 0; i < out.leases().size(); ++i) {
     const std::string where = "delta " + std::to_string(i);
     auto said = get_statement(in);
     if (!said) return said.error();
@@ -124,9 +131,10 @@ std::string doubt_of(const LeaseCase& at, const MergeProof& proof) {
     return "the lease is not one of the merged round";
   if (!said_by(proof.record, at.lease.pool_key))
     return "the pool's signature of the merge is wrong";
+  const std::vector<Digest> leases = proof.leases();
   for (size_t i = 0; i < proof.deltas.size(); ++i) {
     const std::string name = "delta " + std::to_string(i);
-    if (proof.deltas[i].body.lease_id != merge.lease_ids[i]) return name + " is of another lease";
+    if (proof.deltas[i].body.lease_id != leases[i]) return name + " is of another lease";
     if (!said_by(proof.deltas[i].record, at.lease.pool_key))
       return "the pool's signature of " + name + " is wrong";
   }
@@ -134,16 +142,20 @@ std::string doubt_of(const LeaseCase& at, const MergeProof& proof) {
 }
 
 // What the merge gives on the slice, or that it can give nothing. Empty error: it cannot be told.
-Result<std::vector<float>> redo_slice(const kernels::Program& program, MergeProof& proof,
+Result<std::vector<float>> redo_slice(const Work& work, MergeProof& proof,
                                       std::span<const float> before) {
+  const kernels::Program& program = work.program();
   const kernels::Spec& spec = program.spec();
-  Merge merge(proof.slice.count, {spec.outer_lr, spec.outer_momentum});
-  for (MergeProof::Delta& delta : proof.deltas) {
+  Merge merge(proof.slice.count, {spec.outer_lr, spec.outer_momentum}, work.job().audit.delta_max);
+  for (size_t i = 0; i < proof.deltas.size(); ++i) {
+    MergeProof::Delta& delta = proof.deltas[i];
     auto blob = OpenedBlob::make(delta.body.delta_root, std::move(delta.chunks));
     if (!blob) return Error{Errc::undecided, "a delta: " + blob.error().detail};
     const auto bytes = read_delta(blob.value(), program, proof.slice);
     if (!bytes) return Error{Errc::undecided, "other chunks of a delta than the slice's are open"};
-    if (Status added = merge.add(*bytes); !added) return added.error();
+    const Status done =
+        i < proof.merge.lease_ids.size() ? merge.add(*bytes) : merge.subtract(*bytes);
+    if (!done) return done.error();
   }
   return merge.finish(before, spec.slots);
 }
@@ -172,7 +184,7 @@ Status decide_merge(Reader& in, ProofFinding& out) {
     root = &proof.merge.theta_root;
   }
   const std::string round = "merge of round " + std::to_string(proof.merge.round) + ": ";
-  const auto own = redo_slice(program, proof, weights[0]);
+  const auto own = redo_slice(at.work, proof, weights[0]);
   if (!own && own.error().code == Errc::undecided) return not_proven(out, own.error().detail);
   if (!own && own.error().code == Errc::invalid_argument)
     return not_proven(out, "it is no merge of the job's slots: " + own.error().detail);

@@ -227,8 +227,8 @@ Trouble Checker::check_ends() {
     BlockReader reader(program_, source);
     std::optional<std::pair<uint32_t, Finding>> first;
     for (const uint32_t chain : chains) {
-      Finding finding = check_end(program_, plan_->chains()[chain].fibre, follower_->state(chain),
-                                  follower_->theta(chain), reader);
+      Finding finding = check_end(thread_.work, plan_->chains()[chain].fibre,
+                                  follower_->state(chain), follower_->theta(chain), reader);
       if (!reader.objection().empty()) finding = {Outcome::invalid, steps, reader.objection()};
       if (finding.outcome != Outcome::valid && !first) first.emplace(chain, std::move(finding));
     }

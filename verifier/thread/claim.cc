@@ -137,7 +137,7 @@ Finding check_last(const Case& at, const LinkState& end, BlockSource& source) {
   const auto start = start_of(at.program(), at.chain().fibre, at.data.theta);
   if (!start) return finding_of(start.error());
   BlockReader reader(at.program(), source);
-  Finding out = check_end(at.program(), at.chain().fibre, end.state, start.value().w, reader);
+  Finding out = check_end(at.thread.work, at.chain().fibre, end.state, start.value().w, reader);
   if (reader.missing()) return malformed("the part lacks chunks that the end is made of");
   if (!reader.objection().empty()) return {Outcome::invalid, at.claim.step, reader.objection()};
   if (out.outcome == Outcome::invalid) out.step = at.claim.step;

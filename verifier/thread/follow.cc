@@ -95,8 +95,10 @@ LinkEnd follow_link(const Program& program, const ThreadPlan& plan, kernels::Ste
   return out;
 }
 
-Finding check_end(const Program& program, const Fibre& fibre, const FibreState& end,
+Finding check_end(const Work& work, const Fibre& fibre, const FibreState& end,
                   std::span<const float> theta, BlockReader& reader) {
+  const Program& program = work.program();
+  const float bound = delta_bound(work.job().audit.delta_max);
   First finding;
   const uint64_t count = program.parameters();
   const uint64_t exponents = (count + kDeltaBlock - 1) / kDeltaBlock;
@@ -117,7 +119,8 @@ Finding check_end(const Program& program, const Fibre& fibre, const FibreState& 
     reader.read({Origin::delta, 0}, exponents + first, q);
     for (uint32_t i = 0; i < width; ++i) {
       const auto exponent = static_cast<int8_t>(e[(first + i) / kDeltaBlock - first / kDeltaBlock]);
-      const float scaled = std::ldexp(end.w[done + i] - theta[done + i], -exponent);
+      const float moved = std::clamp(end.w[done + i] - theta[done + i], -bound, bound);
+      const float scaled = std::ldexp(moved, -exponent);
       const bool fits = std::fabs(scaled) <= 128.0F;
       if (!fits || kernels::rni(scaled) != static_cast<int8_t>(q[i]))
         finding.add(invalid("is not what the delta says"));

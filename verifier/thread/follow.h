@@ -36,8 +36,8 @@ LinkEnd follow_link(const kernels::Program& program, const ThreadPlan& plan, ker
                     Link link, const LinkStart& start, StepLinks& links);
 
 // What state_after and the delta of the lease's last share say of a chain's end. `theta` is θ
-// there.
-Finding check_end(const kernels::Program& program, const Fibre& fibre, const FibreState& end,
+// there (PROTOCOL 6.4).
+Finding check_end(const Work& work, const Fibre& fibre, const FibreState& end,
                   std::span<const float> theta, BlockReader& reader);
 
 class Follower {

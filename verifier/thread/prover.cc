@@ -241,7 +241,7 @@ Status Writing::write_ends() {
     source.recording = true;
     BlockReader reader(program_, source);
     for (const uint32_t chain : chains) {
-      const Finding finding = check_end(program_, plan_->chains()[chain].fibre,
+      const Finding finding = check_end(thread_.work, plan_->chains()[chain].fibre,
                                         follower_->state(chain), follower_->theta(chain), reader);
       if (finding.outcome != Outcome::valid && prover_.check_own)
         return Error{Errc::invalid, finding.detail};

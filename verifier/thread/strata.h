@@ -14,8 +14,7 @@
 
 namespace gemmine::verifier {
 
-inline constexpr uint16_t kThreadBlocksMax = 512;  // of a job's policy; PROTOCOL 9
-inline constexpr uint32_t kNormBlocks = 4;         // with a clip; the second half at the least f
+inline constexpr uint32_t kNormBlocks = 4;  // with a clip; the second half at the least f
 
 enum class BlockPlace : uint8_t {
   drawn,       // at a step of the draw

@@ -123,10 +123,10 @@ TEST_F(Cli, DecidesProofs) {
 }
 
 TEST_F(Cli, JudgesLedgers) {
-  Bytes bytes = golden_ledger("ledger_ban");
+  Bytes bytes = golden_ledger("ledger_settle");
   const Ran good = run("ledger " + write("good", bytes));
   EXPECT_EQ(good.code, 0) << good.out;
-  EXPECT_NE(good.out.find("fee:house 382"), std::string::npos) << good.out;
+  EXPECT_NE(good.out.find("fee:house 1146"), std::string::npos) << good.out;
   EXPECT_EQ(run("ledger " + write("cut", ByteView(bytes).first(bytes.size() - 1))).code, 11);
   EXPECT_EQ(run("ledger " + write("empty", {})).code, 11);
   EXPECT_EQ(run("ledger " + folder_ + "/none").code, 12);
@@ -149,7 +149,7 @@ TEST_F(Cli, RefusesALedgerThatWasRewritten) {
       out.put_blob(golden.bytes("record " + std::to_string(seq)))
           .put_raw(golden.bytes("signature " + std::to_string(seq)));
     const Record more{state.next_seq(), state.last_time_ms(), RecordKind::fund,
-                      fund_body(state.jobs().begin()->first, 1)};
+                      encode(FundBody{state.jobs().begin()->first, 1})};
     const SignedRecord record = sign_next(more, state, by);
     out.put_blob(encode(more)).put_raw(record.signature);
     return out.take();

@@ -38,21 +38,29 @@ TEST(GoldenRecords, DeltasAndTheirMergeHaveTheSameBits) {
   const Golden golden("hashes");
   const std::vector<float> theta = golden.floats("delta theta");
   const std::vector<float> step = golden.floats("delta step");
-  Merge merge(theta.size(), {});
+  Merge merge(theta.size(), {}, 8);
+  Merge less(theta.size(), {}, 8);  // of two, less what the second and the third were
   const float factors[] = {1.0F, -0.5F, 0.0F};
   for (size_t k = 0; k < 3; ++k) {
     std::vector<float> local;
     for (size_t i = 0; i < theta.size(); ++i)
       local.push_back(theta[i] + step[i] * factors[k]);
-    const auto delta = make_delta(local, theta);
+    const auto delta = make_delta(local, theta, 8);
     ASSERT_TRUE(delta.ok()) << delta.error().detail;
     EXPECT_EQ(to_hex(delta.value()), golden.text("delta bytes " + std::to_string(k)));
     ASSERT_TRUE(merge.add(delta.value()).ok());
+    EXPECT_TRUE(k == 2 || less.add(delta.value()).ok());
+    EXPECT_TRUE(k == 0 || less.subtract(delta.value()).ok());
+    const auto clamped = make_delta(local, theta, -3);
+    EXPECT_TRUE(k > 0 || to_hex(clamped.value()) == golden.text("delta clamped"));
   }
-  const auto merged = merge.finish(theta, 3);
-  ASSERT_TRUE(merged.ok());
-  const std::vector<float> expected = golden.floats("delta merged");
-  EXPECT_EQ(to_hex(as_bytes(std::span(merged.value()))), to_hex(as_bytes(std::span(expected))));
+  const auto same = [&](const Result<std::vector<float>>& merged, const std::string& key) {
+    ASSERT_TRUE(merged.ok());
+    const std::vector<float> expected = golden.floats(key);
+    EXPECT_EQ(to_hex(as_bytes(std::span(merged.value()))), to_hex(as_bytes(std::span(expected))));
+  };
+  same(merge.finish(theta, 3), "delta merged");
+  same(less.finish(theta, 2), "delta taken out");
 }
 
 class GoldenToy : public testing::TestWithParam<const char*> {};
@@ -71,9 +79,7 @@ TEST_P(GoldenToy, JobAndLeasesDecodeAndEncodeToTheSameBytes) {
       EXPECT_EQ(lease.id, lease_id(lease));
       EXPECT_EQ(lease.id, toy.golden.digest("lease_id " + name));
       EXPECT_TRUE(signed_by_pool(lease));
-      const Digest secret = lease_secret(filled(7), lease.serial);
-      EXPECT_EQ(secret, toy.golden.digest("secret " + name));
-      EXPECT_EQ(lease.coin_commit, coin_commit(secret));
+      EXPECT_EQ(lease.coin_commit, coin_commit(toy.golden.digest("secret " + name)));
     }
   }
 }
@@ -115,20 +121,40 @@ INSTANTIATE_TEST_SUITE_P(Jobs, GoldenToy,
                          testing::Values("job_sgd", "job_adamw", "job_gpt", "job_gpt_tied"),
                          [](const auto& test) { return std::string(test.param); });
 
-TEST(GoldenCoin, DrawsKindsAndBlocksAreTheSame) {
+TEST(GoldenCoin, DrawsTicketsAndBlocksAreTheSame) {
   const Toy toy("job_sgd");
   const Golden golden("coin");
-  EXPECT_EQ(coin_commit(golden.digest("secret")), golden.digest("coin_commit"));
-  EXPECT_EQ(challenge_seed(golden.digest("secret"), golden.digest("share_id")),
-            golden.digest("seed 0"));
+  const AuditPolicy tickets{.threads = 5, .replays_ppm = 2'400'000};
+  const Digest secret = golden.digest("secret");
+  EXPECT_EQ(coin_commit(secret), golden.digest("coin_commit"));
+  std::vector<Digest> ids;
+  for (uint32_t i = 0; i < 3; ++i)
+    ids.push_back(golden.digest("share_ids", i));
+  EXPECT_EQ(immediate_seed(secret, ids), golden.digest("seed 0"));
+  EXPECT_EQ(batch_seed(secret, ids), golden.digest("seed 0"));
+  for (uint32_t i = 0; i < 2; ++i) {
+    const std::string key = "thread " + std::to_string(i);
+    EXPECT_EQ(ticket_seed(golden.digest("seed 0"), golden.digest(key), i), golden.digest(key, 1));
+  }
   for (int i = 0; i < 24; ++i) {
     const std::string name = std::to_string(i);
     const Digest seed = golden.digest("draw " + name);
     for (uint32_t n = 0; n < 4; ++n)
       EXPECT_EQ(draw(seed, n), golden.natural("draw " + name, n + 1));
     for (uint32_t k = 0; k < 2; ++k)
-      EXPECT_EQ(static_cast<int64_t>(audit_kind(toy.job.audit, seed, k + 1)),
-                golden.integer("kind " + name, k));
+      EXPECT_EQ(audited_at_once(toy.job.audit, seed, k), golden.integer("at once " + name, k) != 0);
+    for (const uint32_t leases : {1U, 3U, 20U}) {
+      const std::string key = "tickets " + name + " " + std::to_string(leases);
+      const std::vector<Ticket> drawn = draw_tickets(tickets, leases, seed);
+      EXPECT_EQ(golden.lines().at(key).size(), drawn.size() * 2) << key;
+      for (uint32_t t = 0; t < drawn.size(); ++t) {
+        EXPECT_EQ(drawn[t].lease, golden.natural(key, 2 * t)) << key;
+        EXPECT_EQ(static_cast<uint64_t>(drawn[t].kind), golden.natural(key, 2 * t + 1)) << key;
+      }
+    }
+    const uint32_t silent[] = {1, 2, 7};
+    for (uint32_t k = 0; k < 3; ++k)
+      EXPECT_EQ(silent_ticket(secret, seed, silent[k]), golden.natural("silent " + name, k));
     for (uint32_t last = 0; last < 2; ++last) {
       const auto blocks = choose_blocks(toy.program, toy.job.audit, seed, 2 - last, last == 1);
       ASSERT_EQ(blocks.size(), 4U);

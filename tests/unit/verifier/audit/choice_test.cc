@@ -17,7 +17,7 @@ constexpr uint32_t kSteps = 3;
 
 std::vector<BlockChoice> many(const kernels::Program& program, bool last_share) {
   std::vector<BlockChoice> out;
-  const AuditPolicy policy{.spot_blocks = kSpotBlocksMax};
+  const AuditPolicy policy{.thread_blocks = 64};
   for (uint32_t coin = 0; coin < 40; ++coin) {
     const Digest seed = kernels::blake3(Writer().put(coin).bytes());
     for (const BlockChoice& choice : choose_blocks(program, policy, seed, kSteps, last_share))

@@ -58,7 +58,7 @@ TEST(GptOpening, WhatTheCoinDrawsCanBeOpened) {
   for (const Spec& spec : specs()) {
     Prover prover(spec);
     AuditPolicy policy = prover.job.audit;
-    policy.spot_blocks = 64;
+    policy.thread_blocks = 64;
     for (uint8_t seed = 0; seed < 4; ++seed) {
       Digest digest;
       digest.bytes.fill(seed);

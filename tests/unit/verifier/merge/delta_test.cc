@@ -20,10 +20,10 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 std::pair<int, int> one(float d) {
   const std::vector<float> local = {d};
   const std::vector<float> global = {0.0F};
-  const auto delta = make_delta(local, global);
+  const auto delta = make_delta(local, global, kDeltaMaxMax);
   EXPECT_TRUE(delta.ok()) << d;
   EXPECT_EQ(delta.value().size(), 2U);
-  EXPECT_TRUE(check_delta(delta.value(), 1).ok());
+  EXPECT_TRUE(check_delta(delta.value(), 1, kDeltaMaxMax).ok());
   return {static_cast<int8_t>(delta.value()[0]), static_cast<int8_t>(delta.value()[1])};
 }
 
@@ -35,7 +35,7 @@ TEST(Delta, PicksTheExponentThatKeepsQuantaWithin127) {
   EXPECT_EQ(one(std::nextafter(1.984375F, 2.0F)), Pair(-5, 64)) << "127.00001/2, to the nearest";
   EXPECT_EQ(one(-1.984375F), Pair(-6, -127));
   EXPECT_EQ(one(std::nextafter(2.0F, 0.0F)), Pair(-5, 64));
-  EXPECT_EQ(one(255.99F), Pair(2, 64));
+  EXPECT_EQ(one(253.0F), Pair(1, 126)) << "a tie goes to even";
   EXPECT_EQ(one(254.0F), Pair(1, 127));
   EXPECT_EQ(one(0x1p-34F), Pair(-40, 64));
   EXPECT_EQ(one(0x1p-40F), Pair(-40, 1));
@@ -45,39 +45,63 @@ TEST(Delta, PicksTheExponentThatKeepsQuantaWithin127) {
 }
 
 TEST(Delta, RefusesALeaseThatHasDiverged) {
-  for (const float d : {256.0F, -256.0F, 1e30F, kInfinity, -kInfinity, std::nanf("")}) {
+  for (const float d : {kInfinity, -kInfinity, std::nanf("")}) {
     std::vector<float> local(200, 0.5F);
     local[150] = d;
     const std::vector<float> global(200, 0.0F);
-    const auto delta = make_delta(local, global);
+    const auto delta = make_delta(local, global, kDeltaMaxMax);
     ASSERT_FALSE(delta.ok()) << d;
     EXPECT_EQ(delta.error().code, Errc::invalid);
     EXPECT_NE(delta.error().detail.find("block 1"), std::string::npos);
   }
   const std::vector<float> three(3);
   const std::vector<float> two(2);
-  EXPECT_EQ(make_delta(three, two).error().code, Errc::invalid_argument);
+  EXPECT_EQ(make_delta(three, two, kDeltaMaxMax).error().code, Errc::invalid_argument);
+}
+
+TEST(Delta, MovesNothingByMoreThanTheJobAllows) {
+  for (const int delta_max : {int{kDeltaMaxMin}, -3, 0, int{kDeltaMaxMax}}) {
+    const float bound = std::ldexp(127.0F, delta_max - 7);
+    for (const float d : {bound, bound * 1.01F, 1e30F}) {
+      const std::vector<float> local = {d, -d, bound / 2};
+      const std::vector<float> global(3, 0.0F);
+      const Bytes delta = make_delta(local, global, delta_max).value();
+      EXPECT_TRUE(check_delta(delta, 3, delta_max).ok());
+      EXPECT_EQ(static_cast<int8_t>(delta[0]), delta_max - 7);
+      EXPECT_EQ(static_cast<int8_t>(delta[1]), 127) << "the most there is, below 2^delta_max";
+      EXPECT_EQ(static_cast<int8_t>(delta[2]), -127);
+      EXPECT_EQ(static_cast<int8_t>(delta[3]), 64) << "what is within stays";
+    }
+    Bytes beyond =
+        make_delta(std::vector<float>{bound}, std::vector<float>{0.0F}, delta_max).value();
+    beyond[0] = static_cast<uint8_t>(delta_max - 6);
+    EXPECT_EQ(check_delta(beyond, 1, delta_max).error().code, Errc::malformed);
+    Merge merge(1, {}, delta_max);
+    EXPECT_EQ(merge.add(beyond).error().code, Errc::malformed);
+    EXPECT_EQ(merge.subtract(beyond).error().code, Errc::malformed);
+  }
 }
 
 TEST(Delta, RefusesForeignLengthsExponentsAndQuanta) {
   Bytes delta(delta_bytes(130), 0);
   ASSERT_EQ(delta.size(), 132U);
-  EXPECT_TRUE(check_delta(delta, 130).ok());
-  EXPECT_EQ(check_delta(delta, 131).error().code, Errc::malformed);
-  EXPECT_EQ(check_delta(ByteView(delta).first(131), 130).error().code, Errc::malformed);
-  for (const int e : {-41, 3, 127, -128}) {
+  EXPECT_TRUE(check_delta(delta, 130, kDeltaMaxMax).ok());
+  EXPECT_EQ(check_delta(delta, 131, kDeltaMaxMax).error().code, Errc::malformed);
+  EXPECT_EQ(check_delta(ByteView(delta).first(131), 130, kDeltaMaxMax).error().code,
+            Errc::malformed);
+  for (const int e : {-41, 2, 127, -128}) {
     Bytes bad = delta;
     bad[1] = static_cast<uint8_t>(e);
-    EXPECT_EQ(check_delta(bad, 130).error().code, Errc::malformed) << e;
+    EXPECT_EQ(check_delta(bad, 130, kDeltaMaxMax).error().code, Errc::malformed) << e;
   }
-  for (const int e : {-40, 2}) {
+  for (const int e : {-40, 1}) {
     delta[0] = static_cast<uint8_t>(e);
-    EXPECT_TRUE(check_delta(delta, 130).ok()) << e;
+    EXPECT_TRUE(check_delta(delta, 130, kDeltaMaxMax).ok()) << e;
   }
   delta[131] = 0x80;
-  EXPECT_EQ(check_delta(delta, 130).error().code, Errc::malformed);
+  EXPECT_EQ(check_delta(delta, 130, kDeltaMaxMax).error().code, Errc::malformed);
   delta[131] = 0x81;
-  EXPECT_TRUE(check_delta(delta, 130).ok());
+  EXPECT_TRUE(check_delta(delta, 130, kDeltaMaxMax).ok());
 }
 
 std::vector<float> random_floats(size_t count, float range, uint32_t seed) {
@@ -115,13 +139,13 @@ TEST(Merge, GivesTheSameBitsInAnyOrderAndEqualsALiteralLoop) {
     std::vector<float> local = random_floats(kCount, range, slot + 10);
     for (size_t i = 0; i < kCount; ++i)
       local[i] += theta[i];
-    deltas.push_back(make_delta(local, theta).value());
+    deltas.push_back(make_delta(local, theta, kDeltaMaxMax).value());
   }
   const std::vector<float> slow = merge_slowly(deltas, theta);
   std::mt19937 random(5);
   for (int round = 0; round < 20; ++round) {
     std::shuffle(deltas.begin(), deltas.end(), random);
-    Merge merge(kCount, {});
+    Merge merge(kCount, {}, kDeltaMaxMax);
     for (const Bytes& delta : deltas)
       ASSERT_TRUE(merge.add(delta).ok());
     EXPECT_EQ(merge.finish(theta, 7).value(), slow);
@@ -158,11 +182,11 @@ TEST(Merge, TakesTheOuterStepAsALiteralLoopDoesRoundAfterRound) {
         std::vector<float> local = random_floats(kCount, 0.1F, 100 * round + slot);
         for (size_t i = 0; i < kCount; ++i)
           local[i] += theta[i];
-        deltas.push_back(make_delta(local, theta).value());
+        deltas.push_back(make_delta(local, theta, kDeltaMaxMax).value());
       }
       const std::vector<float> slow = step_slowly(deltas, published, kCount, outer);
       std::reverse(deltas.begin(), deltas.end());
-      Merge merge(kCount, outer);
+      Merge merge(kCount, outer, kDeltaMaxMax);
       for (const Bytes& delta : deltas)
         ASSERT_TRUE(merge.add(delta).ok());
       const auto fast = merge.finish(published, 3);
@@ -177,14 +201,15 @@ TEST(Merge, IsOfWhatTheJobPublishes) {
   kernels::Spec spec = testing::toy_gpt();
   spec.outer_lr = 0.7F;
   spec.outer_momentum = 0.9F;
-  const auto program = kernels::Program::make(spec).value();
+  const auto work = Work::make(test::toy_gpt_job(spec)).value();
+  const kernels::Program& program = work.program();
   const size_t count = program.parameters();
   const std::vector<float> first = initial_published(program);
   ASSERT_EQ(first.size(), 2 * count);
   EXPECT_TRUE(std::ranges::equal(theta_of(program, first), program.initial_theta()));
   EXPECT_TRUE(std::all_of(first.begin() + static_cast<ptrdiff_t>(count), first.end(),
                           [](float u) { return u == 0.0F && !std::signbit(u); }));
-  Merge merge(program);
+  Merge merge(work);
   Bytes delta(delta_bytes(count), 0);
   delta[0] = static_cast<uint8_t>(-6);
   delta[delta.size() - count] = 64;  // parameter 0 moves by 1
@@ -198,8 +223,8 @@ TEST(Merge, IsOfWhatTheJobPublishes) {
 }
 
 TEST(Merge, RefusesAVelocityThatIsNotFinite) {
-  Merge merge(1, {1, 0.5F});
-  ASSERT_TRUE(merge.add(Bytes{2, 127}).ok());
+  Merge merge(1, {1, 0.5F}, kDeltaMaxMax);
+  ASSERT_TRUE(merge.add(Bytes{1, 127}).ok());
   for (const float velocity : {kInfinity, std::nanf("")}) {
     const auto next = merge.finish(std::vector{0.0F, velocity}, 1);
     EXPECT_EQ(next.error().code, Errc::invalid);
@@ -236,23 +261,27 @@ TEST(BundleTheta, CutsTheVelocityOffWhatTheLeaseNames) {
 }
 
 TEST(Merge, RefusesMalformedMissingAndInfinite) {
-  Merge merge(2, {});
+  Merge merge(2, {}, kDeltaMaxMax);
   EXPECT_EQ(merge.add(Bytes(2)).error().code, Errc::malformed);
   const std::vector<float> theta = {1.0F, 2.0F};
   EXPECT_EQ(merge.finish(theta, 0).error().code, Errc::invalid_argument);
-  ASSERT_TRUE(merge.add(Bytes{2, 127, 0x81}).ok());
+  ASSERT_TRUE(merge.add(Bytes{1, 127, 0x81}).ok());
   EXPECT_EQ(merge.finish(theta, 2).error().code, Errc::invalid_argument);
-  EXPECT_EQ(merge.finish(theta, 1).value(), (std::vector{509.0F, -506.0F}));
+  EXPECT_EQ(merge.finish(theta, 1).value(), (std::vector{255.0F, -252.0F}));
   const std::vector<float> broken = {kInfinity, 0.0F};
   EXPECT_EQ(merge.finish(broken, 1).error().code, Errc::invalid);
 }
 
 TEST(Merge, HoldsAsManySlotsAsThereCanBe) {
-  Merge merge(1, {});
+  Merge merge(1, {}, kDeltaMaxMax);
   for (int slot = 0; slot < 4096; ++slot)
-    ASSERT_TRUE(merge.add(Bytes{2, 127}).ok());
-  EXPECT_EQ(merge.add(Bytes{2, 127}).error().code, Errc::invalid_argument);
+    ASSERT_TRUE(merge.add(Bytes{1, 127}).ok());
+  EXPECT_EQ(merge.add(Bytes{1, 127}).error().code, Errc::invalid_argument);
   const std::vector<float> theta = {0.0F};
+  EXPECT_EQ(merge.finish(theta, 4096).value(), std::vector{254.0F});
+  for (int bad = 0; bad < 4096; ++bad)
+    ASSERT_TRUE(merge.subtract(Bytes{1, 0x81}).ok());
+  EXPECT_EQ(merge.subtract(Bytes{1, 127}).error().code, Errc::invalid_argument);
   EXPECT_EQ(merge.finish(theta, 4096).value(), std::vector{508.0F});
 }
 

@@ -29,7 +29,7 @@ TEST(Round, IsRedoneFromItsDeltasAlone) {
   test::Toy toy("job_sgd");
   const auto runs = toy.run_round();  // runs every lease, and merges as the golden file does
   std::vector<uint32_t> asked;
-  const auto redone = redo_round(toy.program, toy.thetas[0], [&](uint32_t slot) -> Result<Bytes> {
+  const auto redone = redo_round(toy.work, toy.thetas[0], 0, [&](uint32_t slot) -> Result<Bytes> {
     asked.push_back(slot);
     return runs[slot].back().delta;
   });
@@ -42,16 +42,28 @@ TEST(Round, IsRedoneFromItsDeltasAlone) {
     EXPECT_EQ(asked[slot], slot);
 }
 
+TEST(Round, TakesOutAgainWhatComesAfterTheSlots) {
+  test::Toy toy("job_sgd");
+  const auto runs = toy.run_round();
+  const auto slots = toy.job.spec.slots;
+  // With all of it taken out again, the round has moved nothing.
+  const auto redone = redo_round(toy.work, toy.thetas[0], slots, [&](uint32_t number) {
+    return Result<Bytes>(runs[number % slots].back().delta);
+  });
+  ASSERT_TRUE(redone.ok()) << redone.error().detail;
+  EXPECT_EQ(redone.value().published, toy.thetas[0]);
+}
+
 TEST(Round, EndsWithTheFirstDeltaThatIsNotThereOrIsNone) {
   const test::Toy toy("job_sgd");
   uint32_t asked = 0;
-  const auto missing = redo_round(toy.program, toy.thetas[0], [&](uint32_t) -> Result<Bytes> {
+  const auto missing = redo_round(toy.work, toy.thetas[0], 0, [&](uint32_t) -> Result<Bytes> {
     ++asked;
     return Error{Errc::io, "no such blob"};
   });
   EXPECT_EQ(missing.error().code, Errc::io);
   EXPECT_EQ(asked, 1U);
-  const auto broken = redo_round(toy.program, toy.thetas[0], [](uint32_t) -> Result<Bytes> {
+  const auto broken = redo_round(toy.work, toy.thetas[0], 0, [](uint32_t) -> Result<Bytes> {
     return Bytes{1, 2, 3};
   });
   EXPECT_EQ(broken.error().code, Errc::malformed);

@@ -39,12 +39,14 @@ class PoolProof : public ::testing::Test {
                                before_.begin() + static_cast<ptrdiff_t>(program.parameters()));
       for (size_t i = 0; i < local.size(); ++i)
         local[i] += 0.001F * static_cast<float>((i * 7 + slot) % 13);
-      deltas_.push_back(make_delta(local, theta_of(program, before_)).value());
+      deltas_.push_back(make_delta(local, theta_of(program, before_), job.audit.delta_max).value());
     }
-    after_ =
-        redo_round(program, before_, [&](uint32_t slot) -> Result<Bytes> { return deltas_[slot]; })
-            .value()
-            .published;
+    redo(0);
+  }
+  // What follows from the deltas, of which the last ones are taken out again.
+  void redo(uint32_t subtracted) {
+    const auto delta_of = [&](uint32_t number) -> Result<Bytes> { return deltas_[number]; };
+    after_ = redo_round(*work_, before_, subtracted, delta_of).value().published;
   }
 
   static Bytes bytes(const std::vector<float>& floats) {
@@ -71,11 +73,12 @@ class PoolProof : public ::testing::Test {
   // The pool says that the round's merge gave after_.
   Bytes merge_proof(uint32_t chunk) {
     std::vector<Digest> ids;
+    std::vector<Digest> subtracted;
     std::vector<Statement> records;
     for (size_t slot = 0; slot < leases_.size(); ++slot) {
-      ids.push_back(leases_[slot].id);
+      (slot < work_->job().spec.slots ? ids : subtracted).push_back(leases_[slot].id);
       records.push_back(say(RecordKind::delta,
-                            delta_body(leases_[slot].id, kernels::blake3(deltas_[slot])),
+                            encode(DeltaBody{leases_[slot].id, kernels::blake3(deltas_[slot])}),
                             10 + slot));
     }
     std::vector<MergedDelta> deltas;
@@ -83,7 +86,8 @@ class PoolProof : public ::testing::Test {
       deltas.push_back({records[slot], deltas_[slot]});
     const Bytes next = bytes(after_);
     const Statement merge =
-        say(RecordKind::merge, merge_body(work_->id(), 0, kernels::blake3(next), ids), 20);
+        say(RecordKind::merge,
+            encode(MergeBody{work_->id(), 0, kernels::blake3(next), ids, subtracted}), 20);
     return write_merge(*work_, leases_[0], chunk, merge, bytes(before_), next, deltas);
   }
   Bytes theta0_proof(uint32_t chunk) {
@@ -135,6 +139,20 @@ TEST_F(PoolProof, ConvictsAMergeOfADeltaOutOfBounds) {
   EXPECT_FALSE(decide(merge_proof(0)).proven);
 }
 
+TEST_F(PoolProof, KnowsWhatAMergeTakesOutAgain) {
+  Lease bad = leases_[0];
+  bad.serial = 100;
+  sign(bad, pool_);
+  leases_.push_back(bad);
+  Bytes delta = deltas_[0];
+  delta[delta.size() - 1] ^= 1;
+  deltas_.push_back(delta);
+  EXPECT_TRUE(decide(merge_proof(0)).proven) << "the record says so, the weights do not";
+  redo(1);
+  for (uint32_t chunk = 0; chunk * 256 < work_->program().parameters(); ++chunk)
+    EXPECT_FALSE(decide(merge_proof(chunk)).proven) << chunk;
+}
+
 TEST_F(PoolProof, ConvictsNobodyByAMergeOfAnotherRoundOrLease) {
   after_[0] += 1;
   leases_[0].round = 1;
@@ -161,8 +179,8 @@ TEST_F(PoolProof, ConvictsOtherWeightsThanTheSeeds) {
 }
 
 TEST_F(PoolProof, ConvictsTwoHeadsForOneRecord) {
-  const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
-  const Statement two = say(RecordKind::fund, fund_body({}, 2), 7);
+  const Statement one = say(RecordKind::fund, encode(FundBody{{}, 1}), 7);
+  const Statement two = say(RecordKind::fund, encode(FundBody{{}, 2}), 7);
   const SignedHead head = head_of(one.receipt, static_cast<uint8_t>(one.kind), one.body);
   for (const PoolWord first : {PoolWord{.head = &head}, PoolWord{.record = &one}}) {
     const Bytes file = write_equivocation(pool_.public_key(), first, {.record = &two});
@@ -172,15 +190,15 @@ TEST_F(PoolProof, ConvictsTwoHeadsForOneRecord) {
 }
 
 TEST_F(PoolProof, ConvictsARecordAfterAnotherHead) {
-  const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
-  const Statement after = say(RecordKind::fund, fund_body({}, 1), 8);
+  const Statement one = say(RecordKind::fund, encode(FundBody{{}, 1}), 7);
+  const Statement after = say(RecordKind::fund, encode(FundBody{{}, 1}), 8);
   EXPECT_TRUE(
       decide(write_equivocation(pool_.public_key(), {.record = &one}, {.record = &after})).proven);
 }
 
 TEST_F(PoolProof, ConvictsAHeadAfterAnEarlierOneOfALaterTime) {
-  const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
-  const Statement two = say(RecordKind::fund, fund_body({}, 1), 9);
+  const Statement one = say(RecordKind::fund, encode(FundBody{{}, 1}), 7);
+  const Statement two = say(RecordKind::fund, encode(FundBody{{}, 1}), 9);
   SignedHead late = head_of(one.receipt, static_cast<uint8_t>(one.kind), one.body);
   const SignedHead next = head_of(two.receipt, static_cast<uint8_t>(two.kind), two.body);
   EXPECT_FALSE(
@@ -192,18 +210,18 @@ TEST_F(PoolProof, ConvictsAHeadAfterAnEarlierOneOfALaterTime) {
 }
 
 TEST_F(PoolProof, AcquitsAPoolWithOneLedger) {
-  const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
+  const Statement one = say(RecordKind::fund, encode(FundBody{{}, 1}), 7);
   const SignedHead head = head_of(one.receipt, static_cast<uint8_t>(one.kind), one.body);
   EXPECT_FALSE(
       decide(write_equivocation(pool_.public_key(), {.head = &head}, {.record = &one})).proven);
-  const Statement next = say_after(head.head, RecordKind::fund, fund_body({}, 3), 8);
+  const Statement next = say_after(head.head, RecordKind::fund, encode(FundBody{{}, 3}), 8);
   EXPECT_FALSE(
       decide(write_equivocation(pool_.public_key(), {.head = &head}, {.record = &next})).proven);
 }
 
 TEST_F(PoolProof, ConvictsNobodyByHeadsThatHeDidNotSign) {
-  const Statement one = say(RecordKind::fund, fund_body({}, 1), 7);
-  Statement two = say(RecordKind::fund, fund_body({}, 2), 7);
+  const Statement one = say(RecordKind::fund, encode(FundBody{{}, 1}), 7);
+  Statement two = say(RecordKind::fund, encode(FundBody{{}, 2}), 7);
   two.receipt.signature = one.receipt.signature;
   EXPECT_FALSE(
       decide(write_equivocation(pool_.public_key(), {.record = &one}, {.record = &two})).proven);

@@ -124,7 +124,7 @@ struct Told {
     std::vector<float> after = stage->runs.back().state_after;
     lie.tell({reinterpret_cast<uint8_t*>(after.data()), after.size() * sizeof(float)});
     after.resize(stage->theta.size());
-    return make_delta(after, stage->theta).value();
+    return make_delta(after, stage->theta, stage->work.job().audit.delta_max).value();
   }
 
   Bytes train;
