@@ -34,6 +34,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       GEMMINE_CHECK(!__builtin_add_overflow(sum, amount, &sum));
     }
     GEMMINE_CHECK(sum == 0);
+    for (const gv::BatchId& id : state.unsettled()) {
+      const auto due = state.settlement(id);
+      GEMMINE_CHECK(!due || due.value().paid.size() <= state.batch(id)->leases.size());
+    }
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-"""The coin, and the kinds and blocks of audits (PROTOCOL 7.1 – 7.3)."""
+"""The coins, and the tickets and blocks of audits (PROTOCOL 7.1 – 7.3, 13)."""
 from types import SimpleNamespace
 
 import b3
@@ -7,21 +7,13 @@ import block_mlp
 import gn1
 import gpt
 import openings
-from records import NONE, REPLAY, SPOT, u32, u64
+from records import REPLAY, THREAD, u32
 
 BLOCKS = {gn1: block_mlp, gpt: block_gpt}  # by a job's program
 
 
-def lease_secret(master, serial):
-    return b3.domain("lease secret", master + u64(serial))
-
-
 def coin_commit(secret):
     return b3.domain("coin", secret)
-
-
-def challenge_seed(secret, share_id):
-    return b3.b3k(secret, share_id)
 
 
 def draw(seed, i):
@@ -32,10 +24,41 @@ def pick(seed, i, n):
     return draw(seed, i) * n >> 64
 
 
-def audit_kind(job, seed, valid_shares):
-    if valid_shares < job.probation_shares or draw(seed, 0) % 10**6 < job.replay_ppm:
-        return REPLAY
-    return SPOT if draw(seed, 1) % 10**6 < job.spot_ppm else NONE
+def share_seed(secret, share_ids):
+    """Of the immediate coin by a lease's secret, of a batch by its s1 (7.1)."""
+    return b3.b3k(secret, b"".join(share_ids))
+
+
+def thread_seed(seed, lease_id, number):
+    return b3.b3k(seed, lease_id + u32(number))
+
+
+def audited_at_once(job, seed, complete_leases):
+    return complete_leases < job.first_audits or draw(seed, 0) % 10**6 < job.now_ppm
+
+
+def _from_urn(seed, numbers, count, leases):
+    """`count` draws, by R(numbers), R(numbers + 1), …; an empty urn is filled again (13.4)."""
+    out, urn = [], []
+    for i in range(count):
+        urn = urn or list(range(leases))
+        place = pick(seed, numbers + i, len(urn))
+        out.append(urn[place])
+        urn[place] = urn[-1]
+        urn.pop()
+    return out
+
+
+def tickets(job, leases, seed):
+    """(place of the lease in the batch, kind), threads first."""
+    more = draw(seed, 0) % 10**6 < job.replays_ppm % 10**6
+    replays = min(leases, job.replays_ppm // 10**6 + more)
+    return ([(lease, THREAD) for lease in _from_urn(seed, 1, job.threads, leases)]
+            + [(lease, REPLAY) for lease in _from_urn(seed, 65, replays, leases)])
+
+
+def silent_ticket(s0, seed, silent):
+    return pick(b3.b3k(s0, seed), 0, silent)
 
 
 def choose_block(job, seed, j, steps, last_share):

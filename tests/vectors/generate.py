@@ -4,6 +4,7 @@ Bytes are hex, f32 is eight hex digits of its bits, integers are decimal, `-` is
 """
 import pathlib
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -12,7 +13,8 @@ import b3
 import ed25519
 import gn1
 import gpt_openings
-import ledgers
+import ledger_complete
+import ledger_settle
 import proof_cases
 import records
 import threads
@@ -118,12 +120,14 @@ def hashes():
     step = (spread(300, 8).astype(F) * gn1.f32("0x1p-36") - gn1.f32("0x1p-5")).astype(F)
     step[128:256] = F(0)
     step[0], step[256] = F(255.99), gn1.f32("0x1p-45")
-    deltas = [records.make_delta((theta + step * F(k)).astype(F), theta) for k in (1, -0.5, 0)]
+    deltas = [records.make_delta((theta + step * F(k)).astype(F), theta, 8) for k in (1, -0.5, 0)]
     g.put("delta theta", *bit_tokens(theta))
     g.put("delta step", *bit_tokens(step))
     for k, delta in enumerate(deltas):
         g.put(f"delta bytes {k}", delta)
     g.put("delta merged", *bit_tokens(records.merge(theta, deltas, 3)))
+    g.put("delta taken out", *bit_tokens(records.merge(theta, deltas[:2], 2, deltas[1:])))
+    g.put("delta clamped", records.make_delta((theta + step).astype(F), theta, -3))
     return g
 
 
@@ -138,7 +142,7 @@ def write_job(g, job, thetas, runs):
             lease = shares[0].lease
             g.put(f"lease {r} {slot}", lease.encode())
             g.put(f"lease_id {r} {slot}", lease.id)
-            g.put(f"secret {r} {slot}", audit.lease_secret(toy.MASTER, lease.serial))
+            g.put(f"secret {r} {slot}", toy.lease_secret(lease.serial))
             for run in shares:
                 i, first = run.share.index, run.share.first_step
                 for k, digest in enumerate(run.digests):
@@ -166,19 +170,31 @@ def write_late_lease(g, job, theta, lease):
               records.step_digest(key, roots, loss), records.state_root(running.state))
 
 
+# What draws tickets of every kind, and more threads than a small batch has leases.
+TICKET_JOB = SimpleNamespace(threads=5, replays_ppm=2_400_000)
+
+
 def coin(job, runs):
-    g = Golden("The coin, kinds and blocks of audits (PROTOCOL 7.1 – 7.3), for the job of job_sgd.")
-    share, secret = runs[0][0][0].share, audit.lease_secret(toy.MASTER, 0)
+    g = Golden("The coins, tickets and blocks of audits (PROTOCOL 7.1 – 7.3, 13.4), for job_sgd.")
+    lease, secret = runs[0][0][0].lease, toy.lease_secret(0)
+    ids = [run.share.id for run in runs[0][0]]
     g.put("secret", secret)
     g.put("coin_commit", audit.coin_commit(secret))
-    g.put("share_id", share.id)
-    g.put("seed 0", audit.challenge_seed(secret, share.id))
-    seeds = [audit.challenge_seed(secret, share.id)] + [bytes([i]) * 32 for i in range(1, 24)]
+    g.put("share_ids", *ids)
+    seed = audit.share_seed(secret, ids)
+    g.put("seed 0", seed)
+    g.put("thread 0", lease.id, audit.thread_seed(seed, lease.id, 0))
+    g.put("thread 1", lease.id, audit.thread_seed(seed, lease.id, 1))
+    seeds = [seed] + [bytes([i]) * 32 for i in range(1, 24)]
     for i, seed in enumerate(seeds):
         g.put(f"draw {i}", seed, *(audit.draw(seed, n) for n in range(4)))
-        g.put(f"kind {i}", audit.audit_kind(job, seed, 1), audit.audit_kind(job, seed, 2))
+        g.put(f"at once {i}", *(int(audit.audited_at_once(job, seed, n)) for n in (0, 1)))
+        for leases in (1, 3, 20):
+            g.put(f"tickets {i} {leases}",
+                  *(x for ticket in audit.tickets(TICKET_JOB, leases, seed) for x in ticket))
+        g.put(f"silent {i}", *(audit.silent_ticket(secret, seed, n) for n in (1, 2, 7)))
         for last, steps in ((False, 2), (True, 1)):
-            for j in range(job.spot_blocks):
+            for j in range(job.thread_blocks):
                 c = audit.choose_block(job, seed, j, steps, last)
                 position = -1 if c.position is None else c.position
                 g.put(f"block {i} {int(last)} {j}", c.step, position, c.row, c.col, c.group)
@@ -251,9 +267,9 @@ def everything():
             files["coin"] = coin(job, runs)
             files["openings"] = openings(job, runs)
             files["ledger_complete"] = Golden("A ledger from genesis to finish (PROTOCOL 8).")
-            ledgers.complete(files["ledger_complete"], job, thetas, runs)
-            files["ledger_ban"] = Golden("A ledger with a ban and a rollback (PROTOCOL 8).")
-            ledgers.ban(files["ledger_ban"], job, thetas, runs)
+            ledger_complete.write(files["ledger_complete"], job, thetas, runs)
+    files["ledger_settle"] = Golden("Settlement, and records that are refused (PROTOCOL 8, 13).")
+    ledger_settle.write(files["ledger_settle"])
     job = toy.job_of_300_classes()
     files["job_classes"] = Golden("A toy job whose labels have two bytes (PROTOCOL 3.2).")
     write_job(files["job_classes"], job, *toy.run_job(job))

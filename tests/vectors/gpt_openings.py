@@ -179,7 +179,7 @@ def put_blocks(g, name, job):
     for seed in range(8):
         for last, steps in ((0, 3), (1, 1)):
             drawn = [audit.choose_block(job, bytes([seed]) * 32, j, steps, last)
-                     for j in range(job.spot_blocks)]
+                     for j in range(job.thread_blocks)]
             g.put(f"blocks {name} {seed} {last}", *(
                 f"{c.step}:{-1 if c.position is None else c.position}:{c.row}:{c.col}:"
                 f"{c.group * has_groups(job, c)}" for c in drawn))
@@ -207,7 +207,8 @@ def put_guards(g, name, job, run):
 
 def wide_run(g, job):
     theta = gpt.initial_theta(job)
-    lease = toy.make_lease(job, 0, 0, 0, theta, toy.START_MS)
+    root = records.theta_root(theta)
+    lease = toy.make_lease(job, 0, 0, 0, root, toy.START_MS)
     running = gpt.Lease(job, theta, 0, 0)
     run = toy.run_share(job, lease, running, 0, theta, toy.MINERS[0])
     g.put("job", job.encode())

@@ -107,7 +107,7 @@ def check_delta(job, chunks, theta, index):
     offsets = [index] + list(range(blocks + first, blocks + last))
     claimed = chunks.bytes_at((DELTA, 0), offsets).tobytes()
     after = chunks.floats_at((STATE_AFTER, 0), range(first, last))
-    return claimed == records.make_delta(after, theta[first:last])
+    return claimed == records.make_delta(after, theta[first:last], job.delta_max)
 
 
 def ranges_of(indices):

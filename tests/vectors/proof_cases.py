@@ -13,6 +13,7 @@ import proofs
 import proofs_miner
 import records
 import toy
+from ledger_reader import DELTA, FUND, MERGE
 from records import blob, u8, u16, u32, u64
 
 
@@ -133,7 +134,8 @@ def merge(job, thetas, row, chunk, after):
     first = 256 * chunk
     count = min(256, job.program.parameter_count(job) - first)
     places = proof_parts.published_offsets(job, first, count)
-    said = record(40, records.MERGE, job.id + u32(0) + b3.b3(after) + u32(len(ids)) + b"".join(ids))
+    said = record(40, MERGE, job.id + u32(0) + b3.b3(after) + u32(len(ids)) + b"".join(ids)
+                  + u32(0))
     out = put_lease(job, row[0][0].lease) + u32(chunk) + said.data
     out += proof_parts.put_chunks(records.theta_bytes(thetas[0]), places)
     out += proof_parts.put_chunks(after, places)
@@ -142,7 +144,7 @@ def merge(job, thetas, row, chunk, after):
         delta = runs[-1].delta
         offsets = [*range(first // 128, -(-(first + count) // 128)),
                    *range(blocks + first, blocks + first + count)]
-        out += record(30 + i, records.DELTA, ids[i] + b3.b3(delta)).data
+        out += record(30 + i, DELTA, ids[i] + b3.b3(delta)).data
         out += proof_parts.put_chunks(delta, offsets)
     return seal(proofs.MERGE, out)
 
@@ -217,9 +219,9 @@ def pool_cases(job, thetas, runs):
     first, lease = thetas[0].copy(), runs[0][0][0].lease
     first[300] += np.float32(1)
     public = toy.public(toy.POOL)
-    fund = [record(7, records.FUND, job.id + u64(amount)) for amount in (1, 2)]
-    other = record(8, records.FUND, job.id + u64(3))
-    next_ = record(8, records.FUND, job.id + u64(3), fund[0].head)
+    fund = [record(7, FUND, job.id + u64(amount)) for amount in (1, 2)]
+    other = record(8, FUND, job.id + u64(3))
+    next_ = record(8, FUND, job.id + u64(3), fund[0].head)
 
     def heads(*words):
         return seal(proofs.EQUIVOCATION, public + b"".join(words))

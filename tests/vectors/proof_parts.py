@@ -11,7 +11,7 @@ import records
 from openings import Cursor, Malformed
 from records import u8, u32, u64
 
-LEASE_BYTES, SHARE_BYTES = 264, 248
+LEASE_BYTES, SHARE_BYTES = 296, 248
 
 
 class NotProven(Exception):
@@ -41,8 +41,9 @@ def take_lease(reader, jobs):
         raise Malformed("job")
     job = jobs[encoded]
     names = ("job_id", "pool_key", "miner_key", "round", "slot", "serial", "theta_root", "steps",
-             "steps_per_share", "issued_ms", "deadline_ms", "coin_commit", "signature")
-    out = records.Lease(**dict(zip(names, struct.unpack("<32s32s32sIIQ32sIIQQ32s64s", lease))))
+             "steps_per_share", "issued_ms", "deadline_ms", "coin_commit", "batch_commit",
+             "signature")
+    out = records.Lease(**dict(zip(names, struct.unpack("<32s32s32sIIQ32sIIQQ32s32s64s", lease))))
     if not 1 <= out.steps_per_share <= out.steps or out.shares > 4096:
         raise Malformed("lease")
     return job, out

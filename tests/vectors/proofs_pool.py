@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import records
+from ledger_reader import DELTA, MERGE
 from openings import Malformed
 from proof_parts import Reader, bytes_of, check_head, check_lease, expect, published_floats, \
     published_offsets, take_chunks, take_lease, take_record, take_slice
@@ -16,22 +17,23 @@ def decide_merge(reader, jobs):
     record = take_record(reader)
     body = Reader(record.body)
     job_id, round_, next_root = struct.unpack("<32sI32s", body.take(68))
-    ids = [body.take(32) for _ in range(body.number("I"))]
+    slots, taken_out = ([body.take(32) for _ in range(body.number("I"))] for _ in range(2))
     body.end()
-    if record.kind != records.MERGE or len(ids) > 4096:
+    if record.kind != MERGE or max(len(slots), len(taken_out)) > 4096:
         raise Malformed("merge")
+    ids = slots + taken_out
     total = 4 * published_floats(job)
     weights = [take_chunks(reader, total) for _ in range(2)]
     parameters = job.program.parameter_count(job)
     blocks, deltas = (parameters + 127) // 128, []
     for _ in ids:
         said = take_record(reader)
-        if said.kind != records.DELTA or len(said.body) != 64:
+        if said.kind != DELTA or len(said.body) != 64:
             raise Malformed("delta")
         deltas.append((said, take_chunks(reader, blocks + parameters)))
     reader.end()
     check_lease(job, lease)
-    expect(job_id == job.id and round_ == lease.round and lease.id in ids, "round")
+    expect(job_id == job.id and round_ == lease.round and lease.id in slots, "round")
     check_head(record, lease.pool_key)
     for lease_id, (said, _) in zip(ids, deltas):
         expect(said.body[:32] == lease_id, "another lease's delta")
@@ -42,10 +44,10 @@ def decide_merge(reader, jobs):
     places = [*range(first // 128, -(-(first + count) // 128)),
               *range(blocks + first, blocks + first + count)]
     own = [bytes_of(said.body[32:], chunks, places) for said, chunks in deltas]
-    expect(len(own) == job.slots, "slots")
-    if not all(records.delta_is_valid(delta, count) for delta in own):
+    expect(len(slots) == job.slots, "slots")
+    if not all(records.delta_is_valid(delta, count, job.delta_max) for delta in own):
         return lease.pool_key
-    merged = job.merge(before, own)
+    merged = job.merge(before, own[:job.slots], own[job.slots:])
     expect(not np.isfinite(merged).all() or merged.tobytes() != after.tobytes(), "it is right")
     return lease.pool_key
 

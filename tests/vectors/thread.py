@@ -288,7 +288,9 @@ class Follower:
         e = chunks.bytes_at((DELTA, 0), (at // 128).ravel()).astype(np.int8)
         q = chunks.bytes_at((DELTA, 0), (exponents + at).ravel()).astype(np.int8)
         with np.errstate(over="ignore"):
-            scaled = np.ldexp((self.states[c][0] - self.theta[at]).ravel(), -e.astype(np.int64))
+            bound = F(127 * 2.0 ** (self.job.delta_max - 7))
+            moved = np.clip((self.states[c][0] - self.theta[at]).ravel(), -bound, bound)
+            scaled = np.ldexp(moved, -e.astype(np.int64))
         fits = np.abs(scaled) <= 128
         return good and bool(fits.all() and (gn1.rni(np.where(fits, scaled, F(0))) == q).all())
 

@@ -22,7 +22,7 @@ class Stage:
 
     def __init__(self, job):
         self.job, self.theta = job, job.program.initial_theta(job)
-        self.lease = toy.make_lease(job, 0, 0, 0, self.theta, toy.START_MS)
+        self.lease = toy.make_lease(job, 0, 0, 0, records.theta_root(self.theta), toy.START_MS)
         self.runs = toy.run_lease(job, self.lease, self.theta, toy.MINERS[0])
         walk, self.states = job.program.Lease(job, self.theta, 0, 0), []
         for _ in range(self.lease.steps):

@@ -43,8 +43,9 @@ def job(optimiser, **changes):
         feature_scale=gn1.f32("0x1p-7"), feature_shift=gn1.F(-1), optimiser=optimiser,
         batch=33, steps_per_lease=5, steps_per_share=2, slots=2, rounds=2,
         init_seed=0x0123456789ABCDEF, data_seed=0xFEDCBA9876543210, sr_seed=0xA5A5A5A55A5A5A5A,
-        replay_ppm=200000, spot_ppm=500000, spot_blocks=4, probation_shares=2, vest_leases=1,
-        lease_ms=600000, answer_ms=30000, price_per_tmac=10**10, fee_ppm=15000, warmup=3,
+        batch_leases=3, first_batch=2, threads=1, thread_blocks=4, replays_ppm=750000,
+        first_audits=1, now_ppm=200000, fail_ppm=600000, silent_free=2, lease_ms=600000,
+        answer_ms=30000, delta_max=2, price_per_tmac=10**10, fee_ppm=15000, warmup=3,
         program=gn1, train=TRAIN, test=TEST)
     if optimiser == gn1.SGD:
         fields.update(lr=gn1.F(0.05), beta1=gn1.F(0.9), beta2=gn1.F(0), eps=gn1.F(0),
@@ -63,14 +64,26 @@ def job_of_300_classes():
                train_address=b3.b3(train.tobytes()), test_address=b3.b3(test.tobytes()))
 
 
-def make_lease(job_, round_, slot, serial, theta, issued_ms, miner=None, steps_per_share=None):
-    secret = audit.lease_secret(MASTER, serial)
+def lease_secret(serial):
+    return b3.b3k(MASTER, records.u64(serial))
+
+
+def batch_secrets(job_id, key, number):
+    """s0 and s1 of a key's batch (13.2)."""
+    s0 = b3.b3k(MASTER, job_id + key + records.u64(number))
+    return s0, audit.coin_commit(s0)
+
+
+def make_lease(job_, round_, slot, serial, theta_root, issued_ms, miner=None, batch=0,
+               steps_per_share=None):
+    key = public(miner or MINERS[slot])
     lease = records.Lease(
-        job_id=job_.id, pool_key=public(POOL), miner_key=public(miner or MINERS[slot]),
-        round=round_, slot=slot, serial=serial, theta_root=b3.b3(records.theta_bytes(theta)),
+        job_id=job_.id, pool_key=public(POOL), miner_key=key,
+        round=round_, slot=slot, serial=serial, theta_root=theta_root,
         steps=job_.steps_per_lease, steps_per_share=steps_per_share or job_.steps_per_share,
         issued_ms=issued_ms, deadline_ms=issued_ms + job_.lease_ms,
-        coin_commit=audit.coin_commit(secret))
+        coin_commit=audit.coin_commit(lease_secret(serial)),
+        batch_commit=audit.coin_commit(batch_secrets(job_.id, key, batch)[1]))
     return lease.sign(POOL)
 
 
@@ -94,7 +107,7 @@ def run_share(job_, lease, running, index, theta, miner):
     run.state_after = running.state_bytes()
     delta_root = records.ZERO
     if end == lease.steps:
-        run.delta = records.make_delta(running.theta, theta[:len(running.theta)])
+        run.delta = records.make_delta(running.theta, theta[:len(running.theta)], job_.delta_max)
         delta_root = b3.b3(run.delta)
     run.share = records.Share(
         lease_id=lease.id, index=index, first_step=first, steps=steps, state_before=before,
@@ -121,7 +134,8 @@ def run_job(job_):
         row = []
         for slot in range(job_.slots):
             serial = round_ * job_.slots + slot
-            lease = make_lease(job_, round_, slot, serial, thetas[-1], START_MS + 1000 * serial,
+            root = records.theta_root(thetas[-1])
+            lease = make_lease(job_, round_, slot, serial, root, START_MS + 1000 * serial,
                                steps_per_share=3 if (round_, slot) == (1, 0) else None)
             row.append(run_lease(job_, lease, thetas[-1], MINERS[slot]))
         runs.append(row)
