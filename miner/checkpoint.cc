@@ -38,7 +38,13 @@ Status Checkpoint::save_state(const Digest& lease_id, uint32_t share,
   return write_durable(path(lease_id, "state-" + std::to_string(share)), as_bytes(state));
 }
 
-Status Checkpoint::save_share(const verifier::Share& share) const {
+Status Checkpoint::save_share(const verifier::Share& share, std::span<const Digest> steps) const {
+  Writer digests;
+  for (const Digest& step : steps)
+    digests.put_digest(step);
+  const Status saved =
+      write_durable(path(share.lease_id, "steps-" + std::to_string(share.index)), digests.bytes());
+  if (!saved) return saved;
   return write_durable(path(share.lease_id, "share-" + std::to_string(share.index)),
                        verifier::encode(share));
 }
@@ -67,6 +73,17 @@ Result<std::vector<float>> Checkpoint::load_state(const Digest& lease_id, uint32
     return Error{Errc::malformed, file + " is not a state of this job"};
   }
   return verifier::floats_of(bytes.value());
+}
+
+Result<std::vector<Digest>> Checkpoint::load_steps(const Digest& lease_id, uint32_t index) const {
+  const auto bytes = read_file(path(lease_id, "steps-" + std::to_string(index)),
+                               size_t{kernels::kStepsPerLeaseMax} * sizeof(Digest));
+  if (!bytes) return bytes.error();
+  Reader in(bytes.value());
+  std::vector<Digest> out;
+  for (size_t i = 0; i < bytes.value().size() / sizeof(Digest); ++i)
+    out.push_back(in.get_digest());
+  return out;
 }
 
 std::string Checkpoint::delta_path(const Digest& lease_id) const {

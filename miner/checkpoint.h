@@ -13,9 +13,10 @@ namespace gemmine::miner {
 
 inline constexpr uint32_t kLeasesKeptMax = 64;  // of all pools; the oldest go first
 
-// One folder per lease: `lease`, `share-<i>` (signed, written before it is sent), `state-<i>` (θ
-// and moments that share i starts from, i > 0) and `delta`. Every file is written whole or not at
-// all. A lease names its pool, so leases of several pools lie side by side.
+// One folder per lease: `lease`, `share-<i>` (signed, written before it is sent), `steps-<i>` (the
+// digests of its steps), `state-<i>` (θ and moments that share i starts from, i > 0) and `delta`.
+// Every file is written whole or not at all. A lease names its pool, so leases of several pools lie
+// side by side.
 class Checkpoint {
  public:
   // Makes the folder when there is none. Errors: io.
@@ -23,12 +24,14 @@ class Checkpoint {
 
   Status save_lease(const verifier::Lease& lease) const;
   Status save_state(const Digest& lease_id, uint32_t share, std::span<const float> state) const;
-  Status save_share(const verifier::Share& share) const;
+  // With the digests of its steps, which are there as soon as the share is.
+  Status save_share(const verifier::Share& share, std::span<const Digest> steps) const;
   // With its tree beside it (pool/blobs/tree_file.h). Hashes it.
   Status save_delta(const Digest& lease_id, ByteView delta) const;
 
   // Errors: io when there is none, malformed.
   Result<verifier::Share> load_share(const Digest& lease_id, uint32_t index) const;
+  Result<std::vector<Digest>> load_steps(const Digest& lease_id, uint32_t index) const;
   Result<std::vector<float>> load_state(const Digest& lease_id, uint32_t share,
                                         uint64_t floats) const;
   Result<Bytes> load_delta(const Digest& lease_id) const;

@@ -27,7 +27,9 @@ const char* objection(const State& state, const verifier::Lease& lease) {
 void abandon(State& state, const Digest& lease_id, const std::string& reason) {
   state.note(Level::warning, "lease_abandoned",
              {{"lease", short_hex(lease_id)}, {"reason", reason}});
-  state.send(pool::Abandon{lease_id});
+  const LeaseWork* const lease = state.find(lease_id);
+  state.out.emplace_back(
+      GiveBack{lease_id, lease != nullptr ? lease->diverged : verifier::kNoStep});
   close(state, lease_id);
 }
 
@@ -48,15 +50,16 @@ LeaseWork* hold(State& state, const verifier::Lease& lease, uint64_t now_ms) {
   work.id = id;
   work.lease = lease;
   work.job = &state.jobs.at(lease.job_id);
-  work.quiet_since_ms = now_ms;
   return &work;
 }
 
 void send_shares(State& state, LeaseWork& lease) {
   GEMMINE_CHECK(lease.accepted <= lease.lease.shares() && lease.run <= lease.lease.shares());
   for (uint32_t i = lease.accepted; i < lease.run; ++i) {
-    if (const auto share = state.checkpoint.load_share(lease.id, i))
-      state.send(pool::ShareMessage{verifier::encode(share.value())});
+    const auto share = state.checkpoint.load_share(lease.id, i);
+    auto steps = state.checkpoint.load_steps(lease.id, i);
+    if (share && steps)
+      state.send(pool::ShareMessage{verifier::encode(share.value()), std::move(steps.value())});
   }
   lease.sent = lease.run;
   if (lease.run == lease.lease.shares() && !lease.delta_stored)
@@ -79,27 +82,9 @@ bool post(State& state, Task task) {
   return true;
 }
 
-void answer_challenges(State& state, LeaseWork& lease, uint64_t now_ms) {
-  for (auto& [index, challenge] : lease.challenges) {
-    const bool wanted =
-        challenge.stage == ChallengeWork::Stage::asked && challenge.pause.over(now_ms);
-    if (!wanted || index >= lease.run) continue;  // a lost share is computed again first
-    const uint64_t left = challenge.due_ms > now_ms ? challenge.due_ms - now_ms : 0;
-    if (post(state, AnswerChallenge{lease.job->workload.get(), lease.lease, index, challenge.seed,
-                                    left, lease.theta}))
-      challenge.stage = ChallengeWork::Stage::posted;
-  }
-}
-
 // One lease's next step, whatever it is.
 void drive(State& state, LeaseWork& lease, uint64_t now_ms) {
-  const bool owes = is_checked(lease);
-  if (!lease.give_back.empty() && !owes) {
-    const bool untouched = lease.sent == 0 && lease.challenges.empty();
-    if (untouched || now_ms >= lease.quiet_since_ms + kQuietMs)
-      abandon(state, lease.id, lease.give_back);
-    return;
-  }
+  if (!lease.give_back.empty()) return abandon(state, lease.id, lease.give_back);
   if (!lease.job->workload) return need_data(state, *lease.job, now_ms);
   if (lease.theta.empty()) {
     if (lease.fetching || !lease.pause.over(now_ms)) return;
@@ -109,8 +94,7 @@ void drive(State& state, LeaseWork& lease, uint64_t now_ms) {
               lease.job->workload->work.program().published_floats() * sizeof(float)});
     return;
   }
-  answer_challenges(state, lease, now_ms);
-  const bool works = lease.give_back.empty() && !state.stop_by_ms && !state.disk.full;
+  const bool works = !state.stop_by_ms && !state.disk.full;
   if (works && !lease.busy && lease.run < lease.lease.shares())
     lease.busy =
         post(state, RunShare{lease.job->workload.get(), lease.lease, lease.run, lease.theta});
@@ -170,9 +154,7 @@ void look_at_end(State& state) {
     if (!job.finished && !job.refused) return;
     left = left || !job.finished;
   }
-  const bool owes = std::any_of(state.leases.begin(), state.leases.end(),
-                                [](const auto& entry) { return is_checked(entry.second); });
-  if (!any || owes) return;
+  if (!any) return;
   if (left) {
     state.leave(ExitCode::no_device, "the pool's jobs that are left cannot be worked on here");
   } else {
@@ -186,7 +168,7 @@ void look_at_stop(State& state, uint64_t now_ms) {
   if (!state.stop_by_ms) return;
   const bool left = std::any_of(state.leases.begin(), state.leases.end(), [](const auto& entry) {
     const LeaseWork& lease = entry.second;
-    return is_checked(lease) || !lease.give_back.empty() ||
+    return lease.sent > lease.accepted || !lease.give_back.empty() ||
            (lease.run == lease.lease.shares() && !lease.delta_stored);
   });
   if (left && state.connected && now_ms < *state.stop_by_ms) return;
@@ -231,12 +213,6 @@ void on_weights(State& state, LeaseWork& lease, const Result<Bytes>& bytes, uint
 }
 
 }  // namespace
-
-bool is_checked(const LeaseWork& lease) {
-  if (lease.sent > lease.accepted) return true;
-  return std::any_of(lease.challenges.begin(), lease.challenges.end(),
-                     [](const auto& entry) { return entry.second.open(); });
-}
 
 void give_back(LeaseWork& lease, const std::string& reason) {
   GEMMINE_CHECK(!reason.empty());  // by which it is known to be
@@ -294,7 +270,6 @@ void resume(State& state, const verifier::Lease& lease, uint32_t accepted, bool 
   }
   known->accepted = std::min(accepted, lease.shares());
   known->delta_stored = delta_stored;
-  known->quiet_since_ms = now_ms;
   send_shares(state, *known);
 }
 
@@ -315,17 +290,14 @@ void ask_to_stop(State& state, const std::string& reason, uint64_t now_ms) {
   if (state.ended) return;
   if (state.stop_by_ms) return state.leave(state.ending.code, state.ending.reason);
   state.ending.reason = reason;
-  bool owes = false;
   for (auto& [id, lease] : state.leases) {
-    owes = owes || is_checked(lease);
     if (lease.run < lease.lease.shares()) give_back(lease, reason);
   }
-  state.stop_by_ms = now_ms + (owes ? kStopAnswerMs : kStopMs);
-  if (owes)
-    state.note(Level::info, "stopping",
-               {{"reason", "the pool is checking a share: its answer goes first (at most " +
-                               std::to_string(kStopAnswerMs / 1000) +
-                               " s; a second signal ends at once)"}});
+  // What is done is paid sooner when nobody waits for more.
+  for (const auto& [id, job] : state.jobs) {
+    if (job.offered && !job.finished && state.connected) state.send(pool::Settle{id});
+  }
+  state.stop_by_ms = now_ms + kStopMs;
 }
 
 void advance(State& state, uint64_t now_ms) {

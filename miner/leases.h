@@ -5,11 +5,8 @@
 
 namespace gemmine::miner {
 
-// After the pool's last word a challenge may still be on its way: a lease is given back later.
-inline constexpr uint64_t kQuietMs = 300;
-// How long an owner who asked for the end waits: for acknowledgements, and for answers owed.
+// How long an owner who asked for the end waits: for acknowledgements.
 inline constexpr uint64_t kStopMs = 5'000;
-inline constexpr uint64_t kStopAnswerMs = 60'000;
 
 // Starts whatever can be started now: downloads, answers, shares, resending, giving back, asking
 // for a lease, ending. To be called after every change of the state, and regularly for its pauses.
@@ -22,11 +19,8 @@ void resume(State& state, const verifier::Lease& lease, uint32_t accepted, bool 
             uint64_t now_ms);
 void close(State& state, const Digest& lease_id);
 
-// The lease cannot go on here. It is given back as soon as no challenge can be open, and not before
-// (PROTOCOL 7): who walks away from a challenge looks like a cheat.
+// The lease cannot go on here: it is given back when there is a connection.
 void give_back(LeaseWork& lease, const std::string& reason);
-// Could the pool be waiting for an answer about it?
-bool is_checked(const LeaseWork& lease);
 
 // Something could not be written. Said once, and looked at again with growing pauses.
 void disk_trouble(State& state, const std::string& reason, uint64_t now_ms);

@@ -20,12 +20,13 @@ struct LeaseRun {
 // What the rounds of one training share.
 class Training {
  public:
-  Training(kernels::Engine& engine, const kernels::Program& program, const LocalHooks& hooks,
+  Training(kernels::Engine& engine, const verifier::Work& work, const LocalHooks& hooks,
            uint32_t rounds)
       : engine_(engine),
-        program_(program),
+        program_(work.program()),
+        delta_max_(work.job().audit.delta_max),
         hooks_(hooks),
-        steps_in_all_(uint64_t{rounds} * program.spec().slots * program.spec().steps_per_lease) {}
+        steps_in_all_(uint64_t{rounds} * program_.spec().slots * program_.spec().steps_per_lease) {}
 
   bool stops() const { return hooks_.stop && hooks_.stop(); }
   // Empty when it was stopped.
@@ -35,6 +36,7 @@ class Training {
  private:
   kernels::Engine& engine_;
   const kernels::Program& program_;
+  const int delta_max_;
   const LocalHooks& hooks_;
   const uint64_t steps_in_all_;
   uint64_t steps_ = 0;
@@ -54,7 +56,7 @@ Result<std::optional<LeaseRun>> Training::run_lease(std::span<const float> theta
     if (hooks_.step_done) hooks_.step_done(steps_, steps_in_all_);
   }
   if (auto read = engine_.read_state(state); !read) return read.error();
-  auto delta = verifier::make_delta(std::span(state).first(theta.size()), theta);
+  auto delta = verifier::make_delta(std::span(state).first(theta.size()), theta, delta_max_);
   if (!delta) return delta.error();
   out.delta = std::move(delta.value());
   return std::optional(std::move(out));
@@ -72,7 +74,7 @@ Result<LocalModel> train_locally(const pool::LoadedJob& job, const EngineFactory
   if (!engine) return engine.error();
   const uint32_t left = spec.rounds - options.first_round;
   const uint32_t rounds = options.rounds == 0 ? left : std::min(options.rounds, left);
-  Training training(*engine.value(), program, hooks, rounds);
+  Training training(*engine.value(), job.work, hooks, rounds);
 
   std::vector<float> published = verifier::initial_published(program);
   std::copy(options.theta.begin(), options.theta.end(), published.begin());
@@ -80,7 +82,7 @@ Result<LocalModel> train_locally(const pool::LoadedJob& job, const EngineFactory
   while (out.round < options.first_round + rounds && !out.stopped) {
     const auto start = std::chrono::steady_clock::now();
     RoundReport report;
-    auto merged = verifier::redo_round(program, published, [&](uint32_t slot) -> Result<Bytes> {
+    auto merged = verifier::redo_round(job.work, published, 0, [&](uint32_t slot) -> Result<Bytes> {
       auto lease = training.run_lease(verifier::theta_of(program, published), out.round, slot);
       if (!lease) return lease.error();
       out.stopped = !lease.value();

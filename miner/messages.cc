@@ -101,7 +101,7 @@ bool vouched(State& state, std::string_view what, const verifier::Receipt& recei
   return false;
 }
 
-void on(State& state, const pool::ShareOk& ok, uint64_t now_ms) {
+void on(State& state, const pool::ShareOk& ok, uint64_t /*now_ms*/) {
   LeaseWork* const work = state.find(ok.lease_id);
   if (work == nullptr || ok.index >= work->run) return;
   const auto share = state.checkpoint.load_share(ok.lease_id, ok.index);
@@ -109,12 +109,8 @@ void on(State& state, const pool::ShareOk& ok, uint64_t now_ms) {
                         verifier::signed_body(encode(share.value()))))
     return;
   work->accepted = std::max(work->accepted, ok.index + 1);
-  work->quiet_since_ms = now_ms;
-  // A challenge on a share before would have come by now; an answer needs the states around it.
   const uint32_t index = ok.index;
-  const bool owes = std::any_of(work->challenges.begin(), work->challenges.end(),
-                                [](const auto& entry) { return entry.second.open(); });
-  while (!owes && work->states_from < index)
+  while (work->states_from < index)
     state.checkpoint.drop_state(work->id, work->states_from++);
   state.note(Level::info, "share_accepted",
              {{"lease", short_hex(ok.lease_id)},
@@ -122,35 +118,11 @@ void on(State& state, const pool::ShareOk& ok, uint64_t now_ms) {
               {"ledger_seq", std::to_string(ok.receipt.seq)}});
 }
 
-void on(State& state, const pool::Challenge& said, uint64_t now_ms) {
-  LeaseWork* const work = state.find(said.lease_id);
-  if (work == nullptr || said.index >= std::max(work->run, work->accepted)) {
-    return state.note(Level::warning, "challenge_unknown", {{"lease", short_hex(said.lease_id)}});
-  }
-  work->quiet_since_ms = now_ms;
-  // Asked again, after a reconnect, means that the answer did not arrive.
-  ChallengeWork& challenge = work->challenges[said.index];
-  challenge.seed = said.seed;
-  challenge.due_ms = now_ms + said.answer_ms;
-  if (challenge.stage != ChallengeWork::Stage::posted)
-    challenge.stage = ChallengeWork::Stage::asked;
-  state.note(Level::info, "challenged",
-             {{"lease", short_hex(said.lease_id)},
-              {"index", std::to_string(said.index)},
-              {"answer_ms", std::to_string(said.answer_ms)}});
-}
-
 void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) {
   const auto verdict = verifier::decode_verdict(message.verdict);
   if (!verdict) return broken_message(state, "VERDICT", verdict.error());
   const verifier::Verdict& said = verdict.value();
-  if (LeaseWork* const work = state.find(said.lease_id)) {
-    const auto challenge = work->challenges.find(said.index);
-    if (challenge != work->challenges.end())
-      challenge->second.stage = ChallengeWork::Stage::answered;
-  }
-  const bool wrong =
-      said.outcome == verifier::Outcome::invalid || said.outcome == verifier::Outcome::malformed;
+  const bool wrong = said.outcome == verifier::Outcome::invalid;
   state.note(wrong ? Level::error : Level::info, "verdict",
              {{"lease", short_hex(said.lease_id)},
               {"index", std::to_string(said.index)},
@@ -165,26 +137,20 @@ void on(State& state, const pool::DeltaOk& ok, uint64_t /*now_ms*/) {
   if (work == nullptr) return;
   const auto last = state.checkpoint.load_share(ok.lease_id, work->lease.shares() - 1);
   if (last && !vouched(state, "a delta", ok.receipt, verifier::RecordKind::delta,
-                       verifier::delta_body(ok.lease_id, last.value().delta_root)))
+                       verifier::encode(verifier::DeltaBody{ok.lease_id, last.value().delta_root})))
     return;
   work->delta_stored = true;
 }
 
-// PROTOCOL 7.7: the pool has to have drawn every challenge before it saw the share.
+// PROTOCOL 7.7: the secret is the one that the lease committed to.
 void check_fairness(State& state, const LeaseWork& work, const Digest& secret) {
-  bool fair = verifier::coin_commit(secret) == work.lease.coin_commit;
-  for (const auto& [index, challenge] : work.challenges) {
-    const auto share = state.checkpoint.load_share(work.id, index);
-    // What we lost ourselves is nobody's fault.
-    fair = fair && (!share || verifier::challenge_seed(secret, verifier::share_id(share.value())) ==
-                                  challenge.seed);
-  }
-  if (fair) return;
-  state.note(Level::error, "pool_unfair",
-             {{"lease", short_hex(work.id)},
-              {"reason",
-               "the revealed secret does not explain the pool's challenges; keep the log and "
-               "consider another pool"}});
+  if (verifier::coin_commit(secret) == work.lease.coin_commit) return;
+  state.note(
+      Level::error, "pool_unfair",
+      {{"lease", short_hex(work.id)},
+       {"reason",
+        "the revealed secret is not the one that was committed to; keep the log and consider "
+        "another pool"}});
 }
 
 void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {

@@ -31,7 +31,7 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
   if (!checkpoint) return checkpoint.error();
   const TrainerOptions pace{.check_own = options.check_own, .throttle = options.throttle};
   State state(identity.public_key(), std::move(options), std::move(checkpoint.value()));
-  std::unique_ptr<Miner> miner(new Miner(loop, std::move(state), events));
+  std::unique_ptr<Miner> miner(new Miner(loop, identity, std::move(state), events));
   Miner& self = *miner;
   self.session_ = std::make_unique<pool::Session>(loop, identity, std::move(session), self);
   self.fetcher_ = std::make_unique<pool::Fetcher>(
@@ -42,11 +42,10 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
   self.uploader_ = std::make_unique<pool::Uploader>(
       *self.session_,
       pool::Uploader::Owner{
-          .on_answered = [&self](const Digest& lease_id,
-                                 uint32_t share) { on_answer_sent(self.state_, lease_id, share); },
+          .on_sent = [](const Digest& /*lease_id*/, uint64_t /*challenge*/) {},
           .on_refused =
-              [&self](const Digest& lease_id, uint32_t share, const std::string& reason) {
-                self.on_upload_refused(lease_id, share, reason);
+              [&self](const Digest& lease_id, uint64_t challenge, const std::string& reason) {
+                self.on_upload_refused(lease_id, challenge, reason);
               }});
   self.tick_ = std::make_unique<pool::Timer>(loop, [&self] {
     self.uploader_->on_tick(self.loop_.now_ms());
@@ -68,8 +67,9 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
   return miner;
 }
 
-Miner::Miner(pool::Loop& loop, State state, pool::Events& events)
-    : loop_(loop), state_(std::move(state)), events_(events) {}
+Miner::Miner(pool::Loop& loop, const verifier::Identity& identity, State state,
+             pool::Events& events)
+    : loop_(loop), identity_(identity), state_(std::move(state)), events_(events) {}
 
 Miner::~Miner() = default;
 
@@ -106,29 +106,25 @@ void Miner::carry_out(SendDelta& delta) {
   const LeaseWork* const work = state_.find(delta.lease_id);
   if (work == nullptr) return;
   const auto last = state_.checkpoint.load_share(work->id, work->lease.shares() - 1);
-  const Status sent = last ? uploader_->send_delta(work->id, state_.checkpoint.delta_path(work->id),
-                                                   last.value().delta_root, loop_.now_ms())
-                           : Status(last.error());
+  const Status sent =
+      last ? uploader_->send(work->id, pool::kDelta, state_.checkpoint.delta_path(work->id),
+                             last.value().delta_root, loop_.now_ms())
+           : Status(last.error());
   if (!sent) on_upload_refused(delta.lease_id, pool::kDelta, sent.error().detail);
 }
 
-void Miner::carry_out(SendOpenings& openings) {
-  const bool fit = std::ranges::all_of(openings.openings, [](const Bytes& opening) {
-    return !opening.empty() && opening.size() <= verifier::kOpeningBytesMax;
-  });
-  if (!fit || openings.openings.empty())  // a challenge of a job without spot audits
-    return on_upload_refused(openings.lease_id, openings.index, "an opening of no allowed size");
-  uploader_->send_openings(openings.lease_id, openings.index, std::move(openings.openings),
-                           loop_.now_ms());
+void Miner::carry_out(GiveBack& given) {
+  session_->send(pool::Abandon{given.lease_id, given.diverged,
+                               identity_.sign(verifier::abandon_message(given.lease_id))});
 }
 
-// A delta that cannot be delivered ends its lease; an answer that nobody wants is over.
-void Miner::on_upload_refused(const Digest& lease_id, uint32_t share, const std::string& reason) {
+// A delta that cannot be delivered ends its lease.
+void Miner::on_upload_refused(const Digest& lease_id, uint64_t challenge,
+                              const std::string& reason) {
   LeaseWork* const work = state_.find(lease_id);
   if (work == nullptr) return;
   state_.note(Level::error, "upload_refused", {{"lease", short_hex(lease_id)}, {"reason", reason}});
-  if (share != pool::kDelta) return on_answer_sent(state_, lease_id, share);
-  give_back(*work, reason);
+  if (challenge == pool::kDelta) give_back(*work, reason);
 }
 
 void Miner::carry_out(Task& task) {
@@ -189,9 +185,9 @@ void Miner::on_message(pool::MessageType type, ByteView payload) {
 
 // Of leases that are closed, and deltas that are stored.
 void Miner::forget_uploads() {
-  uploader_->keep_if([this](const Digest& lease_id, uint32_t share) {
+  uploader_->keep_if([this](const Digest& lease_id, uint64_t challenge) {
     const LeaseWork* const work = state_.find(lease_id);
-    return work != nullptr && !(share == pool::kDelta && work->delta_stored);
+    return work != nullptr && !(challenge == pool::kDelta && work->delta_stored);
   });
 }
 

@@ -16,19 +16,19 @@ namespace gemmine::miner {
 
 class Miner final : public pool::SessionObserver {
  public:
-  // Errors: io (the data folder), busy (no thread for the device).
+  // identity outlives it. Errors: io (the data folder), busy (no thread for the device).
   static Result<std::unique_ptr<Miner>> make(pool::Loop& loop, const verifier::Identity& identity,
                                              pool::SessionOptions session, EngineFactory factory,
                                              MinerOptions options, pool::Events& events);
   ~Miner();
 
   void start();
-  // Answers what is owed and gives leases back, then the loop ends; called again, it ends at once.
+  // Gives leases back, then the loop ends; called again, it ends at once.
   void stop(const std::string& reason);
   const Ending& ending() const { return state_.ending; }
 
  private:
-  Miner(pool::Loop& loop, State state, pool::Events& events);
+  Miner(pool::Loop& loop, const verifier::Identity& identity, State state, pool::Events& events);
 
   void on_ready(const pool::AuthOk& said) override;
   void on_message(pool::MessageType type, ByteView payload) override;
@@ -37,13 +37,13 @@ class Miner final : public pool::SessionObserver {
   void on_end(pool::SessionEnd end, const std::string& reason) override;
   void on_drained() override;
   void forget_uploads();
-  void on_upload_refused(const Digest& lease_id, uint32_t share, const std::string& reason);
+  void on_upload_refused(const Digest& lease_id, uint64_t challenge, const std::string& reason);
 
   // Decides what follows from a change of the state, and carries it out.
   void go_on();
   void carry_out(Send& send);
   void carry_out(SendDelta& delta);
-  void carry_out(SendOpenings& openings);
+  void carry_out(GiveBack& given);
   void carry_out(Task& task);
   void carry_out(Fetch& fetch);
   void carry_out(pool::Event& event);
@@ -52,6 +52,7 @@ class Miner final : public pool::SessionObserver {
   void carry_out(Leave& leave);
 
   pool::Loop& loop_;
+  const verifier::Identity& identity_;
   State state_;
   pool::Events& events_;
   bool carrying_out_ = false;

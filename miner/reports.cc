@@ -16,7 +16,7 @@ std::string two_decimals(double value) {
   return text;
 }
 
-void on_share_done(State& state, const ShareDone& done, uint64_t now_ms) {
+void on_share_done(State& state, const ShareDone& done) {
   const verifier::Share& share = done.share;
   LeaseWork* const work = state.find(share.lease_id);
   if (work == nullptr) return;  // closed meanwhile
@@ -33,30 +33,11 @@ void on_share_done(State& state, const ShareDone& done, uint64_t now_ms) {
               {"gmacs", two_decimals(giga_macs)},
               {"gmac_per_s", two_decimals(giga_macs / done.seconds)}});
   if (share.index >= work->accepted) {  // else one that was lost and computed again
-    state.send(pool::ShareMessage{verifier::encode(share)});
+    state.send(pool::ShareMessage{verifier::encode(share), done.steps});
     work->sent = std::max(work->sent, share.index + 1);
-    work->quiet_since_ms = now_ms;
   }
   if (work->run == work->lease.shares() && !work->delta_stored)
     state.out.emplace_back(SendDelta{work->id});
-}
-
-void on_challenge_answered(State& state, ChallengeAnswered answered) {
-  LeaseWork* const work = state.find(answered.lease_id);
-  if (work == nullptr) return;
-  const auto challenge = work->challenges.find(answered.index);
-  if (challenge == work->challenges.end()) return;  // the pool has forgotten it meanwhile
-  challenge->second.stage = ChallengeWork::Stage::made;
-  size_t bytes = 0;
-  for (const Bytes& opening : answered.openings)
-    bytes += opening.size();
-  state.note(Level::info, "answered",
-             {{"lease", short_hex(answered.lease_id)},
-              {"index", std::to_string(answered.index)},
-              {"blocks", std::to_string(answered.openings.size())},
-              {"bytes", std::to_string(bytes)}});
-  state.out.emplace_back(
-      SendOpenings{answered.lease_id, answered.index, std::move(answered.openings)});
 }
 
 // Training that went off its rails does so again, here and elsewhere: the job's owner has to mend
@@ -83,6 +64,7 @@ void on_share_failed(State& state, LeaseWork& work, const TaskFailed& failed, ui
       break;
     case Trouble::diverged:
       on_divergence(state, *work.job, failed);
+      work.diverged = failed.step;
       work.job->pause.trouble(now_ms);
       break;
     case Trouble::job:
@@ -107,18 +89,11 @@ void on_share_failed(State& state, LeaseWork& work, const TaskFailed& failed, ui
 void on_task_failed(State& state, const TaskFailed& failed, uint64_t now_ms) {
   LeaseWork* const work = state.find(failed.lease_id);
   const bool known = failed.trouble == Trouble::interrupted || failed.trouble == Trouble::diverged;
-  state.note(known ? Level::debug : Level::error,
-             failed.challenge ? "challenge_failed" : "share_failed",
+  state.note(known ? Level::debug : Level::error, "share_failed",
              {{"lease", short_hex(failed.lease_id)},
               {"index", std::to_string(failed.index)},
               {"reason", failed.error.detail}});
-  if (work != nullptr && failed.challenge) {
-    const auto challenge = work->challenges.find(failed.index);
-    if (challenge != work->challenges.end()) {
-      challenge->second.stage = ChallengeWork::Stage::asked;  // owed until the lease is closed
-      challenge->second.pause.trouble(now_ms);
-    }
-  } else if (work != nullptr) {
+  if (work != nullptr) {
     work->busy = false;
     on_share_failed(state, *work, failed, now_ms);
   }
@@ -126,7 +101,7 @@ void on_task_failed(State& state, const TaskFailed& failed, uint64_t now_ms) {
   const ExitCode code =
       failed.trouble == Trouble::lost ? ExitCode::no_device : ExitCode::wrong_numbers;
   state.ending.code = code;
-  if (work != nullptr && !is_checked(*work)) {
+  if (work != nullptr) {
     give_back(*work, failed.error.detail);
     advance(state, now_ms);  // what can be given back is
   }
@@ -142,21 +117,12 @@ void on_report(State& state, Report report, uint64_t now_ms) {
       [&](auto& said) {
         using T = std::decay_t<decltype(said)>;
         if constexpr (std::is_same_v<T, ShareDone>) {
-          on_share_done(state, said, now_ms);
-        } else if constexpr (std::is_same_v<T, ChallengeAnswered>) {
-          on_challenge_answered(state, std::move(said));
+          on_share_done(state, said);
         } else {
           on_task_failed(state, said, now_ms);
         }
       },
       report);
-}
-
-void on_answer_sent(State& state, const Digest& lease_id, uint32_t index) {
-  LeaseWork* const work = state.find(lease_id);
-  if (work == nullptr) return;
-  const auto challenge = work->challenges.find(index);
-  if (challenge != work->challenges.end()) challenge->second.stage = ChallengeWork::Stage::answered;
 }
 
 }  // namespace gemmine::miner

@@ -54,15 +54,6 @@ struct JobWork {
   Pause pause;            // after trouble with a lease of it; a share that succeeds heals it
 };
 
-struct ChallengeWork {
-  // asked → with the device → made, on its way → sent; a verdict ends it too.
-  enum class Stage : uint8_t { asked, posted, made, answered } stage = Stage::asked;
-  Digest seed;
-  uint64_t due_ms = 0;
-  Pause pause;  // after an answer that could not be made
-  bool open() const { return stage != Stage::answered; }
-};
-
 // A lease that the pool counts as ours. Shares 0 … run-1 are on disk, signed.
 struct LeaseWork {
   Digest id;
@@ -76,10 +67,9 @@ struct LeaseWork {
   uint32_t accepted = 0;     // shares the pool has acknowledged
   uint32_t states_from = 1;  // states of earlier shares are gone from disk
   bool delta_stored = false;
-  std::string give_back;        // why it is to be given back; empty: it is not
-  uint64_t quiet_since_ms = 0;  // when the pool last said something from which a challenge follows
-  std::map<uint32_t, ChallengeWork> challenges;  // by share
-  Pause pause;                                   // after trouble to fetch its weights
+  std::string give_back;                  // why it is to be given back; empty: it is not
+  uint32_t diverged = verifier::kNoStep;  // the step of it at which training went off its rails
+  Pause pause;                            // after trouble to fetch its weights
 };
 
 // The disk takes no more: no lease is asked for and no share begun until it does.
@@ -89,15 +79,15 @@ struct Disk {
 };
 
 struct Send {
-  std::variant<pool::GetLease, pool::ShareMessage, pool::Abandon> message;
+  std::variant<pool::GetLease, pool::ShareMessage, pool::Settle> message;
 };
 struct SendDelta {
   Digest lease_id;
 };
-struct SendOpenings {
+// Signed where the key is.
+struct GiveBack {
   Digest lease_id;
-  uint32_t index = 0;
-  std::vector<Bytes> openings;  // by block
+  uint32_t diverged = verifier::kNoStep;
 };
 // Training data of a job, or the weights of a lease.
 struct Fetch {
@@ -118,7 +108,7 @@ struct Distrust {
 // The program ends with state.ending.
 struct Leave {};
 using Action =
-    std::variant<Send, SendDelta, SendOpenings, Task, Fetch, pool::Event, Prune, Distrust, Leave>;
+    std::variant<Send, SendDelta, GiveBack, Task, Fetch, pool::Event, Prune, Distrust, Leave>;
 
 struct State {
   State(const Digest& miner_key, MinerOptions wishes, Checkpoint folder)

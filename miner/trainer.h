@@ -1,8 +1,7 @@
-// The device thread: runs shares of leases and answers challenges, one engine, nothing else.
+// The device thread: runs shares of leases, one engine, nothing else.
 #pragma once
 
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -36,27 +35,13 @@ struct RunShare {
   std::vector<float> theta;  // global θ of the lease's round
 };
 
-struct AnswerChallenge {
-  const Workload* workload;
-  verifier::Lease lease;
-  uint32_t index;  // of a share that was run
-  Digest seed;
-  uint64_t answer_ms;  // left for it
-  std::vector<float> theta;
-};
-
-using Task = std::variant<RunShare, AnswerChallenge>;
+using Task = std::variant<RunShare>;
 
 struct ShareDone {
-  verifier::Share share;  // signed, checked by ourselves, and on disk, as the lease's delta is
+  verifier::Share share;      // signed, checked by ourselves, and on disk, as the lease's delta is
+  std::vector<Digest> steps;  // digests
   uint64_t macs = 0;
   double seconds = 0;
-};
-
-struct ChallengeAnswered {
-  Digest lease_id;
-  uint32_t index = 0;
-  std::vector<Bytes> openings;  // by block number
 };
 
 // What a failure says about the work to come.
@@ -73,12 +58,12 @@ enum class Trouble : uint8_t {
 struct TaskFailed {
   Digest lease_id;
   uint32_t index = 0;
-  bool challenge = false;
+  uint32_t step = verifier::kNoStep;  // of the lease, where training diverges
   Trouble trouble = Trouble::lease;
   Error error;
 };
 
-using Report = std::variant<ShareDone, ChallengeAnswered, TaskFailed>;
+using Report = std::variant<ShareDone, TaskFailed>;
 
 using EngineFactory = std::function<Result<std::unique_ptr<kernels::Engine>>(
     const kernels::Program&, ByteView train_records)>;
@@ -88,8 +73,7 @@ struct TrainerOptions {
   int throttle = kThrottleMax;  // percent of the device's time that shares may take
 };
 
-// Tasks in, one report each out. Challenges go before shares, and a share in hand gives way where
-// the answer would be late otherwise; it is run again from its start then.
+// Tasks in, one report each out.
 class Trainer {
  public:
   // on_report is called on the device thread.
@@ -109,11 +93,6 @@ class Trainer {
   void end_shares();
 
  private:
-  // What an answer needs of a share that was run lately, besides what is on disk: else it has to
-  // run all of it once more. The state after it and the delta are not in here.
-  using Kept = std::deque<verifier::ShareRun>;
-  static constexpr size_t kRunsKeptMax = 8;
-
   // A task, and how often shares had been ended when it was posted.
   struct Posted {
     Task task;
@@ -121,22 +100,16 @@ class Trainer {
   };
 
   void work(Posted posted);
-  TaskFailed failure(const Digest& lease_id, uint32_t index, bool challenge, const Error& error);
-  void run(const RunShare& task, uint64_t ends);
-  Report answer(const AnswerChallenge& task);
+  TaskFailed failure(const RunShare& task, const Error& error);
+  void run(const RunShare& task);
   Result<ShareDone> run_share(const RunShare& task);
-  Result<verifier::ShareRun> run_again(const AnswerChallenge& task,
-                                       std::span<const float> state_before);
-  Status keep(verifier::ShareRun run, bool last);
-  Result<std::vector<Bytes>> make_openings(const AnswerChallenge& task);
+  Status keep(const verifier::ShareRun& run, bool last);
   Status check_own(const RunShare& task, const verifier::ShareRun& run,
                    std::span<const float> state_before);
   Result<Bytes> open_block(const Workload& workload, const verifier::Lease& lease,
                            const verifier::ShareRun& run, std::span<const float> theta,
                            std::span<const float> state_before,
                            const verifier::BlockChoice& choice);
-  Result<std::vector<Bytes>> open_blocks(const AnswerChallenge& task, const verifier::ShareRun& run,
-                                         std::span<const float> state_before);
   Result<kernels::Engine*> engine(const Workload& workload);
   // The state that share `index` starts from: from disk, or walked to from the nearest one there.
   Result<std::vector<float>> state_before(const Workload& workload, const verifier::Lease& lease,
@@ -152,10 +125,10 @@ class Trainer {
   std::optional<Digest> loaded_;  // the job that engine_ was made for
   std::unique_ptr<kernels::Engine> engine_;
   Trouble trouble_ = Trouble::lease;  // of the task in hand, where its error does not say
-  Kept kept_;
+  uint32_t steps_done_ = 0;           // of the share in hand
 
-  std::atomic<uint64_t> ends_{0};           // calls of end_shares()
-  TaskQueue<Posted> tasks_{kTasksMax + 1};  // and a share that gave way; last: joined first
+  std::atomic<uint64_t> ends_{0};       // calls of end_shares()
+  TaskQueue<Posted> tasks_{kTasksMax};  // last: joined first
 };
 
 }  // namespace gemmine::miner

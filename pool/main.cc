@@ -37,6 +37,20 @@ void add_serve_options(CLI::App& command, pool::ServeCommand& serve) {
                    "end when every job has finished");
 }
 
+void add_check_options(CLI::App& command, pool::CheckCommand& check) {
+  constexpr uint32_t kMany = 1'000'000;
+  gemmine::cli::add_name(command, "file", check.job, "job file (TOML)")->required();
+  gemmine::cli::add_number(command, "--miners", check.miners, {1, kMany},
+                           "how many share the job (default: one for each slot)");
+  gemmine::cli::add_number(command, "--auditors", check.auditors, {1, kMany},
+                           "replays that run at a time");
+  gemmine::cli::add_number(command, "--lease-seconds", check.lease_seconds, {1, kMany},
+                           "what a lease takes a device (default: half of lease_ms)");
+  gemmine::cli::add_number(command, "--share-seconds", check.share_seconds,
+                           {0, pool::kShareSecondsMax},
+                           "the pool's share_seconds (0: nobody knows how quick devices are)");
+}
+
 void add_export_options(CLI::App& command, pool::ExportCommand& wanted) {
   gemmine::cli::add_name(command, "--data", wanted.data, "folder")->required();
   gemmine::cli::add_name(command, "--ledger", wanted.ledger,
@@ -71,11 +85,12 @@ int main(int argc, char** argv) {
       "--new-tls", new_tls,
       "only a new certificate, for a pool that is there; miners need the new pin");
 
-  std::string job;
+  pool::CheckCommand check;
   CLI::App& jobs = program.group("job", "job files");
-  CLI::App& check_command = program.command_of(jobs, "check", "validate, print id, work and cost",
-                                               [&] { return pool::check_job(job); });
-  gemmine::cli::add_name(check_command, "file", job, "job file (TOML)")->required();
+  add_check_options(
+      program.command_of(jobs, "check", "validate; print id, work, cost, and what theft would pay",
+                         [&] { return pool::check_job(check); }),
+      check);
 
   bool as_json = false;
   CLI::App& report_command = program.command("report", "what the ledger says, offline",

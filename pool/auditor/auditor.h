@@ -53,8 +53,8 @@ class Auditor final : public SessionObserver {
   void look_at(const verifier::Record& record);
   void watch_lease(const verifier::Record& record);
   void on_verdict_record(const verifier::Record& record);
-  void on_replayed(const Digest& lease_id, uint32_t index, const verifier::Finding& finding);
-  void send_verdict(const Digest& lease_id, uint32_t index, const verifier::Finding& finding);
+  void on_replayed(const ReplayDone& done);
+  void accuse(const ReplayDone& done);
   void untrue(const std::string& what);
   void unchecked(const std::string& what);
   void look_for_end();

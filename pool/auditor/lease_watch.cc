@@ -131,7 +131,7 @@ void LeaseWatch::on_replayed(ReplayDone done) {
   } else if (!drop_if_done(done.lease_id)) {
     run_next(watched);
   }
-  hooks_.replayed(done.lease_id, done.index, done.finding);
+  hooks_.replayed(done);
   go_on();
 }
 

@@ -21,7 +21,7 @@ class LeaseWatch {
  public:
   struct Hooks {
     // Valid or invalid, by our own replay.
-    std::function<void(const Digest& lease_id, uint32_t index, const verifier::Finding&)> replayed;
+    std::function<void(const ReplayDone&)> replayed;
     // What could not be replayed, and why.
     std::function<void(const std::string& what)> unchecked;
   };

@@ -14,14 +14,17 @@ MergeWatch::MergeWatch(Fetcher& fetcher, const verifier::LedgerState& ledger, Ho
 void MergeWatch::watch(const verifier::Record& record) {
   GEMMINE_CHECK(record.kind == verifier::RecordKind::merge);
   // The fold has accepted it, so its body reads, and its leases have deltas.
-  Reader reader(record.body);
+  const auto body = decode<verifier::MergeBody>(record.body);
+  GEMMINE_CHECK(body.ok());
   Merge merge;
-  merge.job_id = reader.get_digest();
-  merge.round = reader.get<uint32_t>();
-  merge.claimed = reader.get_digest();
-  const auto slots = reader.get<uint32_t>();
-  for (uint32_t slot = 0; slot < slots; ++slot)
-    merge.delta_roots.push_back(*ledger_.leases().at(reader.get_digest()).delta_root);
+  merge.job_id = body.value().job_id;
+  merge.round = body.value().round;
+  merge.claimed = body.value().theta_root;
+  merge.subtracted = static_cast<uint32_t>(body.value().subtracted.size());
+  for (const auto* const leases : {&body.value().lease_ids, &body.value().subtracted}) {
+    for (const Digest& id : *leases)
+      merge.delta_roots.push_back(*ledger_.leases().at(id).delta_root);
+  }
   queue_.push_back(std::move(merge));
   begin();
 }
@@ -35,10 +38,10 @@ void MergeWatch::begin() {
   const kernels::Program& program = job.work.program();
   merge.missing = merge.delta_roots.size() + 1;
   merge.deltas.resize(merge.delta_roots.size());
-  for (size_t slot = 0; slot < merge.delta_roots.size(); ++slot)
-    fetcher_.fetch(merge.delta_roots[slot], verifier::delta_bytes(program.parameters()),
-                   [this, slot](Result<Bytes> bytes) {
-                     if (bytes) queue_.front().deltas[slot] = bytes.value();
+  for (size_t i = 0; i < merge.delta_roots.size(); ++i)
+    fetcher_.fetch(merge.delta_roots[i], verifier::delta_bytes(program.parameters()),
+                   [this, i](Result<Bytes> bytes) {
+                     if (bytes) queue_.front().deltas[i] = bytes.value();
                      arrived(bytes, "delta: ");
                    });
   fetcher_.fetch(job.theta_roots[merge.round], program.published_floats() * sizeof(float),
@@ -66,9 +69,9 @@ void MergeWatch::arrived(Result<Bytes>& bytes, const char* what) {
 void MergeWatch::redo(const Merge& merge) {
   const std::string name = "merge of round " + std::to_string(merge.round);
   const verifier::Work& work = ledger_.jobs().at(merge.job_id).work;
-  const auto round = verifier::redo_round(work.program(), merge.published, [&](uint32_t slot) {
-    return Result<Bytes>(merge.deltas[slot]);
-  });
+  const auto round =
+      verifier::redo_round(work, merge.published, merge.subtracted,
+                           [&](uint32_t number) { return Result<Bytes>(merge.deltas[number]); });
   if (!round) return hooks_.untrue(name + ": " + round.error().detail);
   const Digest& own = round.value().theta_root;
   if (own != merge.claimed)

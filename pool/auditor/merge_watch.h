@@ -33,7 +33,8 @@ class MergeWatch {
     Digest job_id;
     uint32_t round = 0;
     Digest claimed;
-    std::vector<Digest> delta_roots;  // in the order of the record
+    uint32_t subtracted = 0;
+    std::vector<Digest> delta_roots;  // in the order of the record: by slot, then subtracted
     std::vector<Bytes> deltas;        // those that are here, likewise
     std::vector<float> published;     // weights of the round
     bool failed = false;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kernels/engines.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::pool {
 
@@ -43,13 +44,16 @@ bool Replayer::post(ReplayTask task) {
 }
 
 void Replayer::work(const ReplayTask& task) {
-  ReplayDone done{
-      .lease_id = task.lease->id, .index = task.index, .finding = {}, .state_after = {}};
-  done.finding = replay(task, done.state_after);
+  ReplayDone done{.lease_id = task.lease->id,
+                  .index = task.index,
+                  .finding = {},
+                  .digest = {},
+                  .state_after = {}};
+  done.finding = replay(task, done);
   GEMMINE_CHECK(mailbox_.post(std::move(done)));  // so has the mailbox
 }
 
-verifier::Finding Replayer::replay(const ReplayTask& task, std::vector<float>& state_after) {
+verifier::Finding Replayer::replay(const ReplayTask& task, ReplayDone& done) {
   using verifier::Outcome;
   if (loaded_ != task.work) {
     loaded_ = nullptr;
@@ -62,12 +66,15 @@ verifier::Finding Replayer::replay(const ReplayTask& task, std::vector<float>& s
   auto run =
       verifier::run_share(*engine_, {*task.work, *task.lease, *task.theta}, task.index, task.state);
   if (run) {
-    state_after = std::move(run.value().state_after);
-    return compare_share(task.claimed, run.value());
+    const verifier::Finding finding = compare_share(task.claimed, run.value());
+    done.digest = verifier::digest_of(finding, task.claimed, run.value());
+    done.state_after = std::move(run.value().state_after);
+    return finding;
   }
   // A share whose honest run diverges cannot be valid, whatever it claims. A device that fails, or
   // has too little memory, has decided nothing.
   const bool diverged = run.error().code == Errc::invalid;
+  if (diverged) done.digest = verifier::state_root(task.state);
   if (!diverged) loaded_ = nullptr;
   return {diverged ? Outcome::invalid : Outcome::undecided, verifier::kNoStep, run.error().detail};
 }

@@ -31,6 +31,7 @@ struct ReplayDone {
   Digest lease_id;
   uint32_t index = 0;
   verifier::Finding finding;
+  Digest digest;                   // what the run has in place of what is wrong
   std::vector<float> state_after;  // empty unless the share could be run
 };
 
@@ -46,7 +47,7 @@ class Replayer {
  private:
   Replayer(Loop& loop, std::string engine, int threads, std::function<void(ReplayDone)> on_done);
   void work(const ReplayTask& task);
-  verifier::Finding replay(const ReplayTask& task, std::vector<float>& state_after);
+  verifier::Finding replay(const ReplayTask& task, ReplayDone& done);
 
   const std::string engine_name_;
   const int threads_;

@@ -45,12 +45,12 @@ std::vector<Wanted> choose(const LedgerState& state) {
   for (const auto& [id, lease] : state.leases()) {
     const verifier::JobState& job = state.jobs().at(lease.lease.job_id);
     const bool last = lease.lease.round + 1 == job.work.job().spec.rounds && lease.closed &&
-                      *lease.closed == verifier::CloseReason::complete && !lease.voided;
+                      *lease.closed == verifier::CloseReason::complete && !lease.wrong;
     for (const verifier::ShareState& share : lease.shares) {
       const std::string name =
           to_hex(id.bytes).substr(0, 8) + "-" + std::to_string(share.share.index);
       if (out.size() == kBundlesMax) return out;
-      if (share.found_wrong()) {
+      if (lease.wrong && lease.wrong->index == share.share.index) {
         out.push_back({"wrong-" + name, &lease, share.share.index});
       } else if (last && share.share.index == 0) {
         out.push_back({"share-" + name, &lease, 0});

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/base/exit_code.h"
+#include "pool/core/share_size.h"
 
 namespace gemmine::pool {
 
@@ -24,9 +25,18 @@ ExitCode serve(const ServeCommand& command);
 
 // new_tls: only a new certificate for a pool that is there.
 ExitCode init(const std::string& data, bool new_tls);
-ExitCode check_job(const std::string& path);
 ExitCode report(const std::string& data, bool as_json);
 ExitCode backup(const std::string& data, const std::string& to);
+
+struct CheckCommand {
+  std::string job;
+  std::optional<uint32_t> miners;         // that share the job; none: one for each slot
+  uint32_t auditors = 1;                  // replays at a time
+  std::optional<uint32_t> lease_seconds;  // of a device; none: half of lease_ms
+  uint32_t share_seconds = kShareSeconds;
+};
+// Errors: bad_input, also for a job that no pool should serve (pool/core/terms.h).
+ExitCode check_job(const CheckCommand& command);
 
 struct ExportCommand {
   std::string data;

@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <optional>
 
 #include "kernels/base/files.h"
+#include "kernels/base/random.h"
 #include "kernels/cli/output.h"
 #include "kernels/cli/program.h"
 #include "kernels/hash/blake3.h"
@@ -205,12 +207,36 @@ Result<Book> open_book(LedgerStore& store, const Keys& keys, const PoolConfig& c
   if (const Status belong = check_keys(keys, state); !belong) return belong.error();
   Book book(std::move(state), std::move(receipts), keys.identity);
   if (book.state().next_seq() == 0) {
-    const auto begun =
-        book.append(verifier::RecordKind::genesis,
-                    verifier::genesis_body(keys.identity.public_key(), config.fee_account), wall);
+    const auto begun = book.append(
+        verifier::RecordKind::genesis,
+        verifier::encode(verifier::GenesisBody{keys.identity.public_key(), config.fee_account}),
+        wall);
     if (!begun) return begun.error();
   }
   return book;
+}
+
+// What was committed to and is not revealed yet.
+Status recall_secrets(Pool& pool, LedgerStore& store) {
+  for (const Digest& commitment : secrets_needed(pool.ledger())) {
+    const auto bytes = store.kept(commitment);
+    Digest secret;
+    if (!bytes || bytes.value().size() != secret.bytes.size())
+      return Error{Errc::invalid,
+                   "the ledger's file lacks the secret of a coin that was committed "
+                   "to: " +
+                       to_hex(commitment.bytes)};
+    std::ranges::copy(bytes.value(), secret.bytes.begin());
+    pool.recall_secret(commitment, secret);
+  }
+  return Ok{};
+}
+
+// For one audit thread.
+Result<std::unique_ptr<LedgerStore>> open_to_read(const std::string& ledger) {
+  auto store = SqliteStore::open_to_read(ledger);
+  if (!store) return store.error();
+  return std::unique_ptr<LedgerStore>(std::move(store.value()));
 }
 
 void say_listening(Console& console, const std::string& host, uint16_t port, const Keys& keys,
@@ -251,13 +277,16 @@ ExitCode serve(const ServeCommand& command) {
   }
   const uint64_t start_ms = std::max(wall, book.value().state().last_time_ms());
   Pool pool(std::move(book.value()), folder.keys.identity,
-            PoolOptions{.coin_master = folder.keys.coin_master,
+            PoolOptions{.random = random_digest,
                         .idle_ms = config.idle_ms,
                         .leases_per_key = config.leases_per_key,
                         .upload_bytes = config.upload_bytes,
                         .share_ms = uint64_t{1000} * config.share_seconds,
+                        .audits_at_once = config.audit_threads,
                         .rounds_kept = config.rounds_kept,
                         .auditors = config.auditors});
+  if (const Status recalled = recall_secrets(pool, *folder.store); !recalled)
+    return fail(ExitCode::failed, recalled.error().detail);
   if (const auto failure = add_jobs(pool, folder.blobs, jobs, order, command.fund, start_ms))
     return fail(failure->code, failure->text);
 
@@ -276,7 +305,8 @@ ExitCode serve(const ServeCommand& command) {
   auto server =
       Server::start(loop,
                     {std::move(folder.store), std::move(folder.blobs), std::move(folder.tls),
-                     std::move(jobs), evaluations_path(command.data)},
+                     std::move(jobs), evaluations_path(command.data),
+                     [path = ledger_path(command.data)] { return open_to_read(path); }},
                     std::move(pool),
                     {.config = config,
                      .status_file = command.status_file,

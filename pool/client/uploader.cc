@@ -5,57 +5,43 @@
 
 namespace gemmine::pool {
 
-Uploader::Upload* Uploader::find(const Digest& lease_id, uint32_t share) {
-  const auto found = std::ranges::find_if(uploads_, [&](const Upload& upload) {
-    return upload.lease_id == lease_id && upload.share == share;
+Uploader::Sending* Uploader::find(const Digest& lease_id, uint64_t challenge) {
+  const auto found = std::ranges::find_if(uploads_, [&](const Sending& sending) {
+    return sending.lease_id == lease_id && sending.challenge == challenge;
   });
   return found == uploads_.end() ? nullptr : &*found;
 }
 
-Status Uploader::send_delta(const Digest& lease_id, const std::string& path, const Digest& root,
-                            uint64_t now_ms) {
-  if (find(lease_id, kDelta) != nullptr) return Ok{};
+Status Uploader::send(const Digest& lease_id, uint64_t challenge, const std::string& path,
+                      const Digest& root, uint64_t now_ms) {
+  if (find(lease_id, challenge) != nullptr) return Ok{};
   auto file = PartReader::open(path, root);
   if (!file) return file.error();
-  Upload upload{.lease_id = lease_id, .file = {}, .openings = {}, .flights = {}};
-  upload.units = groups_of(file.value().total_bytes());
-  upload.file.emplace(std::move(file.value()));
-  begin(std::move(upload), now_ms);
+  const uint64_t groups = groups_of(file.value().total_bytes());
+  const auto is_delta = [](const Sending& other) { return other.challenge == kDelta; };
+  const auto at = challenge == kDelta ? uploads_.end() : std::ranges::find_if(uploads_, is_delta);
+  uploads_.insert(at, Sending{.lease_id = lease_id,
+                              .challenge = challenge,
+                              .file = std::move(file.value()),
+                              .groups = groups,
+                              .flights = {}});
+  go_on(now_ms);
   return Ok{};
 }
 
-void Uploader::send_openings(const Digest& lease_id, uint32_t share, std::vector<Bytes> openings,
-                             uint64_t now_ms) {
-  GEMMINE_CHECK(!openings.empty() && share != kDelta);
-  drop(lease_id, share);
-  Upload upload{.lease_id = lease_id,
-                .share = share,
-                .file = {},
-                .openings = std::move(openings),
-                .flights = {}};
-  upload.units = upload.openings.size();
-  begin(std::move(upload), now_ms);
-}
-
-void Uploader::begin(Upload upload, uint64_t now_ms) {
-  const auto is_delta = [](const Upload& other) { return other.share == kDelta; };
-  const auto at = is_delta(upload) ? uploads_.end() : std::ranges::find_if(uploads_, is_delta);
-  uploads_.insert(at, std::move(upload));
-  go_on(now_ms);
-}
-
-void Uploader::drop(const Digest& lease_id, uint32_t share) {
-  std::erase_if(uploads_, [&](Upload& upload) {
-    const bool gone = upload.lease_id == lease_id && upload.share == share;
-    if (gone) again(upload);
+void Uploader::drop(const Digest& lease_id, uint64_t challenge) {
+  std::erase_if(uploads_, [&](Sending& sending) {
+    const bool gone = sending.lease_id == lease_id && sending.challenge == challenge;
+    if (gone) again(sending);
     return gone;
   });
 }
 
-void Uploader::keep_if(const std::function<bool(const Digest& lease_id, uint32_t share)>& wanted) {
-  std::erase_if(uploads_, [&](Upload& upload) {
-    const bool gone = !wanted(upload.lease_id, upload.share);
-    if (gone) again(upload);
+void Uploader::keep_if(
+    const std::function<bool(const Digest& lease_id, uint64_t challenge)>& wanted) {
+  std::erase_if(uploads_, [&](Sending& sending) {
+    const bool gone = !wanted(sending.lease_id, sending.challenge);
+    if (gone) again(sending);
     return gone;
   });
 }
@@ -67,18 +53,18 @@ void Uploader::on_down() {
 }
 
 // From what the pool has, as if nothing more had been sent.
-void Uploader::again(Upload& upload) {
-  for (const Flight& flight : upload.flights)
+void Uploader::again(Sending& sending) {
+  for (const Flight& flight : sending.flights)
     in_flight_ -= flight.bytes;
-  upload.flights.clear();
-  upload.sent = upload.had;
+  sending.flights.clear();
+  sending.sent = sending.had;
 }
 
 // What the pool has by now is no longer on its way.
-void Uploader::land(Upload& upload, uint64_t now_ms) {
-  while (!upload.flights.empty() && upload.flights.front().end <= upload.had) {
-    const Flight flight = upload.flights.front();
-    upload.flights.pop_front();
+void Uploader::land(Sending& sending, uint64_t now_ms) {
+  while (!sending.flights.empty() && sending.flights.front().end <= sending.had) {
+    const Flight flight = sending.flights.front();
+    sending.flights.pop_front();
     in_flight_ -= flight.bytes;
     const uint64_t took_ms = now_ms - std::min(now_ms, flight.sent_ms);
     if (took_ms <= kUploadQuickMs) window_ = std::min(kUploadWindowMax, window_ + flight.bytes);
@@ -87,68 +73,60 @@ void Uploader::land(Upload& upload, uint64_t now_ms) {
 }
 
 // False when nothing more of it can be sent now, or the uploads have changed.
-bool Uploader::send_next(Upload& upload, uint64_t now_ms) {
-  if (upload.sent == upload.units || now_ms < upload.wait_until_ms) return false;
-  const bool delta = upload.share == kDelta;
-  const GroupRange range =
-      delta ? next_part(upload.sent, upload.file->total_bytes()) : GroupRange{upload.sent, 1};
-  const size_t bytes =
-      delta ? range.bytes(upload.file->total_bytes()) : upload.openings[upload.sent].size();
+bool Uploader::send_next(Sending& sending, uint64_t now_ms) {
+  if (sending.sent == sending.groups || now_ms < sending.wait_until_ms) return false;
+  const GroupRange range = next_part(sending.sent, sending.file.total_bytes());
+  const size_t bytes = range.bytes(sending.file.total_bytes());
   if (in_flight_ > 0 && in_flight_ + bytes > window_) return false;
-  uint32_t seq = 0;
-  if (delta) {
-    auto part = upload.file->part(range);
-    if (!part) {
-      const Digest lease_id = upload.lease_id;
-      drop(lease_id, kDelta);
-      owner_.on_refused(lease_id, kDelta, part.error().detail);
-      return false;
-    }
-    seq = sink_.send(DeltaPart{upload.lease_id, std::move(part.value())});
-  } else {
-    seq =
-        sink_.send(OpeningMessage{upload.lease_id, upload.share, static_cast<uint32_t>(upload.sent),
-                                  upload.openings[upload.sent]});
+  auto part = sending.file.part(range);
+  if (!part) {
+    const Digest lease_id = sending.lease_id;
+    const uint64_t challenge = sending.challenge;
+    drop(lease_id, challenge);
+    owner_.on_refused(lease_id, challenge, part.error().detail);
+    return false;
   }
+  const uint32_t seq =
+      sink_.send(Upload{sending.lease_id, sending.challenge, std::move(part.value())});
   if (seq == 0) return false;
-  upload.sent += range.count;
-  upload.flights.push_back({seq, upload.sent, bytes, now_ms});
+  sending.sent += range.count;
+  sending.flights.push_back({seq, sending.sent, bytes, now_ms});
   in_flight_ += bytes;
   return true;
 }
 
 void Uploader::go_on(uint64_t now_ms) {
   const size_t before = uploads_.size();
-  for (Upload& upload : uploads_) {
+  for (Sending& sending : uploads_) {
     while (sink_.ready() && sink_.queued_bytes() < kUploadQueuedMax) {
-      if (!send_next(upload, now_ms)) break;
+      if (!send_next(sending, now_ms)) break;
     }
     if (uploads_.size() != before) return;  // one went away, and its owner was told
     // One after the other: an answer that waits for the window goes before the rest.
-    if (upload.sent < upload.units && now_ms >= upload.wait_until_ms) return;
+    if (sending.sent < sending.groups && now_ms >= sending.wait_until_ms) return;
   }
 }
 
 void Uploader::on_have(const Have& have, uint64_t now_ms) {
-  Upload* const upload = find(have.lease_id, have.share);
-  if (upload == nullptr || have.count > upload->units) return;
-  const bool lost = have.count < upload->had;
-  upload->had = have.count;
-  land(*upload, now_ms);
-  if (lost || upload->sent < upload->had) again(*upload);
-  if (have.share != kDelta && upload->had == upload->units) {
-    drop(have.lease_id, have.share);
-    owner_.on_answered(have.lease_id, have.share);
+  Sending* const sending = find(have.lease_id, have.challenge);
+  if (sending == nullptr || have.groups > sending->groups) return;
+  const bool lost = have.groups < sending->had;
+  sending->had = have.groups;
+  land(*sending, now_ms);
+  if (lost || sending->sent < sending->had) again(*sending);
+  if (have.challenge != kDelta && sending->had == sending->groups) {
+    drop(have.lease_id, have.challenge);
+    owner_.on_sent(have.lease_id, have.challenge);
   }
   go_on(now_ms);
 }
 
 bool Uploader::on_error(const ErrorMessage& error, uint64_t now_ms) {
-  const auto ours = std::ranges::find_if(uploads_, [&](const Upload& upload) {
+  const auto ours = std::ranges::find_if(uploads_, [&](const Sending& sending) {
     // What the pool finds wrong with a whole delta answers no frame.
-    const bool whole = upload.share == kDelta && upload.had == upload.units;
+    const bool whole = sending.challenge == kDelta && sending.had == sending.groups;
     if (error.seq == 0) return error.code == WireError::bad_delta && whole;
-    return std::ranges::find(upload.flights, error.seq, &Flight::seq) != upload.flights.end();
+    return std::ranges::find(sending.flights, error.seq, &Flight::seq) != sending.flights.end();
   });
   if (ours == uploads_.end()) return false;
   switch (error.code) {
@@ -161,9 +139,10 @@ bool Uploader::on_error(const ErrorMessage& error, uint64_t now_ms) {
       break;
     default: {
       const Digest lease_id = ours->lease_id;
-      const uint32_t share = ours->share;
-      drop(lease_id, share);
-      owner_.on_refused(lease_id, share, std::string(to_string(error.code)) + ": " + error.text);
+      const uint64_t challenge = ours->challenge;
+      drop(lease_id, challenge);
+      owner_.on_refused(lease_id, challenge,
+                        std::string(to_string(error.code)) + ": " + error.text);
     }
   }
   go_on(now_ms);
@@ -171,10 +150,10 @@ bool Uploader::on_error(const ErrorMessage& error, uint64_t now_ms) {
 }
 
 void Uploader::on_tick(uint64_t now_ms) {
-  for (Upload& upload : uploads_) {
+  for (Sending& sending : uploads_) {
     const bool stalled =
-        !upload.flights.empty() && now_ms >= upload.flights.front().sent_ms + kUploadStallMs;
-    if (stalled) again(upload);
+        !sending.flights.empty() && now_ms >= sending.flights.front().sent_ms + kUploadStallMs;
+    if (stalled) again(sending);
   }
   go_on(now_ms);
 }

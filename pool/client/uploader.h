@@ -1,19 +1,17 @@
-// Deltas and openings on their way to the pool: in order, a window at a time, from where the pool
+// Deltas and answers on their way to the pool: in order, a window at a time, from where the pool
 // says it has them (PROTOCOL 5.6).
 //
-// Deltas are read from disk part by part; no more than the window (4 MiB) of them is in memory or
+// They are read from disk part by part; no more than the window (4 MiB) of them is in memory or
 // in a queue, so that a share or a ping waits for that much at most. The window begins small, grows
-// while answers come quickly and shrinks when they come late. Openings go before deltas, since they
-// have the shorter deadline; they are in memory, at most spot_blocks times opening_bytes_max.
+// while the pool is quick and shrinks when it is late. Answers go before deltas: they have the
+// shorter deadline.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include "pool/blobs/part_reader.h"
 #include "pool/client/message_sink.h"
@@ -31,23 +29,20 @@ class Uploader {
  public:
   // All uploads are of one pool. The callbacks may call the uploader again.
   struct Owner {
-    // All blocks of an answer are with the pool.
-    std::function<void(const Digest& lease_id, uint32_t share)> on_answered;
+    // The pool has all of it, and looks at it now.
+    std::function<void(const Digest& lease_id, uint64_t challenge)> on_sent;
     // The pool will not have it, or our file cannot be read; the upload is over.
-    std::function<void(const Digest& lease_id, uint32_t share, const std::string& reason)>
+    std::function<void(const Digest& lease_id, uint64_t challenge, const std::string& reason)>
         on_refused;
   };
   Uploader(MessageSink& sink, Owner owner) : sink_(sink), owner_(std::move(owner)) {}
 
-  // The file at `path` with its PATH.tree. Does nothing when it is on its way already.
-  // Errors: those of PartReader::open.
-  Status send_delta(const Digest& lease_id, const std::string& path, const Digest& root,
-                    uint64_t now_ms);
-  // By block, at least one, each of at most verifier::kOpeningBytesMax. Replaces an earlier answer.
-  void send_openings(const Digest& lease_id, uint32_t share, std::vector<Bytes> openings,
-                     uint64_t now_ms);
+  // The file at `path` with its PATH.tree: the lease's delta (kDelta), or the answer to a
+  // challenge. Does nothing when it is on its way already. Errors: those of PartReader::open.
+  Status send(const Digest& lease_id, uint64_t challenge, const std::string& path,
+              const Digest& root, uint64_t now_ms);
   // Drops what is of no use any more.
-  void keep_if(const std::function<bool(const Digest& lease_id, uint32_t share)>& wanted);
+  void keep_if(const std::function<bool(const Digest& lease_id, uint64_t challenge)>& wanted);
 
   void on_have(const Have& have, uint64_t now_ms);
   // True when it was about a frame of ours.
@@ -64,33 +59,31 @@ class Uploader {
  private:
   struct Flight {
     uint32_t seq = 0;
-    uint64_t end = 0;  // units that are had when it arrived
+    uint64_t end = 0;  // groups that are had when it arrived
     size_t bytes = 0;
     uint64_t sent_ms = 0;
   };
-  struct Upload {
+  struct Sending {
     Digest lease_id;
-    uint32_t share = kDelta;
-    std::optional<PartReader> file;  // of a delta
-    std::vector<Bytes> openings;     // of an answer
-    uint64_t units = 0;              // groups or blocks in all
-    uint64_t had = 0;                // by the pool, from the first
-    uint64_t sent = 0;               // on this connection, from the first
-    uint64_t wait_until_ms = 0;      // the pool was busy
+    uint64_t challenge = kDelta;
+    PartReader file;
+    uint64_t groups = 0;         // in all
+    uint64_t had = 0;            // by the pool, from the first
+    uint64_t sent = 0;           // on this connection, from the first
+    uint64_t wait_until_ms = 0;  // the pool was busy
     std::deque<Flight> flights;
   };
 
-  Upload* find(const Digest& lease_id, uint32_t share);
-  void begin(Upload upload, uint64_t now_ms);
+  Sending* find(const Digest& lease_id, uint64_t challenge);
   void go_on(uint64_t now_ms);
-  bool send_next(Upload& upload, uint64_t now_ms);
-  void again(Upload& upload);
-  void land(Upload& upload, uint64_t now_ms);
-  void drop(const Digest& lease_id, uint32_t share);
+  bool send_next(Sending& sending, uint64_t now_ms);
+  void again(Sending& sending);
+  void land(Sending& sending, uint64_t now_ms);
+  void drop(const Digest& lease_id, uint64_t challenge);
 
   MessageSink& sink_;
   const Owner owner_;
-  std::list<Upload> uploads_;  // in the order of sending: answers first
+  std::list<Sending> uploads_;  // in the order of sending: answers first
   size_t window_ = kUploadWindowMin;
   size_t in_flight_ = 0;
 };

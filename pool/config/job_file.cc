@@ -1,6 +1,7 @@
 #include "pool/config/job_file.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace gemmine::pool {
 namespace {
@@ -145,15 +146,38 @@ void read_training(Toml& toml, verifier::Job& job) {
   spec.sr_seed = toml.integer("train.sr_seed", kSeed, 3);
 }
 
+// A lease moves no parameter by so much. In the job it is the power of two.
+void read_delta_max(Toml& toml, verifier::AuditPolicy& audit) {
+  int exponent = 0;
+  const float bound = toml.decimal("audit.delta_max", 1.0F);
+  const bool power = std::frexp(bound, &exponent) == 0.5F;
+  --exponent;  // frexp's is of a number in [1/2, 1)
+  if (!power || exponent < verifier::kDeltaMaxMin || exponent > verifier::kDeltaMaxMax)
+    return toml.fail("audit.delta_max", "is no bound for a lease's change",
+                     "a power of two from 2^-32 to 256, e.g. 0.5");
+  audit.delta_max = static_cast<int8_t>(exponent);
+}
+
+// What a file says nothing about is sound for any job: no theft pays, and nothing is skipped.
 void read_audit(Toml& toml, verifier::AuditPolicy& audit) {
-  audit.replay_ppm = narrow<uint32_t>(toml.integer("audit.replay_ppm", {0, kPpm}));
-  audit.spot_ppm = narrow<uint32_t>(toml.integer("audit.spot_ppm", {0, kPpm}));
-  audit.spot_blocks =
-      narrow<uint16_t>(toml.integer("audit.spot_blocks", {1, verifier::kSpotBlocksMax}));
-  audit.probation_shares = narrow<uint32_t>(toml.integer("audit.probation_shares", {0, 1 << 20}));
-  audit.vest_leases = narrow<uint32_t>(toml.integer("audit.vest_leases", {0, 1 << 20}));
-  audit.lease_ms = narrow<uint32_t>(toml.integer("audit.lease_ms", {1'000, UINT32_MAX}));
-  audit.answer_ms = narrow<uint32_t>(toml.integer("audit.answer_ms", {100, UINT32_MAX}));
+  const auto number = [&](const char* key, Toml::Range range, uint64_t otherwise) {
+    return toml.integer(std::string("audit.") + key, range, otherwise);
+  };
+  constexpr uint64_t kTickets = verifier::kTicketsMax;
+  audit.batch_leases = narrow<uint32_t>(number("batch_leases", {1, verifier::kBatchLeasesMax}, 20));
+  audit.first_batch = narrow<uint32_t>(number("first_batch", {1, audit.batch_leases},
+                                              std::max<uint64_t>(1, audit.batch_leases / 5)));
+  audit.threads = narrow<uint16_t>(number("threads", {0, kTickets}, 2));
+  audit.thread_blocks =
+      narrow<uint16_t>(number("thread_blocks", {0, verifier::kThreadBlocksMax}, 16));
+  audit.replays_ppm = narrow<uint32_t>(number("replays_ppm", {0, kTickets * kPpm}, kPpm));
+  audit.first_audits = narrow<uint8_t>(number("first_audits", {0, UINT8_MAX}, 1));
+  audit.now_ppm = narrow<uint32_t>(number("now_ppm", {0, kPpm}, 20'000));
+  audit.fail_ppm = narrow<uint32_t>(number("fail_ppm", {0, kPpm}, 750'000));
+  audit.silent_free = narrow<uint32_t>(number("silent_free", {1, UINT32_MAX}, 25));
+  audit.lease_ms = narrow<uint32_t>(number("lease_ms", {1'000, UINT32_MAX}, 600'000));
+  audit.answer_ms = narrow<uint32_t>(number("answer_ms", {100, UINT32_MAX}, 30'000));
+  read_delta_max(toml, audit);
 }
 
 // What no single key shows: a Program must exist.

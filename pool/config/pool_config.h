@@ -21,15 +21,14 @@ struct PoolConfig {
   uint16_t listen_port = 4400;
   std::string fee_account = "pool";
   uint32_t audit_threads = 1;
-  uint64_t audit_cache_bytes = uint64_t{512} << 20;  // states kept between replays of a lease
-  uint64_t upload_bytes = uint64_t{16} << 30;        // of half deltas on disk, each counted whole
-  uint32_t idle_ms = 120'000;                        // silence after which a session is closed
+  uint64_t upload_bytes = uint64_t{16} << 30;  // of half deltas on disk, each counted whole
+  uint32_t idle_ms = 120'000;                  // silence after which a session is closed
   uint32_t connections = 10'000;
   uint32_t connections_per_ip = 256;
   uint32_t leases_per_key = 2;             // ≤ kOpenLeasesMax
   uint32_t share_seconds = kShareSeconds;  // what a share should take its device; 0: the job's size
   uint32_t rounds_kept = 16;               // merged rounds whose blobs stay on disk; 0: all
-  std::vector<Digest> auditors;            // empty: every auditor is listened to
+  std::vector<Digest> auditors;            // whose every word is logged
   std::vector<std::string> jobs;           // job files, relative to the file
 };
 // Errors: io, malformed, invalid_argument; the detail is what the operator reads.

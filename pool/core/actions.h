@@ -32,14 +32,12 @@ struct Hangup {
 // Work for the audit threads; results come back as events.
 struct ReplayTask {
   verifier::Lease lease;
-  std::vector<verifier::Share> shares;  // 0 … the one in question, as they are in the ledger
+  std::vector<verifier::Share> shares;  // of the lease, all that are logged
 };
-struct SpotTask {
+// Does the lease diverge at the step of which its miner says so?
+struct DivergenceTask {
   verifier::Lease lease;
-  verifier::Share share;
-  bool last_share = false;
-  Digest seed;
-  uint32_t blocks = 0;  // their openings are stored (StoreOpening)
+  uint32_t step = 0;
 };
 struct MergeTask {
   Digest job_id;
@@ -47,26 +45,32 @@ struct MergeTask {
   Digest theta_root;
   std::vector<Digest> lease_ids;    // by slot
   std::vector<Digest> delta_roots;  // by slot
+  // Merged in earlier rounds and found wrong since: their deltas are taken out.
+  std::vector<Digest> subtracted;  // leases, ascending
+  std::vector<Digest> subtracted_roots;
 };
 struct EvaluateTask {
   Digest job_id;
   uint32_t round = 0;  // rounds merged into this θ
   Digest theta_root;
 };
-using Task = std::variant<ReplayTask, SpotTask, MergeTask, EvaluateTask>;
+using Task = std::variant<ReplayTask, DivergenceTask, MergeTask, EvaluateTask>;
 
 struct AuditDone {
   Digest lease_id;
-  uint32_t index = 0;  // the share that was in question
-  // What was found; a replay that meets an earlier wrong share names that one.
-  uint32_t found_index = 0;
-  verifier::AuditKind kind = verifier::AuditKind::replay;
-  verifier::Finding finding;
+  verifier::LeaseFinding found;
+};
+struct DivergenceDone {
+  Digest lease_id;
+  uint32_t step = 0;
+  bool diverges = false;
+  std::string failed;  // not empty: why nobody knows yet
 };
 struct MergeDone {
   Digest job_id;
   uint32_t round = 0;
   std::vector<Digest> lease_ids;
+  std::vector<Digest> subtracted;
   Digest theta_root;   // of the next round; its blob is durable
   Digest start_root;   // verifier::start_root of it
   std::string failed;  // not empty: why it could not be merged
@@ -79,7 +83,7 @@ struct EvaluateDone {
   uint64_t records = 0;
   double loss = 0;
 };
-using TaskDone = std::variant<AuditDone, MergeDone, EvaluateDone>;
+using TaskDone = std::variant<AuditDone, DivergenceDone, MergeDone, EvaluateDone>;
 
 // What a miner sends in bulk, for the disk; what became of it comes back as an event. The pool
 // looks at none of its bytes.
@@ -98,26 +102,18 @@ struct FinishDelta {
   Digest lease_id;
   Digest root;
   uint64_t parameters = 0;
+  int8_t delta_max = 0;  // the job's
 };
-struct StoreOpening {
-  Sender from;
-  Digest lease_id;
-  uint32_t share = 0;
-  uint32_t block = 0;
-  Bytes opening;
-};
-// Half of a delta that is of no use any more, and openings.
+// Half of a delta that is of no use any more.
 struct DropUpload {
   Digest lease_id;
-  bool delta = false;
-  std::map<uint32_t, uint32_t> openings;  // blocks stored, by share
 };
 // Blobs that nothing needs; in turn with FinishDelta, so that no delta is taken from a later lease
 // that names the same bytes.
 struct DropBlobs {
   std::vector<Digest> addresses;  // those that are not there are no failure
 };
-using DiskTask = std::variant<StorePart, FinishDelta, StoreOpening, DropUpload, DropBlobs>;
+using DiskTask = std::variant<StorePart, FinishDelta, DropUpload, DropBlobs>;
 
 enum class Stored : uint8_t {
   yes,
@@ -138,18 +134,10 @@ struct DeltaFinished {
   Stored stored = Stored::failed;
   std::string why;
 };
-struct OpeningStored {
-  Sender from;
-  Digest lease_id;
-  uint32_t share = 0;
-  uint64_t bytes = 0;
-  Stored stored = Stored::failed;
-  std::string why;
-};
 struct Dropped {
   std::string failed;  // not empty: why a blob is still there
 };
-using DiskDone = std::variant<PartStored, DeltaFinished, OpeningStored, Dropped>;
+using DiskDone = std::variant<PartStored, DeltaFinished, Dropped>;
 
 struct Actions {
   std::vector<Outgoing> sends;

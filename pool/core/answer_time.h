@@ -1,9 +1,8 @@
-// How long an honest device may take to answer a challenge, from what the pool has seen of it.
-// Pure.
+// How long an honest device may take, from what the pool has seen of it. Pure.
 //
-// The honest path: the device ends the share it is at, runs the challenged share again for its
-// roots, walks to the drawn steps a second time, and sends the openings over its line; other
-// challenges of the same key come first. answer_ms of the job (PROTOCOL 6.1) is a grace on top.
+// An answer: the device ends the share it is at, runs the lease in question again (a thread goes
+// through all of its steps), and sends what was asked for over its line; other questions to the
+// same key come first. answer_ms of the job (PROTOCOL 6.1) is a grace on top.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +17,23 @@ namespace gemmine::pool {
 inline constexpr uint64_t kAnswerSlack = 2;
 inline constexpr uint64_t kSlowLineBytesPerMs = 64;  // half a megabit a second
 
-// Milliseconds that a slow line needs for one block's opening. At least 1.
-uint64_t opening_line_ms(const verifier::Work& work);
+// What a slow line needs for so many bytes. At least 1.
+uint64_t line_ms(uint64_t bytes);
 
-// Milliseconds from the challenge to its due time. paces: the key's last shares; without any only
-// grace and line count. share_macs: work of the challenged share. waiting: challenges that the key
-// has not answered yet, this one included, at least 1. Never below answer_ms, nor above the larger
-// of answer_ms and lease_ms: a device that needs longer cannot end a lease in lease_ms either.
-uint64_t answer_time_ms(const verifier::Work& work, const std::deque<Pace>& paces,
-                        uint64_t share_macs, uint32_t waiting);
+struct Question {
+  uint64_t share_macs = 0;    // of the largest share of the key's open leases
+  uint64_t lease_macs = 0;    // of the lease in question
+  uint64_t answer_bytes = 0;  // at most
+  uint32_t waiting = 1;       // questions that the key has not answered yet, this one included
+};
+// Milliseconds from the question to its due time. paces: the key's last shares; without any only
+// grace and line count. A pace is never slower than lease_ms a lease, which bounds it.
+uint64_t answer_time_ms(const verifier::Job& job, const std::deque<Pace>& paces,
+                        const Question& question);
 
-// What a share of this job should take its device when the pool would like share_ms (0 stays 0):
-// less where the job's lease_ms is too short for a lease's shares of that length and for one
-// answer.
-uint64_t share_target_ms(const verifier::Job& job, uint64_t share_ms);
+// A device whose shares of steps_per_share take share_ms each (0: nobody knows) can end a lease in
+// lease_ms, and half as much again is left for what else its owner does.
+// Errors: invalid_argument, with the least lease_ms.
+Status check_lease_time(const verifier::Job& job, uint64_t share_ms);
 
 }  // namespace gemmine::pool

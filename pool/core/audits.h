@@ -1,36 +1,24 @@
-// Audits: drawing them, waiting for answers, and what other auditors say (PROTOCOL 7).
+// Audits: leases that are run again, because their coin or their batch's draw demands it or
+// somebody doubts them (PROTOCOL 7, 13).
 //
-// Time alone convicts nobody. A challenge that runs out is replayed by the pool, which needs
-// nothing of the miner: wrong bits then convict, right ones are paid, and the key waits longer for
-// its next lease either way (pause.h).
+// A replay needs nothing of the miner: with the digests of a share's steps it ends at the first
+// wrong one. Nothing is skipped when there is too much to do; pay and leases wait.
 #pragma once
 
 #include "pool/core/state.h"
 
 namespace gemmine::pool {
 
-// A share that was just logged, or that a crash left without its verdict. grace_ms: on top of the
-// time an answer has. kind is replay or spot; index is a logged share of the lease.
-void begin_audit(PoolState& pool, const verifier::LeaseState& state, uint32_t index,
-                 verifier::AuditKind kind, const Digest& seed, uint64_t now, uint64_t grace_ms = 0);
-// required: PROTOCOL 7.2 demands it; else a second look, for which merges wait.
-void begin_replay(PoolState& pool, const verifier::LeaseState& state, uint32_t index,
-                  bool required);
+// The lease is run again, unless it was, or waits for it. It has at least one share.
+void want_replay(PoolState& pool, const verifier::LeaseState& state);
+// The same because somebody doubts it; standing: whose time it takes.
+void doubt(PoolState& pool, const verifier::LeaseState& state, Standing standing);
+// Whether the job of this lease trains on is looked at: its miner says that it diverges at `step`.
+void look_at_divergence(PoolState& pool, const verifier::LeaseState& state, uint32_t step);
 
-// CHALLENGEs of a lease that wait for an answer, again, to a miner that came back.
-void ask_again(PoolState& pool, const Digest& lease_id, uint64_t now);
-// Nobody will answer for this lease any more: its challenges become replays.
-void stop_asking(PoolState& pool, const Digest& lease_id);
-
-// When an open lease ends: its deadline, the time that the pool was away, and the time that the
-// pool's own challenges cost the miner, up to lease_ms more.
-uint64_t lease_end_ms(const PoolState& pool, const verifier::LeaseState& state, uint64_t now);
-
-void on_opening(PoolState& pool, const Peer& peer, uint32_t seq, OpeningMessage& message,
-                uint64_t now);
-void on_opening_stored(PoolState& pool, const OpeningStored& done, uint64_t now);
+// Hands what waits to the audit threads, as far as they are free.
+void run_audits(PoolState& pool);
 void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now);
-// Answers that ran out, and audits that could not be decided and are due again.
-void check_deadlines(PoolState& pool, uint64_t now);
+void on_divergence_done(PoolState& pool, const DivergenceDone& done, uint64_t now);
 
 }  // namespace gemmine::pool

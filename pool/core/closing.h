@@ -6,11 +6,15 @@
 namespace gemmine::pool {
 
 // Logs the close with its secret and tells the miner. The lease is in the ledger and open. False
-// when the ledger refuses it, which is noted; nothing changed then.
-bool close_lease(PoolState& pool, const Digest& lease_id, verifier::CloseReason reason,
-                 uint64_t now);
+// when the ledger refuses it; nothing changed then.
+bool close_lease(PoolState& pool, verifier::CloseBody body, uint64_t now);
 
-// The lease came to nothing by the miner's doing: its key waits for the next one.
-void pause_key(PoolState& pool, const Digest& key, uint64_t now);
+// A lease came to nothing by the miner's doing: its key waits for the next one, and a new key's
+// neighbours do, too. first_ms: what the first such lease in a row costs.
+void pause_key(PoolState& pool, const Digest& key, uint64_t first_ms, uint64_t now);
+
+// Milliseconds until the key may have its next lease; 0: now.
+uint64_t pause_left_ms(const PoolState& pool, const Digest& key, const std::string& neighbourhood,
+                       uint64_t now);
 
 }  // namespace gemmine::pool

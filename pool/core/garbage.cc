@@ -26,6 +26,14 @@ void need_job(const PoolState& pool, const JobState& job, uint32_t first_kept,
   }
 }
 
+// Its batch may still be drawn, and it be run again.
+bool unsettled(const PoolState& pool, const verifier::LeaseState& state) {
+  if (state.closed != verifier::CloseReason::complete) return !state.closed;
+  const auto* const batch =
+      pool.ledger().batch({state.lease.job_id, state.lease.miner_key, state.batch});
+  return batch != nullptr && !batch->settled;
+}
+
 }  // namespace
 
 std::set<Digest> needed_blobs(const PoolState& pool) {
@@ -51,18 +59,14 @@ uint32_t first_round_kept(uint32_t round, uint32_t rounds_kept) {
   return rounds_kept == 0 || round < rounds_kept ? 0 : round - rounds_kept;
 }
 
-void leave_over(PoolState& pool, const Digest& job_id, uint32_t round, const Digest& address) {
-  if (JobRoom* const place = pool.room(job_id)) place->left_over[round].push_back(address);
-}
-
 void drop_old_rounds(PoolState& pool, const Digest& job_id) {
   JobRoom* const place = pool.room(job_id);
   GEMMINE_CHECK(place != nullptr);
   const JobState& job = pool.ledger().jobs().at(job_id);
   uint32_t first = first_round_kept(job.round, pool.options.rounds_kept);
-  for (const auto& [key, audit] : pool.audits.pending()) {
-    const verifier::Lease& lease = pool.known_lease(key.lease_id).lease;
-    if (lease.job_id == job_id) first = std::min(first, lease.round);
+  for (const auto& [id, state] : pool.ledger().leases()) {
+    const bool of_use = pool.audits.contains(id) || unsettled(pool, state);
+    if (of_use && state.lease.job_id == job_id) first = std::min(first, state.lease.round);
   }
   if (first <= place->first_kept) return;
   GEMMINE_CHECK(first < job.theta_roots.size() && first <= job.merged.size());
@@ -70,7 +74,10 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
   for (uint32_t round = place->first_kept; round < first; ++round) {
     old.push_back(job.theta_roots[round]);
     for (const Digest& lease_id : job.merged[round]) {
-      if (const auto& delta = pool.known_lease(lease_id).delta_root) old.push_back(*delta);
+      const verifier::LeaseState& lease = pool.known_lease(lease_id);
+      if (lease.delta_root) old.push_back(*lease.delta_root);
+      for (const verifier::ShareState& share : lease.shares)
+        pool.kept.drop.push_back(share.id);
     }
   }
   place->first_kept = first;
@@ -78,11 +85,6 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
   std::erase_if(place->start_roots, [&](const auto& start) {
     return std::find(kept, job.theta_roots.end(), start.first) == job.theta_roots.end();
   });
-  while (!place->left_over.empty() && place->left_over.begin()->first < first) {
-    const auto& addresses = place->left_over.begin()->second;
-    old.insert(old.end(), addresses.begin(), addresses.end());
-    place->left_over.erase(place->left_over.begin());
-  }
   const std::set<Digest> needed = needed_blobs(pool);
   std::erase_if(old, [&](const Digest& address) { return needed.contains(address); });
   if (!old.empty()) pool.out.disk.emplace_back(DropBlobs{std::move(old)});

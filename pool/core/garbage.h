@@ -1,15 +1,15 @@
 // Which blobs no decision needs again (A20). Pure: the store deletes them, off the loop.
 //
 // Kept are a job's data, and θ and deltas of its current round, of the rounds_kept before it, and
-// of every round since that of the oldest audit that is still owed. What older rounds left goes
-// after each merge. A round whose blobs are gone is final: its leases are not looked at again, and
-// no rollback goes back to it. GET_BLOB of a dropped blob is unknown_blob.
+// of every round since that of the oldest lease that is not settled, or waits to be run again. What
+// older rounds left goes after each merge, and with it the digests of their leases' steps. A round
+// whose blobs are gone is final: its leases are not looked at again. GET_BLOB of a dropped blob is
+// unknown_blob.
 //
 // The delta of a lease that came to nothing goes with its lease: keys and shares cost nothing, so
 // what they leave may not add up. Blobs go in turn with deltas that come in (DropBlobs), since
-// another lease may name the same bytes. Nothing else of a kept round is dropped, not even what a
-// rollback left over: whoever merges that again makes the same bytes, and the disk deletes later
-// than workers write. What a kill left between a file and its record goes at the next start.
+// another lease may name the same bytes. What a kill left between a file and its record goes at the
+// next start.
 #pragma once
 
 #include <set>
@@ -29,8 +29,5 @@ std::set<Digest> needed_blobs(const PoolState& pool);
 
 // The delta of a lease that came to nothing, whole or half sent: it goes now if nothing needs it.
 void drop_delta(PoolState& pool, const Digest& address);
-
-// A blob of this round that nothing names any more: it goes with the round.
-void leave_over(PoolState& pool, const Digest& job_id, uint32_t round, const Digest& address);
 
 }  // namespace gemmine::pool

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pool/core/terms.h"
+
 namespace gemmine::pool {
 
 using verifier::JobState;
@@ -24,7 +26,7 @@ Bytes work_alone(const Work& work) {
 // `key 1 -> 2` for each term in which the two differ.
 std::string differences(const verifier::Job& old, const verifier::Job& now) {
   std::string out;
-  const auto compare = [&](const char* key, uint64_t before, uint64_t after) {
+  const auto compare = [&](const char* key, auto before, auto after) {
     if (before == after) return;
     out += (out.empty() ? "" : ", ") + std::string(key) + " " + std::to_string(before) + " -> " +
            std::to_string(after);
@@ -32,13 +34,18 @@ std::string differences(const verifier::Job& old, const verifier::Job& now) {
   compare("price_per_tmac", old.price_per_tmac, now.price_per_tmac);
   compare("fee_ppm", old.fee_ppm, now.fee_ppm);
   compare("steps_per_share", old.steps_per_share, now.steps_per_share);
-  compare("replay_ppm", old.audit.replay_ppm, now.audit.replay_ppm);
-  compare("spot_ppm", old.audit.spot_ppm, now.audit.spot_ppm);
-  compare("spot_blocks", old.audit.spot_blocks, now.audit.spot_blocks);
-  compare("probation_shares", old.audit.probation_shares, now.audit.probation_shares);
-  compare("vest_leases", old.audit.vest_leases, now.audit.vest_leases);
+  compare("batch_leases", old.audit.batch_leases, now.audit.batch_leases);
+  compare("first_batch", old.audit.first_batch, now.audit.first_batch);
+  compare("threads", old.audit.threads, now.audit.threads);
+  compare("thread_blocks", old.audit.thread_blocks, now.audit.thread_blocks);
+  compare("replays_ppm", old.audit.replays_ppm, now.audit.replays_ppm);
+  compare("first_audits", old.audit.first_audits, now.audit.first_audits);
+  compare("now_ppm", old.audit.now_ppm, now.audit.now_ppm);
+  compare("fail_ppm", old.audit.fail_ppm, now.audit.fail_ppm);
+  compare("silent_free", old.audit.silent_free, now.audit.silent_free);
   compare("lease_ms", old.audit.lease_ms, now.audit.lease_ms);
   compare("answer_ms", old.audit.answer_ms, now.audit.answer_ms);
+  compare("delta_max", old.audit.delta_max, now.audit.delta_max);
   return out;
 }
 
@@ -51,8 +58,8 @@ Status fill_escrow(PoolState& pool, const Digest& job_id, uint64_t fund, uint64_
       fund > static_cast<uint64_t>(there) ? fund - static_cast<uint64_t>(there) : 0;
   if (job.finished || fund == 0) return Ok{};
   if (missing > 0) {
-    const auto funded =
-        pool.book.append(RecordKind::fund, verifier::fund_body(job_id, missing), now);
+    const auto funded = pool.book.append(
+        RecordKind::fund, verifier::encode(verifier::FundBody{job_id, missing}), now);
     if (!funded) return funded.error();
   }
   pool.out.note("job_funded", {{"job", job.work.job().name},
@@ -93,7 +100,7 @@ EscrowReach escrow_reach(const LedgerState& ledger, const Digest& job_id) {
   const JobState& job = ledger.jobs().at(job_id);
   const kernels::Spec& spec = job.work.job().spec;
   GEMMINE_CHECK(job.round <= spec.rounds);
-  const uint64_t all = uint64_t{spec.rounds - job.round} * spec.slots;
+  const uint64_t all = job.stopped ? 0 : uint64_t{spec.rounds - job.round} * spec.slots;
   const auto taken = static_cast<uint64_t>(
       std::ranges::count_if(job.slots, [](const auto& slot) { return slot.has_value(); }));
   EscrowReach out;
@@ -109,6 +116,12 @@ Status add_job(PoolState& pool, const Work& work, const Digest& theta_root,
                std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now) {
   const Digest id = work.id();
   GEMMINE_CHECK(!pool.rooms.contains(id));
+  const auto known = pool.ledger().jobs().find(id);
+  if (known == pool.ledger().jobs().end() || !known->second.finished) {
+    const Status sound = check_terms(work, pool.options.share_ms);
+    if (!sound)
+      return Error{sound.error().code, "job " + work.job().name + ": " + sound.error().detail};
+  }
   if (!pool.ledger().jobs().contains(id)) {
     if (const JobState* const twin = twin_of(pool.ledger(), work))
       return Error{Errc::invalid_argument,
@@ -118,8 +131,8 @@ Status add_job(PoolState& pool, const Work& work, const Digest& theta_root,
                        differences(twin->work.job(), work.job()) +
                        "; a job in the ledger cannot be changed: put the old values back, or give "
                        "the new job another name"};
-    const auto added =
-        pool.book.append(RecordKind::job, verifier::job_body(work.bytes(), theta_root), now);
+    const auto added = pool.book.append(
+        RecordKind::job, verifier::encode(verifier::JobBody{work.bytes(), theta_root}), now);
     if (!added) return added.error();
     pool.out.note("job_added", {{"job", work.job().name}, {"id", to_hex(id.bytes)}});
   }

@@ -8,8 +8,8 @@ namespace gemmine::pool {
 // A job with its first θ: logs it when the ledger does not know it yet. start_roots: by θ root, of
 // every round from first_round_kept (garbage.h) on. fund: the escrow of an unfinished job is filled
 // up to it, by a `fund` record of what is missing; 0 adds nothing. Errors: invalid_argument (a new
-// job that is an unfinished one of this pool but for its pay or its audits; names both), those of
-// the ledger.
+// job that is an unfinished one of this pool but for its pay or its audits, names both; one that no
+// pool should serve, see terms.h), those of the ledger.
 Status add_job(PoolState& pool, const verifier::Work& work, const Digest& theta_root,
                std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now);
 

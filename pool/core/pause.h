@@ -1,8 +1,11 @@
-// How long a key waits for its next lease after some that came to nothing. Pure.
+// How long a key, or a neighbourhood of addresses, waits for its next lease after some that came to
+// nothing. Pure.
 //
-// A machine that fails (a full disk, a lost state, no answer to what it is asked) would otherwise
-// take one lease after another, and each is two records in the ledger for ever. What a pause knows
-// is not in the ledger: a restarted pool begins anew.
+// A lease that runs out held a slot of its round for lease_ms, and each is two records in the
+// ledger for ever. Whoever fails again and again waits twice as long each time; work that succeeds
+// ends it, and so does time. Accounts have no pause: a name costs nothing, so that one would stop
+// nobody, and anyone could give one to somebody else's. What a pause knows is not in the ledger: a
+// restarted pool begins anew.
 #pragma once
 
 #include <algorithm>
@@ -14,28 +17,28 @@ namespace gemmine::pool {
 
 class Pause {
  public:
-  static constexpr uint64_t kFirstMs = 1'000;      // doubled by each failure in a row
-  static constexpr uint64_t kCeilingMs = 600'000;  // 10 minutes
-  static constexpr uint64_t kForgetMs = 600'000;   // a pause this long past is forgotten
-  static_assert(kFirstMs > 0 && kFirstMs <= kCeilingMs);
+  static constexpr uint64_t kFirstMs = 1'000;  // for who has proven itself, or gave the lease back
+  static constexpr uint32_t kDoublings = 10;
+  static constexpr uint64_t kForgetMs = 600'000;
 
-  // A lease was given back, ran out, or left a challenge unanswered.
-  void failed(uint64_t now) {
-    if (now >= until_ms_ + kForgetMs) failures_ = 0;
-    const uint64_t wait = failures_ >= kDoublings ? kCeilingMs : kFirstMs << failures_;
-    until_ms_ = std::max(until_ms_, now + std::min(wait, kCeilingMs));
-    if (failures_ < kDoublings) ++failures_;
-    GEMMINE_CHECK(until_ms_ > now);
+  // A lease failed. The first failure costs first_ms, each one in a row twice as much as the one
+  // before, at most 2^kDoublings times first_ms. Forgotten when it is kForgetMs and four times its
+  // length past: longer than whoever waits for a lease to run out can make it seem.
+  void failed(uint64_t now, uint64_t first_ms) {
+    GEMMINE_CHECK(first_ms > 0);
+    if (over(now)) failures_ = 0;
+    length_ms_ = first_ms << failures_;
+    until_ms_ = std::max(until_ms_, now + length_ms_);
+    failures_ = std::min(failures_ + 1, kDoublings);
   }
-  // Milliseconds until the key may have a lease again; 0: now.
+  // Milliseconds until there may be a lease again; 0: now.
   uint64_t left_ms(uint64_t now) const { return until_ms_ > now ? until_ms_ - now : 0; }
+  bool over(uint64_t now) const { return now >= until_ms_ + kForgetMs + 4 * length_ms_; }
 
  private:
-  static constexpr uint32_t kDoublings = 10;  // 1 s << 10 is over the ceiling
-  static_assert(kFirstMs << kDoublings >= kCeilingMs);
-
   uint64_t until_ms_ = 0;
-  uint32_t failures_ = 0;  // in a row, at most kDoublings
+  uint64_t length_ms_ = 0;
+  uint32_t failures_ = 0;  // in a row
 };
 
 }  // namespace gemmine::pool

@@ -2,10 +2,12 @@
 
 #include "pool/core/audits.h"
 #include "pool/core/garbage.h"
+#include "pool/core/granting.h"
 #include "pool/core/jobs.h"
 #include "pool/core/leases.h"
 #include "pool/core/resume.h"
 #include "pool/core/rounds.h"
+#include "pool/core/settlement.h"
 #include "pool/core/transfers.h"
 #include "pool/core/verdicts.h"
 
@@ -23,8 +25,8 @@ struct FromMiner {
   void operator()(const GetLease& m) const { on_get_lease(pool, peer, m, seq, now); }
   void operator()(const Abandon& m) const { on_abandon(pool, peer, m, seq, now); }
   void operator()(const ShareMessage& m) const { on_share(pool, peer, m, seq, now); }
-  void operator()(DeltaPart& m) const { on_delta(pool, peer, m, seq); }
-  void operator()(OpeningMessage& m) const { on_opening(pool, peer, seq, m, now); }
+  void operator()(Upload& m) const { on_upload(pool, peer, m, seq); }
+  void operator()(const Settle& m) const { on_settle(pool, peer, m, seq); }
 };
 
 }  // namespace
@@ -51,23 +53,27 @@ bool Pool::all_finished() const {
 // this ends.
 void Pool::settle(uint64_t now) {
   Due& due = state_.due;
-  const auto next = [](std::set<Digest>& all) { return all.extract(all.begin()).value(); };
+  const auto next = [](auto& all) { return all.extract(all.begin()).value(); };
   while (true) {
     if (!due.wrong.empty()) {
       condemn(state_, next(due.wrong), now);
     } else if (!due.complete.empty()) {
       try_complete(state_, next(due.complete), now);
+    } else if (!due.batches.empty()) {
+      look_at_batch(state_, next(due.batches), now);
     } else if (!due.merge.empty()) {
-      try_merge(state_, next(due.merge));
+      try_merge(state_, next(due.merge), now);
+    } else if (!due.finish.empty()) {
+      try_finish(state_, next(due.finish), now);
     } else {
-      return;
+      break;
     }
   }
+  run_audits(state_);
 }
 
-void Pool::on_open(ConnId id, const Digest& channel_binding, const Digest& server_random,
-                   uint64_t now) {
-  state_.sessions.open(id, channel_binding, server_random, now);
+void Pool::on_open(ConnId id, const Opening& opening, uint64_t now) {
+  state_.sessions.open(id, opening, now);
 }
 
 void Pool::on_close(ConnId id) {
@@ -116,10 +122,10 @@ void Pool::greet(Peer& peer, MessageType type, uint32_t seq, ByteView payload, u
     return;
   }
   if (hello) return state_.out.send(peer.id, sessions.hello_ok(peer, now));
-  welcome(peer, seq, now);
+  welcome(peer, seq);
 }
 
-void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
+void Pool::welcome(Peer& peer, uint32_t seq) {
   GEMMINE_CHECK(peer.stage == Peer::Stage::ready);
   const bool miner = peer.role == Role::miner;
   const auto member = state_.ledger().members().find(peer.key);
@@ -140,7 +146,7 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
     open.assign(held->second.begin(), held->second.end());
   for (const Digest& id : open) {
     const verifier::LeaseState& lease = state_.known_lease(id);
-    if (lease.voided || reply.leases.size() >= kOpenLeasesMax) continue;
+    if (reply.leases.size() >= kOpenLeasesMax) continue;
     reply.leases.push_back({encode(lease.lease), static_cast<uint32_t>(lease.shares.size()),
                             lease.delta_root.has_value()});
   }
@@ -148,17 +154,16 @@ void Pool::welcome(Peer& peer, uint32_t seq, uint64_t now) {
   state_.out.note(
       miner ? "miner_joined" : "auditor_joined",
       {{"key", short_hex(peer.key)}, {"account", peer.member.account}, {"agent", peer.agent}});
-  for (const Digest& id : open) {
+  for (const Digest& id : open)
     say_have(state_, peer.id, id);
-    ask_again(state_, id, now);
-  }
 }
 
 void Pool::on_tick(uint64_t now) {
   for (Hangup& hangup : state_.sessions.overdue(now))
     state_.out.hangups.push_back(std::move(hangup));
-  check_deadlines(state_, now);
+  state_.audits.wake(now);
   expire(state_, now);
+  look_at_batches(state_, now);
   retry_merges(state_, now);
   settle(now);
 }
@@ -166,6 +171,8 @@ void Pool::on_tick(uint64_t now) {
 void Pool::on_task_done(const TaskDone& done, uint64_t now) {
   if (const auto* audit = std::get_if<AuditDone>(&done)) {
     on_audit_done(state_, *audit, now);
+  } else if (const auto* diverged = std::get_if<DivergenceDone>(&done)) {
+    on_divergence_done(state_, *diverged, now);
   } else if (const auto* merge = std::get_if<MergeDone>(&done)) {
     on_merge_done(state_, *merge, now);
   } else {
@@ -179,8 +186,6 @@ void Pool::on_disk_done(const DiskDone& done, uint64_t now) {
     on_part_stored(state_, *part);
   } else if (const auto* delta = std::get_if<DeltaFinished>(&done)) {
     on_delta_finished(state_, *delta, now);
-  } else if (const auto* opening = std::get_if<OpeningStored>(&done)) {
-    on_opening_stored(state_, *opening, now);
   } else if (const auto& dropped = std::get<Dropped>(done); !dropped.failed.empty()) {
     state_.out.note("blobs_not_dropped", {{"reason", dropped.failed}}, Level::warning);
   }

@@ -1,9 +1,10 @@
 // The pool's centre without I/O: events and a time in, records and actions out. Dispatch only; what
-// an event means is in leases.h, audits.h, verdicts.h, rounds.h and jobs.h.
+// an event means is in granting.h, leases.h, audits.h, settlement.h, verdicts.h, rounds.h, jobs.h.
 //
-// Whoever drives it makes the fresh records durable before carrying out the actions
-// of the same step (PROTOCOL 5.3). No clock, thread, socket or file is in here, so that a simulator
-// can drive it in virtual time. `now` is pool time in milliseconds and never goes back.
+// Whoever drives it makes the fresh records and what is kept beside them durable before carrying
+// out the actions of the same step (PROTOCOL 5.3). No clock, thread, socket or file is in here, so
+// that a simulator can drive it in virtual time. `now` is pool time in milliseconds and never goes
+// back.
 #pragma once
 
 #include <map>
@@ -22,7 +23,11 @@ class Pool {
   // jobs.h. Errors: those.
   Status add_job(const verifier::Work& work, const Digest& theta_root,
                  std::map<Digest, Digest> start_roots, uint64_t fund, uint64_t now);
-  // After all jobs, before anything else: resume.h.
+  // After all jobs, before anything else: resume.h. recall_secret: every one that the ledger needs
+  // (kept.h).
+  void recall_secret(const Digest& commitment, const Digest& secret) {
+    state_.secrets[commitment] = secret;
+  }
   void recall(const EvaluateDone& result);
   void resume(uint64_t now);
   // After it: half deltas that a pool before this one left on disk, their bytes by lease. Those of
@@ -31,8 +36,7 @@ class Pool {
   // After both: any other blob is of no use to this pool, and nothing decided so far makes one.
   std::set<Digest> needed_blobs() const;
 
-  // channel_binding: the TLS exporter of this connection; server_random: fresh randomness.
-  void on_open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);
+  void on_open(ConnId id, const Opening& opening, uint64_t now);
   void on_close(ConnId id);
   // Every frame but GET_BLOB and WATCH of ready peers, which need the disk and are the driver's.
   void on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteView payload,
@@ -43,6 +47,7 @@ class Pool {
 
   // What the steps since the last call decided. Records first, then the rest.
   std::vector<verifier::SignedRecord> take_records() { return state_.book.take_fresh(); }
+  KeptChanges take_kept() { return std::exchange(state_.kept, {}); }
   Actions take_actions() { return std::exchange(state_.out, {}); }
 
   const PoolState& state() const { return state_; }
@@ -56,7 +61,7 @@ class Pool {
 
  private:
   void greet(Peer& peer, MessageType type, uint32_t seq, ByteView payload, uint64_t now);
-  void welcome(Peer& peer, uint32_t seq, uint64_t now);
+  void welcome(Peer& peer, uint32_t seq);
   void settle(uint64_t now);
 
   PoolState state_;

@@ -8,8 +8,8 @@ namespace gemmine::pool {
 // What a round was evaluated to, so that it is not done again. After all jobs are added.
 void recall(PoolState& pool, const EvaluateDone& result);
 
-// After that, before anything else. Open leases get the time that the pool was away,
-// and what is owed (audits, second looks, consequences of verdicts, merges) is begun again.
+// After that, before anything else: what is owed (audits, draws, settlements, consequences of
+// verdicts, merges) is begun again. All of it follows from the ledger.
 void resume(PoolState& pool, uint64_t now);
 
 }  // namespace gemmine::pool

@@ -1,8 +1,9 @@
 #include "pool/core/rounds.h"
 
 #include <algorithm>
+#include <functional>
+#include <ranges>
 
-#include "pool/core/audits.h"
 #include "pool/core/closing.h"
 #include "pool/core/garbage.h"
 
@@ -21,12 +22,6 @@ const JobState& job_of(const PoolState& pool, const Digest& job_id) {
   return found->second;
 }
 
-bool looks_again(const PoolState& pool, const Digest& job_id) {
-  return std::ranges::any_of(pool.audits.pending(), [&](const auto& entry) {
-    return !entry.second.required && pool.known_lease(entry.first.lease_id).lease.job_id == job_id;
-  });
-}
-
 void announce(PoolState& pool, const JobState& job) {
   const Round round{job.work.id(), job.round, job.theta_roots.back(), job.finished};
   for (const auto& [id, peer] : pool.sessions.peers()) {
@@ -34,132 +29,111 @@ void announce(PoolState& pool, const JobState& job) {
   }
 }
 
-void cancel(PoolState& pool, const std::vector<Digest>& leases, uint64_t now) {
-  for (const Digest& id : leases) {
-    pool.audits.erase_lease(id);
-    close_lease(pool, id, CloseReason::cancelled, now);
+// Open leases that `which` picks.
+void cancel(PoolState& pool, const std::function<bool(const verifier::Lease&)>& which,
+            uint64_t now) {
+  std::vector<Digest> found;
+  for (const auto& [key, leases] : pool.open_leases)
+    std::ranges::copy_if(leases, std::back_inserter(found),
+                         [&](const Digest& id) { return which(pool.known_lease(id).lease); });
+  for (const Digest& id : found) {
+    if (close_lease(pool, {.lease_id = id, .reason = CloseReason::cancelled, .secret = {}}, now))
+      pool.audits.erase(id);
   }
 }
 
-// What the named round and those after it were made of.
-void leave_over_since(PoolState& pool, const JobState& job, uint32_t round) {
-  const Digest& id = job.work.id();
-  const auto leave_delta = [&](uint32_t of, const Digest& lease_id) {
-    if (const auto& delta = pool.known_lease(lease_id).delta_root) leave_over(pool, id, of, *delta);
-  };
-  for (uint32_t later = round; later < job.round; ++later) {
-    leave_over(pool, id, later + 1, job.theta_roots[later + 1]);
-    for (const Digest& lease_id : job.merged[later])
-      leave_delta(later, lease_id);
-  }
-  for (const auto& slot : job.slots) {
-    if (slot) leave_delta(job.round, *slot);
-  }
-}
-
-// A complete lease was found wrong: what was built on it goes.
-void roll_back(PoolState& pool, const Digest& lease_id, uint64_t now) {
-  const LeaseState& wrong = pool.known_lease(lease_id);
-  if (wrong.closed != CloseReason::complete || wrong.voided) return;
-  const Digest job_id = wrong.lease.job_id;
-  const uint32_t round = wrong.lease.round;
-  JobRoom* const place = pool.room(job_id);
-  if (place != nullptr && round < place->first_kept)
-    return pool.out.note("rollback_too_late", {{"lease", short_hex(lease_id)}}, Level::warning);
-  std::vector<Digest> open;
-  for (const auto& [key, leases] : pool.open_leases) {
-    for (const Digest& id : leases) {
-      const verifier::Lease& lease = pool.known_lease(id).lease;
-      if (lease.job_id == job_id && lease.round > round) open.push_back(id);
-    }
-  }
-  cancel(pool, open, now);
-  const JobState& job = job_of(pool, job_id);
-  if (round < job.round) leave_over_since(pool, job, round);
-  const auto logged =
-      pool.book.append(RecordKind::rollback, verifier::rollback_body(job_id, round, lease_id), now);
-  if (!logged)  // its round is not merged yet: on_merge_done comes back here
-    return pool.out.note("rollback_waits",
-                         {{"lease", short_hex(lease_id)}, {"reason", logged.error().detail}});
-  GEMMINE_CHECK(job.round == round && wrong.voided);
-  pool.out.note("rollback",
-                {{"job", job.work.job().name},
-                 {"round", std::to_string(round)},
-                 {"lease", short_hex(lease_id)}},
+void ban(PoolState& pool, const LeaseState& state, uint64_t now) {
+  const Digest& key = state.lease.miner_key;
+  const verifier::BatchState* const batch =
+      pool.ledger().batch({state.lease.job_id, key, state.batch});
+  GEMMINE_CHECK(batch != nullptr);
+  // One fault may be the device's.
+  if (!state.proof || batch->proven < 2 || pool.ledger().members().at(key).banned) return;
+  const auto banned = pool.book.append(
+      RecordKind::ban, verifier::encode(verifier::BanBody{key, state.lease.id, *state.proof}), now);
+  if (!banned)
+    return pool.out.note("ban_refused", {{"reason", banned.error().detail}}, Level::error);
+  pool.out.note("banned", {{"miner", short_hex(key)}, {"lease", short_hex(state.lease.id)}},
                 Level::warning);
-  if (place != nullptr)
-    place->results.erase(place->results.upper_bound(round), place->results.end());
-  std::vector<ShareKey> pending;
-  for (const auto& [key, audit] : pool.audits.pending())
-    pending.push_back(key);
-  for (const ShareKey& key : pending) {
-    if (pool.known_lease(key.lease_id).voided) pool.audits.erase(key);
+  cancel(
+      pool, [&](const verifier::Lease& lease) { return lease.miner_key == key; }, now);
+  for (const ConnId id : pool.sessions.of_miner(key))
+    pool.refuse(id, 0, WireError::banned, "this key was found cheating");
+  for (const verifier::BatchId& id : pool.ledger().unsettled()) {
+    if (id.key == key) pool.due.batches.insert(id);
   }
-  announce(pool, job);
 }
 
-void finish(PoolState& pool, const JobState& job, uint64_t now) {
-  const Digest& theta = job.theta_roots.back();
-  const auto logged =
-      pool.book.append(RecordKind::finish, verifier::finish_body(job.work.id(), theta), now);
-  pool.out.note("job_finished", {{"job", job.work.job().name},
-                                 {"theta", to_hex(theta.bytes)},
-                                 {"logged", logged ? "yes" : logged.error().detail}});
+void end_job(PoolState& pool, const JobState& job, uint64_t now) {
+  GEMMINE_CHECK(job.ended());
+  const Digest id = job.work.id();
+  cancel(
+      pool, [&](const verifier::Lease& lease) { return lease.job_id == id; }, now);
+  for (const verifier::BatchId& batch : pool.ledger().unsettled()) {
+    if (batch.job_id == id) pool.due.batches.insert(batch);
+  }
+  pool.due.finish.insert(id);
+}
+
+// Whether a round all of whose leases are complete waits for replays of them.
+bool waits_for_audits(const PoolState& pool, JobRoom& place, const JobState& job, uint64_t now) {
+  const bool any = std::ranges::any_of(
+      job.slots, [&](const auto& slot) { return slot && pool.audits.contains(*slot); });
+  if (!any || (place.whole_round == job.round && now >= place.merge_due_ms)) return false;
+  if (place.whole_round != job.round) place.merge_due_ms = now + kMergeWaitMs;
+  place.whole_round = job.round;
+  return true;
+}
+
+// Of leases that never made a whole batch.
+void drop_secrets(PoolState& pool, const Digest& job_id) {
+  for (const auto& [id, state] : pool.ledger().leases()) {
+    if (state.lease.job_id == job_id) pool.drop_secret(state.lease.batch_commit);
+  }
 }
 
 }  // namespace
 
-bool found_wrong(const LeaseState& state) {
-  return std::ranges::any_of(state.shares, &verifier::ShareState::found_wrong);
-}
-
-void second_look(PoolState& pool, const Digest& lease_id) {
-  const LeaseState& state = pool.known_lease(lease_id);
-  const JobRoom* const place = pool.room(state.lease.job_id);
-  if (place == nullptr || state.lease.round < place->first_kept || state.shares.empty()) return;
-  if (state.shares.back().replayed) return;
-  begin_replay(pool, state, static_cast<uint32_t>(state.shares.size() - 1), false);
-}
-
 void condemn(PoolState& pool, const Digest& lease_id, uint64_t now) {
   const LeaseState& state = pool.known_lease(lease_id);
-  GEMMINE_CHECK(found_wrong(state));  // wrong bits convict, and nothing else does
-  pool.audits.erase_lease(lease_id);
+  GEMMINE_CHECK(state.wrong);  // wrong bits convict, and nothing else does
   const Digest key = state.lease.miner_key;
-  if (!state.closed) close_lease(pool, lease_id, CloseReason::rejected, now);
-  const std::vector<Digest> unpaid = pool.ledger().unvested(key);
-  const auto member = pool.ledger().members().find(key);
-  GEMMINE_CHECK(member != pool.ledger().members().end());  // it has a lease
-  if (!member->second.banned) {
-    const auto banned = pool.book.append(RecordKind::ban, verifier::ban_body(key, lease_id), now);
-    if (!banned) pool.out.note("ban_refused", {{"reason", banned.error().detail}}, Level::error);
-    pool.out.note("banned", {{"miner", short_hex(key)}, {"lease", short_hex(lease_id)}},
-                  Level::warning);
-    const auto open = pool.open_leases.find(key);
-    if (open != pool.open_leases.end())
-      cancel(pool, std::vector<Digest>(open->second.begin(), open->second.end()), now);
-    for (const ConnId id : pool.sessions.of_miner(key))
-      pool.refuse(id, 0, WireError::banned, "this key was found cheating");
-    for (const Digest& id : unpaid) {
-      if (id != lease_id) second_look(pool, id);
-    }
-  }
-  roll_back(pool, lease_id, now);
+  if (!state.closed)
+    close_lease(pool,
+                {.lease_id = lease_id,
+                 // Without a proof it loses its slot, and that is all.
+                 .reason = state.proof ? CloseReason::rejected : CloseReason::cancelled,
+                 .secret = {},
+                 .proof = state.proof.value_or(Digest{})},
+                now);
+  pause_key(pool, key, state.lease.deadline_ms - state.lease.issued_ms, now);
+  ban(pool, state, now);
+  pool.due.batches.insert({state.lease.job_id, key, state.batch});
   pool.due.merge.insert(state.lease.job_id);
 }
 
-void try_merge(PoolState& pool, const Digest& job_id) {
+void try_merge(PoolState& pool, const Digest& job_id, uint64_t now) {
   JobRoom* const place = pool.room(job_id);
   const JobState& job = job_of(pool, job_id);
-  if (place == nullptr || place->merging || job.finished) return;
-  MergeTask task{job_id, job.round, job.theta_roots.back(), {}, {}};
+  if (place == nullptr || place->merging || job.ended()) return;
+  MergeTask task{.job_id = job_id,
+                 .round = job.round,
+                 .theta_root = job.theta_roots.back(),
+                 .lease_ids = {},
+                 .delta_roots = {},
+                 .subtracted = {},
+                 .subtracted_roots = {}};
   for (const auto& slot : job.slots) {
     const LeaseState* const state = slot ? pool.lease(*slot) : nullptr;
     if (state == nullptr || state->closed != CloseReason::complete || !state->delta_root) return;
     task.lease_ids.push_back(*slot);
     task.delta_roots.push_back(*state->delta_root);
   }
-  if (looks_again(pool, job_id)) return;
+  if (waits_for_audits(pool, *place, job, now)) return;
+  for (const auto& [id, seq] : job.to_subtract) {
+    task.subtracted.push_back(id);
+    task.subtracted_roots.push_back(*pool.known_lease(id).delta_root);
+  }
   place->merging = true;
   place->merge_due_ms = 0;
   pool.out.tasks.emplace_back(std::move(task));
@@ -167,7 +141,7 @@ void try_merge(PoolState& pool, const Digest& job_id) {
 
 void retry_merges(PoolState& pool, uint64_t now) {
   for (auto& [id, place] : pool.rooms) {
-    if (place.merge_due_ms != 0 && now >= place.merge_due_ms) try_merge(pool, id);
+    if (place.merge_due_ms != 0 && now >= place.merge_due_ms) try_merge(pool, id, now);
   }
 }
 
@@ -188,13 +162,19 @@ void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now) {
   }
   place->merge_failures = 0;
   const JobState& job = job_of(pool, done.job_id);
-  const bool current = job.round == done.round && !job.finished &&
-                       !looks_again(pool, done.job_id) &&
-                       std::ranges::equal(job.slots, done.lease_ids);
-  if (!current) return try_merge(pool, done.job_id);
-  const auto logged = pool.book.append(
-      RecordKind::merge,
-      verifier::merge_body(done.job_id, done.round, done.theta_root, done.lease_ids), now);
+  const auto wrong = std::views::keys(job.to_subtract);
+  const bool current = job.round == done.round && !job.ended() &&
+                       std::ranges::equal(job.slots, done.lease_ids) &&
+                       std::ranges::equal(wrong, done.subtracted);
+  if (!current) return try_merge(pool, done.job_id, now);
+  const auto logged =
+      pool.book.append(RecordKind::merge,
+                       verifier::encode(verifier::MergeBody{.job_id = done.job_id,
+                                                            .round = done.round,
+                                                            .theta_root = done.theta_root,
+                                                            .lease_ids = done.lease_ids,
+                                                            .subtracted = done.subtracted}),
+                       now);
   if (!logged)
     return pool.out.note("merge_refused", {{"job", name}, {"reason", logged.error().detail}},
                          Level::error);
@@ -202,12 +182,10 @@ void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now) {
   place->start_roots[done.theta_root] = done.start_root;
   pool.out.note("merged", {{"job", name},
                            {"round", std::to_string(done.round)},
+                           {"subtracted", std::to_string(done.subtracted.size())},
                            {"theta", short_hex(done.theta_root)}});
-  for (const Digest& id : done.lease_ids) {
-    if (found_wrong(pool.known_lease(id))) return roll_back(pool, id, now);
-  }
   pool.out.tasks.emplace_back(EvaluateTask{done.job_id, job.round, done.theta_root});
-  if (job.round == place->work->job().spec.rounds) finish(pool, job, now);
+  if (job.ended()) end_job(pool, job, now);
   drop_old_rounds(pool, done.job_id);
   announce(pool, job);
 }
@@ -216,7 +194,7 @@ void on_evaluate_done(PoolState& pool, const EvaluateDone& done) {
   JobRoom* const place = pool.room(done.job_id);
   if (place == nullptr) return;
   const std::string& name = place->work->job().name;
-  if (done.round == place->work->job().spec.rounds) place->evaluated = true;
+  if (done.round + 1 == job_of(pool, done.job_id).theta_roots.size()) place->evaluated = true;
   if (done.records == 0)
     return pool.out.note("evaluation_failed",
                          {{"job", name}, {"round", std::to_string(done.round)}}, Level::warning);
@@ -227,6 +205,37 @@ void on_evaluate_done(PoolState& pool, const EvaluateDone& done) {
                              {"round", std::to_string(done.round)},
                              {"percent", std::to_string(percent)},
                              {"loss", std::to_string(done.loss)}});
+}
+
+void stop_job(PoolState& pool, const LeaseState& state, uint32_t step, uint64_t now) {
+  const Digest job_id = state.lease.job_id;
+  const verifier::StopBody body{.job_id = job_id, .lease_id = state.lease.id, .step = step};
+  const auto logged = pool.book.append(RecordKind::stop, verifier::encode(body), now);
+  const JobState& job = job_of(pool, job_id);
+  if (!logged)
+    return pool.out.note("stop_refused", {{"reason", logged.error().detail}}, Level::warning);
+  pool.out.note("job_stopped",
+                {{"job", job.work.job().name},
+                 {"round", std::to_string(job.round)},
+                 {"slot", std::to_string(state.lease.slot)},
+                 {"step", std::to_string(step)},
+                 {"reason", "training diverges there: a NaN or infinity; lower lr or set clip"}},
+                Level::error);
+  end_job(pool, job, now);
+}
+
+void try_finish(PoolState& pool, const Digest& job_id, uint64_t now) {
+  const JobState& job = job_of(pool, job_id);
+  if (pool.room(job_id) == nullptr || !job.ended() || job.finished) return;
+  if (job.open_leases > 0 || job.unsettled_leases > 0) return;
+  const Digest& theta = job.theta_roots.back();
+  const auto logged = pool.book.append(RecordKind::finish,
+                                       verifier::encode(verifier::FinishBody{job_id, theta}), now);
+  if (!logged)
+    return pool.out.note("finish_refused", {{"reason", logged.error().detail}}, Level::error);
+  drop_secrets(pool, job_id);
+  pool.out.note("job_finished", {{"job", job.work.job().name}, {"theta", to_hex(theta.bytes)}});
+  announce(pool, job);
 }
 
 }  // namespace gemmine::pool

@@ -1,5 +1,5 @@
-// Rounds: merges, evaluations, the end of a job, and going back when a lease turns out to be wrong
-// (PROTOCOL 8.3, 8.5).
+// Rounds: merges, evaluations, the end of a job, and what a lease that is found wrong brings about
+// (PROTOCOL 8.3, 8.5, 13.6).
 #pragma once
 
 #include "pool/core/state.h"
@@ -8,21 +8,24 @@ namespace gemmine::pool {
 
 inline constexpr uint32_t kMergeRetriesMax = 8;  // each after twice the time of the one before
 inline constexpr uint64_t kMergeRetryMs = 1'000;
+// A round that is whole waits so long for replays of its own leases: of a small model's they are
+// there by then, and what they find wrong never gets in. A large model's are taken out later.
+inline constexpr uint64_t kMergeWaitMs = 5'000;
 
-// A share of this lease is wrong: closes the lease, bans its key, takes its unvested pay, looks at
-// its other work again, and rolls back what was built on the lease. The ledger has the verdict.
+// The lease was found wrong, and the ledger has the verdict: an open one is closed and its slot
+// free; a merged one's delta is taken out by the next merge, which is the ledger's to remember; its
+// key waits, and is banned when two leases of the batch are proven wrong.
 void condemn(PoolState& pool, const Digest& lease_id, uint64_t now);
 
-// Replays a complete lease whole; no merge of its job happens before the answer is there.
-void second_look(PoolState& pool, const Digest& lease_id);
-
-// Begins the merge of the job's current round if every slot is complete and no second look is owed.
-void try_merge(PoolState& pool, const Digest& job_id);
+// Begins the merge of the job's current round if every slot is complete.
+void try_merge(PoolState& pool, const Digest& job_id, uint64_t now);
 void retry_merges(PoolState& pool, uint64_t now);
 void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now);
 void on_evaluate_done(PoolState& pool, const EvaluateDone& done);
 
-// Has one of its shares a verdict that says it is wrong?
-bool found_wrong(const verifier::LeaseState& state);
+// Training diverges at this step of this lease, as a replay has seen: the job ends.
+void stop_job(PoolState& pool, const verifier::LeaseState& state, uint32_t step, uint64_t now);
+// Ends the job if its last round is merged, or it was stopped, and every batch is settled.
+void try_finish(PoolState& pool, const Digest& job_id, uint64_t now);
 
 }  // namespace gemmine::pool

@@ -7,13 +7,13 @@
 
 namespace gemmine::pool {
 
-void Sessions::open(ConnId id, const Digest& channel_binding, const Digest& server_random,
-                    uint64_t now) {
+void Sessions::open(ConnId id, const Opening& opening, uint64_t now) {
   GEMMINE_CHECK(!peers_.contains(id));
   Peer& peer = peers_[id];
   peer.id = id;
-  peer.channel_binding = channel_binding;
-  peer.server_random = server_random;
+  peer.channel_binding = opening.channel_binding;
+  peer.server_random = opening.server_random;
+  peer.neighbourhood = opening.neighbourhood;
   peer.opened_ms = peer.heard_ms = now;
 }
 

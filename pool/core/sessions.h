@@ -15,6 +15,14 @@ namespace gemmine::pool {
 inline constexpr uint64_t kGreetingMs = 15'000;  // from the open connection to AUTH
 inline constexpr size_t kSessionsPerKeyMax = 16;
 
+// What is known of a connection when it is opened.
+struct Opening {
+  Digest channel_binding;  // its TLS exporter
+  Digest server_random;    // fresh
+  // Addresses that one owner is likely to have, such as an IPv4 /24; empty: nobody's, or our own.
+  std::string neighbourhood = {};
+};
+
 struct Peer {
   ConnId id{};
   enum class Stage { hello, auth, ready } stage = Stage::hello;
@@ -23,6 +31,7 @@ struct Peer {
   Digest client_random;
   Digest server_random;
   Digest channel_binding;
+  std::string neighbourhood;
   verifier::MemberBody member;  // who is paid, signed once the peer is ready
   std::string agent;
   uint64_t opened_ms = 0;
@@ -39,8 +48,7 @@ class Sessions {
  public:
   Sessions(const Digest& pool_key, uint32_t idle_ms) : pool_key_(pool_key), idle_ms_(idle_ms) {}
 
-  // channel_binding: the TLS exporter of this connection; server_random: fresh randomness.
-  void open(ConnId id, const Digest& channel_binding, const Digest& server_random, uint64_t now);
+  void open(ConnId id, const Opening& opening, uint64_t now);
   void close(ConnId id);
   Peer* find(ConnId id);
   const std::map<ConnId, Peer>& peers() const { return peers_; }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "pool/wire/messages.h"
+
 namespace gemmine::pool {
 
 Pace pace_of(const verifier::LeaseState& lease, uint32_t index) {
@@ -17,7 +19,8 @@ void keep_pace(std::deque<Pace>& paces, Pace pace) {
 }
 
 uint32_t largest_share(uint32_t steps, uint32_t job_size) {
-  return std::min(steps, std::max(job_size, (steps - 1) / kSharesPerLeaseMin + 1));
+  const uint32_t most = std::max(job_size, (steps - 1) / kSharesPerLeaseMin + 1);
+  return std::min({steps, most, kStepsPerShareMax});
 }
 
 uint32_t choose_share_size(const std::deque<Pace>& paces, uint64_t target_ms, uint32_t steps,

@@ -17,9 +17,8 @@ inline constexpr uint32_t kShareSeconds = 20;
 inline constexpr uint32_t kShareSecondsMax = 3600;
 
 inline constexpr size_t kPacesMax = 9;  // of a key; older ones say nothing of what it is today
-// A lease of fewer shares is replayed seldom as a whole: the coin is thrown for each share, and a
-// quick device that cheats in all of them should meet it as often as a slow one. Replays of the
-// same part of all work find a cheat in 12 of 100 leases of one share, and in 40 of four.
+// However quick the device: a crash then costs it no more than this part of a lease, and the pool
+// sees four times what goes on.
 inline constexpr uint32_t kSharesPerLeaseMin = 4;
 
 // One share: the time from the record before it (of its lease) to its own, and its work.
@@ -38,7 +37,8 @@ void keep_pace(std::deque<Pace>& paces, Pace pace);
 uint32_t choose_share_size(const std::deque<Pace>& paces, uint64_t target_ms, uint32_t steps,
                            uint64_t macs_per_step, uint32_t job_size);
 
-// A lease has kSharesPerLeaseMin shares at least, or as few as the job's own size gives it.
+// A lease has kSharesPerLeaseMin shares at least, or as few as the job's own size gives it; the
+// digests of a share's steps fit one message.
 uint32_t largest_share(uint32_t steps, uint32_t job_size);
 
 }  // namespace gemmine::pool

@@ -11,13 +11,20 @@ PoolState::PoolState(Book folded, const verifier::Identity& pool_identity, PoolO
       identity(pool_identity),
       options(std::move(chosen)),
       sessions(pool_identity.public_key(), options.idle_ms),
+      audits(options.audits_at_once),
       uploads(options.upload_bytes) {
+  GEMMINE_CHECK(options.random);
+  GEMMINE_CHECK(options.audits_at_once >= 1);
   GEMMINE_CHECK(options.leases_per_key >= 1 && options.leases_per_key <= kOpenLeasesMax);
   GEMMINE_CHECK(ledger().next_seq() > 0);  // a book begins with its genesis record
   GEMMINE_CHECK(ledger().pool_key() == identity.public_key());
   for (const auto& [id, state] : ledger().leases()) {
-    next_serial = std::max(next_serial, state.lease.serial + 1);
     if (!state.closed) open_leases[state.lease.miner_key].insert(id);
+    if (state.replayed) proven.insert(state.lease.miner_key);
+  }
+  for (const auto& [seq, challenge] : ledger().challenges()) {
+    if (challenge.outcome == verifier::Outcome::valid)
+      proven.insert(known_lease(challenge.lease_id).lease.miner_key);
   }
 }
 
@@ -45,12 +52,31 @@ const verifier::Work& PoolState::work_of(const verifier::Lease& lease) const {
 
 const std::deque<Pace>& PoolState::paces_of(const Digest& key) const {
   static const std::deque<Pace> none;
-  const auto found = paces.find(key);
-  return found == paces.end() ? none : found->second;
+  const auto found = keys.find(key);
+  return found == keys.end() ? none : found->second.paces;
 }
 
-Digest PoolState::secret(const verifier::Lease& lease) const {
-  return verifier::lease_secret(options.coin_master, lease.serial);
+void PoolState::keep_secret(const Digest& commitment, const Digest& secret) {
+  secrets[commitment] = secret;
+  kept.put.emplace_back(commitment, Bytes(secret.bytes.begin(), secret.bytes.end()));
+}
+
+const Digest& PoolState::secret(const Digest& commitment) const {
+  const auto found = secrets.find(commitment);
+  GEMMINE_CHECK(found != secrets.end());  // it goes when the ledger has revealed it
+  return found->second;
+}
+
+void PoolState::drop_secret(const Digest& commitment) {
+  if (secrets.erase(commitment) > 0) kept.drop.push_back(commitment);
+}
+
+Standing PoolState::standing(const Digest& key) const {
+  return proven.contains(key) ? Standing::proven : Standing::fresh;
+}
+
+bool PoolState::listed(const Digest& auditor) const {
+  return std::ranges::find(options.auditors, auditor) != options.auditors.end();
 }
 
 void PoolState::refuse(ConnId to, uint32_t seq, WireError code, const std::string& text,

@@ -4,14 +4,17 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "pool/core/actions.h"
-#include "pool/core/audits_owed.h"
+#include "pool/core/audit_queue.h"
 #include "pool/core/book.h"
+#include "pool/core/kept.h"
 #include "pool/core/pause.h"
 #include "pool/core/sessions.h"
 #include "pool/core/share_size.h"
@@ -23,14 +26,14 @@ inline constexpr uint64_t kRateWindowMs = 10'000;
 inline constexpr size_t kSpeedSamplesMax = 100'000;
 
 struct PoolOptions {
-  Digest coin_master;  // secret: every lease's secret is derived from it
+  std::function<Digest()> random;  // fresh each time: what secrets are made of
   uint32_t idle_ms = 120'000;
   uint32_t leases_per_key = 2;
   uint64_t upload_bytes = uint64_t{16} << 30;  // of half deltas on disk, each counted whole
-  uint64_t share_ms = 0;  // what a share should take its device; 0: shares of the job's size
-  uint64_t reconnect_ms = 60'000;  // after a restart: what a miner may need to find back
-  uint32_t rounds_kept = 16;       // merged rounds whose blobs stay (garbage.h); 0: all
-  std::vector<Digest> auditors;    // empty: everyone
+  uint64_t share_ms = 0;         // what a share should take its device; 0: shares of the job's size
+  uint32_t audits_at_once = 1;   // replays that run at the same time
+  uint32_t rounds_kept = 16;     // merged rounds whose blobs stay (garbage.h); 0: all
+  std::vector<Digest> auditors;  // whose every word is logged; others' are heard, too
 };
 
 // What the pool knows of a job besides the ledger.
@@ -38,27 +41,37 @@ struct JobRoom {
   const verifier::Work* work = nullptr;  // the ledger's, which stays where it is
   std::map<Digest, Digest> start_roots;  // by θ root: where a lease from it starts
   uint32_t first_kept = 0;               // round; the blobs of those before it may be gone
-  std::map<uint32_t, std::vector<Digest>> left_over;  // by round: blobs that nothing names
-  bool dry = false;  // its escrow covered no further lease when last asked
+  bool dry = false;                      // its escrow covered no further lease when last asked
   bool merging = false;
   uint32_t merge_failures = 0;               // in a row
-  uint64_t merge_due_ms = 0;                 // of the retry; 0: none is owed
+  uint64_t merge_due_ms = 0;                 // of the next try; 0: none is owed
+  std::optional<uint32_t> whole_round;       // that waits, or waited, for replays of its leases
   std::map<uint32_t, EvaluateDone> results;  // by rounds merged
   bool evaluated = false;                    // the last round was, or could not be
 };
 
-// What the pool remembers of an open lease besides the ledger. It ends with the lease.
-struct LeaseNotes {
-  uint64_t asked_ms = 0;    // what the miner spent on answers so far: its deadline gets it back
-  uint64_t away_ms = 0;     // what the pool was away: the deadline gets that back, too
-  bool unanswered = false;  // a challenge ran out
+// What an auditor who is not listed may say before the pool stops running leases for it: one
+// accusation, and one for each that was confirmed.
+struct AuditorNotes {
+  uint32_t accused = 0;
+  uint32_t confirmed = 0;
+};
+
+// A key as a miner, beside the ledger.
+struct KeyNotes {
+  std::deque<Pace> paces;  // of its last shares
+  Pause pause;
+  std::string neighbourhood;              // it last asked for a lease from
+  std::optional<uint64_t> no_slot_at_ms;  // when it was told last that no slot is free
 };
 
 // Work that one part of the pool leaves to another; done before the event it came with ends.
 struct Due {
-  std::set<Digest> wrong;     // leases with a share found wrong
-  std::set<Digest> complete;  // leases that may be complete now
-  std::set<Digest> merge;     // jobs whose round may be complete now
+  std::set<Digest> wrong;               // leases found wrong
+  std::set<Digest> complete;            // leases that may be complete now
+  std::set<verifier::BatchId> batches;  // that may be drawn, or settled
+  std::set<Digest> merge;               // jobs whose round may be complete now
+  std::set<Digest> finish;              // jobs that may have come to their end
 };
 
 struct PoolState {
@@ -71,7 +84,11 @@ struct PoolState {
   const verifier::LeaseState& known_lease(const Digest& lease_id) const;
   const verifier::Work& work_of(const verifier::Lease& lease) const;  // of a lease of the ledger
   const std::deque<Pace>& paces_of(const Digest& key) const;          // empty for a stranger
-  Digest secret(const verifier::Lease& lease) const;  // which its coin_commit commits to
+  void keep_secret(const Digest& commitment, const Digest& secret);
+  const Digest& secret(const Digest& commitment) const;  // one that is kept
+  void drop_secret(const Digest& commitment);
+  Standing standing(const Digest& key) const;
+  bool listed(const Digest& auditor) const;
 
   // An ERROR to a peer; codes that close the connection hang up after it.
   void refuse(ConnId to, uint32_t seq, WireError code, const std::string& text,
@@ -87,18 +104,23 @@ struct PoolState {
   const verifier::Identity& identity;
   const PoolOptions options;
   Sessions sessions;
-  Audits audits;
+  AuditQueue audits;
   Uploads uploads;
   std::map<Digest, JobRoom> rooms;
-  std::vector<Digest> queue;                        // of the rooms' jobs, as they came
-  std::map<Digest, std::set<Digest>> open_leases;   // by key
-  std::map<Digest, LeaseNotes> lease_notes;         // by open lease
-  std::map<Digest, Pause> pauses;                   // by key, of those with a failed lease
-  std::map<ShareKey, std::set<Digest>> heard;       // auditors by share: each is heard once
+  std::vector<Digest> queue;                       // of the rooms' jobs, as they came
+  std::map<Digest, std::set<Digest>> open_leases;  // by key
+  std::map<Digest, KeyNotes> keys;
+  std::map<std::string, Pause> neighbourhoods;       // of new keys, by Peer::neighbourhood
+  std::set<Digest> proven;                           // keys with a lease that was found right
+  std::set<std::pair<Digest, Digest>> settle_asked;  // job and key
+  std::map<Digest, std::set<Digest>> accusers;       // by lease: auditors who say it is wrong
+  std::map<Digest, AuditorNotes> auditors;           // by key
+  std::map<Digest, uint32_t> diverged;               // by lease: step at which its miner says so
+  std::map<Digest, Digest> secrets;                  // by commitment
+  KeptChanges kept;                                  // since the last look
+  uint64_t resumed_ms = 0;
   std::deque<std::pair<uint64_t, uint64_t>> speed;  // time, macs of the last shares
-  std::map<Digest, std::deque<Pace>> paces;         // by key: its last shares
   Due due;
-  uint64_t next_serial = 0;
   uint64_t next_session = 1;
   Actions out;
 };

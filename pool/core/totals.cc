@@ -7,9 +7,9 @@
 
 namespace gemmine::pool {
 
+using verifier::CloseReason;
 using verifier::LeaseState;
 using verifier::LedgerState;
-using verifier::Outcome;
 using verifier::Record;
 using verifier::RecordKind;
 using verifier::ShareState;
@@ -22,29 +22,26 @@ ByteView unwrapped(const Record& record) {
   return in.get_blob(verifier::kRecordBytesMax);
 }
 
-const ShareState* share_of_verdict(const Record& record, const LedgerState& state) {
+const LeaseState* lease_of_verdict(const Record& record, const LedgerState& state) {
   const auto verdict = verifier::decode_verdict(unwrapped(record));
   if (!verdict) return nullptr;
   const auto lease = state.leases().find(verdict.value().lease_id);
-  if (lease == state.leases().end()) return nullptr;
-  const std::vector<ShareState>& shares = lease->second.shares;
-  return verdict.value().index < shares.size() ? &shares[verdict.value().index] : nullptr;
-}
-
-void move_count(ShareCounts& counts, std::optional<Outcome> outcome, int64_t by) {
-  if (!outcome || *outcome == Outcome::undecided) return;
-  const bool wrong = *outcome == Outcome::invalid || *outcome == Outcome::malformed;
-  uint64_t& place = wrong ? counts.invalid : counts.valid;
-  GEMMINE_CHECK(by > 0 || place > 0);
-  place += static_cast<uint64_t>(by);
+  return lease == state.leases().end() ? nullptr : &lease->second;
 }
 
 }  // namespace
 
+Totals::Judged Totals::judged(const LedgerState& state, const LeaseState& lease) {
+  const bool thread = std::ranges::any_of(lease.challenges, [&](uint64_t seq) {
+    return state.challenges().at(seq).outcome == verifier::Outcome::valid;
+  });
+  return {.audited = lease.wrong || lease.replayed || thread, .wrong = lease.wrong.has_value()};
+}
+
 void Totals::count_share(const Digest& miner, const Digest& job, const verifier::Share& share) {
-  ++shares_.all;
+  ++shares_;
   MinerTotals& of_miner = miners_[miner];
-  ++of_miner.shares.all;
+  ++of_miner.shares;
   of_miner.macs += share.macs;
   JobTotals& of_job = jobs_[job];
   ++of_job.shares;
@@ -53,14 +50,22 @@ void Totals::count_share(const Digest& miner, const Digest& job, const verifier:
   if (of_job.losses.size() > kLossesKept) of_job.losses.pop_front();
 }
 
-void Totals::count_verdict(const Digest& miner, std::optional<Outcome> from,
-                           std::optional<Outcome> to) {
-  if (from == to) return;
-  for (ShareCounts* const counts : {&shares_, &miners_.at(miner).shares}) {
-    move_count(*counts, from, -1);
-    move_count(*counts, to, 1);
-    GEMMINE_CHECK(counts->valid + counts->invalid <= counts->all);
+void Totals::count_judged(const Digest& miner, Judged from, Judged to) {
+  for (LeaseCounts* const counts : {&leases_, &miners_.at(miner).leases}) {
+    if (to.audited && !from.audited) ++counts->audited;
+    if (to.wrong && !from.wrong) ++counts->wrong;
+    GEMMINE_CHECK(counts->wrong <= counts->audited && counts->audited <= counts->all);
   }
+}
+
+void Totals::count_paid(const LedgerState& state, const LeaseState& lease) {
+  if (!lease.paid) return;
+  const uint64_t gross = state.jobs().at(lease.lease.job_id).gross_per_lease;
+  MinerTotals& miner = miners_.at(lease.lease.miner_key);
+  ++leases_.paid;
+  ++miner.leases.paid;
+  miner.gross += gross;
+  jobs_.at(lease.lease.job_id).gross += gross;
 }
 
 Totals Totals::of(const LedgerState& state) {
@@ -73,9 +78,14 @@ Totals Totals::of(const LedgerState& state) {
   std::vector<Logged> logged;  // losses go by the ledger's order
   for (const auto& [id, lease] : state.leases()) {
     MinerTotals& miner = out.miners_[lease.lease.miner_key];
-    ++miner.leases;
-    miner.gross += lease.gross;
-    out.jobs_[lease.lease.job_id].gross += lease.gross;
+    const uint64_t complete = lease.closed == CloseReason::complete ? 1 : 0;
+    for (LeaseCounts* const counts : {&out.leases_, &miner.leases}) {
+      ++counts->all;
+      counts->complete += complete;
+    }
+    out.jobs_.try_emplace(lease.lease.job_id);
+    out.count_judged(lease.lease.miner_key, {}, judged(state, lease));
+    out.count_paid(state, lease);
     for (const ShareState& share : lease.shares)
       logged.push_back({share.seq, &lease, &share});
   }
@@ -83,7 +93,6 @@ Totals Totals::of(const LedgerState& state) {
   for (const Logged& each : logged) {
     const verifier::Lease& lease = each.lease->lease;
     out.count_share(lease.miner_key, lease.job_id, each.share->share);
-    out.count_verdict(lease.miner_key, std::nullopt, each.share->pool_verdict);
   }
   return out;
 }
@@ -91,15 +100,16 @@ Totals Totals::of(const LedgerState& state) {
 void Totals::before(const Record& record, const LedgerState& state) {
   judged_before_.reset();
   if (record.kind != RecordKind::verdict) return;
-  if (const ShareState* const share = share_of_verdict(record, state))
-    judged_before_ = share->pool_verdict;
+  if (const LeaseState* const lease = lease_of_verdict(record, state))
+    judged_before_ = judged(state, *lease);
 }
 
 void Totals::after(const Record& record, const LedgerState& state) {
   if (record.kind == RecordKind::lease) {
     const auto lease = verifier::decode_lease(unwrapped(record));
     GEMMINE_CHECK(lease.ok());  // the ledger took it
-    ++miners_[lease.value().miner_key].leases;
+    ++leases_.all;
+    ++miners_[lease.value().miner_key].leases.all;
     jobs_.try_emplace(lease.value().job_id);
   } else if (record.kind == RecordKind::share) {
     const auto share = verifier::decode_share(unwrapped(record));
@@ -107,17 +117,23 @@ void Totals::after(const Record& record, const LedgerState& state) {
     const verifier::Lease& lease = state.leases().at(share.value().lease_id).lease;
     count_share(lease.miner_key, lease.job_id, share.value());
   } else if (record.kind == RecordKind::verdict) {
-    const auto verdict = verifier::decode_verdict(unwrapped(record));
-    GEMMINE_CHECK(verdict.ok());
-    const LeaseState& lease = state.leases().at(verdict.value().lease_id);
-    count_verdict(lease.lease.miner_key, judged_before_,
-                  lease.shares.at(verdict.value().index).pool_verdict);
+    const LeaseState* const lease = lease_of_verdict(record, state);
+    GEMMINE_CHECK(lease != nullptr && judged_before_);
+    count_judged(lease->lease.miner_key, *judged_before_, judged(state, *lease));
     judged_before_.reset();
   } else if (record.kind == RecordKind::close) {
-    Reader in(record.body);
-    const LeaseState& lease = state.leases().at(in.get_digest());
-    miners_.at(lease.lease.miner_key).gross += lease.gross;
-    jobs_.at(lease.lease.job_id).gross += lease.gross;
+    const auto close = decode<verifier::CloseBody>(record.body);
+    GEMMINE_CHECK(close.ok());
+    if (close.value().reason != CloseReason::complete) return;
+    ++leases_.complete;
+    ++miners_.at(state.leases().at(close.value().lease_id).lease.miner_key).leases.complete;
+  } else if (record.kind == RecordKind::settle) {
+    const auto settle = decode<verifier::SettleBody>(record.body);
+    GEMMINE_CHECK(settle.ok());
+    const verifier::SettleBody& body = settle.value();
+    const auto* const batch = state.batch({body.job_id, body.key, body.batch});
+    for (const Digest& id : batch->leases)
+      count_paid(state, state.leases().at(id));
   }
 }
 

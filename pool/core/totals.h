@@ -14,21 +14,21 @@ namespace gemmine::pool {
 
 inline constexpr size_t kLossesKept = 50;
 
-// Shares by the pool's verdict. "Wrong" once is wrong for ever.
-struct ShareCounts {
-  uint64_t all = 0;
-  uint64_t valid = 0;    // judged, and not found wrong
-  uint64_t invalid = 0;  // found wrong
-
-  uint64_t unaudited() const { return all - valid - invalid; }
-  bool operator==(const ShareCounts&) const = default;
+// Leases by what became of them. "Wrong" once is wrong for ever.
+struct LeaseCounts {
+  uint64_t all = 0;  // open ones too
+  uint64_t complete = 0;
+  uint64_t audited = 0;  // by the pool, and found right or wrong
+  uint64_t wrong = 0;
+  uint64_t paid = 0;
+  bool operator==(const LeaseCounts&) const = default;
 };
 
 struct MinerTotals {
-  ShareCounts shares;
-  uint64_t macs = 0;    // of its shares
-  uint64_t leases = 0;  // open ones too
-  uint64_t gross = 0;   // tokens of its complete leases, vested or not
+  LeaseCounts leases;
+  uint64_t shares = 0;
+  uint64_t macs = 0;   // of its shares
+  uint64_t gross = 0;  // tokens of its paid leases
   bool operator==(const MinerTotals&) const = default;
 };
 
@@ -51,21 +51,29 @@ class Totals {
   void before(const verifier::Record& record, const verifier::LedgerState& state);
   void after(const verifier::Record& record, const verifier::LedgerState& state);
 
-  const ShareCounts& shares() const { return shares_; }
+  const LeaseCounts& leases() const { return leases_; }
+  uint64_t shares() const { return shares_; }
   // By key, and by job id: those that had a lease.
   const std::map<Digest, MinerTotals>& miners() const { return miners_; }
   const std::map<Digest, JobTotals>& jobs() const { return jobs_; }
   bool operator==(const Totals&) const = default;
 
  private:
+  struct Judged {
+    bool audited = false;
+    bool wrong = false;
+    bool operator==(const Judged&) const = default;
+  };
+  static Judged judged(const verifier::LedgerState& state, const verifier::LeaseState& lease);
   void count_share(const Digest& miner, const Digest& job, const verifier::Share& share);
-  void count_verdict(const Digest& miner, std::optional<verifier::Outcome> from,
-                     std::optional<verifier::Outcome> to);
+  void count_judged(const Digest& miner, Judged from, Judged to);
+  void count_paid(const verifier::LedgerState& state, const verifier::LeaseState& lease);
 
-  ShareCounts shares_;
+  LeaseCounts leases_;
+  uint64_t shares_ = 0;
   std::map<Digest, MinerTotals> miners_;
   std::map<Digest, JobTotals> jobs_;
-  std::optional<verifier::Outcome> judged_before_;  // the share of a verdict that goes by
+  std::optional<Judged> judged_before_;  // the lease of a verdict that goes by
 };
 
 }  // namespace gemmine::pool

@@ -21,15 +21,18 @@ void upload_failed(PoolState& pool, const Digest& lease_id, const std::string& w
 void finish(PoolState& pool, const LeaseState& state, const Uploads::Upload& upload) {
   GEMMINE_CHECK(upload.whole());
   pool.out.disk.emplace_back(
-      FinishDelta{state.lease.id, upload.root, pool.work_of(state.lease).program().parameters()});
+      FinishDelta{.lease_id = state.lease.id,
+                  .root = upload.root,
+                  .parameters = pool.work_of(state.lease).program().parameters(),
+                  .delta_max = pool.work_of(state.lease).job().audit.delta_max});
 }
 
 // Checked against what is known of the lease, and in its turn.
-void take_part(PoolState& pool, const Sender& from, const LeaseState& state, DeltaPart& delta) {
+void take_part(PoolState& pool, const Sender& from, const LeaseState& state, Upload& sent) {
   const uint64_t total_bytes = delta_bytes_of(pool, state.lease);
-  const GroupRange range = range_of(delta.part);
-  if (delta.part.total_bytes != total_bytes || !range.is_in(total_bytes) ||
-      delta.part.bytes.size() != range.bytes(total_bytes))
+  const GroupRange range = range_of(sent.part);
+  if (sent.part.total_bytes != total_bytes || !range.is_in(total_bytes) ||
+      sent.part.bytes.size() != range.bytes(total_bytes))
     return pool.refuse(from.id, from.seq, WireError::bad_delta,
                        "the delta has " + std::to_string(total_bytes) + " bytes");
   const Digest root = state.shares.back().share.delta_root;
@@ -45,10 +48,10 @@ void take_part(PoolState& pool, const Sender& from, const LeaseState& state, Del
                        "group " + std::to_string(upload.taken) + " comes next", kOutOfOrderMs);
   if (upload.waiting >= kPartsWaitingMax)
     return pool.refuse(from.id, from.seq, WireError::busy, "too many parts at once", kOutOfOrderMs);
-  if (!wait_for_disk(pool, from, delta.part.bytes.size())) return;
+  if (!wait_for_disk(pool, from, sent.part.bytes.size())) return;
   upload.taken += range.count;
   ++upload.waiting;
-  pool.out.disk.emplace_back(StorePart{from, state.lease.id, root, std::move(delta.part)});
+  pool.out.disk.emplace_back(StorePart{from, state.lease.id, root, std::move(sent.part)});
 }
 
 }  // namespace
@@ -59,18 +62,20 @@ bool wait_for_disk(PoolState& pool, const Sender& from, uint64_t bytes) {
   return room.ok();
 }
 
-void on_delta(PoolState& pool, const Peer& peer, DeltaPart& delta, uint32_t seq) {
-  const LeaseState* const state = pool.lease(delta.lease_id);
+void on_upload(PoolState& pool, const Peer& peer, Upload& upload, uint32_t seq) {
+  const LeaseState* const state = pool.lease(upload.lease_id);
   if (state == nullptr || state->lease.miner_key != peer.key)
     return pool.refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  if (const auto* const receipt = pool.book.receipts().delta(delta.lease_id))
-    return pool.out.send(peer.id, DeltaOk{delta.lease_id, *receipt});
-  if (state->closed || state->voided)
+  if (upload.challenge != kDelta)
+    return pool.refuse(peer.id, seq, WireError::not_challenged, "nobody asked for this answer");
+  if (const auto* const receipt = pool.book.receipts().delta(upload.lease_id))
+    return pool.out.send(peer.id, DeltaOk{upload.lease_id, *receipt});
+  if (state->closed)
     return pool.refuse(peer.id, seq, WireError::lease_closed, "the lease is closed");
   if (state->shares.size() != state->lease.shares())
     return pool.refuse(peer.id, seq, WireError::out_of_order,
                        "the delta comes after the last share", kDiskBehindMs);
-  take_part(pool, {peer.id, seq}, *state, delta);
+  take_part(pool, {peer.id, seq}, *state, upload);
 }
 
 void on_part_stored(PoolState& pool, const PartStored& done) {
@@ -116,8 +121,8 @@ void on_delta_finished(PoolState& pool, const DeltaFinished& done, uint64_t now)
       pool.refuse(id, 0, WireError::bad_delta, done.why);
     return;
   }
-  const auto logged =
-      pool.book.append(RecordKind::delta, verifier::delta_body(done.lease_id, root), now);
+  const auto logged = pool.book.append(
+      RecordKind::delta, verifier::encode(verifier::DeltaBody{done.lease_id, root}), now);
   if (!logged) return upload_failed(pool, done.lease_id, logged.error().detail);
   pool.tell_miner(key, DeltaOk{done.lease_id, logged.value()});
   pool.due.complete.insert(done.lease_id);
@@ -129,37 +134,27 @@ void say_have(PoolState& pool, ConnId to, const Digest& lease_id) {
 }
 
 void drop_upload(PoolState& pool, const Digest& lease_id) {
-  for (const ShareKey& key : pool.audits.of_lease(lease_id))
-    drop_openings(pool, key);
   const Uploads::Upload* const upload = pool.uploads.find(lease_id);
   if (upload == nullptr) return;
   const Digest root = upload->root;
   pool.uploads.forget(lease_id);
-  pool.out.disk.emplace_back(DropUpload{.lease_id = lease_id, .delta = true, .openings = {}});
+  pool.out.disk.emplace_back(DropUpload{lease_id});
   // It may be becoming a blob right now.
   drop_delta(pool, root);
-}
-
-void drop_openings(PoolState& pool, const ShareKey& key) {
-  const Audit* const audit = pool.audits.find(key);
-  // A check that runs reads them, and drops them itself.
-  if (audit == nullptr || audit->taken == 0 || audit->had == audit->blocks) return;
-  pool.out.disk.emplace_back(
-      DropUpload{.lease_id = key.lease_id, .openings = {{key.index, audit->taken}}});
 }
 
 void take_up_uploads(PoolState& pool, const std::map<Digest, uint64_t>& half_deltas) {
   for (const auto& [id, bytes] : half_deltas) {
     const LeaseState* const state = pool.lease(id);
-    const bool wanted = state != nullptr && !state->closed && !state->voided &&
-                        !state->delta_root && state->shares.size() == state->lease.shares() &&
+    const bool wanted = state != nullptr && !state->closed && !state->delta_root &&
+                        state->shares.size() == state->lease.shares() &&
                         pool.room(state->lease.job_id) != nullptr;
     const uint64_t total = wanted ? delta_bytes_of(pool, state->lease) : 0;
     const auto begun = wanted && bytes <= total
                            ? pool.uploads.begin(id, state->shares.back().share.delta_root, total)
                            : Result<Uploads::Upload*>(Error{Errc::invalid, "of no use"});
     if (!begun) {
-      pool.out.disk.emplace_back(DropUpload{.lease_id = id, .delta = true, .openings = {}});
+      pool.out.disk.emplace_back(DropUpload{id});
       continue;
     }
     Uploads::Upload& upload = *begun.value();

@@ -1,5 +1,5 @@
 // What miners send in bulk, on its way to disk (PROTOCOL 5.6). Bytes pass through; what is kept
-// here is how far each upload is. Openings, whose time is watched, are in audits.h.
+// here is how far each upload is.
 #pragma once
 
 #include <map>
@@ -17,16 +17,14 @@ inline constexpr const char* kDiskInTrouble = "the pool's disk is in trouble";
 // Room for so many bytes among what waits for the disk. False: the sender was told to come back.
 bool wait_for_disk(PoolState& pool, const Sender& from, uint64_t bytes);
 
-void on_delta(PoolState& pool, const Peer& peer, DeltaPart& delta, uint32_t seq);
+void on_upload(PoolState& pool, const Peer& peer, Upload& upload, uint32_t seq);
 void on_part_stored(PoolState& pool, const PartStored& done);
 void on_delta_finished(PoolState& pool, const DeltaFinished& done, uint64_t now);
 
 // How far a half upload of the lease is, to a miner that came back.
 void say_have(PoolState& pool, ConnId to, const Digest& lease_id);
-// Half of a delta and of answers: of no use when the lease is closed.
+// Half of a delta: of no use when the lease is closed.
 void drop_upload(PoolState& pool, const Digest& lease_id);
-// Half of an answer that nobody waits for any more.
-void drop_openings(PoolState& pool, const ShareKey& key);
 void take_up_uploads(PoolState& pool, const std::map<Digest, uint64_t>& half_deltas);
 
 }  // namespace gemmine::pool

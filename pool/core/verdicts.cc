@@ -13,31 +13,61 @@ using verifier::RecordKind;
 
 namespace {
 
-constexpr uint32_t kUnlistedRetryMs = 60'000;
+constexpr uint32_t kUnheardRetryMs = 60'000;
+
+// An accusation that the pool spends a replay on. False: the peer was told why not.
+bool hear(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& state) {
+  const JobRoom* const place = pool.room(state.lease.job_id);
+  const bool in_reach = place != nullptr && state.lease.round >= place->first_kept &&
+                        !pool.ledger().jobs().at(state.lease.job_id).finished;
+  if (!in_reach || state.replayed || state.wrong) {
+    pool.refuse(peer.id, seq, WireError::too_many, "the pool has run this lease, or cannot now",
+                kUnheardRetryMs);
+    return false;
+  }
+  std::set<Digest>& accusers = pool.accusers[state.lease.id];
+  AuditorNotes& notes = pool.auditors[peer.key];
+  const bool listed = pool.listed(peer.key);
+  if (accusers.contains(peer.key)) {
+    pool.refuse(peer.id, seq, WireError::duplicate, "this auditor has spoken about this lease");
+  } else if (accusers.size() >= kAccusersPerLeaseMax ||
+             (!listed && notes.accused > notes.confirmed)) {
+    pool.refuse(peer.id, seq, WireError::too_many, "accusations of this key wait to be confirmed",
+                kUnheardRetryMs);
+  } else if (pool.audits.full()) {
+    pool.refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
+  } else {
+    accusers.insert(peer.key);
+    ++notes.accused;
+    return true;
+  }
+  if (accusers.empty()) pool.accusers.erase(state.lease.id);
+  return false;
+}
 
 }  // namespace
 
-void log_verdict(PoolState& pool, const ShareKey& key, AuditKind kind,
-                 const verifier::Finding& finding, uint64_t now) {
-  const LeaseState& state = pool.known_lease(key.lease_id);
-  GEMMINE_CHECK(key.index < state.shares.size());
-  // Silence proves nothing, and a verdict that is none convicts nobody.
-  GEMMINE_CHECK((kind == AuditKind::unanswered) == (finding.outcome == Outcome::undecided));
+void log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
+                 const verifier::LeaseFinding& found, uint64_t now) {
+  const verifier::Finding& finding = found.finding;
+  const bool wrong = finding.outcome == Outcome::invalid;
+  GEMMINE_CHECK(found.index < state.shares.size());
   verifier::Verdict verdict;
-  verdict.lease_id = key.lease_id;
-  verdict.index = key.index;
-  verdict.share_id = state.shares[key.index].id;
+  verdict.lease_id = state.lease.id;
+  verdict.index = wrong ? found.index : static_cast<uint32_t>(state.shares.size() - 1);
+  verdict.share_id = state.shares[verdict.index].id;
   verdict.kind = kind;
   verdict.outcome = finding.outcome;
   verdict.step = finding.step;
   verdict.time_ms = std::max(now, pool.ledger().last_time_ms());
   verdict.auditor_key = pool.identity.public_key();
+  verdict.digest = wrong ? found.digest : Digest{};
   verdict.detail = verifier::detail_text(finding.detail);
   verifier::sign(verdict, pool.identity);
   const Bytes bytes = encode(verdict);
-  const auto logged = pool.book.append(RecordKind::verdict, signed_body(bytes), now);
-  pool.out.note("verdict", {{"lease", short_hex(key.lease_id)},
-                            {"index", std::to_string(key.index)},
+  const auto logged = pool.book.append(RecordKind::verdict, verifier::signed_body(bytes), now);
+  pool.out.note("verdict", {{"lease", short_hex(state.lease.id)},
+                            {"index", std::to_string(verdict.index)},
                             {"miner", short_hex(state.lease.miner_key)},
                             {"kind", std::string(verifier::to_string(kind))},
                             {"outcome", std::string(verifier::to_string(finding.outcome))},
@@ -51,11 +81,6 @@ void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
   const auto decoded = verifier::decode_verdict(message.verdict);
   if (!decoded) return pool.refuse(peer.id, seq, WireError::malformed, decoded.error().detail);
   const verifier::Verdict& verdict = decoded.value();
-  const auto& listed = pool.options.auditors;
-  if (!listed.empty() && std::ranges::find(listed, peer.key) == listed.end())
-    // It may go on watching, and the list may change.
-    return pool.refuse(peer.id, seq, WireError::too_many, "not one of this pool's auditors",
-                       kUnlistedRetryMs);
   if (verdict.auditor_key != peer.key || !verifier::signed_by_auditor(verdict))
     return pool.refuse(peer.id, seq, WireError::bad_signature,
                        "the verdict is not signed by this key");
@@ -63,37 +88,23 @@ void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
   if (state == nullptr || verdict.index >= state->shares.size() ||
       state->shares[verdict.index].id != verdict.share_id)
     return pool.refuse(peer.id, seq, WireError::unknown_lease, "no such share");
-  const ShareKey key{verdict.lease_id, verdict.index};
-  std::set<Digest>& heard = pool.heard[key];
-  if (heard.contains(peer.key))
-    return pool.refuse(peer.id, seq, WireError::duplicate,
-                       "this auditor has spoken about this share");
-  if (heard.size() >= kVerdictsPerShareMax)
-    return pool.refuse(peer.id, seq, WireError::too_many, "enough was said about this share");
-  const bool wrong = verdict.outcome == Outcome::invalid || verdict.outcome == Outcome::malformed;
-  if (wrong && pool.audits.full())
-    return pool.refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
-  const auto logged = pool.book.append(RecordKind::verdict, signed_body(message.verdict), now);
-  if (!logged) return pool.refuse(peer.id, seq, WireError::malformed, logged.error().detail);
-  pool.out.note("auditor_verdict", {{"lease", short_hex(key.lease_id)},
-                                    {"index", std::to_string(key.index)},
+  const bool wrong = verdict.outcome == Outcome::invalid;
+  if (!wrong && !pool.listed(peer.key))
+    // It may go on watching, and the list may change.
+    return pool.refuse(peer.id, seq, WireError::too_many, "not one of this pool's auditors",
+                       kUnheardRetryMs);
+  if (wrong && !hear(pool, peer, seq, *state)) return;
+  const auto logged =
+      pool.book.append(RecordKind::verdict, verifier::signed_body(message.verdict), now);
+  if (!logged) {
+    if (wrong) pool.accusers.at(verdict.lease_id).erase(peer.key);
+    return pool.refuse(peer.id, seq, WireError::malformed, logged.error().detail);
+  }
+  pool.out.note("auditor_verdict", {{"lease", short_hex(verdict.lease_id)},
+                                    {"index", std::to_string(verdict.index)},
                                     {"outcome", std::string(verifier::to_string(verdict.outcome))},
                                     {"auditor", short_hex(peer.key)}});
-  heard.insert(peer.key);
-  if (wrong) doubt(pool, *state, key.index);
-}
-
-void doubt(PoolState& pool, const LeaseState& state, uint32_t index) {
-  GEMMINE_CHECK(index < state.shares.size());
-  const verifier::ShareState& share = state.shares[index];
-  if (state.voided || share.replayed || share.found_wrong()) return;
-  const JobRoom* const place = pool.room(state.lease.job_id);
-  if (place == nullptr || state.lease.round < place->first_kept) return;  // that round is final
-  if (Audit* const pending = pool.audits.find({state.lease.id, index})) {
-    pending->doubted = true;
-  } else {
-    begin_replay(pool, state, index, false);
-  }
+  if (wrong) doubt(pool, *state, pool.listed(peer.key) ? Standing::proven : Standing::fresh);
 }
 
 }  // namespace gemmine::pool

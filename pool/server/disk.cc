@@ -33,8 +33,7 @@ Disk::Disk(Loop& loop, Intake intake, const std::string& blobs, Peers peers,
       slow_(loop) {}
 
 void Disk::post(DiskTask task) {
-  const auto* const drop = std::get_if<DropUpload>(&task);
-  const bool half_delta = drop != nullptr && drop->delta;
+  const bool half_delta = std::holds_alternative<DropUpload>(task);
   const bool slow =
       std::holds_alternative<FinishDelta>(task) || std::holds_alternative<DropBlobs>(task);
   // On the heap: g++ 12 sees uninitialised members in a variant that moves through lambdas.

@@ -1,5 +1,5 @@
-// What goes to and from the disk in bulk, beside the loop: half uploads and openings in, parts of
-// blobs out. Two threads: one for parts, so that nobody waits for a whole blob to be read or
+// What goes to and from the disk in bulk, beside the loop: half uploads in, parts of blobs
+// out. Two threads: one for parts, so that nobody waits for a whole blob to be read or
 // synced, which is the other's.
 #pragma once
 

@@ -1,56 +1,37 @@
-// What an audit thread does with one task: replay, spot check, merge, evaluation. No thread in
+// What an audit thread does with one task: replay, divergence, merge, evaluation. No thread in
 // here.
 #pragma once
 
-#include <list>
+#include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "kernels/engine.h"
 #include "pool/core/actions.h"
 #include "pool/data/loaded_job.h"
+#include "pool/store/ledger_store.h"
 
 namespace gemmine::pool {
 
 using JobTable = std::map<Digest, LoadedJob>;  // not changed while threads look at it
 
-// States that replays ended with, so that the next share of the lease costs only itself. A state is
-// kept only after every share up to it was found right. Any thread.
-class StateCache {
- public:
-  explicit StateCache(uint64_t bytes_max) : bytes_max_(bytes_max) {}
-  struct Kept {
-    uint32_t next_share = 0;
-    std::vector<float> state;
-  };
-  // The lease's kept state if it is before share `index` or at it. It leaves the cache.
-  std::optional<Kept> take(const Digest& lease_id, uint32_t index);
-  // Replaces an earlier one; the least recently kept ones make room.
-  void keep(const Digest& lease_id, Kept kept);
-  uint64_t bytes() const;
-
- private:
-  const uint64_t bytes_max_;
-  mutable std::mutex mutex_;
-  uint64_t bytes_ = 0;
-  std::list<std::pair<Digest, Kept>> kept_;  // newest first
-};
+// The pool's store, to read what is kept beside the ledger (pool/core/kept.h). Errors: io.
+using OpenStore = std::function<Result<std::unique_ptr<LedgerStore>>()>;
 
 class Examiner {
  public:
-  // jobs, cache outlive it. blobs: the folder of blobs.
-  Examiner(const JobTable& jobs, StateCache& cache, std::string blobs)
-      : jobs_(jobs), cache_(cache), blobs_(std::move(blobs)) {}
+  // jobs outlives it. blobs: the folder of blobs. open: for a reader of its own.
+  Examiner(const JobTable& jobs, std::string blobs, OpenStore open)
+      : jobs_(jobs), blobs_(std::move(blobs)), open_(std::move(open)) {}
 
-  TaskDone run(const Task& task);
+  // stop is asked between the steps of a replay: it ends undecided.
+  TaskDone run(const Task& task, const std::function<bool()>& stop);
 
  private:
-  AuditDone replay(const ReplayTask& task);
-  AuditDone spot(const SpotTask& task);
+  AuditDone replay(const ReplayTask& task, const std::function<bool()>& stop);
+  DivergenceDone diverges(const DivergenceTask& task, const std::function<bool()>& stop);
   // Memory: 17 bytes a parameter, 25 with an outer momentum: θ, the sums, a delta at a time, next
   // θ.
   MergeDone merge(const MergeTask& task);
@@ -58,11 +39,13 @@ class Examiner {
   Result<std::vector<float>> published(const LoadedJob& job, const Digest& root) const;
   // Of what was published, without the outer velocity.
   Result<std::vector<float>> theta(const LoadedJob& job, const Digest& root) const;
+  Result<Bytes> kept(const Digest& name);
   Result<kernels::Engine*> engine(const Digest& job_id, const LoadedJob& job);
 
   const JobTable& jobs_;
-  StateCache& cache_;
   const std::string blobs_;
+  const OpenStore open_;
+  std::unique_ptr<LedgerStore> store_;  // once it was needed
   std::map<Digest, std::unique_ptr<kernels::Engine>> engines_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "kernels/base/check.h"
 #include "kernels/base/random.h"
+#include "pool/server/neighbourhood.h"
 #include "pool/server/status.h"
 
 namespace gemmine::pool {
@@ -67,7 +68,7 @@ Status Server::start_threads() {
   auto workers = Workers::start(loop_, opened_.jobs,
                                 {.blobs = opened_.blobs.folder(),
                                  .threads = options_.config.audit_threads,
-                                 .cache_bytes = options_.config.audit_cache_bytes},
+                                 .open_store = opened_.open_store},
                                 [this](const TaskDone& done) {
                                   if (const auto* const result = std::get_if<EvaluateDone>(&done))
                                     writer_->keep(*result);
@@ -154,7 +155,11 @@ void Server::on_open(Connection& connection) {
   const ConnId id = ids_.at(&connection);
   const auto binding = connection.exporter(kAuthExporterLabel);
   if (!binding) return connection.close(binding.error().detail);
-  pool_.on_open(id, binding.value(), random_digest(), now());
+  pool_.on_open(id,
+                {.channel_binding = binding.value(),
+                 .server_random = random_digest(),
+                 .neighbourhood = neighbourhood_of(connection.peer().limit_key)},
+                now());
 }
 
 void Server::on_frame(Connection& connection, const Frame& frame) {
@@ -170,7 +175,7 @@ void Server::on_frame(Connection& connection, const Frame& frame) {
       return on_watch(id, client, frame);
   }
   if (held_up() && type != MessageType::ping && type != MessageType::bye) {
-    // Coming back is the way to send again what is dropped here: shares, openings, deltas.
+    // Coming back is the way to send again what is dropped here: shares, deltas.
     refuse(client, frame.seq, WireError::busy, "the ledger cannot be written now", 5'000);
     return connection.close("busy");
   }
@@ -222,16 +227,6 @@ void Server::on_get_blob(ConnId id, Client& client, const Frame& frame) {
   disk_->ask(id, frame.seq, get.value());
 }
 
-Disk::Peers Server::disk_peers() {
-  return {
-      .queued_bytes = [this](ConnId id) { return clients_.at(id).connection->queued_bytes(); },
-      .received_bytes = [this](ConnId id) { return clients_.at(id).connection->received_bytes(); },
-      .address = [this](ConnId id) { return clients_.at(id).connection->peer().limit_key; },
-      .send = [this](ConnId id, const BlobPart& part) { say(clients_.at(id), part); },
-      .refuse = [this](ConnId id, const ErrorMessage& error) { say(clients_.at(id), error); },
-      .hang_up = [this](ConnId id, const std::string& reason) { hang_up(id, reason); }};
-}
-
 void Server::on_watch(ConnId id, Client& client, const Frame& frame) {
   const auto watch = decode<Watch>(frame.payload);
   if (!watch) {
@@ -240,21 +235,6 @@ void Server::on_watch(ConnId id, Client& client, const Frame& frame) {
   }
   watchers_.watch(id, watch.value().first_seq);
   watch_.start(0);
-}
-
-Watchers::Port Server::watcher_port() {
-  return {.queued_bytes = [this](ConnId id) { return clients_.at(id).connection->queued_bytes(); },
-          .send =
-              [this](ConnId id, std::span<const Bytes> payloads) {
-                clients_.at(id).connection->send_all(static_cast<uint8_t>(MessageType::record),
-                                                     payloads);
-              },
-          .read =
-              [this](ConnId id, uint64_t first) {
-                const auto ticket = static_cast<uint64_t>(id);
-                if (!writer_->read(ticket, first, kWatchRecordsMax, kWatchBytesMax))
-                  watchers_.on_read(id, first, {});
-              }};
 }
 
 void Server::watch_on() {
@@ -276,6 +256,9 @@ void Server::flush() {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
   move_to_end(step_.records, pool_.take_records());
+  KeptChanges kept = pool_.take_kept();
+  move_to_end(step_.kept.put, std::move(kept.put));
+  move_to_end(step_.kept.drop, std::move(kept.drop));
   Actions more = pool_.take_actions();
   move_to_end(actions_.sends, std::move(more.sends));
   move_to_end(actions_.hangups, std::move(more.hangups));
@@ -288,20 +271,6 @@ void Server::flush() {
   actions_of_written_ = std::exchange(actions_, {});
   writer_->post(std::exchange(step_, {}));
   step_bytes_ = 0;
-}
-
-Writer::Observer Server::writer_observer() {
-  return {.on_durable = [this](auto records) { on_durable(std::move(records)); },
-          .on_stalled =
-              [this](const std::string& reason) {
-                stalled_ = true;
-                note(Level::error, "ledger_not_writable", {{"reason", reason}});
-              },
-          .on_read =
-              [this](uint64_t ticket, uint64_t first, const auto& records) {
-                watchers_.on_read(ConnId{ticket}, first, records);
-                watch_.start(0);
-              }};
 }
 
 void Server::on_durable(std::vector<verifier::SignedRecord> records) {

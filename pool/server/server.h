@@ -40,6 +40,7 @@ class Server final : private ConnectionObserver {
     TlsContext tls;
     JobTable jobs;
     std::string evaluations;  // file of what past rounds were evaluated to; empty: none
+    OpenStore open_store;     // to read what `store` keeps
   };
   // Errors: io (port in use, the status file), busy (no threads).
   static Result<std::unique_ptr<Server>> start(Loop& loop, Opened opened, Pool pool,

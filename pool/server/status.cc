@@ -23,11 +23,12 @@ T totals_of(const std::map<Digest, T>& map, const Digest& key) {
   return found == map.end() ? T{} : found->second;
 }
 
-Json shares_json(const ShareCounts& shares) {
-  return {{"total", shares.all},
-          {"valid", shares.valid},
-          {"invalid", shares.invalid},
-          {"unaudited", shares.unaudited()}};
+Json leases_json(const LeaseCounts& leases) {
+  return {{"total", leases.all},
+          {"complete", leases.complete},
+          {"audited", leases.audited},
+          {"wrong", leases.wrong},
+          {"paid", leases.paid}};
 }
 
 Json miners_json(const LedgerView& view) {
@@ -38,13 +39,10 @@ Json miners_json(const LedgerView& view) {
                    {"account", member.account},
                    {"banned", member.banned},
                    {"banned_ms", member.banned_ms},
-                   {"leases", miner.leases},
-                   {"shares", miner.shares.all},
-                   {"valid", miner.shares.valid},
-                   {"invalid", miner.shares.invalid},
+                   {"leases", leases_json(miner.leases)},
+                   {"shares", miner.shares},
                    {"macs", miner.macs},
                    {"gross", miner.gross},
-                   {"vesting", balance(view, "vesting:" + hex(key))},
                    {"balance", balance(view, "account:" + member.account)}});
   }
   return out;
@@ -71,6 +69,8 @@ Json job_json(const LedgerView& view, const LedgerView::Job& job) {
           {"dry", job.reach.leases_left > 0 && job.reach.leases_covered == 0},
           {"theta_root", hex(job.theta_root)},
           {"losses", std::move(losses)},
+          {"stopped", job.stopped},
+          {"unsettled", job.unsettled_leases},
           {"finished", job.finished}};
 }
 
@@ -124,8 +124,10 @@ LedgerView view_of(const verifier::LedgerState& state, const Totals& totals) {
                         .steps_per_lease = job.work.job().spec.steps_per_lease,
                         .macs_per_step = job.work.program().macs_per_step(),
                         .open_leases = job.open_leases,
+                        .unsettled_leases = job.unsettled_leases,
                         .reach = escrow_reach(state, id),
                         .theta_root = job.theta_roots.back(),
+                        .stopped = job.stopped.has_value(),
                         .finished = job.finished,
                         .results = {}});
   return out;
@@ -162,7 +164,8 @@ std::string status_json(const PoolView& view) {
                   {"stalled", view.stalled},
                   {"macs_per_second", view.macs_per_second},
                   {"leases_open", leases_open},
-                  {"shares", shares_json(ledger.totals.shares())},
+                  {"shares", ledger.totals.shares()},
+                  {"leases", leases_json(ledger.totals.leases())},
                   {"jobs", jobs},
                   {"miners", miners_json(ledger)},
                   {"accounts", accounts_json(ledger)},
@@ -174,7 +177,8 @@ std::string report_json(const LedgerView& view) {
   Json jobs = Json::array();
   for (const LedgerView::Job& job : view.jobs)
     jobs.push_back(job_json(view, job));
-  return text_of({{"shares", shares_json(view.totals.shares())},
+  return text_of({{"shares", view.totals.shares()},
+                  {"leases", leases_json(view.totals.leases())},
                   {"jobs", jobs},
                   {"miners", miners_json(view)},
                   {"accounts", accounts_json(view)},
@@ -187,7 +191,8 @@ std::string report_text(const LedgerView& view) {
   for (const LedgerView::Job& job : view.jobs) {
     out += "job      " + job.name + "  " + hex(job.id) + "\n";
     out += "  round  " + std::to_string(job.round) + " of " + std::to_string(job.rounds) +
-           (job.finished ? ", finished" : "") + "\n";
+           (job.stopped ? ", stopped: it diverges" : "") + (job.finished ? ", finished" : "") +
+           "\n";
     if (job.reach.leases_covered < job.reach.leases_left)
       out += "  escrow covers " + std::to_string(job.reach.leases_covered) + " of " +
              std::to_string(job.reach.leases_left) +
@@ -196,14 +201,14 @@ std::string report_text(const LedgerView& view) {
     out += "  paid   " + std::to_string(totals_of(view.totals.jobs(), job.id).gross) +
            " gross, escrow " + std::to_string(balance(view, "escrow:" + hex(job.id))) + "\n";
   }
-  const ShareCounts& shares = view.totals.shares();
-  out += "shares   " + std::to_string(shares.all) + ": " + std::to_string(shares.valid) +
-         " valid, " + std::to_string(shares.invalid) + " invalid, " +
-         std::to_string(shares.unaudited()) + " not audited\n";
+  const LeaseCounts& leases = view.totals.leases();
+  out += "leases   " + std::to_string(leases.all) + ": " + std::to_string(leases.complete) +
+         " complete, " + std::to_string(leases.audited) + " audited, " +
+         std::to_string(leases.wrong) + " wrong, " + std::to_string(leases.paid) + " paid\n";
   for (const auto& [key, member] : view.members) {
     const MinerTotals miner = totals_of(view.totals.miners(), key);
     out += "miner    " + short_hex(key) + "  " + member.account + "  shares " +
-           std::to_string(miner.shares.all) + "  macs " + std::to_string(miner.macs) + "  gross " +
+           std::to_string(miner.shares) + "  macs " + std::to_string(miner.macs) + "  gross " +
            std::to_string(miner.gross) + (member.banned ? "  banned" : "") + "\n";
   }
   int64_t sum = 0;

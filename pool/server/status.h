@@ -23,8 +23,10 @@ struct LedgerView {
     uint32_t steps_per_lease = 0;
     uint64_t macs_per_step = 0;
     uint32_t open_leases = 0;
+    uint64_t unsettled_leases = 0;  // complete, and their batch is not settled
     EscrowReach reach;
     Digest theta_root;
+    bool stopped = false;
     bool finished = false;
     std::map<uint32_t, EvaluateDone> results;  // by rounds merged
   };
@@ -52,7 +54,8 @@ struct PoolView {
 PoolView view_of(Pool& pool, uint64_t now);
 
 // Objects `jobs` (name, round, rounds, accuracy by round, losses, shares, escrow, finished),
-// `miners`, `shares` by verdict, `macs_per_second`, `ledger` (records, head), `accounts`.
+// `miners`, `leases` by what became of them, `shares`, `macs_per_second`, `ledger` (records, head),
+// `accounts`.
 std::string status_json(const PoolView& view);
 
 // A ledger alone, for people or as JSON.

@@ -34,11 +34,9 @@ Result<std::unique_ptr<Workers>> Workers::start(Loop& loop, const JobTable& jobs
 
 Workers::Workers(Loop& loop, const JobTable& jobs, const Options& options,
                  std::function<void(TaskDone)> on_done)
-    : cache_(options.cache_bytes),
-      mailbox_(loop, kLettersMax, std::move(on_done)),
-      queue_(std::numeric_limits<size_t>::max()) {
+    : mailbox_(loop, kLettersMax, std::move(on_done)), queue_(std::numeric_limits<size_t>::max()) {
   for (uint32_t i = 0; i < options.threads; ++i)
-    examiners_.push_back(std::make_unique<Examiner>(jobs, cache_, options.blobs));
+    examiners_.push_back(std::make_unique<Examiner>(jobs, options.blobs, options.open_store));
 }
 
 Workers::~Workers() {
@@ -51,7 +49,8 @@ void Workers::post(Task task) {
 }
 
 void Workers::work(const Task& task, int worker, const std::stop_token& stop) {
-  const TaskDone done = examiners_[static_cast<size_t>(worker)]->run(task);
+  const TaskDone done =
+      examiners_[static_cast<size_t>(worker)]->run(task, [&stop] { return stop.stop_requested(); });
   while (!mailbox_.post(done) && !stop.stop_requested())
     std::this_thread::sleep_for(kMailboxFull);
 }

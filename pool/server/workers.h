@@ -17,13 +17,13 @@ class Workers {
   struct Options {
     std::string blobs;  // folder
     uint32_t threads = 1;
-    uint64_t cache_bytes = 0;  // of states between replays
+    OpenStore open_store = {};  // to read
   };
   // jobs outlives the workers. on_done runs on the loop. Errors: busy (no thread).
   static Result<std::unique_ptr<Workers>> start(Loop& loop, const JobTable& jobs,
                                                 const Options& options,
                                                 std::function<void(TaskDone)> on_done);
-  ~Workers();  // drops what waits, and lets what runs end
+  ~Workers();  // drops what waits, ends replays between two steps, and lets the rest end
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
@@ -39,7 +39,6 @@ class Workers {
           std::function<void(TaskDone)> on_done);
   void work(const Task& task, int worker, const std::stop_token& stop);
 
-  StateCache cache_;
   Mailbox<TaskDone> mailbox_;
   std::vector<std::unique_ptr<Examiner>> examiners_;  // one for each thread
   TaskQueue<Task> queue_;                             // last: its threads end first

@@ -58,7 +58,7 @@ Status copy_parts(const std::string& data, const std::string& to) {
   if (const Status copied = SqliteStore::copy(ledger_path(data), ledger_path(to)); !copied)
     return copied;
   if (const Status checked = check_ledger(ledger_path(to)); !checked) return checked;
-  for (const char* const name : {"/pool.key", "/coin.key", "/tls.pem"}) {
+  for (const char* const name : {"/pool.key", "/tls.pem"}) {
     if (const Status copied = copy_key(data + name, to + name); !copied) return copied;
   }
   if (const Status copied = copy_blobs(blobs_path(data), blobs_path(to)); !copied) return copied;

@@ -10,7 +10,6 @@
 #include "kernels/base/files.h"
 #include "pool/store/evaluations.h"
 #include "pool/store/sqlite_store.h"
-#include "verifier/records/coin.h"
 
 namespace gemmine::pool {
 namespace {
@@ -22,7 +21,6 @@ struct FolderPart {
 constexpr FolderPart kParts[] = {
     {"ledger.sqlite", "the ledger: who did and owns what"},
     {"pool.key", "the key that signed the ledger; with another one it is another pool"},
-    {"coin.key", "the secret that opens the leases of this ledger; no other one does"},
     {"tls.pem", "the certificate that miners pin"},
     {"blobs", "the folder of data and models"},
 };
@@ -65,19 +63,15 @@ std::vector<std::string> blob_names(const std::string& data) {
 Result<Keys> read_keys(const std::string& data) {
   const auto seed = load_secret(data + "/pool.key");
   if (!seed) return seed.error();
-  const auto coin = load_secret(data + "/coin.key");
-  if (!coin) return coin.error();
   auto tls = load_or_make_identity(data);
   if (!tls) return tls.error();
-  return Keys{verifier::Identity::from_seed(seed.value()), coin.value(), std::move(tls.value())};
+  return Keys{verifier::Identity::from_seed(seed.value()), std::move(tls.value())};
 }
 
 // Everything but the ledger, as far as it is not there.
 Status make_parts(const std::string& data) {
   if (const Status made = make_folder(blobs_path(data)); !made) return made;
-  for (const char* const name : {"/pool.key", "/coin.key"}) {
-    if (const auto secret = load_or_make_secret(data + name); !secret) return secret.error();
-  }
+  if (const auto secret = load_or_make_secret(data + "/pool.key"); !secret) return secret.error();
   const auto tls = load_or_make_identity(data);
   return tls ? Status(Ok{}) : Status(tls.error());
 }
@@ -147,18 +141,6 @@ Status check_keys(const Keys& keys, const verifier::LedgerState& state) {
   if (state.pool_key() != keys.identity.public_key())
     return Error{Errc::invalid, "the ledger belongs to another pool key than pool.key: pool " +
                                     to_hex(state.pool_key().bytes) + " signed it"};
-  // The last lease, and all that are still open: what coin.key will have to open.
-  const verifier::LeaseState* last = nullptr;
-  for (const auto& [id, lease] : state.leases()) {
-    const bool newest = last == nullptr || lease.lease.serial > last->lease.serial;
-    if (newest) last = &lease;
-    if (lease.closed && !newest) continue;
-    const Digest secret = verifier::lease_secret(keys.coin_master, lease.lease.serial);
-    if (verifier::coin_commit(secret) == lease.lease.coin_commit) continue;
-    return Error{Errc::invalid, "coin.key does not open lease " + to_hex(id.view().first(6)) +
-                                    " of this ledger: it is another pool's, or newer than the "
-                                    "ledger. Restore the one that was copied with it"};
-  }
   return Ok{};
 }
 

@@ -36,7 +36,6 @@ Status check_parts(const std::string& data);
 
 struct Keys {
   verifier::Identity identity;  // pool.key
-  Digest coin_master;           // coin.key: whoever has it knows every challenge before it is drawn
   TlsIdentity tls;              // tls.pem
 };
 
@@ -48,8 +47,7 @@ Result<Keys> init_folder(const std::string& data);
 // The keys of a folder that has all its parts. Errors: those of check_parts; io, invalid.
 Result<Keys> load_keys(const std::string& data);
 
-// Do the keys belong to this ledger: did pool.key sign it, does coin.key open what was committed
-// to? Errors: invalid, naming the key.
+// Do the keys belong to this ledger: did pool.key sign it? Errors: invalid, naming the key.
 Status check_keys(const Keys& keys, const verifier::LedgerState& state);
 
 // For a ledger that knows no job yet: is there nothing of a pool at work beside it, as there is

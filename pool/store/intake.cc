@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kOpening = ".opening";
-
 std::string incoming_path(const std::string& blobs) {
   return blobs + "/incoming";
 }
@@ -35,28 +33,10 @@ std::string why(const Status& status) {
   return status ? "" : status.error().detail;
 }
 
-// The file is written whole, or the process dies and it does not count.
-Status write_plain(const std::string& path, ByteView bytes) {
-  auto file = PieceFile::open_or_make(path);
-  if (!file) return file.error();
-  if (const Status cut = file.value().resize(0); !cut) return cut;
-  return file.value().write(0, bytes);
-}
-
 }  // namespace
-
-std::string opening_path(const std::string& blobs, const Digest& lease_id, uint32_t share,
-                         uint32_t block) {
-  return incoming_path(blobs) + "/" + to_hex(lease_id.bytes) + "-" + std::to_string(share) + "-" +
-         std::to_string(block) + std::string(kOpening);
-}
 
 Result<Intake> Intake::open(const std::string& blobs) {
   if (const Status made = make_folder(incoming_path(blobs)); !made) return made.error();
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(incoming_path(blobs), error)) {
-    if (entry.path().extension() == kOpening) remove_file(entry.path().string());
-  }
   return Intake(blobs);
 }
 
@@ -102,12 +82,12 @@ DiskDone Intake::run(FinishDelta& task) const {
     return out;
   }
   if (file) {
-    checked = file.value().finish(
-        blobs_ + "/" + to_hex(task.root.bytes), [&](uint64_t at, ByteView piece) {
-          const Status fits = verifier::check_delta_piece(at, piece, task.parameters);
-          in_range = fits.ok();
-          return fits;
-        });
+    checked = file.value().finish(blobs_ + "/" + to_hex(task.root.bytes), [&](uint64_t at,
+                                                                              ByteView piece) {
+      const Status fits = verifier::check_delta_piece(at, piece, task.parameters, task.delta_max);
+      in_range = fits.ok();
+      return fits;
+    });
   }
   // What the disk has damaged is sent again; numbers out of range are the miner's.
   const bool damaged = !checked && in_range && checked.error().code == Errc::invalid;
@@ -116,25 +96,8 @@ DiskDone Intake::run(FinishDelta& task) const {
   return out;
 }
 
-DiskDone Intake::run(StoreOpening& task) const {
-  OpeningStored out{.from = task.from,
-                    .lease_id = task.lease_id,
-                    .share = task.share,
-                    .bytes = task.opening.size(),
-                    .why = {}};
-  const Status written =
-      write_plain(opening_path(blobs_, task.lease_id, task.share, task.block), task.opening);
-  out.stored = outcome_of(written);
-  out.why = why(written);
-  return out;
-}
-
 DiskDone Intake::run(DropUpload& task) const {
-  if (task.delta) remove_file(delta_path(task.lease_id));
-  for (const auto& [share, blocks] : task.openings) {
-    for (uint32_t block = 0; block < blocks; ++block)
-      remove_file(opening_path(blobs_, task.lease_id, share, block));
-  }
+  remove_file(delta_path(task.lease_id));
   return Dropped{};
 }
 

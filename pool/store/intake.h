@@ -1,9 +1,9 @@
-// What strangers send, on disk: BLOBS/incoming holds half uploads and openings that wait for their
-// check. No thread in here; slow, so not for the loop's.
+// What strangers send, on disk: BLOBS/incoming holds half uploads. No thread in here; slow, so not
+// for the loop's.
 //
 // A half delta is LEASE.part: every part in it was checked. It survives a kill of the pool, which
 // goes on after its last whole group; a power cut that damages it is found when it is whole, and
-// the upload begins again. Openings do not outlive the process: the challenge is sent anew.
+// the upload begins again.
 #pragma once
 
 #include <map>
@@ -18,8 +18,7 @@ namespace gemmine::pool {
 
 class Intake {
  public:
-  // blobs: the folder of blobs, where finished deltas go. Removes openings of an earlier life.
-  // Errors: io.
+  // blobs: the folder of blobs, where finished deltas go. Errors: io.
   static Result<Intake> open(const std::string& blobs);
 
   // Bytes on disk of half deltas, by lease.
@@ -28,7 +27,6 @@ class Intake {
   DiskDone run(DiskTask& task) const;
   DiskDone run(StorePart& task) const;
   DiskDone run(FinishDelta& task) const;
-  DiskDone run(StoreOpening& task) const;
   DiskDone run(DropUpload& task) const;
   DiskDone run(DropBlobs& task) const;
 
@@ -38,9 +36,5 @@ class Intake {
   explicit Intake(std::string blobs) : blobs_(std::move(blobs)) {}
   std::string blobs_;
 };
-
-// Where the opening of a block waits.
-std::string opening_path(const std::string& blobs, const Digest& lease_id, uint32_t share,
-                         uint32_t block);
 
 }  // namespace gemmine::pool

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/base/result.h"
+#include "pool/core/kept.h"
 #include "verifier/ledger/signed_record.h"
 
 namespace gemmine::pool {
@@ -18,9 +19,15 @@ class LedgerStore {
  public:
   virtual ~LedgerStore() = default;
 
-  // The records size(), size() + 1, …. All of them are durable when it says Ok, none of them when
-  // it does not. Errors: io (disk full, read-only, locked, out of reach): the same again, later.
-  virtual Status append(std::span<const verifier::SignedRecord> records) = 0;
+  // The records size(), size() + 1, …, and changes of what is kept beside them. All of it is
+  // durable when it says Ok, none of it when it does not. Errors: io (disk full, read-only, locked,
+  // out of reach): the same again, later.
+  virtual Status append(std::span<const verifier::SignedRecord> records,
+                        const KeptChanges& kept) = 0;
+  Status append(std::span<const verifier::SignedRecord> records) { return append(records, {}); }
+
+  // What is kept under a name. Errors: io, also when there is nothing.
+  virtual Result<Bytes> kept(const Digest& name) = 0;
 
   // Records first, first + 1, … as far as there are any: at most count_max, and none after those
   // that have bytes_max bytes together. Errors: io.

@@ -64,6 +64,9 @@ constexpr const char* kTable =
     "CREATE TABLE records (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, "
     "kind INTEGER NOT NULL, body BLOB NOT NULL, head BLOB NOT NULL, signature BLOB NOT NULL)";
 
+constexpr const char* kKeptTable =
+    "CREATE TABLE kept (name BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID";
+
 Error failed(const char* doing, const std::exception& problem) {
   return Error{Errc::io, std::string("ledger: ") + doing + ": " + problem.what()};
 }
@@ -106,6 +109,26 @@ std::optional<verifier::SignedRecord> record_of(SQLite::Statement& query, Digest
   out.kind = static_cast<verifier::RecordKind>(query.getColumn(2).getInt());
   if (bytes != nullptr) out.body.assign(bytes, bytes + body.getBytes());
   return out;
+}
+
+void bind_bytes(SQLite::Statement& statement, int index, ByteView bytes) {
+  statement.bind(index, bytes.data(), static_cast<int>(bytes.size()));
+}
+
+void change_kept(SQLite::Database& database, const KeptChanges& kept) {
+  SQLite::Statement put(database, "INSERT OR REPLACE INTO kept VALUES (?, ?)");
+  for (const auto& [name, bytes] : kept.put) {
+    bind_bytes(put, 1, name.view());
+    bind_bytes(put, 2, bytes);
+    put.exec();
+    put.reset();
+  }
+  SQLite::Statement drop(database, "DELETE FROM kept WHERE name = ?");
+  for (const Digest& name : kept.drop) {
+    bind_bytes(drop, 1, name.view());
+    drop.exec();
+    drop.reset();
+  }
 }
 
 // In a URI, for SQLite's own parameters: what is special there is escaped.
@@ -153,6 +176,7 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::make(const std::string& path) 
       SQLite::Database database(temporary, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyMs);
       database.exec("PRAGMA synchronous=FULL");
       database.exec(kTable);
+      database.exec(kKeptTable);
     }
     if (::rename(temporary.c_str(), path.c_str()) != 0) return io_error("cannot make", path);
   } catch (const std::exception& problem) {
@@ -222,8 +246,9 @@ Status SqliteStore::copy(const std::string& from, const std::string& to) {
   }
 }
 
-Status SqliteStore::append(std::span<const verifier::SignedRecord> records) {
-  if (records.empty()) return Ok{};
+Status SqliteStore::append(std::span<const verifier::SignedRecord> records,
+                           const KeptChanges& kept) {
+  if (records.empty() && kept.empty()) return Ok{};
   try {
     if (!data_->tip) {
       const auto tip = last_record(data_->database);
@@ -247,11 +272,26 @@ Status SqliteStore::append(std::span<const verifier::SignedRecord> records) {
       insert.exec();
       insert.reset();
     }
+    change_kept(data_->database, kept);
     transaction.commit();
     data_->tip = tip;
     return Ok{};
   } catch (const std::exception& problem) {
     return failed("append", problem);
+  }
+}
+
+Result<Bytes> SqliteStore::kept(const Digest& name) {
+  try {
+    SQLite::Statement query(data_->database, "SELECT bytes FROM kept WHERE name = ?");
+    bind_bytes(query, 1, name.view());
+    if (!query.executeStep())
+      return Error{Errc::io, "ledger: nothing is kept under " + to_hex(name.bytes)};
+    const SQLite::Column column = query.getColumn(0);
+    const auto* const bytes = static_cast<const uint8_t*>(column.getBlob());
+    return bytes == nullptr ? Bytes{} : Bytes(bytes, bytes + column.getBytes());
+  } catch (const std::exception& problem) {
+    return failed("read", problem);
   }
 }
 

@@ -1,4 +1,5 @@
-// The ledger in a file: one append-only SQLite table, one transaction a step (PROTOCOL 8.1).
+// The ledger in a file: one append-only SQLite table, and one of what is kept beside it; one
+// transaction a step (PROTOCOL 8.1).
 #pragma once
 
 #include <memory>
@@ -24,7 +25,9 @@ class SqliteStore final : public LedgerStore {
   // A consistent copy of a ledger that may be written meanwhile, as a new file. Errors: io.
   static Status copy(const std::string& from, const std::string& to);
 
-  Status append(std::span<const verifier::SignedRecord> records) override;
+  using LedgerStore::append;
+  Status append(std::span<const verifier::SignedRecord> records, const KeptChanges& kept) override;
+  Result<Bytes> kept(const Digest& name) override;
   Result<std::vector<verifier::SignedRecord>> read(uint64_t first, size_t count_max,
                                                    size_t bytes_max) override;
   Status replay(const std::function<Status(const verifier::SignedRecord&)>& take) override;

@@ -18,6 +18,8 @@ uint64_t Step::bytes() const {
     out += blob.size();
   for (const verifier::Record& record : records)
     out += sizeof record + record.body.size();
+  for (const auto& [name, bytes] : kept.put)
+    out += sizeof name + bytes.size();
   return out;
 }
 
@@ -93,7 +95,7 @@ Status Writer::try_write(Step& step) {
     if (!put) return put.error();
     step.blobs.erase(step.blobs.begin());
   }
-  return places_.store->append(step.records);
+  return places_.store->append(step.records, step.kept);
 }
 
 bool Writer::wait_to_retry() {

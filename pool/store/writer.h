@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/base/task_queue.h"
+#include "pool/core/kept.h"
 #include "pool/net/loop.h"
 #include "pool/store/blobs.h"
 #include "pool/store/evaluations.h"
@@ -25,8 +26,9 @@ inline constexpr size_t kReadsWaitingMax = 64;
 struct Step {
   std::vector<Bytes> blobs;  // before the records, which name them
   std::vector<verifier::SignedRecord> records;
+  KeptChanges kept;  // with the records
 
-  bool empty() const { return blobs.empty() && records.empty(); }
+  bool empty() const { return blobs.empty() && records.empty() && kept.empty(); }
   uint64_t bytes() const;  // about, in memory
 };
 

@@ -31,6 +31,10 @@ inline constexpr uint64_t kGroupBytes = 64 << 10;  // of the group that parts co
 inline constexpr uint32_t kPartGroupsMax = 16;     // groups in one part
 inline constexpr size_t kPartSiblingsMax = 128;    // two paths from leaf to root of any tree
 inline constexpr size_t kSignedBytesMax = 1024;    // lease, share, verdict
+// A share's digests fit into one frame. A pool makes no larger ones.
+inline constexpr uint32_t kStepsPerShareMax = 1 << 15;
+// In place of the seq of a challenge: the lease's delta. Record 0 is no challenge.
+inline constexpr uint64_t kDelta = 0;
 
 Digest wire_magic();  // the hash of kAlpn
 
@@ -200,14 +204,28 @@ struct Abandon {
   static constexpr auto kType = MessageType::abandon;
   static constexpr std::string_view kName = "ABANDON";
   Digest lease_id;
-  static void fields(auto& f, auto& m) { f(m.lease_id); }
+  uint32_t diverged = verifier::kNoStep;  // the step at which the lease diverged; else kNoStep
+  verifier::Signature signature{};        // the miner's, of abandon_message()
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.diverged).raw(m.signature); }
 };
 
+// The key wants its batch of this job settled, full or not.
+struct Settle {
+  static constexpr auto kType = MessageType::settle;
+  static constexpr std::string_view kName = "SETTLE";
+  Digest job_id;
+  static void fields(auto& f, auto& m) { f(m.job_id); }
+};
+
+// The share, and the digests of its steps that hash to its trace_root.
 struct ShareMessage {
   static constexpr auto kType = MessageType::share;
   static constexpr std::string_view kName = "SHARE";
   Bytes share;
-  static void fields(auto& f, auto& m) { f.blob(m.share, kSignedBytesMax); }
+  std::vector<Digest> steps;
+  static void fields(auto& f, auto& m) {
+    f.blob(m.share, kSignedBytesMax).template list<uint32_t>(m.steps, kStepsPerShareMax);
+  }
 };
 
 struct ShareOk {
@@ -219,28 +237,6 @@ struct ShareOk {
   static void fields(auto& f, auto& m) { f(m.lease_id)(m.index).record(m.receipt); }
 };
 
-struct Challenge {
-  static constexpr auto kType = MessageType::challenge;
-  static constexpr std::string_view kName = "CHALLENGE";
-  Digest lease_id;
-  uint32_t index = 0;
-  Digest seed;
-  uint32_t answer_ms = 0;
-  static void fields(auto& f, auto& m) { f(m.lease_id)(m.index)(m.seed)(m.answer_ms); }
-};
-
-struct OpeningMessage {
-  static constexpr auto kType = MessageType::opening;
-  static constexpr std::string_view kName = "OPENING";
-  Digest lease_id;
-  uint32_t index = 0;
-  uint32_t block = 0;  // number of the drawn block, from 0
-  Bytes opening;
-  static void fields(auto& f, auto& m) {
-    f(m.lease_id)(m.index)(m.block).blob(m.opening, verifier::kOpeningBytesMax);
-  }
-};
-
 struct VerdictMessage {
   static constexpr auto kType = MessageType::verdict;
   static constexpr std::string_view kName = "VERDICT";
@@ -248,24 +244,25 @@ struct VerdictMessage {
   static void fields(auto& f, auto& m) { f.blob(m.verdict, kSignedBytesMax); }
 };
 
-// A part of the lease's delta; its content address is the last share's delta_root.
-struct DeltaPart {
-  static constexpr auto kType = MessageType::delta;
-  static constexpr std::string_view kName = "DELTA";
+// A part of the lease's delta, whose content address is the last share's delta_root; or of the
+// answer to a challenge.
+struct Upload {
+  static constexpr auto kType = MessageType::upload;
+  static constexpr std::string_view kName = "UPLOAD";
   Digest lease_id;
+  uint64_t challenge = kDelta;  // seq of the challenge's record
   Part part;
-  static void fields(auto& f, auto& m) { f(m.lease_id).record(m.part); }
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.challenge).record(m.part); }
 };
 
 // How much of an upload the pool has, from its beginning (PROTOCOL 5.6).
-inline constexpr uint32_t kDelta = 0xffffffff;  // in place of a share: the delta
 struct Have {
   static constexpr auto kType = MessageType::have;
   static constexpr std::string_view kName = "HAVE";
   Digest lease_id;
-  uint32_t share = kDelta;  // whose challenge the openings answer
-  uint64_t count = 0;       // groups of the delta, or blocks of the answer
-  static void fields(auto& f, auto& m) { f(m.lease_id)(m.share)(m.count); }
+  uint64_t challenge = kDelta;
+  uint64_t groups = 0;
+  static void fields(auto& f, auto& m) { f(m.lease_id)(m.challenge)(m.groups); }
 };
 
 struct DeltaOk {
@@ -339,10 +336,10 @@ struct MessageList {
 };
 
 // Every message there is. Names, is_known(), tests and the fuzz target follow from this list.
-using Messages = MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease,
-                             LeaseMessage, NoLease, GetBlob, BlobPart, Abandon, ShareMessage,
-                             ShareOk, Challenge, OpeningMessage, VerdictMessage, DeltaPart, DeltaOk,
-                             LeaseClosed, Watch, RecordMessage, Have, Ping, Pong, Bye>;
+using Messages =
+    MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease, LeaseMessage, NoLease,
+                GetBlob, BlobPart, Abandon, Settle, ShareMessage, ShareOk, VerdictMessage, Upload,
+                DeltaOk, LeaseClosed, Watch, RecordMessage, Have, Ping, Pong, Bye>;
 
 bool with_message(MessageType type, auto&& visit) {
   return Messages::visit(type, visit);

@@ -59,7 +59,7 @@ Job demo_job(ByteView records) {
   job.name = "bench";
   job.spec = demo_spec();
   job.steps_per_share = kStepsPerShare;
-  job.audit.spot_blocks = 4;
+  job.audit.thread_blocks = 4;
   job.train_address = kernels::blake3(records);
   return job;
 }
@@ -163,7 +163,7 @@ void bm_spot_check(benchmark::State& state) {
     }
     seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   }
-  const double audits = static_cast<double>(all.size()) / s.job.audit.spot_blocks;
+  const double audits = static_cast<double>(all.size()) / s.job.audit.thread_blocks;
   const double audit = seconds / static_cast<double>(state.iterations()) / audits;
   state.counters["audit_us"] = audit * 1e6;
   state.counters["x_share"] = audit / s.share_seconds;

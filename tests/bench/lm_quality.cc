@@ -134,9 +134,9 @@ class Run {
     Floats mean(theta_.size());
     if (options_.compressed) {
       // 8.3 from zero gives the mean of the quantised deltas.
-      verifier::Merge merge(theta_.size(), {});
+      verifier::Merge merge(theta_.size(), {}, verifier::kDeltaMaxMax);
       for (const Floats& end : ends)
-        need(merge.add(need(verifier::make_delta(end, theta_))));
+        need(merge.add(need(verifier::make_delta(end, theta_, verifier::kDeltaMaxMax))));
       mean = need(merge.finish(mean, spec.slots));
     } else {
       for (size_t i = 0; i < mean.size(); ++i) {

@@ -48,7 +48,7 @@ Job job_of(const Shape& shape) {
   spec.clip = 1;
   spec.batch = spec.steps_per_lease = spec.slots = spec.rounds = 1;
   job.steps_per_share = 1;
-  job.audit.spot_blocks = kSpotBlocksMax;
+  job.audit.thread_blocks = 64;
   return job;
 }
 
@@ -106,7 +106,7 @@ Status measure(const Shape& shape, double largest) {
       !opened)
     return opened;
   const double t1 = now_ms();
-  Merge merge(program);
+  Merge merge(work.value());
   if (Status added = merge.add(run.value().delta); !added) return added;
   if (const auto merged = merge.finish(theta, 1); !merged) return merged.error();
   const double merge_ms = now_ms() - t1;

@@ -15,11 +15,12 @@ slots = 1
 rounds = 1
 
 [audit]
-replay_ppm = 300000
-spot_ppm = 600000
-spot_blocks = 4
-probation_shares = 3
-vest_leases = 3
+batch_leases = 4
+first_batch = 2
+threads = 0
+replays_ppm = 1000000
+first_audits = 1
+fail_ppm = 1000000
 lease_ms = 60000
 answer_ms = 20000
 

@@ -40,7 +40,7 @@ class Files(case.Case):
         os.chmod(shared, 0o1777)
         self.accept("gemmine-pool", "init", "--data", shared)
         self.assertEqual(mode_of(shared), 0o1777)
-        for secret in ("pool.key", "coin.key", "tls.pem"):
+        for secret in ("pool.key", "tls.pem"):
             self.assertEqual(mode_of(shared / secret), 0o600, secret)
         own = self.folder / "deep" / "own"
         self.accept("gemmine-pool", "init", "--data", own)

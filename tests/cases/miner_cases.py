@@ -42,8 +42,7 @@ class Trouble(case.Case):
 
     def test_F02_a_lost_folder_is_no_fraud(self):
         c = self.cluster(self.toy(rounds=2, slots=1, width=512, steps_per_lease=240, batch=128,
-                                  probation_shares=0, replay_ppm=0,
-                                  spot_ppm=1_000_000))
+                                  first_audits=0))
         c.start_pool(exit_when_finished=False)
         miner = c.miner("miner").start()
         miner.wait_for(" share_accepted ")
@@ -57,18 +56,19 @@ class Trouble(case.Case):
         self.assertFalse(ledger.of("ban"))
         self.check_root(c, ledger)
 
-    def test_A1_a_job_that_diverges_is_told_once_and_costs_nobody(self):
+    def test_A1_a_job_that_diverges_stops_and_costs_nobody(self):
         job = self.toy(rounds=2)
         job.write_text(job.read_text().replace("lr = 0.05", "lr = 1e30"))
         c = self.cluster(job)
-        c.start_pool(exit_when_finished=False)
+        c.start_pool()
         miner = c.miner("miner").start()
-        miner.wait_for(" error job_diverges .*lr", 30 * base.SLOW)
-        time.sleep(5)
-        self.assertTrue(miner.running(), miner.tail())
-        self.assertLessEqual(len(miner.events("lease")), 4, miner.tail())
+        self.assertEqual(miner.wait(60 * base.SLOW), 0, miner.tail())
+        self.assertEqual(c.processes["pool"].wait(20 * base.SLOW), 0)
         self.assertEqual(len(miner.events("job_diverges")), 1)
-        self.assertEqual(miner.stop(20 * base.SLOW), 0, miner.tail())
+        ledger = self.checked_ledger(c, [miner])
+        self.assertEqual(len(ledger.of("stop")), 1)  # a NaN is the job's doing, not a miner's
+        self.assertFalse(ledger.of("ban"))
+        self.assertEqual(ledger.accounts["external"], 0)  # the escrow went back
 
 
 class Stops(case.Case):
@@ -88,16 +88,14 @@ class Stops(case.Case):
         ledger = self.finish(c, [other], 60)
         self.check_root(c, ledger)
 
-    def test_F01_a_throttled_miner_answers_in_time(self):
-        # A share takes a minute at this throttle; an answer may take two seconds.
+    def test_F01_a_throttled_miner_is_paid(self):
         c = self.cluster(self.toy(rounds=1, slots=1, steps_per_lease=8, steps_per_share=4,
-                                  width=2048, batch=256, probation_shares=0, replay_ppm=0,
-                                  spot_ppm=1_000_000,
-                                  answer_ms=4000, lease_ms=600_000))
+                                  width=1024, batch=128, lease_ms=600_000))
         c.start_pool(exit_when_finished=False)
         miner = c.miner("miner", "--throttle", 5).start()
-        self.finish(c, [miner], 100)
-        self.assertEqual(len(miner.events("answered")), 2, miner.tail())
+        ledger = self.finish(c, [miner], 100)
+        self.assertFalse(ledger.of("ban"))
+        self.assertEqual(ledger.paid("miner"), 1)
 
 
 class Folders(case.Case):

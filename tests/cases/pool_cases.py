@@ -148,44 +148,27 @@ class Evaluations(case.Case):
 class Patience(case.Case):
     """Time, trouble and restored folders convict nobody."""
 
-    def slow(self, **changes):
-        """A job whose shares, and answers, take far longer than its answer_ms."""
-        return self.toy(width=1024, batch=512, rounds=1, slots=1, steps_per_lease=1600,
-                        steps_per_share=400, answer_ms=100, lease_ms=300_000,
-                        vest_leases=0, **changes)
-
-    def finish_slowly(self, job):
-        c = self.cluster(job, share_seconds=1)
+    def test_F01_a_slow_device_is_paid(self):
+        c = self.cluster(self.toy(width=1024, batch=512, rounds=1, slots=1, steps_per_lease=1600,
+                                  steps_per_share=400, answer_ms=100, lease_ms=300_000),
+                         share_seconds=1)
         c.start_pool(exit_when_finished=False)
         miner = c.miner("miner").start()
         ledger = self.finish(c, [miner], 60)
         self.assertFalse(ledger.of("ban"), miner.tail())
-        self.assertTrue(miner.events("challenged"), miner.tail())
-        self.assertEqual({v.outcome for v in ledger.verdicts} - {"undecided"}, {"valid"})
-        sent = {(s.lease_id, s.index): ledger.records[s.seq].time_ms for s in ledger.shares}
-        waits = [v.time_ms - sent[v.lease_id, v.index] for v in ledger.verdicts
-                 if v.kind != "replay"]
-        self.assertGreater(max(waits), 200, "the device was too quick to prove anything")
-        return ledger
-
-    def test_F01_a_slow_device_answers_in_its_own_time(self):
-        job = self.slow(spot_ppm=1_000_000, replay_ppm=0, probation_shares=0)
-        self.assertEqual([c.reason for c in self.finish_slowly(job).closes], ["complete"])
-
-    def test_F01_a_device_that_is_too_late_for_everything_is_not_banned(self):
-        self.finish_slowly(self.slow(spot_ppm=1_000_000, replay_ppm=1, probation_shares=1))
+        self.assertEqual({v.outcome for v in ledger.verdicts}, {"valid"})
+        self.assertEqual(ledger.paid("miner"), 1)
 
     def test_F01_job_check_names_times_that_do_not_fit(self):
         job = self.toy(lease_ms=8_000, steps_per_lease=12, steps_per_share=2)
-        said = self.accept("gemmine-pool", "job", "check", job).stdout
-        self.assertRegex(said, r"lease_ms = 8000 .* share_seconds = 20")
+        self.refuse(3, r"lease_ms = 8000 .* share_seconds = 20", "gemmine-pool", "job", "check",
+                    job)
         said = self.accept("gemmine-pool", "job", "check", self.toy(lease_ms=600_000)).stdout
         self.assertNotIn("share_seconds", said)
 
     def test_A2_a_pool_from_an_old_copy_bans_nobody(self):
         c = self.cluster(self.toy(width=512, batch=128, rounds=2, slots=1, steps_per_lease=60,
-                                  steps_per_share=4, spot_ppm=1_000_000, probation_shares=0,
-                                  replay_ppm=0))
+                                  steps_per_share=4))
         pool = c.start_pool(exit_when_finished=False)
         miner = c.miner("miner").start()
         miner.wait_for(" share_accepted ")
@@ -268,7 +251,7 @@ class Escrow(case.Case):
         self.assertEqual(pool.stop(20), 0)
         c.fund = base.FUND
         c.pool(exit_when_finished=False).start()
-        ledger = self.finish(c, [miner])  # nothing is left in escrow or vesting
+        ledger = self.finish(c, [miner])  # nothing is left in escrow
         self.check_root(c, ledger)
         self.assertEqual(len(ledger.of("fund")), 2)
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/hash/blake3.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::sim {
 
@@ -127,6 +128,7 @@ Miner::Held& Miner::take(const verifier::Lease& lease) {
   const Leased& work = world_.training().run(lease, world_.blob(lease.theta_root));
   for (const verifier::ShareRun& run : work.runs) {
     held.shares.push_back(run.share);
+    held.steps.push_back(run.step_digests);
     verifier::sign(held.shares.back(), identity_);
   }
   held.delta = work.delta;
@@ -134,7 +136,7 @@ Miner::Held& Miner::take(const verifier::Lease& lease) {
   const bool early = lease.round + 1 < world_.training().job().spec.rounds;
   const bool wanted = cheat_ != Cheat::none && early && known_.size() >= honest_leases_;
   if (known_.contains(id) ? spoiled_.contains(id) : wanted) spoil(held);
-  known_.emplace(id, lease);
+  known_.insert(id);
   return held;
 }
 
@@ -142,8 +144,11 @@ Miner::Held& Miner::take(const verifier::Lease& lease) {
 void Miner::spoil(Held& held) {
   spoiled_.insert(held.lease.id);
   verifier::Share& last = held.shares.back();
-  if (cheat_ == Cheat::trace) last.trace_root.bytes[3] ^= 1;
-  if (cheat_ == Cheat::loss || cheat_ == Cheat::silence || cheat_ == Cheat::escape) last.loss += 1;
+  if (cheat_ == Cheat::trace) {
+    held.steps.back().back().bytes[3] ^= 1;
+    last.trace_root = verifier::trace_root(last.lease_id, last.first_step, held.steps.back());
+  }
+  if (cheat_ == Cheat::loss) last.loss += 1;
   if (cheat_ == Cheat::state) {
     held.shares[0].state_after.bytes[3] ^= 1;
     if (held.shares.size() > 1) held.shares[1].state_before = held.shares[0].state_after;
@@ -182,51 +187,41 @@ void Miner::on_other(ConnId, MessageType type, const Bytes& payload) {
     if (ok.index != held.accepted) return;
     ++held.accepted;
     held.ready_ms = world_.now() + share_ms(held);
-    const bool in_share = cheat_ != Cheat::forgery;
-    const bool told = cheat_ == Cheat::state || ok.index + 1 == held.shares.size();
-    if (spoiled_.contains(ok.lease_id) && in_share && told) cheated_ = true;
+    if (failures_ > 0 && world_.random().chance(300)) {
+      --failures_;
+      give_back(ok.lease_id);
+    }
   } else if (type == MessageType::delta_ok) {
     const auto found = held_.find(decode<pool::DeltaOk>(payload).value().lease_id);
     if (found != held_.end()) found->second.stored = true;
   } else if (type == MessageType::lease_closed) {
     held_.erase(decode<pool::LeaseClosed>(payload).value().close.lease_id);
-  } else if (type == MessageType::challenge) {
-    challenged(decode<pool::Challenge>(payload).value());
   }
 }
 
 void Miner::give_back(const Digest& lease_id) {
-  say(MessageType::abandon, encode(pool::Abandon{lease_id}));
+  say(MessageType::abandon,
+      encode(pool::Abandon{lease_id, verifier::kNoStep,
+                           identity_.sign(verifier::abandon_message(lease_id))}));
   held_.erase(lease_id);
 }
 
-void Miner::challenged(const pool::Challenge& challenge) {
-  const bool bad = spoiled_.contains(challenge.lease_id);
-  if (bad && cheat_ == Cheat::forgery) cheated_ = true;
-  if (bad && cheat_ == Cheat::silence) return;
-  if (bad && cheat_ == Cheat::escape) return give_back(challenge.lease_id);
-  const auto held = held_.find(challenge.lease_id);
-  if (failures_ > 0 && held != held_.end() && world_.random().chance(300)) {
-    --failures_;
-    return give_back(challenge.lease_id);
-  }
-  uint64_t wait = world_.random().between(50, 1'000);
-  if (habits_.slow_answers && held != held_.end())
-    wait = world_.random().between(3, 20) * share_ms(held->second);
-  world_.after(wait, [this, challenge] { answer(challenge); });
+bool Miner::cheated() const {
+  if (world_.pool() == nullptr) return false;
+  const auto& leases = world_.pool()->ledger().leases();
+  return std::ranges::any_of(spoiled_, [&](const Digest& id) {
+    const auto found = leases.find(id);
+    return found != leases.end() && found->second.delta_root.has_value();
+  });
 }
 
-void Miner::answer(const pool::Challenge& challenge) {
-  const auto lease = known_.find(challenge.lease_id);
-  if (lease == known_.end()) return;
-  auto blocks = world_.training().open(lease->second, world_.blob(lease->second.theta_root),
-                                       challenge.index, challenge.seed);
-  const bool forge = cheat_ == Cheat::forgery && spoiled_.contains(challenge.lease_id);
-  for (uint32_t i = 0; i < blocks.size(); ++i) {
-    if (forge) blocks[i][blocks[i].size() / 2] ^= 1;
-    say(MessageType::opening,
-        encode(pool::OpeningMessage{challenge.lease_id, challenge.index, i, blocks[i]}));
-  }
+bool Miner::caught() const {
+  if (world_.pool() == nullptr) return false;
+  const auto& leases = world_.pool()->ledger().leases();
+  return std::ranges::all_of(spoiled_, [&](const Digest& id) {
+    const auto found = leases.find(id);
+    return found == leases.end() || !found->second.delta_root || found->second.wrong;
+  });
 }
 
 bool Miner::is_logged(const Acknowledged& share) const {
@@ -250,12 +245,13 @@ void Miner::act() {
   for (const auto& [id, held] : held_) {
     if (world_.now() < held.ready_ms) continue;
     if (held.accepted < held.shares.size()) {
-      say(MessageType::share, encode(pool::ShareMessage{encode(held.shares[held.accepted])}));
+      say(MessageType::share, encode(pool::ShareMessage{encode(held.shares[held.accepted]),
+                                                        held.steps[held.accepted]}));
     } else if (!held.stored) {
       const bool last = held.lease.round + 1 == world_.training().job().spec.rounds;
       if (last && !may_finish()) continue;
-      say(MessageType::delta,
-          encode(pool::DeltaPart{id, {held.delta.size(), 0, 1, {}, held.delta}}));
+      say(MessageType::upload,
+          encode(pool::Upload{id, pool::kDelta, {held.delta.size(), 0, 1, {}, held.delta}}));
     }
   }
   if (held_.empty() || world_.random().chance(100))
@@ -290,9 +286,6 @@ void Watcher::on_record(const verifier::Record& record) {
     const auto share = verifier::decode_share(wrapped()).value();
     ++judging_;
     world_.after(world_.random().between(50, 1'500), [this, share] { judge(share); });
-  } else if (record.kind == verifier::RecordKind::verdict) {
-    const auto verdict = verifier::decode_verdict(wrapped()).value();
-    if (verdict.auditor_key == key()) unheard_.erase({verdict.lease_id, verdict.index});
   }
 }
 
@@ -300,25 +293,32 @@ void Watcher::judge(const verifier::Share& share) {
   --judging_;
   const verifier::Lease& lease = ledger_.leases().at(share.lease_id).lease;
   const Leased& work = world_.training().run(lease, world_.blob(lease.theta_root));
-  auto finding = verifier::compare_share(share, work.runs[share.index]);
-  if (lies_)
-    finding.outcome = finding.outcome == verifier::Outcome::valid ? verifier::Outcome::invalid
-                                                                  : verifier::Outcome::valid;
+  const verifier::ShareRun& own = work.runs[share.index];
+  verifier::Finding finding = verifier::compare_share(share, own);
+  const bool right = finding.outcome == verifier::Outcome::valid;
+  if (right != lies_) return;  // nobody asks for praise
   verifier::Verdict verdict;
   verdict.lease_id = share.lease_id;
   verdict.index = share.index;
   verdict.share_id = verifier::share_id(share);
-  verdict.outcome = finding.outcome;
+  verdict.outcome = verifier::Outcome::invalid;
+  verdict.step = lies_ ? verifier::kNoStep : finding.step;
+  verdict.digest = lies_ ? pool::filled(9) : verifier::digest_of(finding, share, own);
   verdict.time_ms = world_.now();
   verifier::sign(verdict, identity_);
-  unheard_[{share.lease_id, share.index}] = encode(pool::VerdictMessage{encode(verdict)});
+  unheard_.emplace(share.lease_id, encode(pool::VerdictMessage{encode(verdict)}));
 }
 
 void Watcher::act() {
   if (ledger_.next_seq() > world_.disk().size())
     world_.fail("the pool forgot records that it had published");
   say(MessageType::ping, encode(pool::Ping{world_.now()}));
-  for (const auto& [share, verdict] : unheard_)
+  std::erase_if(unheard_, [&](const auto& entry) {
+    const verifier::LeaseState& lease = ledger_.leases().at(entry.first);
+    return lease.wrong || lease.replayed ||
+           (lease.closed && lease.closed != verifier::CloseReason::complete);
+  });
+  for (const auto& [lease, verdict] : unheard_)
     say(MessageType::verdict, verdict);
 }
 

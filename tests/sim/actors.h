@@ -45,24 +45,24 @@ class Client : public Actor {
   bool gone_ = false;
 };
 
-// silence answers no challenge of the lease it lies about, escape gives it back when there is one.
-enum class Cheat { none, trace, loss, state, delta, silence, escape, forgery };
+// What of a lease is not as it should be, and committed to.
+enum class Cheat { none, trace, loss, state, delta };
 
 // How a device works, and for how long.
 struct Habits {
   uint32_t step_ms = 0;  // of every step; 0: erratic
   size_t leases_max = SIZE_MAX;
   bool vanishes = false;  // in the middle of its last lease; else it leaves when that is done
-  // The honest path of an answer and more: the share at hand, the share again, the walk, a line.
-  bool slow_answers = false;
-  uint32_t failures = 0;  // leases given back by local trouble, if it can while it is challenged
+  uint32_t failures = 0;  // leases given back by local trouble
 };
 
 class Miner : public Client {
  public:
   Miner(World& world, uint8_t key, Cheat cheat, Habits habits = {});
-  // Something wrong of this miner's is on its way or at the pool.
-  bool cheated() const { return cheated_; }
+  // A lease with something wrong in it is complete.
+  bool cheated() const;
+  // None of those is, that nobody has found wrong.
+  bool caught() const;
   const Habits& habits() const { return habits_; }
   // What has to be true before the job's last delta is handed in.
   std::function<bool()> may_finish = [] { return true; };
@@ -78,6 +78,7 @@ class Miner : public Client {
   struct Held {
     verifier::Lease lease;
     std::vector<verifier::Share> shares;
+    std::vector<std::vector<Digest>> steps;  // by share
     Bytes delta;
     uint32_t accepted = 0;
     bool stored = false;
@@ -88,8 +89,6 @@ class Miner : public Client {
   void act() override;
   Held& take(const verifier::Lease& lease);
   void spoil(Held& held);
-  void answer(const pool::Challenge& challenge);
-  void challenged(const pool::Challenge& challenge);
   void give_back(const Digest& lease_id);
   uint64_t share_ms(const Held& held);
 
@@ -98,9 +97,8 @@ class Miner : public Client {
   uint32_t honest_leases_ = 0;  // played straight first
   uint32_t failures_ = 0;       // still to come
   std::set<Digest> spoiled_;
-  std::map<Digest, verifier::Lease> known_;  // for late challenges
+  std::set<Digest> known_;
   std::map<Digest, Held> held_;
-  bool cheated_ = false;
   std::vector<Acknowledged> acknowledged_;
 };
 
@@ -122,7 +120,7 @@ class Watcher : public Client {
   const bool lies_;
   verifier::LedgerState ledger_;
   size_t judging_ = 0;
-  std::map<pool::ShareKey, Bytes> unheard_;  // verdicts that are not in the ledger yet
+  std::map<Digest, Bytes> unheard_;  // accusations by lease, until the pool has looked at it
 };
 
 }  // namespace gemmine::sim

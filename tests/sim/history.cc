@@ -14,8 +14,8 @@ void check_money(World& world, Outcome& out) {
   for (const auto& [account, amount] : world.pool()->ledger().accounts()) {
     sum += amount;
     if (account.starts_with("account:") || account.starts_with("fee:")) earned += amount;
-    const bool open = account.starts_with("escrow:") || account.starts_with("vesting:");
-    if (open && amount != 0) out.failures.push_back(account + " is not empty in the end");
+    if (account.starts_with("escrow:") && amount != 0)
+      out.failures.push_back(account + " is not empty in the end");
   }
   const auto spent = -world.pool()->ledger().accounts().at("external");
   if (sum != 0) out.failures.emplace_back("the accounts do not sum to zero");
@@ -37,9 +37,7 @@ struct Guest {
 };
 std::vector<Guest> guests(const Setting& setting, uint64_t seed) {
   if (setting.hard)
-    return {{{.slow_answers = true}, 1'500},
-            {{.step_ms = 4'000, .slow_answers = true}, 1'500},
-            {{.step_ms = 500, .failures = 6}, 1'500}};
+    return {{{}, 1'500}, {{.step_ms = 4'000}, 1'500}, {{.step_ms = 500, .failures = 6}, 1'500}};
   if (!setting.gpt) return std::vector<Guest>(2 + seed % 3, Guest{{}, 1'500});
   return {{{.step_ms = kFastStepMs}, 1'500},
           {{.step_ms = kMiddleStepMs}, 1'500},
@@ -85,12 +83,8 @@ void look_at_arrivals(const World& world, Outcome& out) {
 
 void look_at_records(const World& world, Outcome& out) {
   for (const verifier::Record& record : world.disk()) {
-    out.rolled_back |= record.kind == verifier::RecordKind::rollback;
+    out.settled += record.kind == verifier::RecordKind::settle ? 1 : 0;
     out.fundings += record.kind == verifier::RecordKind::fund ? 1 : 0;
-    if (record.kind != verifier::RecordKind::verdict) continue;
-    const auto verdict =
-        verifier::decode_verdict(Reader(record.body).get_blob(verifier::kRecordBytesMax)).value();
-    out.unanswered += verdict.kind == verifier::AuditKind::unanswered ? 1 : 0;
   }
 }
 
@@ -98,8 +92,7 @@ void look_at_records(const World& world, Outcome& out) {
 
 Outcome simulate(uint64_t seed, Plant plant, const Setting& setting) {
   Random random(seed);
-  constexpr Cheat kCheats[] = {Cheat::trace,   Cheat::loss,   Cheat::state,  Cheat::delta,
-                               Cheat::silence, Cheat::escape, Cheat::forgery};
+  constexpr Cheat kCheats[] = {Cheat::trace, Cheat::loss, Cheat::state, Cheat::delta};
   const Cheat cheat = kCheats[random.below(std::size(kCheats))];
   std::vector<Digest> listed;
   if (random.chance(500))
@@ -117,7 +110,7 @@ Outcome simulate(uint64_t seed, Plant plant, const Setting& setting) {
   auditor.begin(1);
   slanderer.begin(500);
   // The cheater in every history gets to cheat: before the last round, which a finish seals.
-  const auto seen = [&] { return auditor.quiet() && (!cheater.cheated() || cheater.banned()); };
+  const auto seen = [&] { return auditor.quiet() && cheater.caught(); };
   cheater.may_finish = seen;
   for (size_t i = 0; i < crowd.size(); ++i) {
     miners[i]->may_finish = seen;
@@ -131,8 +124,8 @@ Outcome simulate(uint64_t seed, Plant plant, const Setting& setting) {
   };
   const auto done = [&] {
     if (world.pool() == nullptr || !world.pool()->all_finished()) return false;
-    const bool caught = !cheater.cheated() || banned(cheater);
-    return caught && auditor.quiet() && world.pool()->ledger().next_seq() == world.disk().size();
+    return cheater.caught() && auditor.quiet() &&
+           world.pool()->ledger().next_seq() == world.disk().size();
   };
   const uint64_t end = world.now() + kEndMs;
   while (world.failures.empty() && world.now() < end && !done())
@@ -149,7 +142,14 @@ Outcome simulate(uint64_t seed, Plant plant, const Setting& setting) {
   }
   const auto& job = world.pool()->ledger().jobs().begin()->second;
   out.theta_root = job.theta_roots.back();
-  if (job.theta_roots.back() != world.training().honest_root())
+  bool merged_wrong = false;
+  for (const auto& [id, state] : world.pool()->ledger().leases()) {
+    merged_wrong |= state.merged && state.wrong;
+    out.subtracted += state.subtracted ? 1 : 0;
+    if (state.wrong && state.lease.miner_key != cheater.key())
+      out.failures.emplace_back("an honest lease was found wrong");
+  }
+  if (!merged_wrong && job.theta_roots.back() != world.training().honest_root())
     out.failures.emplace_back("the job ended with other weights than honest work gives");
   for (const auto& miner : miners) {
     // However slow, failing or absent: time and trouble prove nothing.

@@ -52,11 +52,11 @@ TEST(LmSimulation, EndsWithTheSameWeightsInAllWeathers) {
       std::printf("a step takes %u ms: %.2f steps a share\n", step_ms, mean(sizes));
   if (only != nullptr) return;
   EXPECT_EQ(roots.size(), 1U) << "the order of deltas, or who made them, changes the weights";
-  EXPECT_GT(cheated, kSeeds / 2);
+  EXPECT_GT(cheated, kSeeds / 4);
   EXPECT_GT(all.crashes, kSeeds);
   EXPECT_GT(all.expired, kSeeds / 2);
   EXPECT_GE(all.leased_again, all.expired / 2);
-  EXPECT_GT(all.arrivals.size(), 12U) << "of 24 without rollbacks";
+  EXPECT_GT(all.arrivals.size(), 12U) << "of 24";
   // 3.3 seconds are two leases of the fast device, of which a share is a quarter at most, one step
   // or two of the middle one, and less than one of the slow.
   EXPECT_GT(mean(later_sizes[kFastStepMs]), 1.8);

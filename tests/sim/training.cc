@@ -44,11 +44,11 @@ verifier::Job sim_job(const Setting& setting, Random& random) {
     job.spec = small_gpt();
     job.test_records = job.spec.records;
   }
-  job.audit.replay_ppm = random.chance(300) ? 1'000'000 : 200'000;
-  job.audit.spot_ppm = random.chance(500) ? 1'000'000 : 500'000;
-  job.audit.spot_blocks = 2;
-  job.audit.probation_shares = static_cast<uint32_t>(random.between(0, 2));
-  job.audit.vest_leases = static_cast<uint32_t>(random.between(0, 3));
+  job.audit.batch_leases = static_cast<uint32_t>(random.between(1, 3));
+  job.audit.first_batch = static_cast<uint32_t>(random.between(1, job.audit.batch_leases));
+  job.audit.replays_ppm = random.chance(300) ? 2'000'000 : 1'000'000;
+  job.audit.first_audits = static_cast<uint8_t>(random.between(0, 2));
+  job.audit.now_ppm = setting.gpt || random.chance(400) ? 1'000'000 : 0;
   job.audit.lease_ms = 120'000;
   job.audit.answer_ms = setting.hard ? 100 : 5'000;
   return job;
@@ -77,39 +77,10 @@ const Leased& Training::run(const verifier::Lease& lease, const Bytes& published
   return out;
 }
 
-std::vector<Bytes> Training::open(const verifier::Lease& lease, const Bytes& published,
-                                  uint32_t index, const Digest& seed) {
-  const Leased& work = run(lease, published);
-  const verifier::ShareRun& own = work.runs[index];
-  std::vector<float> global = verifier::floats_of(published);
-  global.resize(program().parameters());
-  std::vector<Bytes> out;
-  const bool last = index + 1 == lease.shares();
-  for (const verifier::BlockChoice& choice :
-       verifier::choose_blocks(program(), job().audit, seed, own.share.steps, last)) {
-    GEMMINE_CHECK(engine_->load_state(work.states[index], own.share.first_step).ok());
-    const uint32_t step = choice.delta ? own.share.steps - 1 : choice.step;
-    for (uint32_t h = own.share.first_step; h <= own.share.first_step + step; ++h) {
-      const Digest key = verifier::step_key(own.share.lease_id, h);
-      GEMMINE_CHECK(engine_->run_step({lease.round, lease.slot, h}, &key).ok());
-    }
-    out.push_back(verifier::make_opening({{work_, lease, global},
-                                          own,
-                                          work.states[index],
-                                          own.state_after,
-                                          records_,
-                                          nullptr,
-                                          *engine_},
-                                         choice)
-                      .value());
-  }
-  return out;
-}
-
 Digest Training::honest_root() {
   std::vector<float> published = verifier::initial_published(program());
   for (uint32_t round = 0; round < job().spec.rounds; ++round) {
-    verifier::Merge merge(program());
+    verifier::Merge merge(work_);
     const ByteView bytes = as_bytes(std::span<const float>(published));
     for (uint32_t slot = 0; slot < job().spec.slots; ++slot) {
       verifier::Lease lease;

@@ -7,7 +7,6 @@
 
 #include "kernels/engine.h"
 #include "tests/unit/pool/core/fake_pool.h"
-#include "verifier/audit/opening.h"
 #include "verifier/audit/replay.h"
 
 namespace gemmine::sim {
@@ -60,8 +59,6 @@ class Training {
 
   // published: the bytes that lease.theta_root names.
   const Leased& run(const verifier::Lease& lease, const Bytes& published);
-  std::vector<Bytes> open(const verifier::Lease& lease, const Bytes& published, uint32_t index,
-                          const Digest& seed);
   // The root that the job must end with; it depends on no lease.
   Digest honest_root();
 

@@ -38,7 +38,7 @@ World::World(uint64_t seed, Plant plant, const Setting& setting, std::vector<Dig
       identity_(verifier::Identity::from_seed(filled(7))) {
   jobs_.emplace(training_.work().id(),
                 pool::LoadedJob{training_.work(), training_.records(), training_.records()});
-  examiner_ = std::make_unique<pool::Examiner>(jobs_, cache_, folder_.path());
+  examiner_ = std::make_unique<pool::Examiner>(jobs_, folder_.path(), pool::open_kept(kept_));
   now_ += seed % 1000;
   start();
 }
@@ -79,13 +79,19 @@ void World::start() {
   }
   pool::Book book(std::move(state), std::move(receipts), identity_);
   if (disk_.empty())
-    GEMMINE_CHECK(book.append(RecordKind::genesis,
-                              verifier::genesis_body(identity_.public_key(), "pool"), now_)
-                      .ok());
+    GEMMINE_CHECK(
+        book.append(RecordKind::genesis,
+                    verifier::encode(verifier::GenesisBody{identity_.public_key(), "pool"}), now_)
+            .ok());
   pool_ = std::make_unique<pool::Pool>(
       std::move(book), identity_,
       pool::PoolOptions{
-          .coin_master = filled(9), .share_ms = setting_.share_ms, .auditors = auditors_});
+          .random = [this] { return kernels::blake3(Writer().put(random_.next()).bytes()); },
+          .share_ms = setting_.share_ms,
+          .audits_at_once = 2,
+          .auditors = auditors_});
+  for (const Digest& commitment : pool::secrets_needed(pool_->ledger()))
+    pool_->recall_secret(commitment, pool::digests_of(kept_.at(commitment)).at(0));
   const kernels::Program& program = training_.program();
   const auto first = verifier::initial_published(program);
   const ByteView bytes = as_bytes(std::span<const float>(first));
@@ -171,9 +177,12 @@ void World::flush() {
     while (kept < records.size() && follows(records[kept]))
       ++kept;
     disk_.insert(disk_.end(), records.begin(), records.begin() + static_cast<ptrdiff_t>(kept));
+    // Beside a record that is there is what belongs to it, and nothing of it is gone.
+    pool::change(kept_, {.put = pool_->take_kept().put, .drop = {}});
     return crash();
   }
   disk_.insert(disk_.end(), records.begin(), records.end());
+  pool::change(kept_, pool_->take_kept());
   carry_out(pool_->take_actions());
   serve_watchers();
 }
@@ -217,14 +226,22 @@ void World::run_disk_task(pool::DiskTask& task) {
 
 // As the audit threads do it, likewise.
 pool::MergeDone World::merge(const pool::MergeTask& task) {
-  pool::MergeDone out{task.job_id, task.round, task.lease_ids, {}, {}, ""};
+  pool::MergeDone out{.job_id = task.job_id,
+                      .round = task.round,
+                      .lease_ids = task.lease_ids,
+                      .subtracted = task.subtracted,
+                      .theta_root = {},
+                      .start_root = {},
+                      .failed = ""};
   if (random_.chance(100)) {
     out.failed = "the disk is full";
     return out;
   }
-  verifier::Merge sum(training_.program());
+  verifier::Merge sum(training_.work());
   for (const Digest& root : task.delta_roots)
     GEMMINE_CHECK(sum.add(blobs_.at(root)).ok());
+  for (const Digest& root : task.subtracted_roots)
+    GEMMINE_CHECK(sum.subtract(blobs_.at(root)).ok());
   std::vector<float> published = verifier::floats_of(blobs_.at(task.theta_root));
   if (plant_ == Plant::no_velocity)
     std::fill(published.begin() + static_cast<ptrdiff_t>(training_.program().parameters()),
@@ -240,9 +257,10 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
 
 void World::run_task(const pool::Task& task) {
   const auto* const wanted = std::get_if<pool::MergeTask>(&task);
-  pool::TaskDone done = wanted ? pool::TaskDone(merge(*wanted)) : examiner_->run(task);
+  pool::TaskDone done =
+      wanted ? pool::TaskDone(merge(*wanted)) : examiner_->run(task, [] { return false; });
   if (auto* const audit = std::get_if<pool::AuditDone>(&done); audit && random_.chance(30))
-    audit->finding = {verifier::Outcome::undecided, verifier::kNoStep, "the engine failed"};
+    audit->found.finding = {verifier::Outcome::undecided, verifier::kNoStep, "the engine failed"};
   pool_->on_task_done(done, now_);
   touch();
 }
@@ -257,7 +275,8 @@ ConnId World::connect(Actor& actor) {
     if (pool_ == nullptr) return drop(id);
     Digest server_random;
     server_random.bytes[0] = static_cast<uint8_t>(random_.next());
-    pool_->on_open(id, channel_binding(id), server_random, now_);
+    pool_->on_open(id, {.channel_binding = channel_binding(id), .server_random = server_random},
+                   now_);
   });
   return id;
 }

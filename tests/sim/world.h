@@ -120,9 +120,9 @@ class World {
   pool::TempDirectory folder_;
   std::optional<pool::Intake> intake_;
   std::map<Digest, Bytes> blobs_;
+  pool::KeptMap kept_;
   std::vector<verifier::SignedRecord> disk_;
   pool::JobTable jobs_;
-  pool::StateCache cache_{1 << 20};
   std::unique_ptr<pool::Examiner> examiner_;
   std::unique_ptr<pool::Pool> pool_;  // null while it is down
   uint64_t life_ = 0;                 // counts starts; events of an earlier life are void

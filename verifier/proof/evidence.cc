@@ -22,7 +22,7 @@ Error bad_proof(const std::string& where, const std::string& what) {
 }
 
 uint16_t thread_blocks(const Job& job) {
-  return job.audit.spot_blocks;
+  return job.audit.thread_blocks;
 }
 
 std::string short_key(const Digest& digest) {

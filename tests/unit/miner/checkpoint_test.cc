@@ -48,10 +48,13 @@ TEST_F(Kept, GivesBackWhatWasSaved) {
   const Digest id = save(lease(1, 1));
   const std::vector<float> state = {1.0F, -2.5F, 0.0F};
   ASSERT_TRUE(checkpoint_.save_state(id, 1, state));
-  ASSERT_TRUE(checkpoint_.save_share(share(id, 0)));
+  const std::vector<Digest> steps = {digest(5), digest(6)};
+  ASSERT_TRUE(checkpoint_.save_share(share(id, 0), steps));
   ASSERT_TRUE(checkpoint_.save_delta(id, Bytes{7, 8}));
   EXPECT_EQ(checkpoint_.load_state(id, 1, 3).value(), state);
   EXPECT_EQ(checkpoint_.load_share(id, 0).value().lease_id, id);
+  EXPECT_EQ(checkpoint_.load_steps(id, 0).value(), steps);
+  EXPECT_EQ(checkpoint_.load_steps(id, 1).error().code, Errc::io);
   EXPECT_EQ(checkpoint_.load_delta(id).value(), (Bytes{7, 8}));
   EXPECT_EQ(checkpoint_.load_state(id, 1, 2).error().code, Errc::invalid);
   EXPECT_EQ(checkpoint_.load_state(id, 1, 4).error().code, Errc::malformed);
@@ -65,7 +68,7 @@ TEST_F(Kept, CountsSharesUpToTheFirstThatIsMissing) {
   const Digest id = save(lease(1, 1));
   EXPECT_EQ(checkpoint_.shares(id), 0U);
   for (const uint32_t index : {0, 1, 3})
-    ASSERT_TRUE(checkpoint_.save_share(share(id, index)));
+    ASSERT_TRUE(checkpoint_.save_share(share(id, index), {}));
   EXPECT_EQ(checkpoint_.shares(id), 2U);
 }
 

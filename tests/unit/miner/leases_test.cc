@@ -1,4 +1,4 @@
-// What a miner does next: work, answers, giving back, asking, ending. Bug reports F02, A2, A16.
+// What a miner does next: work, giving back, asking, ending. Bug reports F02, A2, A16.
 #include "miner/leases.h"
 
 #include <filesystem>
@@ -25,62 +25,24 @@ TEST_F(Scene, AsksForALeaseRunsItAndSendsItsShares) {
   EXPECT_EQ(sent<pool::GetLease>(), 2U) << "the next one, while the pool looks at this one";
 }
 
-TEST_F(Scene, GivesBackAtOnceWhatNobodyCanAskAbout) {
-  join();
-  const verifier::Lease one = lease();
-  grant(one);
-  device_fails(one, 0, Trouble::lease, false);
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
-}
-
-TEST_F(Scene, NeverGivesBackALeaseWhoseSharesAreBeingChecked) {
+TEST_F(Scene, GivesBackAtOnceWhatCannotGoOn) {
   join();
   const verifier::Lease one = lease();
   grant(one);
   device(computed(one, 0));
-  device_fails(one, 1, Trouble::disk, false);
-  wait(60'000);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U) << "its share is not acknowledged: a challenge may follow";
-  accept(one, 0);
-  challenge(one, 0);
-  wait(60'000);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U) << "it is challenged";
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
-  device(ChallengeAnswered{one.id, 0, {Bytes(1)}});
-  EXPECT_EQ(all<SendOpenings>().size(), 1U);
-  wait(kQuietMs);
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U) << "once";
-  EXPECT_EQ(sent<pool::Abandon>(), 1U) << "answered: another miner may have it";
+  device_fails(one, 1, Trouble::lease);
+  EXPECT_EQ(given_back(), 1U) << "whatever of it is done: another miner may have it";
+  EXPECT_EQ(all<GiveBack>()[0].diverged, verifier::kNoStep);
 }
 
-TEST_F(Scene, WaitsForAChallengeThatFollowsAnAcknowledgement) {
+TEST_F(Scene, SaysAtWhichStepTheJobDiverges) {
   join();
   const verifier::Lease one = lease();
   grant(one);
   device(computed(one, 0));
-  device_fails(one, 1, Trouble::lease, false);
-  accept(one, 0);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
-  challenge(one, 0);
-  wait(kQuietMs);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
-}
-
-TEST_F(Scene, TriesAnAnswerAgainUntilItIsMade) {
-  join();
-  const verifier::Lease one = lease();
-  grant(one);
-  device(computed(one, 0));
-  accept(one, 0);
-  challenge(one, 0);
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
-  for (uint32_t failures = 1; failures < 4; ++failures) {
-    device_fails(one, 0, Trouble::job, true, "no memory");
-    EXPECT_EQ(posted<AnswerChallenge>(), failures) << "not before its pause";
-    wait(Pause::kFirstMs << failures);
-    EXPECT_EQ(posted<AnswerChallenge>(), failures + 1);
-  }
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  device_fails(one, 1, Trouble::diverged, "NaN or infinity", 3);
+  ASSERT_EQ(given_back(), 1U);
+  EXPECT_EQ(all<GiveBack>()[0].diverged, 3U);
 }
 
 TEST_F(Scene, AsksForNoLeaseWhileTheDiskIsFull) {
@@ -91,8 +53,8 @@ TEST_F(Scene, AsksForNoLeaseWhileTheDiskIsFull) {
   const std::string leases = folder_.path() + "/leases";
   std::filesystem::rename(leases, leases + ".away");
   std::ofstream(leases) << "x";
-  device_fails(one, 0, Trouble::disk, false, "No space left on device");
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  device_fails(one, 0, Trouble::disk, "No space left on device");
+  EXPECT_EQ(given_back(), 1U);
   close_lease(one);
   forget();
   for (int second = 0; second < 100; ++second)
@@ -113,8 +75,8 @@ TEST_F(Scene, NothingEndsAPauseAfterTrouble) {
   for (int turn = 0; turn < 4; ++turn, pause *= 2) {
     const verifier::Lease one = lease();
     grant(one);
-    device_fails(one, 0, Trouble::diverged, false, "NaN or infinity");
-    EXPECT_EQ(sent<pool::Abandon>(), asked);
+    device_fails(one, 0, Trouble::diverged, "NaN or infinity");
+    EXPECT_EQ(given_back(), asked);
     close_lease(one);
     pool_says(pool::MessageType::round, pool::Round{job_id_, 0, theta_address(), false});
     pool_says(pool::MessageType::no_lease, pool::NoLease{50, "none"});
@@ -134,40 +96,23 @@ TEST_F(Scene, WeightsThatCannotBeHadGiveTheLeaseBackAndMakeAPause) {
   join();
   no_weights_ = Error{Errc::invalid, "the pool has no such blob"};
   grant(lease());
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_EQ(given_back(), 1U);
   EXPECT_EQ(sent<pool::GetLease>(), 1U);
   wait(Pause::kFirstMs);
   EXPECT_EQ(sent<pool::GetLease>(), 2U);
-}
-
-TEST_F(Scene, AChallengeWaitsForWeightsThatAreNotHereYet) {
-  no_weights_ = Error{Errc::busy, "too many downloads at once"};
-  const verifier::Lease one = lease();
-  ASSERT_TRUE(state_.checkpoint.save_lease(one).ok());
-  computed(one, 0);
-  join({{verifier::encode(one), 1, false}});
-  challenge(one, 0);
-  wait(10'000);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
-  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
-  no_weights_.reset();
-  wait(60'000);
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
 }
 
 // As after a restored backup: the pool knows of shares that this disk has never seen.
 TEST_F(Scene, ComputesALostLeaseAgainInsteadOfGivingItBack) {
   const verifier::Lease one = lease();
   join({{verifier::encode(one), 2, false}});
-  challenge(one, 1);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(given_back(), 0U);
   EXPECT_EQ(posted<RunShare>(), 1U);
-  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
   device(computed(one, 0));
-  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
   device(computed(one, 1));
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
   EXPECT_EQ(sent<pool::ShareMessage>(), 0U) << "the pool has them";
+  device(computed(one, 2));
+  EXPECT_EQ(sent<pool::ShareMessage>(), 1U);
 }
 
 TEST_F(Scene, ALeaseWithSharesThatIsNotForUsEndsByItsDeadline) {
@@ -176,11 +121,11 @@ TEST_F(Scene, ALeaseWithSharesThatIsNotForUsEndsByItsDeadline) {
   verifier::sign(other, pool_);
   join({{verifier::encode(other), 1, false}});
   wait(60'000);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(given_back(), 0U);
   EXPECT_EQ(told("lease_left", Level::error), 1U);
 }
 
-TEST_F(Scene, ACleanStopGivesTheLeaseBack) {
+TEST_F(Scene, ACleanStopGivesTheLeaseBackAndAsksForItsPay) {
   join();
   const verifier::Lease one = lease();
   grant(one);
@@ -188,32 +133,30 @@ TEST_F(Scene, ACleanStopGivesTheLeaseBack) {
   accept(one, 0);
   ask_to_stop(state_, "stopped by its owner", now_);
   go_on();
-  EXPECT_FALSE(state_.ended);
-  wait(kQuietMs);
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_EQ(given_back(), 1U);
+  EXPECT_EQ(sent<pool::Settle>(), 1U);
   EXPECT_TRUE(state_.ended);
   EXPECT_EQ(state_.ending.code, ExitCode::ok);
 }
 
-TEST_F(Scene, ACleanStopAnswersFirstAndASecondOneDoesNot) {
+TEST_F(Scene, ACleanStopWaitsForWhatIsComputedAndASecondOneDoesNot) {
   join();
   const verifier::Lease one = lease();
   grant(one);
-  device(computed(one, 0));
-  accept(one, 0);
-  challenge(one, 0);
+  for (uint32_t index = 0; index < one.shares(); ++index)
+    device(computed(one, index));
   ask_to_stop(state_, "stopped by its owner", now_);
-  wait(kStopMs);
+  wait(kStopMs - 1);
   EXPECT_FALSE(state_.ended);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
-  EXPECT_EQ(posted<RunShare>(), 2U) << "none after the stop";
+  EXPECT_EQ(given_back(), 0U);
   State again = State(state_.key, state_.options, state_.checkpoint);
   ask_to_stop(again, "", now_);
   ask_to_stop(again, "", now_);
   EXPECT_TRUE(again.ended);
-  device(ChallengeAnswered{one.id, 0, {Bytes(1)}});
-  wait(kQuietMs);
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  for (uint32_t index = 0; index < one.shares(); ++index)
+    accept(one, index);
+  EXPECT_FALSE(state_.ended) << "the delta is not there";
+  close_lease(one);
   EXPECT_TRUE(state_.ended);
 }
 
@@ -221,13 +164,13 @@ TEST_F(Scene, AStopDoesNotWaitForEver) {
   join();
   const verifier::Lease one = lease();
   grant(one);
-  device(computed(one, 0));
+  for (uint32_t index = 0; index < one.shares(); ++index)
+    device(computed(one, index));
   ask_to_stop(state_, "stopped by its owner", now_);
-  wait(kStopAnswerMs - 1);
+  wait(kStopMs - 1);
   EXPECT_FALSE(state_.ended);
   wait(1);
   EXPECT_TRUE(state_.ended);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
 }
 
 TEST_F(Scene, KeepsOnlyBlobsThatSomethingNeeds) {

@@ -14,12 +14,11 @@ TEST_F(Scene, ToldMessagesThatDoNotDecodeAreIgnored) {
   forget();
   for (const MessageType type :
        {MessageType::round, MessageType::lease, MessageType::no_lease, MessageType::share_ok,
-        MessageType::challenge, MessageType::verdict, MessageType::delta_ok,
-        MessageType::lease_closed}) {
+        MessageType::verdict, MessageType::delta_ok, MessageType::lease_closed}) {
     on_message(state_, type, Bytes(3, 1), now_);
     go_on();
   }
-  EXPECT_EQ(told("pool_message_malformed", Level::error), 8U);
+  EXPECT_EQ(told("pool_message_malformed", Level::error), 7U);
   EXPECT_TRUE(state_.leases.empty());
 }
 
@@ -74,7 +73,7 @@ TEST_F(Scene, AReceiptThatIsNotThePoolsEndsTheWorkForIt) {
   EXPECT_TRUE(all<Distrust>().empty());
   EXPECT_EQ(state_.find(one.id)->accepted, 1U);
 
-  const verifier::CloseBody close{one.id, verifier::CloseReason::complete, secret_};
+  const verifier::CloseBody close{one.id, verifier::CloseReason::complete, secret_, {}, {}};
   pool_says(MessageType::lease_closed, pool::LeaseClosed{close, good});
   EXPECT_EQ(all<Distrust>().size(), 1U);
   EXPECT_NE(state_.find(one.id), nullptr) << "an end that the pool does not stand by is none";
@@ -84,14 +83,12 @@ TEST_F(Scene, AWordAboutWhatIsNotOursChangesNothing) {
   join();
   const verifier::Lease stranger = lease(1);
   accept(stranger, 0);
-  challenge(stranger, 0);
   close_lease(stranger);
   pool::Round round;
   round.round = 3;
   pool_says(MessageType::round, round);
-  EXPECT_EQ(told("challenge_unknown", Level::warning), 1U);
   EXPECT_TRUE(state_.leases.empty());
-  EXPECT_EQ(posted<AnswerChallenge>(), 0U);
+  EXPECT_EQ(posted<RunShare>(), 0U);
 }
 
 TEST_F(Scene, AnAcknowledgementOfWhatWasNeverRunCountsForNothing) {
@@ -100,23 +97,6 @@ TEST_F(Scene, AnAcknowledgementOfWhatWasNeverRunCountsForNothing) {
   grant(one);
   accept(one, 1);
   EXPECT_EQ(state_.leases.at(one.id).accepted, 0U);
-  challenge(one, 0);
-  EXPECT_EQ(told("challenge_unknown", Level::warning), 1U);
-}
-
-TEST_F(Scene, AChallengeAskedAgainIsAnsweredAgain) {
-  join();
-  const verifier::Lease one = lease();
-  grant(one);
-  device(computed(one, 0));
-  accept(one, 0);
-  challenge(one, 0);
-  challenge(one, 0);
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U) << "the device has it";
-  device(ChallengeAnswered{one.id, 0, {Bytes(1)}});
-  EXPECT_EQ(posted<AnswerChallenge>(), 1U);
-  challenge(one, 0);  // the answer was lost with a connection
-  EXPECT_EQ(posted<AnswerChallenge>(), 2U);
 }
 
 TEST_F(Scene, AnUnfairPoolIsTold) {
@@ -125,8 +105,7 @@ TEST_F(Scene, AnUnfairPoolIsTold) {
   grant(one);
   device(computed(one, 0));
   accept(one, 0);
-  challenge(one, 0);  // with a seed that no secret explains
-  close_lease(one);
+  close_lease(one, theta_address());  // a secret that it has not committed to
   EXPECT_EQ(told("pool_unfair", Level::error), 1U);
 }
 
@@ -141,7 +120,7 @@ TEST_F(Scene, AnotherPoolsLeasesStayForWhenWeComeBack) {
   on_ready(state_, other.public_key(), pool::AuthOk{}, now_);
   go_on();
   EXPECT_TRUE(state_.leases.empty());
-  EXPECT_EQ(sent<pool::Abandon>(), 0U) << "nothing of it is the other pool's";
+  EXPECT_EQ(given_back(), 0U) << "nothing of it is the other pool's";
   on_down(state_);
   forget();
   join({{verifier::encode(one), 0, false}});

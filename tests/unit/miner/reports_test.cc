@@ -10,21 +10,21 @@ TEST_F(Scene, ADeviceThatIsLostOrComputesWrongNumbersEndsTheMiner) {
   join();
   const verifier::Lease one = lease();
   grant(one);
-  device_fails(one, 0, Trouble::wrong_numbers, false, "own share does not check");
+  device_fails(one, 0, Trouble::wrong_numbers, "own share does not check");
   EXPECT_TRUE(state_.ended);
   EXPECT_EQ(state_.ending.code, ExitCode::wrong_numbers);
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_EQ(given_back(), 1U);
 }
 
-TEST_F(Scene, ALostDeviceDoesNotGiveBackWhatIsBeingChecked) {
+TEST_F(Scene, ALostDeviceGivesBackWhatItHasBegun) {
   join();
   const verifier::Lease one = lease();
   grant(one);
   device(computed(one, 0));
-  device_fails(one, 1, Trouble::lost, false, "the device is gone");
+  device_fails(one, 1, Trouble::lost, "the device is gone");
   EXPECT_TRUE(state_.ended);
   EXPECT_EQ(state_.ending.code, ExitCode::no_device);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(given_back(), 1U);
 }
 
 TEST_F(Scene, AJobThatNeverFitsIsLeftToOthersAndOneThatDidComesBack) {
@@ -33,14 +33,13 @@ TEST_F(Scene, AJobThatNeverFitsIsLeftToOthersAndOneThatDidComesBack) {
   grant(first);
   device(computed(first, 0));
   accept(first, 0);
-  device_fails(first, 1, Trouble::job, false, "no memory");
+  device_fails(first, 1, Trouble::job, "no memory");
   EXPECT_FALSE(state_.jobs.at(job_id_).refused);
-  wait(kQuietMs);
-  EXPECT_EQ(sent<pool::Abandon>(), 1U);
+  EXPECT_EQ(given_back(), 1U);
   wait(Pause::kFirstMs);
   EXPECT_EQ(sent<pool::GetLease>(), 2U);
   grant(lease());
-  device_fails(lease(), 0, Trouble::job, false);  // of a lease that nobody knows
+  device_fails(lease(), 0, Trouble::job);  // of a lease that nobody knows
   EXPECT_FALSE(state_.jobs.at(job_id_).refused);
 }
 
@@ -48,9 +47,9 @@ TEST_F(Scene, AnInterruptedShareIsRunAgain) {
   join();
   const verifier::Lease one = lease();
   grant(one);
-  device_fails(one, 0, Trouble::interrupted, false);
+  device_fails(one, 0, Trouble::interrupted);
   EXPECT_EQ(posted<RunShare>(), 2U);
-  EXPECT_EQ(sent<pool::Abandon>(), 0U);
+  EXPECT_EQ(given_back(), 0U);
 }
 
 TEST_F(Scene, ReportsOfForgottenLeasesAreDropped) {
@@ -65,7 +64,7 @@ TEST_F(Scene, ReportsOfForgottenLeasesAreDropped) {
 
 TEST_F(Scene, EveryReportAnswersATask) {
   join();
-  EXPECT_DEATH(device_fails(lease(), 0, Trouble::lease, false), "tasks");
+  EXPECT_DEATH(device_fails(lease(), 0, Trouble::lease), "tasks");
 }
 
 }  // namespace

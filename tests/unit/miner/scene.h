@@ -64,16 +64,17 @@ class Scene : public ::testing::Test {
     verifier::sign(share, miner_);
     const std::vector<float> after(toy_.program.state_floats());
     EXPECT_TRUE(state_.checkpoint.save_state(share.lease_id, index + 1, after).ok());
-    EXPECT_TRUE(state_.checkpoint.save_share(share).ok());
-    return {share, 1000, 0.5};
+    const std::vector<Digest> steps(share.steps, share.lease_id);
+    EXPECT_TRUE(state_.checkpoint.save_share(share, steps).ok());
+    return {share, steps, 1000, 0.5};
   }
   void device(Report report) {
     on_report(state_, std::move(report), now_);
     go_on();
   }
-  void device_fails(const verifier::Lease& lease, uint32_t index, Trouble trouble, bool challenge,
-                    const std::string& why = "planted") {
-    device(TaskFailed{lease.id, index, challenge, trouble, {Errc::io, why}});
+  void device_fails(const verifier::Lease& lease, uint32_t index, Trouble trouble,
+                    const std::string& why = "planted", uint32_t step = verifier::kNoStep) {
+    device(TaskFailed{lease.id, index, step, trouble, {Errc::io, why}});
   }
   template <class Message>
   void pool_says(pool::MessageType type, const Message& message) {
@@ -89,11 +90,9 @@ class Scene : public ::testing::Test {
     pool_says(pool::MessageType::share_ok,
               pool::ShareOk{lease.id, index, receipt(verifier::RecordKind::share, body)});
   }
-  void challenge(const verifier::Lease& lease, uint32_t index) {
-    pool_says(pool::MessageType::challenge, pool::Challenge{lease.id, index, Digest{}, 20'000});
-  }
-  void close_lease(const verifier::Lease& lease) {
-    const verifier::CloseBody close{lease.id, verifier::CloseReason::complete, secret_};
+  void close_lease(const verifier::Lease& lease) { close_lease(lease, secret_); }
+  void close_lease(const verifier::Lease& lease, const Digest& secret) {
+    const verifier::CloseBody close{lease.id, verifier::CloseReason::complete, secret, {}, {}};
     pool_says(pool::MessageType::lease_closed,
               pool::LeaseClosed{close, receipt(verifier::RecordKind::close, encode(close))});
   }
@@ -117,9 +116,6 @@ class Scene : public ::testing::Test {
       state_.out.pop_front();
       if (const auto* fetch = std::get_if<Fetch>(&action)) {
         on_fetched(state_, *fetch, download(*fetch), now_);
-      } else if (const auto* openings = std::get_if<SendOpenings>(&action)) {
-        on_answer_sent(state_, openings->lease_id, openings->index);
-        done_.push_back(std::move(action));
       } else {
         done_.push_back(std::move(action));
       }
@@ -149,6 +145,7 @@ class Scene : public ::testing::Test {
       count += std::holds_alternative<Message>(send.message) ? 1 : 0;
     return count;
   }
+  size_t given_back() const { return all<GiveBack>().size(); }
   template <class Kind>
   size_t posted() const {
     size_t count = 0;

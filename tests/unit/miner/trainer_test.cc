@@ -12,6 +12,7 @@
 #include "kernels/hash/opening.h"
 #include "tests/support/toy_lease.h"
 #include "tests/unit/pool/temp_directory.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::miner {
 namespace {
@@ -98,11 +99,6 @@ class Device {
     EXPECT_TRUE(checkpoint_.save_lease(toy.lease(0, 0)).ok());
     EXPECT_TRUE(trainer_.post(RunShare{&workload, toy.lease(0, 0), index, toy.thetas[0]}));
   }
-  void challenge(const Workload& workload, const test::Toy& toy, uint32_t index,
-                 uint64_t answer_ms) {
-    EXPECT_TRUE(trainer_.post(
-        AnswerChallenge{&workload, toy.lease(0, 0), index, Digest{}, answer_ms, toy.thetas[0]}));
-  }
   Report next() {
     std::unique_lock lock(mutex_);
     came_.wait(lock, [this] { return !reports_.empty(); });
@@ -183,29 +179,21 @@ TEST_F(Devices, AFailureSaysWhatEnds) {
   EXPECT_EQ(first_failure(Errc::out_of_memory, false).trouble, Trouble::job);
   EXPECT_EQ(first_failure(Errc::closed, false).trouble, Trouble::lost);
   EXPECT_EQ(first_failure(Errc::invalid, false).trouble, Trouble::diverged);
+  EXPECT_EQ(first_failure(Errc::invalid, false).step, 1U) << "the first that did not come out";
+  EXPECT_EQ(first_failure(Errc::closed, false).step, verifier::kNoStep);
   EXPECT_EQ(first_failure(Errc::closed, false).error.detail, "planted");
 }
 
-std::vector<Bytes> openings_of(const Report& report) {
-  EXPECT_TRUE(std::holds_alternative<ChallengeAnswered>(report));
-  return std::get<ChallengeAnswered>(report).openings;
-}
-
-TEST_F(Devices, AnAnswerRunsNothingTwiceThatIsKept) {
-  WatchedEngine::Watch watch;
-  Device device(watched(watch));
-  const uint32_t steps = toy_.lease(0, 0).steps_of(0);
-  ASSERT_TRUE(std::holds_alternative<ShareDone>(device.run(workload_, toy_, 0)));
-  watch.steps = 0;
-  device.challenge(workload_, toy_, 0, 60'000);
-  const std::vector<Bytes> kept = openings_of(device.next());
-  EXPECT_LE(watch.steps, steps);
-  // As after a restart: all of it is run once more, and the answer is the same.
-  Device other(watched(watch));
-  watch.steps = 0;
-  other.challenge(workload_, toy_, 0, 60'000);
-  EXPECT_EQ(openings_of(other.next()), kept);
-  EXPECT_GT(watch.steps, steps);
+// So that a replay stops at the first wrong step.
+TEST_F(Devices, AShareComesWithTheDigestsOfItsSteps) {
+  Device device(good_engine);
+  const Report report = device.run(workload_, toy_, 0);
+  ASSERT_TRUE(std::holds_alternative<ShareDone>(report));
+  const auto& done = std::get<ShareDone>(report);
+  ASSERT_EQ(done.steps.size(), done.share.steps);
+  EXPECT_EQ(verifier::trace_root(done.share.lease_id, done.share.first_step, done.steps),
+            done.share.trace_root);
+  EXPECT_EQ(device.checkpoint().load_steps(done.share.lease_id, 0).value(), done.steps);
 }
 
 TEST_F(Devices, ALostStateIsWalkedToAgain) {
@@ -221,21 +209,6 @@ TEST_F(Devices, ALostStateIsWalkedToAgain) {
   ASSERT_TRUE(std::holds_alternative<ShareDone>(again));
   EXPECT_EQ(verifier::encode(std::get<ShareDone>(again).share),
             verifier::encode(std::get<ShareDone>(kept).share));
-}
-
-TEST_F(Devices, AShareGivesWayToAChallengeAndIsRunAgain) {
-  WatchedEngine::Watch watch;
-  Device device(watched(watch));
-  ASSERT_TRUE(std::holds_alternative<ShareDone>(device.run(workload_, toy_, 0)));
-  watch.steps = 0;
-  watch.hold = true;
-  device.post_share(workload_, toy_, 1);
-  while (watch.steps == 0)
-    std::this_thread::yield();
-  device.challenge(workload_, toy_, 0, 0);  // it is late as it is
-  watch.hold = false;
-  EXPECT_TRUE(std::holds_alternative<ChallengeAnswered>(device.next()));
-  EXPECT_TRUE(std::holds_alternative<ShareDone>(device.next()));
 }
 
 TEST_F(Devices, SharesEndBetweenTwoStepsWhenAsked) {

@@ -21,21 +21,21 @@ Digest filled(uint8_t byte) {
 class Uploads : public testing::Test {
  protected:
   Uploads()
-      : uploader_(sink_, {.on_answered = [this](const Digest&, uint32_t) { ++answered_; },
-                          .on_refused = [this](const Digest&, uint32_t,
+      : uploader_(sink_, {.on_sent = [this](const Digest&, uint64_t) { ++answered_; },
+                          .on_refused = [this](const Digest&, uint64_t,
                                                const std::string&) { ++refused_; }}) {
     for (size_t i = 0; i < bytes_.size(); ++i)
       bytes_[i] = static_cast<uint8_t>(i * i >> 7);
     root_ = kernels::blake3(bytes_);
     GEMMINE_CHECK(write_durable(path_, bytes_).ok() && make_tree(path_, root_).ok());
   }
-  void begin() { ASSERT_TRUE(uploader_.send_delta(lease_, path_, root_, now_)); }
+  void begin() { ASSERT_TRUE(uploader_.send(lease_, kDelta, path_, root_, now_)); }
   // What the uploader sends is had, after_ms later each time; returns the groups in order.
   std::vector<uint64_t> run(uint64_t after_ms) {
     std::vector<uint64_t> out;
-    for (auto sent = sink_.take<DeltaPart>(); !sent.empty(); sent = sink_.take<DeltaPart>()) {
+    for (auto sent = sink_.take<Upload>(); !sent.empty(); sent = sink_.take<Upload>()) {
       now_ += after_ms;
-      for (const DeltaPart& delta : sent) {
+      for (const Upload& delta : sent) {
         EXPECT_TRUE(check_part(delta.part, root_, bytes_.size()));
         out.push_back(delta.part.first_group);
         uploader_.on_have({lease_, kDelta, delta.part.first_group + delta.part.groups}, now_);
@@ -64,7 +64,7 @@ TEST_F(Uploads, ArriveInOrderAndOnce) {
   for (size_t i = 0; i < groups.size(); ++i)
     EXPECT_EQ(groups[i], i * kPartGroups);
   EXPECT_EQ(uploader_.bytes_in_flight(), 0U);
-  uploader_.keep_if([](const Digest&, uint32_t) { return false; });
+  uploader_.keep_if([](const Digest&, uint64_t) { return false; });
   EXPECT_TRUE(uploader_.idle());
 }
 
@@ -86,16 +86,16 @@ TEST_F(Uploads, NeverHaveMoreOnTheirWayThanTheWindow) {
   begin();
   size_t most = 0;
   uint64_t had = 0;
-  std::vector<DeltaPart> way = sink_.take<DeltaPart>();
+  std::vector<Upload> way = sink_.take<Upload>();
   while (!way.empty()) {  // one answer at a time
     size_t bytes = 0;
-    for (const DeltaPart& part : way)
+    for (const Upload& part : way)
       bytes += part.part.bytes.size();
     most = std::max(most, bytes);
     had += way.front().part.groups;
     way.erase(way.begin());
     uploader_.on_have({lease_, kDelta, had}, now_);
-    for (DeltaPart& part : sink_.take<DeltaPart>())
+    for (Upload& part : sink_.take<Upload>())
       way.push_back(std::move(part));
   }
   EXPECT_LE(most, kUploadWindowMax);
@@ -113,19 +113,19 @@ TEST_F(Uploads, WaitWhileOurOwnQueueIsLong) {
 
 TEST_F(Uploads, GoOnWhereThePoolSaysAfterAReconnect) {
   begin();
-  sink_.take<DeltaPart>();
+  sink_.take<Upload>();
   uploader_.on_have({lease_, kDelta, 4}, now_);
   sink_.is_ready = false;
   uploader_.on_down();
   EXPECT_EQ(uploader_.bytes_in_flight(), 0U);
   sink_.is_ready = true;
-  sink_.take<DeltaPart>();
+  sink_.take<Upload>();
   begin();  // the owner, when it is back
   uploader_.on_have({lease_, kDelta, 80}, now_);
-  const auto sent = sink_.take<DeltaPart>();
+  const auto sent = sink_.take<Upload>();
   ASSERT_FALSE(sent.empty());
   uint64_t last = 0;
-  for (const DeltaPart& part : sent)
+  for (const Upload& part : sent)
     last = std::max(last, part.part.first_group);
   EXPECT_GE(last, 80U);
 }
@@ -134,32 +134,32 @@ TEST_F(Uploads, BeginAgainWhenThePoolLostThem) {
   begin();
   run(10);
   uploader_.on_have({lease_, kDelta, 0}, now_);
-  const auto sent = sink_.take<DeltaPart>();
+  const auto sent = sink_.take<Upload>();
   ASSERT_FALSE(sent.empty());
   EXPECT_EQ(sent.front().part.first_group, 0U);
 }
 
 TEST_F(Uploads, WaitWhenThePoolIsBusyAndSendAgain) {
   begin();
-  const auto first = sink_.take<DeltaPart>();
+  const auto first = sink_.take<Upload>();
   ASSERT_EQ(first.size(), 1U);
   EXPECT_FALSE(uploader_.on_error({77, WireError::busy, 500, ""}, now_)) << "another frame's";
   EXPECT_TRUE(uploader_.on_error({sink_.seq, WireError::busy, 500, ""}, now_));
   uploader_.on_tick(now_ + 499);
   EXPECT_TRUE(sink_.sent.empty());
   uploader_.on_tick(now_ + 500);
-  const auto again = sink_.take<DeltaPart>();
+  const auto again = sink_.take<Upload>();
   ASSERT_EQ(again.size(), 1U);
   EXPECT_EQ(again[0].part.first_group, 0U);
 }
 
 TEST_F(Uploads, SendAgainWhatNobodyAnswered) {
   begin();
-  sink_.take<DeltaPart>();
+  sink_.take<Upload>();
   uploader_.on_tick(now_ + kUploadStallMs - 1);
   EXPECT_TRUE(sink_.sent.empty());
   uploader_.on_tick(now_ + kUploadStallMs);
-  EXPECT_EQ(sink_.take<DeltaPart>().size(), 1U);
+  EXPECT_EQ(sink_.take<Upload>().size(), 1U);
 }
 
 TEST_F(Uploads, EndWhenThePoolRefusesThem) {
@@ -177,28 +177,36 @@ TEST_F(Uploads, EndWhenTheWholeIsRefused) {
 }
 
 TEST_F(Uploads, WithoutAFileAreNotBegun) {
-  EXPECT_FALSE(uploader_.send_delta(lease_, folder_.path() + "/none", root_, now_));
+  EXPECT_FALSE(uploader_.send(lease_, kDelta, folder_.path() + "/none", root_, now_));
   EXPECT_TRUE(uploader_.idle());
 }
 
 TEST_F(Uploads, OfAnswersGoBeforeDeltas) {
   begin();
-  sink_.take<DeltaPart>();
-  const std::vector<Bytes> openings(3, Bytes(200'000, 5));
-  uploader_.send_openings(lease_, 2, openings, now_);
+  sink_.take<Upload>();
+  constexpr uint64_t kChallenge = 2;
+  const Bytes answer(3 * kPartBytes, 5);
+  const std::string path = folder_.path() + "/answer";
+  const Digest root = kernels::blake3(answer);
+  ASSERT_TRUE(write_durable(path, answer).ok() && make_tree(path, root).ok());
+  ASSERT_TRUE(uploader_.send(lease_, kChallenge, path, root, now_));
   EXPECT_TRUE(sink_.sent.empty()) << "the window is full";
   uploader_.on_have({lease_, kDelta, kPartGroups}, now_);
-  uint32_t had = 0;
+  uint64_t had = 0;
   while (answered_ == 0) {
-    const auto sent = std::exchange(sink_.sent, {});
+    const auto sent = sink_.take<Upload>();
     ASSERT_FALSE(sent.empty());
-    for (const auto& [type, payload] : sent) {
-      if (type != MessageType::opening) continue;
-      EXPECT_EQ(decode<OpeningMessage>(payload).value().block, had);
-      uploader_.on_have({lease_, 2, ++had}, now_);
+    EXPECT_EQ(sent.front().challenge, kChallenge) << "it goes first";
+    for (const Upload& one : sent) {
+      if (one.challenge != kChallenge) continue;
+      EXPECT_TRUE(check_part(one.part, root, answer.size()));
+      EXPECT_EQ(one.part.first_group, had);
+      had = one.part.first_group + one.part.groups;
+      uploader_.on_have({lease_, kChallenge, had}, now_);
     }
   }
-  EXPECT_EQ(had, 3U);
+  EXPECT_EQ(had, 3 * kPartGroups);
+  EXPECT_FALSE(uploader_.idle()) << "the delta goes on";
 }
 
 }  // namespace

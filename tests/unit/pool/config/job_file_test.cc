@@ -174,5 +174,32 @@ TEST(MlpJobFile, HasNoKeysOfAGpt) {
   EXPECT_NE(job.error().detail.find("train.clip: is unknown"), std::string::npos);
 }
 
+// What a file leaves out is sound for any job, as terms_test says.
+TEST(AuditPolicyOfAFile, HasSoundDefaults) {
+  std::string text = example("austen-gpt.toml");
+  const size_t from = text.find("batch_leases");
+  text.erase(from, text.find("[pay]") - from);
+  const auto job = parse(text);
+  ASSERT_TRUE(job) << job.error().detail;
+  const verifier::AuditPolicy& audit = job.value().job.audit;
+  EXPECT_EQ(audit.batch_leases, 20U);
+  EXPECT_EQ(audit.first_batch, 4U);
+  EXPECT_EQ(audit.threads, 2U);
+  EXPECT_EQ(audit.replays_ppm, 1'000'000U);
+  EXPECT_EQ(audit.first_audits, 1U);
+  EXPECT_EQ(audit.fail_ppm, 750'000U);
+  EXPECT_EQ(audit.silent_free, 25U);
+  EXPECT_EQ(audit.delta_max, 0);
+}
+
+TEST(AuditPolicyOfAFile, HasADeltaBoundThatIsAPowerOfTwo) {
+  expect_refusal("delta_max = 1.0", "delta_max = 0.75", "power of two");
+  expect_refusal("delta_max = 1.0", "delta_max = 512.0", "power of two");
+  expect_refusal("first_batch = 4", "first_batch = 21", "out of range");
+  std::string text = example("austen-gpt.toml");
+  text.replace(text.find("delta_max = 1.0"), 15, "delta_max = 0.5");
+  EXPECT_EQ(parse(text).value().job.audit.delta_max, -1);
+}
+
 }  // namespace
 }  // namespace gemmine::pool

@@ -50,7 +50,6 @@ TEST(PoolConfig, AcceptsTheExampleAndNothingAtAll) {
   ASSERT_TRUE(config) << config.error().detail;
   EXPECT_EQ(config.value().listen_port, 4400);
   EXPECT_EQ(config.value().share_seconds, PoolConfig{}.share_seconds);
-  EXPECT_EQ(config.value().audit_cache_bytes, uint64_t{512} << 20);
 }
 
 TEST(PoolConfig, PointsAtTheKeyItDoesNotKnow) {

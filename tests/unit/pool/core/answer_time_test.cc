@@ -7,68 +7,60 @@
 namespace gemmine::pool {
 namespace {
 
-verifier::Work work_with(const std::function<void(verifier::Job&)>& change) {
-  verifier::Job job = toy_job(Bytes(100));
-  job.audit.lease_ms = 1'000'000;
-  change(job);
-  return verifier::Work::make(job).value();
+verifier::Job job() {
+  verifier::Job out = toy_job(Bytes(100));
+  out.audit.lease_ms = 1'000'000;
+  out.audit.answer_ms = 1'000;
+  return out;
 }
-verifier::Work plain() {
-  return work_with([](verifier::Job&) {});
-}
+constexpr Question kQuestion{.share_macs = 1'000, .lease_macs = 4'000, .answer_bytes = 6'400};
 
 TEST(AnswerTime, IsGraceAndLineForWhoIsNotKnown) {
-  const verifier::Work work = plain();
-  EXPECT_EQ(answer_time_ms(work, {}, 1'000, 1), 1'000 + opening_line_ms(work));
+  EXPECT_EQ(answer_time_ms(job(), {}, kQuestion), 1'000 + line_ms(6'400));
 }
 
-// The rest of the share at hand, the share again for its roots, and the walk; twice that.
+// The share at hand, and the lease again; twice that.
 TEST(AnswerTime, GrowsWithTheDevicesOwnPace) {
-  const verifier::Work work = plain();
-  const uint64_t base = answer_time_ms(work, {}, 1'000, 1);
+  const uint64_t base = answer_time_ms(job(), {}, kQuestion);
   const std::deque<Pace> slow = {{.ms = 24'000, .macs = 1'000}};
-  EXPECT_EQ(answer_time_ms(work, slow, 1'000, 1), base + 2 * 3 * 24'000);
-  EXPECT_EQ(answer_time_ms(work, slow, 500, 1), base + 2 * 3 * 12'000);
+  EXPECT_EQ(answer_time_ms(job(), slow, kQuestion), base + 2 * 5 * 24'000);
   // Others of the same key wait before it.
-  EXPECT_EQ(answer_time_ms(work, slow, 1'000, 2), base + 2 * 5 * 24'000);
+  Question second = kQuestion;
+  second.waiting = 2;
+  EXPECT_EQ(answer_time_ms(job(), slow, second), base + line_ms(6'400) + 2 * 9 * 24'000);
 }
 
 TEST(AnswerTime, TrustsTheSlowestOfTheLastPaces) {
-  const verifier::Work work = plain();
   std::deque<Pace> paces(kPacesMax - 1, Pace{.ms = 10, .macs = 1'000});
-  const uint64_t quick = answer_time_ms(work, paces, 1'000, 1);
+  const uint64_t quick = answer_time_ms(job(), paces, kQuestion);
   paces.push_back({.ms = 10'000, .macs = 1'000});  // it was throttled a moment ago
-  EXPECT_EQ(answer_time_ms(work, paces, 1'000, 1), quick - 60 + 60'000);
+  EXPECT_EQ(answer_time_ms(job(), paces, kQuestion), quick - 100 + 100'000);
 }
 
-TEST(AnswerTime, EndsWithWhatALeaseHas) {
-  const verifier::Work work = plain();
-  EXPECT_EQ(answer_time_ms(work, {{.ms = 1'000'000, .macs = 1}}, 1'000'000, 1), 1'000'000U);
-  const verifier::Work patient =
-      work_with([](verifier::Job& job) { job.audit.answer_ms = 2'000'000; });
-  EXPECT_EQ(answer_time_ms(patient, {{.ms = 1'000'000, .macs = 1}}, 1'000'000, 1), 2'000'000U);
+// Who needs longer cannot end a lease in lease_ms either.
+TEST(AnswerTime, IsBoundedByTheSlowestLease) {
+  const std::deque<Pace> asleep = {{.ms = 1'000'000'000, .macs = 1}};
+  EXPECT_EQ(answer_time_ms(job(), asleep, kQuestion),
+            1'000 + line_ms(6'400) + 2 * (1'000'000 + 250'000));
 }
 
-TEST(AnswerTime, LeavesAWideModelMoreTimeForItsLine) {
-  const verifier::Work wide = work_with([](verifier::Job& job) {
-    job.spec.widths = {4, 8'000, 3};
-  });
-  EXPECT_GT(opening_line_ms(wide), 4 * opening_line_ms(plain()));
-  EXPECT_LE(opening_line_ms(wide), (uint64_t{1} << 21) / kSlowLineBytesPerMs);
+TEST(AnswerTime, LeavesALargeAnswerTimeForItsLine) {
+  Question large = kQuestion;
+  large.answer_bytes = 64'000'000;
+  EXPECT_GT(answer_time_ms(job(), {}, large), 1'000'000U);
 }
 
-// Four shares a lease and the honest path of an answer fit into lease_ms, whatever the pool would
-// like.
-TEST(ShareTarget, FitsTheLease) {
-  verifier::Job job = toy_job(Bytes(100));
-  job.spec.steps_per_lease = 100;
-  job.steps_per_share = 10;  // a lease has four shares at least
-  job.audit.lease_ms = 40'000;
-  EXPECT_EQ(share_target_ms(job, 20'000), 10'000U);
-  EXPECT_EQ(share_target_ms(job, 5'000), 5'000U);
-  EXPECT_EQ(share_target_ms(job, 0), 0U);
-  job.steps_per_share = 100;  // or one
-  EXPECT_EQ(share_target_ms(job, 20'000), 40'000U / 3);
+TEST(LeaseTime, IsEnoughForADeviceAtThePoolsOwnShareSize) {
+  verifier::Job slow = job();
+  slow.spec.steps_per_lease = 200;
+  slow.steps_per_share = 25;  // eight shares of 20 s, and half as much again
+  slow.audit.lease_ms = 240'000;
+  EXPECT_TRUE(check_lease_time(slow, 20'000));
+  EXPECT_TRUE(check_lease_time(slow, 0));
+  slow.audit.lease_ms = 239'999;
+  const Status refused = check_lease_time(slow, 20'000);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().detail.find("at least 240000"), std::string::npos);
 }
 
 }  // namespace

@@ -16,8 +16,9 @@
 #include "pool/server/examiner.h"
 #include "pool/store/blobs.h"
 #include "pool/store/intake.h"
+#include "tests/unit/pool/kept_store.h"
 #include "tests/unit/pool/temp_directory.h"
-#include "verifier/audit/opening.h"
+#include "verifier/audit/replay.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 #include "verifier/records/trace.h"
@@ -30,7 +31,7 @@ inline Digest filled(uint8_t byte) {
   return out;
 }
 
-// Two rounds of two slots of two shares of two steps each; everything is replayed.
+// Two rounds of two slots of two shares of two steps each; every lease is a batch, and replayed.
 inline verifier::Job toy_job(const Bytes& records) {
   verifier::Job job;
   job.name = "toy";
@@ -45,13 +46,10 @@ inline verifier::Job toy_job(const Bytes& records) {
   job.spec.rounds = 2;
   job.steps_per_share = 2;
   job.train_address = job.test_address = kernels::blake3(records);
-  job.audit = {.replay_ppm = 1'000'000,
-               .spot_ppm = 0,
-               .spot_blocks = 1,
-               .probation_shares = 1,
-               .vest_leases = 1,
-               .lease_ms = 60'000,
-               .answer_ms = 1'000};
+  job.audit.replays_ppm = 1'000'000;
+  job.audit.fail_ppm = 1'000'000;
+  job.audit.lease_ms = 60'000;
+  job.audit.answer_ms = 1'000;
   job.price_per_tmac = uint64_t{1} << 40;
   job.fee_ppm = 20'000;
   return job;
@@ -76,7 +74,7 @@ class FakePool {
     setup.change(job);
     work_ = verifier::Work::make(job).value();
     jobs_.emplace(work_->id(), LoadedJob{*work_, records_, records_});
-    examiner_ = std::make_unique<Examiner>(jobs_, cache_, folder_.path());
+    examiner_ = std::make_unique<Examiner>(jobs_, folder_.path(), open_kept(kept));
     start({});
   }
 
@@ -92,15 +90,18 @@ class FakePool {
     durable = ledger;
     Book book(std::move(state), std::move(receipts), identity_);
     if (ledger.empty())
-      GEMMINE_CHECK(book.append(verifier::RecordKind::genesis,
-                                verifier::genesis_body(identity_.public_key(), "pool"), now)
-                        .ok());
+      GEMMINE_CHECK(
+          book.append(verifier::RecordKind::genesis,
+                      verifier::encode(verifier::GenesisBody{identity_.public_key(), "pool"}), now)
+              .ok());
     pool = std::make_unique<Pool>(std::move(book), identity_,
-                                  PoolOptions{.coin_master = filled(9),
+                                  PoolOptions{.random = [this] { return random(); },
                                               .leases_per_key = setup.leases_per_key,
                                               .share_ms = setup.share_ms,
                                               .rounds_kept = setup.rounds_kept,
                                               .auditors = setup.auditors});
+    for (const Digest& commitment : secrets_needed(pool->ledger()))
+      pool->recall_secret(commitment, digests_of(kept.at(commitment)).at(0));
     std::map<Digest, Digest> starts;
     const std::vector<float> published = verifier::initial_published(program());
     const Digest first = keep(as_bytes(std::span<const float>(published)));
@@ -130,6 +131,14 @@ class FakePool {
     return pool->add_job(
         work, first, {{first, verifier::start_root(work.program(), theta_of(first))}}, fund, now);
   }
+  // Blobs and what is kept beside the ledger, as on a copy of its disk.
+  void adopt(const FakePool& other) {
+    std::filesystem::copy(other.folder_.path(), folder_.path(),
+                          std::filesystem::copy_options::recursive |
+                              std::filesystem::copy_options::overwrite_existing);
+    kept = other.ever_kept;
+    drawn_ = other.drawn_;
+  }
   bool has_blob(const Digest& address) const {
     return read_file(folder_.path() + "/" + to_hex(address.bytes), 1 << 20).ok();
   }
@@ -154,6 +163,10 @@ class FakePool {
     for (bool more = true; more;) {
       for (verifier::SignedRecord& record : pool->take_records())
         durable.push_back(std::move(record));
+      KeptChanges changes = pool->take_kept();
+      for (const auto& [name, bytes] : changes.put)
+        ever_kept.insert_or_assign(name, bytes);
+      change(kept, std::move(changes));
       Actions actions = pool->take_actions();
       for (Outgoing& send : actions.sends)
         inbox.push_back(std::move(send));
@@ -168,7 +181,7 @@ class FakePool {
           continue;
         }
         auto instead = intercept(task);
-        pool->on_task_done(instead ? *instead : examiner_->run(task), now);
+        pool->on_task_done(instead ? *instead : run(task), now);
       }
     }
     // Counted record by record, and scanned: the same, whatever happened.
@@ -183,12 +196,6 @@ class FakePool {
                         .lease_id = part->lease_id,
                         .bytes = part->part.bytes.size(),
                         .why = "the disk is full"};
-    if (const auto* const opening = std::get_if<StoreOpening>(&task))
-      return OpeningStored{.from = opening->from,
-                           .lease_id = opening->lease_id,
-                           .share = opening->share,
-                           .bytes = opening->opening.size(),
-                           .why = "the disk is full"};
     if (const auto* const whole = std::get_if<FinishDelta>(&task))
       return DeltaFinished{.lease_id = whole->lease_id, .why = "the disk is full"};
     return intake_->run(task);
@@ -201,8 +208,11 @@ class FakePool {
   void run_held() {
     run_tasks = true;
     for (const Task& task : std::exchange(held, {}))
-      pool->on_task_done(examiner_->run(task), now);
+      pool->on_task_done(run(task), now);
     settle();
+  }
+  TaskDone run(const Task& task) {
+    return examiner_->run(task, [] { return false; });
   }
   void tick(uint64_t after_ms) {
     now += after_ms;
@@ -220,11 +230,6 @@ class FakePool {
     }
     return {};
   }
-  std::optional<Challenge> challenge() {
-    const auto payload = receive(MessageType::challenge);
-    if (!payload) return {};
-    return decode<Challenge>(*payload).value();
-  }
   std::optional<WireError> error() {
     const auto payload = receive(MessageType::error);
     if (!payload) return {};
@@ -233,8 +238,12 @@ class FakePool {
 
   // HELLO to AUTH_OK; what went wrong, if anything.
   std::optional<WireError> join(ConnId id, const verifier::Identity& miner, Role role = Role::miner,
-                                const std::string& account = "alice") {
-    pool->on_open(id, filled(1), filled(2), now);
+                                const std::string& account = "alice",
+                                const std::string& neighbourhood = {}) {
+    pool->on_open(
+        id,
+        {.channel_binding = filled(1), .server_random = filled(2), .neighbourhood = neighbourhood},
+        now);
     Hello hello;
     hello.role = role;
     hello.public_key = miner.public_key();
@@ -291,45 +300,32 @@ class FakePool {
     }
     return out;
   }
-  // What a challenge asks for, honestly.
-  std::vector<Bytes> open(const verifier::Lease& lease, const Work& work, uint32_t index,
-                          const Digest& seed) {
-    std::vector<Bytes> out;
-    const std::vector<float> theta = theta_of(lease.theta_root);
-    const verifier::ShareRun& run = work.runs[index];
-    const auto choices = verifier::choose_blocks(program(), job().audit, seed, run.share.steps,
-                                                 index + 1 == lease.shares());
-    for (const verifier::BlockChoice& choice : choices) {
-      auto engine = std::move(kernels::make_engine("cpu", program(), records_, 1).value());
-      GEMMINE_CHECK(engine->load_state(work.states[index], run.share.first_step).ok());
-      const uint32_t step = choice.delta ? run.share.steps - 1 : choice.step;
-      for (uint32_t h = run.share.first_step; h <= run.share.first_step + step; ++h) {
-        const Digest key = verifier::step_key(run.share.lease_id, h);
-        GEMMINE_CHECK(engine->run_step({lease.round, lease.slot, h}, &key).ok());
-      }
-      out.push_back(verifier::make_opening({{*work_, lease, theta},
-                                            run,
-                                            work.states[index],
-                                            run.state_after,
-                                            records_,
-                                            nullptr,
-                                            *engine},
-                                           choice)
-                        .value());
-    }
-    return out;
+  void send_share(ConnId id, const verifier::Share& share, const std::vector<Digest>& steps) {
+    frame(id, MessageType::share, encode(ShareMessage{encode(share), steps}));
   }
-  void send_opening(ConnId id, const Digest& lease_id, uint32_t index, uint32_t block,
-                    const Bytes& opening) {
-    frame(id, MessageType::opening, encode(OpeningMessage{lease_id, index, block, opening}));
-  }
-
-  void send_share(ConnId id, const verifier::Share& share) {
-    frame(id, MessageType::share, encode(ShareMessage{encode(share)}));
+  void send_share(ConnId id, const Work& work, uint32_t index) {
+    send_share(id, work.shares[index], work.runs[index].step_digests);
   }
   void send_delta(ConnId id, const verifier::Lease& lease, const Bytes& delta) {
-    DeltaPart part{lease.id, {delta.size(), 0, 1, {}, delta}};
-    frame(id, MessageType::delta, encode(part));
+    const Upload upload{lease.id, kDelta, {delta.size(), 0, 1, {}, delta}};
+    frame(id, MessageType::upload, encode(upload));
+  }
+  // All of a lease that was worked on, as it is in `work`.
+  void deliver(ConnId id, const verifier::Lease& lease, const Work& work) {
+    for (uint32_t i = 0; i < work.shares.size(); ++i)
+      send_share(id, work, i);
+    send_delta(id, lease, work.delta);
+  }
+  // A lease from start to end, honestly; nothing when there is none.
+  std::optional<verifier::Lease> do_lease(ConnId id, const verifier::Identity& miner) {
+    const auto lease = get_lease(id);
+    if (lease) deliver(id, *lease, work(*lease, miner));
+    return lease;
+  }
+  void abandon(ConnId id, const verifier::Lease& lease, const verifier::Identity& miner,
+               uint32_t diverged = verifier::kNoStep) {
+    frame(id, MessageType::abandon,
+          encode(Abandon{lease.id, diverged, miner.sign(verifier::abandon_message(lease.id))}));
   }
 
   const verifier::LeaseState& lease_state(const verifier::Lease& lease) const {
@@ -345,6 +341,10 @@ class FakePool {
     return out;
   }
   const Digest& job_id() const { return work_->id(); }
+  const verifier::Work& job_work() const { return *work_; }
+  std::unique_ptr<kernels::Engine> engine() const {
+    return std::move(kernels::make_engine("cpu", program(), records_, 1).value());
+  }
   const verifier::Job& job() const { return work_->job(); }
   const verifier::Identity& identity() const { return identity_; }
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
@@ -361,6 +361,8 @@ class FakePool {
   };
   std::vector<EvaluateDone> recalled;  // what a start finds of earlier evaluations
   std::vector<verifier::SignedRecord> durable;
+  KeptMap kept;
+  KeptMap ever_kept;  // also what was dropped since
   std::vector<Outgoing> inbox;
   std::vector<Hangup> hangups;
   std::unique_ptr<Pool> pool;
@@ -370,14 +372,15 @@ class FakePool {
 
  private:
   const kernels::Program& program() const { return work_->program(); }
+  Digest random() { return kernels::blake3(gemmine::Writer().put(++drawn_).bytes()); }
 
   TempDirectory folder_;
   std::optional<Intake> intake_;
   Bytes records_;
   std::optional<verifier::Work> work_;
   JobTable jobs_;
-  StateCache cache_{1 << 20};
   std::unique_ptr<Examiner> examiner_;
+  uint64_t drawn_ = 0;
   verifier::Identity identity_ = verifier::Identity::from_seed(filled(7));
 };
 

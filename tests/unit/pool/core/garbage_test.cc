@@ -9,7 +9,7 @@ namespace gemmine::pool {
 namespace {
 
 FakeSetup rounds(uint32_t all, uint32_t kept) {
-  FakeSetup out = setup(false);
+  FakeSetup out = batches(1);
   const auto change = out.change;
   out.change = [=](verifier::Job& job) {
     change(job);
@@ -20,12 +20,7 @@ FakeSetup rounds(uint32_t all, uint32_t kept) {
 }
 
 void do_lease(FakePool& fake) {
-  const auto lease = fake.get_lease(kMiner);
-  ASSERT_TRUE(lease);
-  const auto work = fake.work(*lease, miner());
-  for (const auto& share : work.shares)
-    fake.send_share(kMiner, share);
-  fake.send_delta(kMiner, *lease, work.delta);
+  ASSERT_TRUE(fake.do_lease(kMiner, miner()));
 }
 void do_rounds(FakePool& fake, uint32_t count) {
   for (uint32_t i = 0; i < 2 * count; ++i)
@@ -73,21 +68,24 @@ TEST(OldRounds, StayWhenAllAreKept) {
   EXPECT_EQ(deltas(fake), 10U);
 }
 
-TEST(OldRounds, WaitForTheAuditsOfTheirShares) {
-  Scene s(rounds(6, 1));
-  s.second_share();
-  s.fake.send_delta(kMiner, s.lease, s.work.delta);
-  do_lease(s.fake);
-  s.fake.run_tasks = false;
-  EXPECT_EQ(s.say(s.verdict(1, verifier::Outcome::invalid)), std::nullopt);
-  EXPECT_EQ(s.fake.held.size(), 1U);
-  EXPECT_TRUE(s.fake.has_blob(s.lease.theta_root));
-  s.fake.run_held();
-  do_rounds(s.fake, 3);
-  EXPECT_FALSE(s.fake.has_blob(s.lease.theta_root));
-  // Final: what is said about it now is logged, and nobody runs it.
-  EXPECT_EQ(s.say(s.verdict(0, verifier::Outcome::invalid)), std::nullopt);
-  EXPECT_EQ(s.fake.pool->audits_pending(), 0U);
+// A batch may be drawn rounds later, and any lease of it be run again then.
+TEST(OldRounds, WaitForTheSettlementOfTheirLeases) {
+  FakeSetup how = rounds(6, 1);
+  const auto change = how.change;
+  how.change = [change](verifier::Job& job) {
+    change(job);
+    job.audit.batch_leases = job.audit.first_batch = 50;
+  };
+  FakePool fake(how);
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  do_rounds(fake, 4);
+  EXPECT_EQ(thetas(fake), std::vector<bool>(5, true));
+  EXPECT_EQ(deltas(fake), 8U);
+  const size_t kept = fake.kept.size();
+  fake.frame(kMiner, MessageType::settle, encode(Settle{fake.job_id()}));
+  do_rounds(fake, 1);
+  EXPECT_EQ(deltas(fake), 2U);
+  EXPECT_LT(fake.kept.size(), kept);  // so have the digests of their steps
 }
 
 TEST(OldRounds, AreDroppedAfterARestartToo) {
@@ -104,19 +102,30 @@ TEST(OldRounds, AreDroppedAfterARestartToo) {
   EXPECT_TRUE(fake.job_state().finished);
 }
 
-// A delta of a lease that is not complete yet: an audit of it is still owed.
+// A delta of a lease that is not complete yet: its first audit is still owed.
 class LeftDelta : public testing::Test {
  protected:
-  LeftDelta() : fake_(rounds(6, 2)) {
+  static FakeSetup late() {
+    FakeSetup out = rounds(6, 2);
+    const auto change = out.change;
+    out.change = [change](verifier::Job& job) {
+      change(job);
+      job.spec.slots = 3;
+      job.audit.first_audits = 4;
+    };
+    return out;
+  }
+  LeftDelta() : fake_(late()) {
     GEMMINE_CHECK(fake_.join(kMiner, miner()) == std::nullopt);
+    GEMMINE_CHECK(fake_.do_lease(kMiner, miner()).has_value());  // it may have two leases then
     fake_.run_tasks = false;
     lease_ = *fake_.get_lease(kMiner);
     work_ = fake_.work(lease_, miner());
-    for (const auto& share : work_.shares)
-      fake_.send_share(kMiner, share);
+    fake_.send_share(kMiner, work_, 0);
+    fake_.send_share(kMiner, work_, 1);
     root_ = kernels::blake3(work_.delta);
   }
-  void abandon() { fake_.frame(kMiner, MessageType::abandon, encode(Abandon{lease_.id})); }
+  void abandon() { fake_.abandon(kMiner, lease_, miner()); }
 
   FakePool fake_;
   verifier::Lease lease_;
@@ -129,16 +138,16 @@ TEST_F(LeftDelta, GoesWithItsLease) {
   ASSERT_TRUE(fake_.has_blob(root_));
   abandon();
   EXPECT_FALSE(fake_.has_blob(root_));
-  fake_.run_held();  // the audit that is owed needs no delta
-  EXPECT_EQ(fake_.pool->audits_pending(), 0U);
-  EXPECT_FALSE(fake_.lease_state(lease_).shares[0].found_wrong());
+  EXPECT_FALSE(fake_.lease_state(lease_).wrong);
 }
 
 TEST_F(LeftDelta, GoesWhenItBecomesABlobAfterTheEnd) {
   fake_.fail_disk = [this](const DiskTask& task) {
     if (!std::holds_alternative<FinishDelta>(task)) return false;
     fake_.pool->on_frame(kMiner, static_cast<uint8_t>(MessageType::abandon), 0, 1,
-                         encode(Abandon{lease_.id}), fake_.now);
+                         encode(Abandon{lease_.id, verifier::kNoStep,
+                                        miner().sign(verifier::abandon_message(lease_.id))}),
+                         fake_.now);
     return false;
   };
   fake_.send_delta(kMiner, lease_, work_.delta);
@@ -154,13 +163,13 @@ TEST_F(LeftDelta, StaysForAnotherLeaseThatNamesIt) {
   FakePool::Work other = fake_.work(*second, miner());
   other.shares.back().delta_root = root_;
   verifier::sign(other.shares.back(), miner());
-  for (const auto& share : other.shares)
-    fake_.send_share(kMiner, share);
+  fake_.send_share(kMiner, other, 0);
+  fake_.send_share(kMiner, other, 1);
   fake_.send_delta(kMiner, *second, work_.delta);
   ASSERT_EQ(fake_.lease_state(*second).delta_root, root_);
   abandon();
   EXPECT_TRUE(fake_.has_blob(root_));
-  fake_.frame(kMiner, MessageType::abandon, encode(Abandon{second->id}));
+  fake_.abandon(kMiner, *second, miner());
   EXPECT_FALSE(fake_.has_blob(root_));
 }
 

@@ -12,9 +12,9 @@ using verifier::CloseReason;
 
 constexpr ConnId kNext{9};
 
-// The fake pool's hundred bytes as tokens; nothing is audited after a key's first share.
+// The fake pool's hundred bytes as tokens; nothing is audited before the job ends.
 FakeSetup language_model() {
-  FakeSetup out = setup(false);
+  FakeSetup out = batches(50);
   out.change = [](verifier::Job& job) {
     kernels::Spec spec = testing::toy_gpt();
     spec.gpt = {
@@ -25,7 +25,7 @@ FakeSetup language_model() {
     spec.batch = 1;
     spec.steps_per_lease = 4;
     job.spec = spec;
-    job.audit.replay_ppm = job.audit.spot_ppm = 0;
+    job.audit.batch_leases = job.audit.first_batch = 50;
   };
   return out;
 }
@@ -70,9 +70,9 @@ TEST(GptDeltas, OfAnotherLengthAreRefused) {
 
 TEST(GptDeltas, WithForeignExponentsOrQuantaAreRefused) {
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta[5] = 3; }),
-            "delta: exponent 3 of block 5 is not in -40 to 2");
+            "delta: exponent 3 of block 5 is not in -40 to 1");
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta[0] = static_cast<uint8_t>(-41); }),
-            "delta: exponent -41 of block 0 is not in -40 to 2");
+            "delta: exponent -41 of block 0 is not in -40 to 1");
   EXPECT_EQ(refusal_of([](Bytes& delta) { delta.back() = 0x80; }),
             "delta: q of parameter 53775 is below -127");
 }

@@ -32,7 +32,7 @@ TEST(CheatingGreetings, WithWordsOfAnotherSessionAreRefused) {
     AuthMaterial material = right;
     change(material);
     const ConnId id{next++};
-    fake.pool->on_open(id, filled(1), filled(2), fake.now);
+    fake.pool->on_open(id, {filled(1), filled(2)}, fake.now);
     Hello hello;
     hello.public_key = miner().public_key();
     hello.account = "alice";
@@ -60,7 +60,7 @@ TEST(CheatingGreetings, CannotSayWhoIsPaid) {
   uint64_t next = 10;
   const auto answer_to = [&](auto change) -> std::optional<WireError> {
     const ConnId id{next++};
-    fake.pool->on_open(id, filled(1), filled(2), fake.now);
+    fake.pool->on_open(id, {filled(1), filled(2)}, fake.now);
     Hello hello;
     hello.public_key = miner().public_key();
     hello.account = "alice";
@@ -85,10 +85,14 @@ TEST(CheatingGreetings, CannotSayWhoIsPaid) {
 }
 
 TEST(CheatingGreetings, MoveAccountsOnlyForwardAndWithALease) {
-  FakeSetup how = setup(false);
+  FakeSetup how = batches(1);
   how.leases_per_key = 4;
-  how.change = [](verifier::Job& job) { job.spec.slots = 4; };
+  how.change = [change = how.change](verifier::Job& job) {
+    change(job);
+    job.spec.slots = 4;
+  };
   Scene s(how);
+  s.finish();  // a new key has one lease at a time
   const auto account = [&] {
     return s.fake.pool->ledger().members().at(miner().public_key()).account;
   };
@@ -109,7 +113,7 @@ TEST(CheatingGreetings, AreHeldToTheirOrderAndTheirTypes) {
   FakePool fake;
   const ConnId id{1};
   for (int type = 0; type < 256; ++type) {
-    fake.pool->on_open(id, filled(1), filled(2), fake.now);
+    fake.pool->on_open(id, {filled(1), filled(2)}, fake.now);
     fake.inbox.clear();
     fake.hangups.clear();
     const auto which = static_cast<uint8_t>(type);

@@ -1,4 +1,4 @@
-// Who gets a lease: jobs as they came, money, pauses, members.
+// Shares, and leases that are given back, run out or diverge: never a key, without a wrong bit.
 #include "pool/core/leases.h"
 
 #include <gtest/gtest.h>
@@ -9,170 +9,111 @@ namespace gemmine::pool {
 namespace {
 
 using verifier::CloseReason;
+using verifier::Outcome;
 using verifier::RecordKind;
 
-verifier::Work another(const FakePool& fake, const std::string& name) {
-  verifier::Job job = fake.job();
-  job.name = name;
-  return verifier::Work::make(job).value();
-}
-
-// A second job whose id comes before the first one's, or after it.
-verifier::Work beside(const FakePool& fake, bool before) {
-  for (int i = 0;; ++i) {
-    verifier::Work work = another(fake, "beside" + std::to_string(i));
-    if ((work.id() < fake.job_id()) == before) return work;
-  }
-}
-
-TEST(Leases, AreNotTakenFourTimesASecondByAFailingMachine) {
-  FakePool fake;
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  int taken = 0;
-  for (int i = 0; i < 100; ++i, fake.tick(10)) {
-    if (const auto lease = fake.get_lease(kMiner)) {
-      ++taken;
-      fake.frame(kMiner, MessageType::abandon, encode(Abandon{lease->id}));
-    } else {
-      EXPECT_GT(fake.no_lease()->retry_after_ms, 0U);
-    }
-  }
-  EXPECT_EQ(taken, 1);
-}
-
-TEST(Leases, ComeAtOnceAfterAnHonestOneThatFollowedAFailure) {
-  FakePool fake;
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  const auto failed = fake.get_lease(kMiner);
-  fake.frame(kMiner, MessageType::abandon, encode(Abandon{failed->id}));
-  EXPECT_FALSE(fake.get_lease(kMiner));
-  fake.tick(Pause::kFirstMs);
-  const auto lease = fake.get_lease(kMiner);
-  ASSERT_TRUE(lease);
-  const auto work = fake.work(*lease, miner());
-  for (const auto& share : work.shares)
-    fake.send_share(kMiner, share);
-  fake.send_delta(kMiner, *lease, work.delta);
-  ASSERT_EQ(fake.lease_state(*lease).closed, CloseReason::complete);
-  const auto second = fake.get_lease(kMiner);
-  ASSERT_TRUE(second);
-  fake.frame(kMiner, MessageType::abandon, encode(Abandon{second->id}));
-  fake.tick(Pause::kFirstMs);  // not twice that: the failures before are forgotten
-  EXPECT_TRUE(fake.get_lease(kMiner));
-}
-
-TEST(Leases, PauseAKeyThatLetsThemExpire) {
-  FakePool fake;
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  const auto lease = fake.get_lease(kMiner);
-  fake.now = lease->deadline_ms + 1;
-  fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
-  fake.tick(0);
-  EXPECT_EQ(fake.lease_state(*lease).closed, CloseReason::expired);
-  EXPECT_FALSE(fake.get_lease(kMiner));
-  // Another key takes the slot at once.
-  ASSERT_EQ(fake.join(ConnId{9}, auditor(7)), std::nullopt);
-  EXPECT_EQ(fake.get_lease(ConnId{9})->slot, lease->slot);
-}
-
-// A11: wherever the dry job's id stands.
-TEST(Leases, AreOfTheNextJobWhenOneHasNoMoney) {
-  for (const bool before : {true, false}) {
-    FakePool fake({.change = [](verifier::Job&) {}, .auditors = {}, .fund = 0});
-    ASSERT_TRUE(fake.add_beside(beside(fake, before), 1'000'000'000).ok());
-    ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-    const auto lease = fake.get_lease(kMiner);
-    ASSERT_TRUE(lease);
-    EXPECT_NE(lease->job_id, fake.job_id());
-  }
-}
-
-TEST(Leases, AreRefusedOnlyWhenEveryJobIsDry) {
-  FakePool fake({.change = [](verifier::Job&) {}, .auditors = {}, .fund = 0});
-  ASSERT_TRUE(fake.add_beside(beside(fake, true), 0).ok());
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  EXPECT_FALSE(fake.get_lease(kMiner));
-  const auto none = fake.no_lease();
-  ASSERT_TRUE(none);
-  EXPECT_EQ(none->retry_after_ms, kDryRetryMs);
-  EXPECT_NE(none->reason.find("escrow"), std::string::npos);
-  EXPECT_EQ(fake.count(RecordKind::lease), 0U);
-  EXPECT_EQ(fake.count(RecordKind::member), 0U);
-}
-
-TEST(Leases, FollowTheOrderInWhichJobsCame) {
-  for (const bool before : {true, false}) {
-    FakePool fake;
-    ASSERT_TRUE(fake.add_beside(beside(fake, before), 1'000'000'000).ok());
-    ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-    EXPECT_EQ(fake.get_lease(kMiner)->job_id, fake.job_id());
-  }
-}
-
-TEST(Leases, GoOnWhenADryJobIsFilledAgain) {
-  FakePool fake;
-  const uint64_t price = fake.job_state().gross_per_lease;
-  fake.setup.fund = price;  // for one lease of four
-  fake.start({});
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  const auto lease = fake.get_lease(kMiner);
-  ASSERT_TRUE(lease);
-  const auto work = fake.work(*lease, miner());
-  for (const auto& share : work.shares)
-    fake.send_share(kMiner, share);
-  fake.send_delta(kMiner, *lease, work.delta);
-  EXPECT_FALSE(fake.get_lease(kMiner));
-  EXPECT_TRUE(fake.pool->rooms().at(fake.job_id()).dry);
-  fake.setup.fund = 4 * price;
-  fake.start(std::vector(fake.durable));
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  while (const auto next = fake.get_lease(kMiner)) {
-    const auto more = fake.work(*next, miner());
-    for (const auto& share : more.shares)
-      fake.send_share(kMiner, share);
-    fake.send_delta(kMiner, *next, more.delta);
-  }
-  EXPECT_TRUE(fake.job_state().finished);
-  EXPECT_EQ(fake.sum(), 0);
-  for (const auto& [account, amount] : fake.pool->ledger().accounts()) {
-    const bool open = account.starts_with("vesting:") || account.starts_with("escrow:");
-    EXPECT_TRUE(!open || amount == 0) << account;
-  }
-}
-
-TEST(Members, AreLoggedWithTheirFirstLeaseAndNotBefore) {
-  FakePool fake;
-  for (uint64_t i = 0; i < 50; ++i) {
-    ASSERT_EQ(fake.join(ConnId{100 + i}, auditor(50)), std::nullopt);
-    fake.pool->on_close(ConnId{100 + i});
-  }
-  EXPECT_EQ(fake.count(RecordKind::member), 0U);
-  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  ASSERT_TRUE(fake.get_lease(kMiner));
-  EXPECT_EQ(fake.count(RecordKind::member), 1U);
-  ASSERT_TRUE(fake.get_lease(kMiner));
-  EXPECT_EQ(fake.count(RecordKind::member), 1U);
-}
-
-TEST(Members, ChangeTheirAccountWithTheirNextLease) {
-  Scene s(setup(false));
-  s.fake.pool->on_close(kMiner);
-  ASSERT_EQ(s.fake.join(kMiner, miner(), Role::miner, "bob"), std::nullopt);
-  EXPECT_EQ(s.fake.pool->ledger().members().at(miner().public_key()).account, "alice");
-  s.second_share();
-  EXPECT_EQ(s.fake.pool->ledger().members().at(miner().public_key()).account, "alice");
-  ASSERT_TRUE(s.fake.get_lease(kMiner));
-  EXPECT_EQ(s.fake.pool->ledger().members().at(miner().public_key()).account, "bob");
-}
-
 TEST(Shares, OfASignatureThatIsWrongAreRefusedByTheLedgerAlone) {
-  Scene s(setup(false));
+  Scene s(batches(1));
   auto share = s.work.shares[1];
   share.signature[5] ^= 1;
   const size_t records = s.fake.durable.size();
-  s.fake.send_share(kMiner, share);
+  s.fake.send_share(kMiner, share, s.work.runs[1].step_digests);
   EXPECT_EQ(s.fake.error(), WireError::bad_signature);
   EXPECT_EQ(s.fake.durable.size(), records);
+}
+
+// A share stands by its steps: a replay has to be able to end at the first wrong one.
+TEST(Shares, WithoutTheDigestsOfTheirStepsAreRefused) {
+  Scene s(batches(1));
+  const size_t records = s.fake.durable.size();
+  auto steps = s.work.runs[1].step_digests;
+  s.fake.send_share(kMiner, s.work.shares[1], {});
+  EXPECT_EQ(s.fake.error(), WireError::bad_steps);
+  steps[0].bytes[3] ^= 1;
+  s.fake.send_share(kMiner, s.work.shares[1], steps);
+  EXPECT_EQ(s.fake.error(), WireError::bad_steps);
+  EXPECT_EQ(s.fake.durable.size(), records);
+  s.second_share();
+  EXPECT_EQ(s.state().shares.size(), 2U);
+  EXPECT_EQ(digests_of(s.fake.kept.at(s.state().shares[1].id)), s.work.runs[1].step_digests);
+}
+
+TEST(Replays, EndAtTheFirstWrongStep) {
+  Scene s(batches(1));
+  // The second step of the second share is not what it should be, and committed to.
+  auto steps = s.work.runs[1].step_digests;
+  steps[1].bytes[0] ^= 1;
+  verifier::Share& share = s.work.shares[1];
+  share.trace_root = verifier::trace_root(s.lease.id, share.first_step, steps);
+  verifier::sign(share, miner());
+  s.fake.send_share(kMiner, share, steps);
+  s.fake.send_delta(kMiner, s.lease, s.work.delta);
+  ASSERT_TRUE(s.state().wrong);
+  EXPECT_EQ(s.state().wrong->index, 1U);
+  EXPECT_EQ(s.state().wrong->step, 3U);  // of the lease
+  const auto payload = s.fake.receive(MessageType::verdict);
+  ASSERT_TRUE(payload);
+  const auto verdict =
+      verifier::decode_verdict(decode<VerdictMessage>(*payload).value().verdict).value();
+  EXPECT_EQ(verdict.digest, s.work.runs[1].step_digests[1]);
+}
+
+TEST(Abandoned, LeasesAreNotPaidAndNotLookedAt) {
+  Scene s(batches(1));
+  s.fake.abandon(kMiner, s.lease, miner());
+  EXPECT_EQ(s.state().closed, CloseReason::abandoned);
+  EXPECT_EQ(s.fake.pool->audits_pending(), 0U);
+  EXPECT_FALSE(s.banned());
+  EXPECT_EQ(s.fake.count(RecordKind::verdict), 0U);
+}
+
+TEST(Abandoned, OnlyByTheirMinersOwnWord) {
+  Scene s(batches(1));
+  s.fake.frame(kMiner, MessageType::abandon, encode(Abandon{s.lease.id, verifier::kNoStep, {}}));
+  EXPECT_EQ(s.fake.error(), WireError::bad_signature);
+  EXPECT_FALSE(s.state().closed);
+}
+
+// NaN is a result of the job, not of the miner: the pool looks itself, and the job stops.
+TEST(Divergence, StopsTheJobWhenItIsTrue) {
+  FakeSetup how = batches(50);
+  how.change = [](verifier::Job& job) {
+    job.audit.batch_leases = job.audit.first_batch = 50;
+    job.spec.lr = 3e38F;
+  };
+  FakePool fake(how);
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  const auto lease = *fake.get_lease(kMiner);
+  auto engine = fake.engine();
+  std::vector<float> state = fake.theta_of(lease.theta_root);
+  state.resize(fake.job_work().program().state_floats());
+  uint32_t done = 0;
+  const auto run = verifier::run_share(
+      *engine, {fake.job_work(), lease, fake.theta_of(lease.theta_root)}, 0, state, &done);
+  ASSERT_FALSE(run);
+  fake.abandon(kMiner, lease, miner(), done);
+  EXPECT_EQ(fake.count(RecordKind::stop), 1U);
+  EXPECT_TRUE(fake.job_state().finished);
+  EXPECT_EQ(fake.sum(), 0);
+  EXPECT_EQ(fake.pool->ledger().accounts().at("external"), 0);  // the escrow went back
+  EXPECT_FALSE(fake.get_lease(kMiner));
+}
+
+TEST(Divergence, ThatIsALieStopsNothingAndSlowsTheKey) {
+  FakePool fake;
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  const auto lease = *fake.get_lease(kMiner);
+  fake.abandon(kMiner, lease, miner(), 1);
+  EXPECT_EQ(fake.count(RecordKind::stop), 0U);
+  fake.tick(Pause::kFirstMs);
+  EXPECT_FALSE(fake.get_lease(kMiner));
+}
+
+TEST(Divergence, AtAStepThatIsNotTheNextIsNotLookedAt) {
+  Scene s(batches(1));
+  s.fake.run_tasks = false;
+  s.fake.abandon(kMiner, s.lease, miner(), 1);  // of the share that was sent
+  EXPECT_TRUE(s.fake.held.empty());
 }
 
 }  // namespace

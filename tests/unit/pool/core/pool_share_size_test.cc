@@ -16,9 +16,9 @@ class PoolShareSize : public testing::Test {
     const auto lease = fake_.get_lease(id);
     if (!lease) return 0;
     const auto work = fake_.work(*lease, who);
-    for (const auto& share : work.shares) {
+    for (uint32_t i = 0; i < work.shares.size(); ++i) {
       fake_.now += share_ms;
-      fake_.send_share(id, share);
+      fake_.send_share(id, work, i);
     }
     fake_.send_delta(id, *lease, work.delta);
     return lease->steps_per_share;

@@ -1,4 +1,4 @@
-// A miner and an auditor at a fake pool, in the middle of a lease: its first share was replayed.
+// A miner and an auditor at a fake pool, in the middle of a lease: its first share is logged.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,13 +20,13 @@ inline const verifier::Identity& auditor(uint8_t byte = 5) {
   return all.try_emplace(byte, verifier::Identity::from_seed(filled(byte))).first->second;
 }
 
-// After a key's first share every share is challenged, or none is.
-inline FakeSetup setup(bool spots, std::vector<Digest> auditors = {}) {
+// Batches of `leases`, of which one is replayed, after the first `first_audits` of a key at once.
+inline FakeSetup batches(uint32_t leases, uint8_t first_audits = 0,
+                         std::vector<Digest> auditors = {}) {
   return {.change =
               [=](verifier::Job& job) {
-                job.audit.replay_ppm = 0;
-                job.audit.spot_ppm = spots ? 1'000'000 : 0;
-                job.audit.spot_blocks = 3;
+                job.audit.batch_leases = job.audit.first_batch = leases;
+                job.audit.first_audits = first_audits;
               },
           .auditors = std::move(auditors)};
 }
@@ -37,12 +37,22 @@ struct Scene {
     EXPECT_EQ(fake.join(kAuditor, auditor(), Role::auditor), std::nullopt);
     lease = *fake.get_lease(kMiner);
     work = fake.work(lease, miner());
-    fake.send_share(kMiner, work.shares[0]);
+    fake.send_share(kMiner, work, 0);
   }
-  // Logs the second share, and returns its challenge if there is one.
-  std::optional<Challenge> second_share() {
-    fake.send_share(kMiner, work.shares[1]);
-    return fake.challenge();
+  void second_share() { fake.send_share(kMiner, work, 1); }
+  // The rest of the lease.
+  void finish() {
+    second_share();
+    fake.send_delta(kMiner, lease, work.delta);
+  }
+  // Other bits in this share, as its miner would sign them; the steps are as they were.
+  void spoil(uint32_t index) {
+    work.shares[index].state_after.bytes[0] ^= 1;
+    verifier::sign(work.shares[index], miner());
+    if (index == 0) {
+      work.shares[1].state_before = work.shares[0].state_after;
+      verifier::sign(work.shares[1], miner());
+    }
   }
   verifier::Verdict verdict(uint32_t index, verifier::Outcome outcome) const {
     verifier::Verdict out;
@@ -50,6 +60,8 @@ struct Scene {
     out.index = index;
     out.share_id = verifier::share_id(work.shares[index]);
     out.outcome = outcome;
+    // What a replay gets instead, as who lies would have it.
+    if (outcome == verifier::Outcome::invalid) out.digest = filled(0x77);
     return out;
   }
   std::optional<WireError> say(verifier::Verdict verdict, uint8_t who = 5, ConnId id = kAuditor) {

@@ -9,8 +9,8 @@ namespace gemmine::pool {
 namespace {
 
 TEST(Sessions, EndWhenSilentAndWhenTheGreetingTakesTooLong) {
-  Scene s(setup(false));
-  s.fake.pool->on_open(ConnId{30}, filled(1), filled(2), s.fake.now);
+  Scene s(batches(1));
+  s.fake.pool->on_open(ConnId{30}, {filled(1), filled(2)}, s.fake.now);
   s.fake.tick(kGreetingMs + 1);
   EXPECT_TRUE(s.hung_up(ConnId{30}));
   EXPECT_FALSE(s.hung_up(kMiner));
@@ -39,7 +39,7 @@ TEST(Sessions, AreFoundByTheKeysOfMinersOnly) {
 TEST(Sessions, AreRefusedByNameToAKeyThatSignsAnything) {
   const auto refused = [](const Digest& key) {
     FakePool fake;
-    fake.pool->on_open(ConnId{1}, filled(1), filled(2), fake.now);
+    fake.pool->on_open(ConnId{1}, {filled(1), filled(2)}, fake.now);
     Hello hello;
     hello.public_key = key;
     hello.account = "alice";
@@ -56,7 +56,7 @@ TEST(Sessions, AreRefusedByNameToAKeyThatSignsAnything) {
 
 TEST(Sessions, ThatDidNotFinishTheirGreetingAreNobodys) {
   FakePool fake;
-  fake.pool->on_open(ConnId{1}, filled(1), filled(2), fake.now);
+  fake.pool->on_open(ConnId{1}, {filled(1), filled(2)}, fake.now);
   Hello hello;
   hello.public_key = miner().public_key();
   hello.account = "alice";

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "pool/wire/messages.h"
+
 namespace gemmine::pool {
 namespace {
 
@@ -48,6 +50,12 @@ TEST(ShareSize, StaysWithinALease) {
   EXPECT_EQ(size(paces({60'000}), 4096), 1U);
   EXPECT_EQ(size(paces({60'000}), 4097), 2U);
   EXPECT_EQ(size(paces({60'000}), 65'536), 16U);
+}
+
+// Larger ones of a quick device at a job of tiny steps would be dropped by its own pool.
+TEST(ShareSize, HasNoMoreStepsThanAMessageCarries) {
+  EXPECT_EQ(size(paces({0}), 4 * kStepsPerShareMax), kStepsPerShareMax);
+  EXPECT_EQ(size(paces({0}), 40 * kStepsPerShareMax), kStepsPerShareMax);
 }
 
 TEST(ShareSize, IsNotMovedByAJumpOfTheClockOrAPause) {

@@ -9,9 +9,6 @@
 namespace gemmine::pool {
 namespace {
 
-using verifier::AuditKind;
-using verifier::Outcome;
-
 constexpr ConnId kConn{1};
 
 class RunningTotals : public testing::Test {
@@ -31,51 +28,34 @@ TEST_F(RunningTotals, CountAJobToItsEnd) {
     const auto lease = fake_.get_lease(kConn);
     ASSERT_TRUE(lease);
     const auto work = fake_.work(*lease, miner_);
+    fake_.deliver(kConn, *lease, work);
     for (const auto& share : work.shares) {
-      fake_.send_share(kConn, share);
       macs += share.macs;
       losses.push_back(share.loss);
     }
-    fake_.send_delta(kConn, *lease, work.delta);
   }
-  EXPECT_EQ(mine().leases, 4u);
-  EXPECT_EQ(mine().shares, (ShareCounts{.all = 8, .valid = 8, .invalid = 0}));
+  EXPECT_EQ(mine().leases,
+            (LeaseCounts{.all = 4, .complete = 4, .audited = 4, .wrong = 0, .paid = 4}));
+  EXPECT_EQ(mine().shares, 8u);
   EXPECT_EQ(mine().macs, macs);
   EXPECT_EQ(mine().gross, 4 * fake_.job_state().gross_per_lease);
   const JobTotals& job = fake_.pool->totals().jobs().at(fake_.job_id());
   EXPECT_EQ(job.shares, 8u);
   EXPECT_EQ(job.steps, 16u);
   EXPECT_EQ(job.losses, losses);
-  EXPECT_EQ(fake_.pool->totals().shares(), mine().shares);
+  EXPECT_EQ(fake_.pool->totals().leases(), mine().leases);
   fake_.start(fake_.durable);
-  EXPECT_EQ(fake_.pool->totals().shares().all, 8u) << "after a restart";
+  EXPECT_EQ(fake_.pool->totals().leases(), mine().leases) << "after a restart";
 }
 
-// A share that was found right can be found wrong later; wrong it stays.
-TEST_F(RunningTotals, FollowTheLastWordAboutAShare) {
-  fake_.run_tasks = false;
-  const auto lease = fake_.get_lease(kConn);
-  const auto work = fake_.work(*lease, miner_);
-  fake_.send_share(kConn, work.shares[0]);
-  EXPECT_EQ(mine().shares.unaudited(), 1u);
-  const auto judge = [&](Outcome outcome) {
-    AuditDone done{
-        .lease_id = verifier::lease_id(*lease), .kind = AuditKind::replay, .finding = {}};
-    done.finding.outcome = outcome;
-    fake_.pool->on_task_done(done, fake_.now);
-    fake_.settle();
-  };
-  judge(Outcome::valid);
-  EXPECT_EQ(mine().shares, (ShareCounts{.all = 1, .valid = 1, .invalid = 0}));
-}
-
-TEST_F(RunningTotals, CountAShareThatIsFoundWrong) {
+TEST_F(RunningTotals, CountALeaseThatIsFoundWrong) {
   const auto lease = fake_.get_lease(kConn);
   auto work = fake_.work(*lease, miner_);
-  work.shares[0].loss += 1;
-  verifier::sign(work.shares[0], miner_);
-  fake_.send_share(kConn, work.shares[0]);
-  EXPECT_EQ(mine().shares, (ShareCounts{.all = 1, .valid = 0, .invalid = 1}));
+  work.shares[1].loss += 1;
+  verifier::sign(work.shares[1], miner_);
+  fake_.deliver(kConn, *lease, work);
+  EXPECT_EQ(mine().leases,
+            (LeaseCounts{.all = 1, .complete = 1, .audited = 1, .wrong = 1, .paid = 0}));
   EXPECT_EQ(mine().gross, 0u);
 }
 
@@ -84,7 +64,7 @@ TEST_F(RunningTotals, KeepOnlyTheLastLosses) {
   Totals totals = fake_.pool->totals();
   const auto lease = fake_.get_lease(kConn);
   const auto work = fake_.work(*lease, miner_);
-  fake_.send_share(kConn, work.shares[0]);
+  fake_.send_share(kConn, work, 0);
   const verifier::Record share =
       *std::ranges::find(fake_.durable, verifier::RecordKind::share, &verifier::Record::kind);
   Totals many = fake_.pool->totals();

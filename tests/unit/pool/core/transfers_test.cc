@@ -12,7 +12,7 @@ using verifier::CloseReason;
 
 class Transfers : public testing::Test {
  protected:
-  Transfers() : s_(setup(false)) { s_.second_share(); }
+  Transfers() : s_(batches(50)) { s_.second_share(); }
   std::optional<Have> have() {
     const auto payload = s_.fake.receive(MessageType::have);
     if (!payload) return {};
@@ -32,7 +32,7 @@ class Transfers : public testing::Test {
 
 TEST_F(Transfers, OfAWholeDeltaSayWhatIsHadAndThatItIsStored) {
   s_.fake.send_delta(kMiner, s_.lease, s_.work.delta);
-  EXPECT_EQ(have()->count, 1U);
+  EXPECT_EQ(have()->groups, 1U);
   EXPECT_TRUE(s_.fake.receive(MessageType::delta_ok));
   EXPECT_EQ(s_.state().closed, CloseReason::complete);
   EXPECT_FALSE(half_is_kept(s_.lease.id));
@@ -63,7 +63,7 @@ TEST_F(Transfers, EndWithTheirLease) {
   s_.fake.send_delta(kMiner, s_.lease, s_.work.delta);
   ASSERT_TRUE(half_is_kept(s_.lease.id));
   s_.fake.fail_disk = nullptr;
-  s_.fake.frame(kMiner, MessageType::abandon, encode(Abandon{s_.lease.id}));
+  s_.fake.abandon(kMiner, s_.lease, miner());
   EXPECT_FALSE(half_is_kept(s_.lease.id));
 }
 
@@ -76,44 +76,18 @@ TEST_F(Transfers, GoOnWhenTheDiskTakesThemAgain) {
     return std::holds_alternative<FinishDelta>(task);
   };
   s_.fake.send_delta(kMiner, s_.lease, s_.work.delta);
-  EXPECT_EQ(have()->count, 0U) << "the last group tries again";
+  EXPECT_EQ(have()->groups, 0U) << "the last group tries again";
   EXPECT_FALSE(s_.state().delta_root);
   s_.fake.fail_disk = nullptr;
   s_.fake.send_delta(kMiner, s_.lease, s_.work.delta);
   EXPECT_EQ(s_.state().closed, CloseReason::complete);
 }
 
-TEST(HalfAnswers, AreKnownToAMinerThatComesBack) {
-  Scene s(setup(true));
-  const auto challenge = *s.second_share();
-  const auto blocks = s.fake.open(s.lease, s.work, 1, challenge.seed);
-  s.fake.send_opening(kMiner, s.lease.id, 1, 0, blocks[0]);
-  s.fake.pool->on_close(kMiner);
-  s.fake.inbox.clear();
-  ASSERT_EQ(s.fake.join(kMiner, miner()), std::nullopt);
-  const auto payload = s.fake.receive(MessageType::have);
-  ASSERT_TRUE(payload);
-  const Have have = decode<Have>(*payload).value();
-  EXPECT_EQ(have.share, 1U);
-  EXPECT_EQ(have.count, 1U);
-  for (uint32_t i = 1; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, s.lease.id, 1, i, blocks[i]);
-  EXPECT_TRUE(s.state().shares[1].spotted);
-}
-
-// Openings that our disk did not take are asked for again, with time.
-TEST(HalfAnswers, ThatTheDiskLosesAreWaitedFor) {
-  Scene s(setup(true));
-  const auto challenge = *s.second_share();
-  const auto blocks = s.fake.open(s.lease, s.work, 1, challenge.seed);
-  s.fake.fail_disk = [](const DiskTask&) { return true; };
-  for (uint32_t i = 0; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, s.lease.id, 1, i, blocks[i]);
-  EXPECT_FALSE(s.state().shares[1].spotted);
-  s.fake.fail_disk = nullptr;
-  for (uint32_t i = 0; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, s.lease.id, 1, i, blocks[i]);
-  EXPECT_TRUE(s.state().shares[1].spotted);
+TEST_F(Transfers, OfAnswersThatNobodyAskedForAreRefused) {
+  const Bytes& delta = s_.work.delta;
+  s_.fake.frame(kMiner, MessageType::upload,
+                encode(Upload{s_.lease.id, 7, {delta.size(), 0, 1, {}, delta}}));
+  EXPECT_EQ(s_.fake.error(), WireError::not_challenged);
 }
 
 }  // namespace

@@ -12,45 +12,70 @@ using verifier::CloseReason;
 using verifier::Outcome;
 using verifier::RecordKind;
 
-TEST(AuditorVerdicts, AreLoggedOnceAndPayNobody) {
-  Scene s(setup(false));
-  EXPECT_EQ(s.say(s.verdict(0, Outcome::valid)), std::nullopt);
-  EXPECT_EQ(s.fake.count(RecordKind::verdict), 2U);  // the pool's replay, and this one
-  EXPECT_EQ(s.say(s.verdict(0, Outcome::valid)), WireError::duplicate);
-  EXPECT_EQ(s.say(s.verdict(0, Outcome::invalid)), WireError::duplicate);
-  EXPECT_EQ(s.fake.count(RecordKind::verdict), 2U);
-  EXPECT_EQ(s.fake.pool->ledger().valid_shares(miner().public_key(), s.fake.job_id()), 1U);
+// A complete lease that nothing demands to be looked at.
+struct Quiet : Scene {
+  explicit Quiet(std::vector<Digest> auditors = {}) : Scene(batches(50, 0, std::move(auditors))) {
+    finish();
+  }
+};
+
+TEST(AuditorVerdicts, ThatNothingIsWrongAreLoggedOfTheListedOnly) {
+  Quiet s({auditor(6).public_key()});
+  const size_t records = s.fake.durable.size();
+  EXPECT_EQ(s.say(s.verdict(1, Outcome::valid)), WireError::too_many);
+  EXPECT_FALSE(s.hung_up(kAuditor));
+  EXPECT_EQ(s.fake.durable.size(), records);
+  ASSERT_EQ(s.fake.join(ConnId{9}, auditor(6), Role::auditor), std::nullopt);
+  EXPECT_EQ(s.say(s.verdict(1, Outcome::valid), 6, ConnId{9}), std::nullopt);
+  EXPECT_EQ(s.fake.count(RecordKind::verdict), 1U);
+  EXPECT_FALSE(s.state().replayed);  // it decides nothing
 }
 
 TEST(AuditorVerdicts, ThatLieAreReplayedAndForgotten) {
-  Scene s(setup(false));
-  s.second_share();
-  EXPECT_FALSE(s.state().shares[1].replayed);
+  Quiet s;
   EXPECT_EQ(s.say(s.verdict(1, Outcome::invalid)), std::nullopt);
-  EXPECT_TRUE(s.state().shares[1].replayed);  // the pool looked itself
-  EXPECT_FALSE(s.banned());
-  EXPECT_FALSE(s.state().closed);
-  s.fake.send_delta(kMiner, s.lease, s.work.delta);
-  EXPECT_EQ(s.state().closed, CloseReason::complete);
+  EXPECT_TRUE(s.state().replayed);  // the pool looked itself
+  EXPECT_FALSE(s.state().wrong);
+  EXPECT_EQ(s.fake.count(RecordKind::verdict), 2U);
 }
 
-TEST(AuditorVerdicts, AgainstAShareUnderASpotCheckAreStillReplayed) {
-  Scene s(setup(true));
-  s.work.shares[1].loss += 1;  // no block shows it
-  verifier::sign(s.work.shares[1], miner());
-  const auto challenge = s.second_share();
-  ASSERT_TRUE(challenge);
-  EXPECT_EQ(s.say(s.verdict(1, Outcome::malformed)), std::nullopt);
-  s.work.runs[1].share = s.work.shares[1];
-  const auto blocks = s.fake.open(s.lease, s.work, 1, challenge->seed);
-  for (uint32_t i = 0; i < blocks.size(); ++i)
-    s.fake.send_opening(kMiner, challenge->lease_id, 1, i, blocks[i]);
-  EXPECT_TRUE(s.banned());
-  EXPECT_EQ(s.state().closed, CloseReason::rejected);
+TEST(AuditorVerdicts, ThatAreTrueConvict) {
+  Scene s(batches(50));
+  s.spoil(1);
+  s.finish();
+  EXPECT_EQ(s.say(s.verdict(1, Outcome::invalid)), std::nullopt);
+  EXPECT_TRUE(s.state().wrong);
+}
+
+// economics.md §7: a thousand false accusations are one replay each, and one for each new key.
+TEST(AuditorVerdicts, OfAnUnlistedLiarAreHeardOnce) {
+  FakePool fake(batches(50));
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  ASSERT_EQ(fake.join(kAuditor, auditor(), Role::auditor), std::nullopt);
+  std::vector<verifier::Lease> leases;
+  for (int i = 0; i < 2; ++i)
+    leases.push_back(*fake.do_lease(kMiner, miner()));
+  const auto accuse = [&](const verifier::Lease& lease) {
+    verifier::Verdict out;
+    out.lease_id = lease.id;
+    out.index = 1;
+    out.share_id = fake.lease_state(lease).shares[1].id;
+    out.outcome = Outcome::invalid;
+    out.digest = filled(1);
+    verifier::sign(out, auditor());
+    fake.inbox.clear();
+    fake.frame(kAuditor, MessageType::verdict, encode(VerdictMessage{encode(out)}));
+    return fake.error();
+  };
+  EXPECT_EQ(accuse(leases[0]), std::nullopt);
+  EXPECT_TRUE(fake.lease_state(leases[0]).replayed);
+  EXPECT_EQ(accuse(leases[1]), WireError::too_many);
+  EXPECT_EQ(accuse(leases[0]), WireError::too_many);  // the pool has run it
+  EXPECT_FALSE(fake.lease_state(leases[1]).replayed);
 }
 
 TEST(AuditorVerdicts, OnWhatIsNotThereAreRefused) {
-  Scene s(setup(false));
+  Scene s(batches(50));
   auto unknown = s.verdict(1, Outcome::invalid);  // not sent yet
   EXPECT_EQ(s.say(unknown), WireError::unknown_lease);
   unknown = s.verdict(0, Outcome::invalid);
@@ -62,10 +87,10 @@ TEST(AuditorVerdicts, OnWhatIsNotThereAreRefused) {
 }
 
 TEST(AuditorVerdicts, NeedTheSignatureOfWhoSendsThem) {
-  Scene s(setup(false));
-  EXPECT_EQ(s.say(s.verdict(0, Outcome::valid), 6), WireError::bad_signature);
+  Quiet s;
+  EXPECT_EQ(s.say(s.verdict(1, Outcome::valid), 6), WireError::bad_signature);
   EXPECT_TRUE(s.hung_up(kAuditor));
-  auto forged = s.verdict(0, Outcome::valid);
+  auto forged = s.verdict(1, Outcome::valid);
   verifier::sign(forged, auditor());
   forged.outcome = Outcome::invalid;
   s.fake.frame(kAuditor, MessageType::verdict, encode(VerdictMessage{encode(forged)}));
@@ -73,31 +98,6 @@ TEST(AuditorVerdicts, NeedTheSignatureOfWhoSendsThem) {
   // A miner has no verdicts to give.
   s.fake.frame(kMiner, MessageType::verdict, encode(VerdictMessage{encode(forged)}));
   EXPECT_EQ(s.fake.error(), WireError::bad_type);
-}
-
-TEST(AuditorVerdicts, OfTheUnlistedChangeNothingAndCloseNothing) {
-  Scene s(setup(false, {auditor(6).public_key()}));
-  s.second_share();
-  const size_t records = s.fake.durable.size();
-  EXPECT_EQ(s.say(s.verdict(1, Outcome::invalid)), WireError::too_many);
-  EXPECT_FALSE(s.hung_up(kAuditor));
-  EXPECT_EQ(s.fake.durable.size(), records);
-  EXPECT_FALSE(s.state().shares[1].replayed);
-  ASSERT_EQ(s.fake.join(ConnId{9}, auditor(6), Role::auditor), std::nullopt);
-  EXPECT_EQ(s.say(s.verdict(1, Outcome::invalid), 6, ConnId{9}), std::nullopt);
-  EXPECT_TRUE(s.state().shares[1].replayed);
-}
-
-TEST(AuditorVerdicts, AreBoundedPerShareWhenEverybodyMaySpeak) {
-  Scene s(setup(false));
-  for (uint8_t i = 0; i < kVerdictsPerShareMax; ++i) {
-    const ConnId id{uint64_t{100} + i};
-    ASSERT_EQ(s.fake.join(id, auditor(20 + i), Role::auditor), std::nullopt);
-    EXPECT_EQ(s.say(s.verdict(0, Outcome::valid), 20 + i, id), std::nullopt);
-  }
-  const size_t records = s.fake.durable.size();
-  EXPECT_EQ(s.say(s.verdict(0, Outcome::valid)), WireError::too_many);
-  EXPECT_EQ(s.fake.durable.size(), records);
 }
 
 }  // namespace

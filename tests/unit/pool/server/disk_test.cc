@@ -32,8 +32,8 @@ TEST(DiskThreads, DropWhatIsBecomingABlobBehindIt) {
   const Digest root = kernels::blake3(delta);
   const std::string blob = folder.path() + "/" + to_hex(root.bytes);
   ASSERT_TRUE(write_durable(folder.path() + "/incoming/" + to_hex(lease.bytes) + ".part", delta));
-  disk.value()->post(FinishDelta{lease, root, kParameters});
-  disk.value()->post(DropUpload{.lease_id = lease, .delta = true, .openings = {}});
+  disk.value()->post(FinishDelta{lease, root, kParameters, 7});
+  disk.value()->post(DropUpload{lease});
   disk.value()->post(DropBlobs{{root}});
   loop.run();
   size_t finished = 0;

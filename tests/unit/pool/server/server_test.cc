@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/base/random.h"
 #include "tests/unit/pool/core/fake_pool.h"
 #include "tests/unit/pool/store/fake_store.h"
 #include "verifier/records/identity.h"
@@ -53,6 +54,7 @@ class Stranger final : public ConnectionObserver {
   }
   bool has(MessageType type) const { return std::ranges::count(heard, type) > 0; }
 
+  static inline uint64_t counter = 0;
   bool silent = false;
   bool opened = false;
   bool closed = false;
@@ -63,14 +65,14 @@ class Stranger final : public ConnectionObserver {
  private:
   void authenticate(const HelloOk& ok) {
     const Digest binding = connection_.value()->exporter(kAuthExporterLabel).value();
-    say(make_auth({.server_random = ok.server_random,
-                   .client_random = {},
-                   .channel_binding = binding,
-                   .pool_key = ok.pool_key,
-                   .public_key = self_.public_key(),
-                   .role = role_,
-                   .account = "alice"},
-                  self_, 1));
+    const AuthMaterial material{.server_random = ok.server_random,
+                                .client_random = {},
+                                .channel_binding = binding,
+                                .pool_key = ok.pool_key,
+                                .public_key = self_.public_key(),
+                                .role = role_,
+                                .account = "alice"};
+    say(make_auth(material, self_, ++counter));
   }
   const Identity& self_;
   const Role role_;
@@ -90,10 +92,12 @@ class PoolServer : public testing::Test {
       ASSERT_TRUE(state.apply(record));
     Book book(std::move(state), {}, pool_key_);
     if (disk_.kept.empty()) {
-      const Bytes genesis = verifier::genesis_body(pool_key_.public_key(), "pool");
+      const Bytes genesis = verifier::encode(verifier::GenesisBody{pool_key_.public_key(), "pool"});
       ASSERT_TRUE(book.append(RecordKind::genesis, genesis, 1));
     }
-    Pool pool(std::move(book), pool_key_, PoolOptions{});
+    Pool pool(std::move(book), pool_key_, PoolOptions{.random = random_digest, .auditors = {}});
+    for (const Digest& commitment : secrets_needed(pool.ledger()))
+      pool.recall_secret(commitment, digests_of(disk_.beside.at(commitment)).at(0));
     const Bytes records(100, 1);
     const verifier::Work work = verifier::Work::make(toy_job(records)).value();
     ASSERT_TRUE(pool.add_job(work, filled(5), {{filled(5), filled(6)}}, 1'000'000'000, 1));
@@ -106,7 +110,8 @@ class PoolServer : public testing::Test {
                        .blobs = std::move(Blobs::open(folder_.path() + "/blobs").value()),
                        .tls = std::move(TlsContext::server(tls_.value()).value()),
                        .jobs = {},
-                       .evaluations = {}},
+                       .evaluations = {},
+                       .open_store = open_kept(disk_.beside)},
                       std::move(pool), options, 1'000'000,
                       [this](const Event& event) { events_.push_back(event.name); });
     ASSERT_TRUE(started) << started.error().detail;

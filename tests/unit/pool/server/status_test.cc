@@ -17,13 +17,8 @@ class PoolStatus : public testing::Test {
  protected:
   PoolStatus() {
     EXPECT_EQ(fake_.join(kConn, miner_), std::nullopt);
-    for (int i = 0; i < 2; ++i) {
-      const auto lease = fake_.get_lease(kConn);
-      const auto work = fake_.work(*lease, miner_);
-      for (const auto& share : work.shares)
-        fake_.send_share(kConn, share);
-      fake_.send_delta(kConn, *lease, work.delta);
-    }
+    for (int i = 0; i < 2; ++i)
+      EXPECT_TRUE(fake_.do_lease(kConn, miner_));
   }
   FakePool fake_;
   const verifier::Identity miner_ = verifier::Identity::from_seed(filled(3));
@@ -38,9 +33,10 @@ TEST_F(PoolStatus, TellsWhatHappened) {
   EXPECT_EQ(status["stalled"], true);
   EXPECT_EQ(status["finished"], false);
   EXPECT_EQ(status["leases_open"], 0);
-  EXPECT_EQ(status["shares"]["total"], 4);
-  EXPECT_EQ(status["shares"]["valid"], 4);
-  EXPECT_EQ(status["shares"]["unaudited"], 0);
+  EXPECT_EQ(status["shares"], 4);
+  EXPECT_EQ(status["leases"]["total"], 2);
+  EXPECT_EQ(status["leases"]["audited"], 2);
+  EXPECT_EQ(status["leases"]["paid"], 2);
   const json& job = status["jobs"][0];
   EXPECT_EQ(job["name"], "toy");
   EXPECT_EQ(job["round"], 1);
@@ -50,7 +46,7 @@ TEST_F(PoolStatus, TellsWhatHappened) {
   const json& miner = status["miners"][0];
   EXPECT_EQ(miner["account"], "alice");
   EXPECT_EQ(miner["shares"], 4);
-  EXPECT_EQ(miner["leases"], 2);
+  EXPECT_EQ(miner["leases"]["complete"], 2);
   EXPECT_EQ(status["ledger"]["records"], fake_.durable.size());
 }
 
@@ -59,10 +55,11 @@ TEST_F(PoolStatus, ReportsTheSameOfALedgerAlone) {
   const LedgerView view = view_of(ledger, Totals::of(ledger));
   const json report = json::parse(report_json(view));
   const json status = json::parse(status_json(view_of(*fake_.pool, fake_.now)));
-  for (const char* const part : {"shares", "miners", "accounts", "ledger"})
+  for (const char* const part : {"shares", "leases", "miners", "accounts", "ledger"})
     EXPECT_EQ(report[part], status[part]) << part;
   const std::string text = report_text(view);
-  EXPECT_NE(text.find("shares   4: 4 valid, 0 invalid, 0 not audited"), std::string::npos) << text;
+  EXPECT_NE(text.find("leases   2: 2 complete, 2 audited, 0 wrong, 2 paid"), std::string::npos)
+      << text;
   EXPECT_NE(text.find("alice  shares 4"), std::string::npos) << text;
   EXPECT_NE(text.find("sum      0\n"), std::string::npos) << text;
 }
@@ -78,7 +75,7 @@ TEST_F(PoolStatus, NeedsNoSecondEvaluationOfARound) {
   };
   fake_.recalled = {results.at(0)};
   EvaluateDone other = results.at(1);
-  other.theta_root.bytes[0] ^= 1;  // of a round that was rolled back since
+  other.theta_root.bytes[0] ^= 1;  // of another ledger
   fake_.recalled.push_back(other);
   fake_.start(fake_.durable);
   EXPECT_EQ(evaluated, std::vector<uint32_t>{1});

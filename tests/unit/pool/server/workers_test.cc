@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/unit/pool/kept_store.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {
@@ -12,7 +13,7 @@ class AuditThreads : public testing::Test {
  protected:
   void start(uint32_t threads) {
     auto started = Workers::start(
-        loop_, jobs_, {.blobs = folder_.path(), .threads = threads, .cache_bytes = 1 << 20},
+        loop_, jobs_, {.blobs = folder_.path(), .threads = threads, .open_store = open_kept(kept_)},
         [this](const TaskDone& done) {
           done_.push_back(done);
           if (done_.size() == expected_) loop_.stop();
@@ -22,6 +23,7 @@ class AuditThreads : public testing::Test {
   }
 
   TempDirectory folder_;
+  const KeptMap kept_;
   const JobTable jobs_;  // no job: every task fails at once, and says so
   Loop loop_ = std::move(Loop::make().value());
   std::vector<TaskDone> done_;
@@ -34,7 +36,9 @@ TEST_F(AuditThreads, AnswerEveryTask) {
   expected_ = 200;
   for (uint32_t i = 0; i < 100; ++i) {
     workers_->post(EvaluateTask{{}, i, {}});
-    workers_->post(MergeTask{{}, i, {}, {}, {}});
+    MergeTask merge;
+    merge.round = i;
+    workers_->post(merge);
   }
   loop_.run();
   std::vector<uint32_t> merged;

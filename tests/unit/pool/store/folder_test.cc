@@ -27,8 +27,9 @@ class PoolFolder : public testing::Test {
   void begin_ledger() {
     const Keys keys = std::move(load_keys(data_).value());
     Book book({}, {}, keys.identity);
-    EXPECT_TRUE(book.append(RecordKind::genesis,
-                            verifier::genesis_body(keys.identity.public_key(), "pool"), 100));
+    EXPECT_TRUE(book.append(
+        RecordKind::genesis,
+        verifier::encode(verifier::GenesisBody{keys.identity.public_key(), "pool"}), 100));
     EXPECT_TRUE(SqliteStore::open(ledger_path(data_)).value()->append(book.take_fresh()));
   }
   std::string refusal(const std::string& data) {
@@ -47,7 +48,7 @@ EvaluateDone evaluated_after(uint32_t rounds) {
   return out;
 }
 
-constexpr const char* kPartNames[] = {"ledger.sqlite", "pool.key", "coin.key", "tls.pem", "blobs"};
+constexpr const char* kPartNames[] = {"ledger.sqlite", "pool.key", "tls.pem", "blobs"};
 
 TEST_F(PoolFolder, IsTheSameWhenItIsInitialisedAgain) {
   const auto first = load_keys(data_);
@@ -56,7 +57,6 @@ TEST_F(PoolFolder, IsTheSameWhenItIsInitialisedAgain) {
   ASSERT_TRUE(again);
   EXPECT_EQ(again.value().identity.public_key(), first.value().identity.public_key());
   EXPECT_EQ(again.value().tls.spki_pin(), first.value().tls.spki_pin());
-  EXPECT_EQ(again.value().coin_master, first.value().coin_master);
 }
 
 TEST_F(PoolFolder, RefusesByNameWhateverPartIsMissing) {
@@ -85,7 +85,7 @@ TEST_F(PoolFolder, SaysWhatToDoWhereThereIsNoPool) {
 }
 
 TEST_F(PoolFolder, CompletesAnInitThatWasCutShort) {
-  for (const char* const name : {"pool.key", "coin.key", "tls.pem", "blobs"}) {
+  for (const char* const name : {"pool.key", "tls.pem", "blobs"}) {
     fs::remove(data_ + "/" + name);
     EXPECT_TRUE(init_folder(data_)) << name;
     EXPECT_EQ(refusal(data_), "");
@@ -136,7 +136,6 @@ TEST_F(PoolFolder, RenewsTheCertificateOnlyWhenItIsTold) {
   const auto after = renew_certificate(data_);
   ASSERT_TRUE(after);
   EXPECT_NE(after.value().tls.spki_pin(), before.value().tls.spki_pin());
-  EXPECT_EQ(after.value().coin_master, before.value().coin_master);
 }
 
 TEST_F(PoolFolder, RenewsNoCertificateInUse) {
@@ -213,7 +212,7 @@ TEST_F(PoolFolder, IsBackedUpWholeWhileItIsWritten) {
   EXPECT_EQ(state.value().head(), read_ledger(data_).value().head());
   EXPECT_EQ(read_blob(blobs_path(copy), address, 1 << 20).value(), blob);
   EXPECT_FALSE(fs::exists(blobs_path(copy) + "/half.tmp"));
-  for (const char* const name : {"pool.key", "coin.key", "tls.pem"}) {
+  for (const char* const name : {"pool.key", "tls.pem"}) {
     struct stat info {};
     ASSERT_EQ(::stat((copy + "/" + name).c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600u) << name;
@@ -225,7 +224,7 @@ TEST_F(PoolFolder, IsBackedUpWholeWhileItIsWritten) {
 TEST_F(PoolFolder, BacksUpNothingThatIsNotWhole) {
   begin_ledger();
   const std::string copy = directory_.path() + "/copy";
-  fs::remove(data_ + "/coin.key");
+  fs::remove(data_ + "/pool.key");
   EXPECT_FALSE(back_up(data_, copy));
   EXPECT_FALSE(fs::exists(copy));
   EXPECT_FALSE(back_up(directory_.path() + "/none", copy));

@@ -32,7 +32,7 @@ class Intakes : public testing::Test {
     return std::get<PartStored>(intake_.value().run(task));
   }
   DeltaFinished finish() {
-    FinishDelta task{lease_, root_, kParameters};
+    FinishDelta task{lease_, root_, kParameters, verifier::kDeltaMaxMax};
     return std::get<DeltaFinished>(intake_.value().run(task));
   }
   void store_all() {
@@ -65,7 +65,7 @@ TEST_F(Intakes, KeepHalfOfOneForTheNextProcess) {
   EXPECT_EQ(store({4, 1}).stored, Stored::later) << "a gap";
   EXPECT_EQ(store({2, 2}).had, 4U);
   EXPECT_EQ(finish().stored, Stored::later) << "not whole";
-  DropUpload drop{.lease_id = lease_, .delta = true, .openings = {}};
+  DropUpload drop{lease_};
   intake_.value().run(drop);
   EXPECT_TRUE(intake_.value().half_deltas().empty());
 }
@@ -94,20 +94,9 @@ TEST_F(Intakes, AskAgainForWhatTheDiskDamaged) {
   EXPECT_TRUE(intake_.value().half_deltas().empty());
 }
 
-TEST_F(Intakes, KeepOpeningsForTheirCheckButNotForTheNextProcess) {
-  StoreOpening task{{}, lease_, 2, 0, Bytes(10, 4)};
-  EXPECT_EQ(std::get<OpeningStored>(intake_.value().run(task)).stored, Stored::yes);
-  const std::string path = opening_path(folder_.path(), lease_, 2, 0);
-  EXPECT_EQ(read_file(path, 10).value(), Bytes(10, 4));
-  intake_ = Intake::open(folder_.path());
-  EXPECT_FALSE(PieceFile::open(path));
-}
-
 TEST_F(Intakes, SayWhenTheDiskFails) {
   std::filesystem::remove_all(folder_.path() + "/incoming");
   EXPECT_EQ(store({0, 1}).stored, Stored::failed);
-  StoreOpening task{{}, lease_, 2, 0, Bytes(10, 4)};
-  EXPECT_EQ(std::get<OpeningStored>(intake_.value().run(task)).stored, Stored::failed);
 }
 
 }  // namespace

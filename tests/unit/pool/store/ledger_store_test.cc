@@ -10,6 +10,7 @@
 
 #include "pool/core/book.h"
 #include "pool/store/sqlite_store.h"
+#include "tests/unit/pool/store/members.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {
@@ -72,11 +73,11 @@ std::vector<SignedRecord> some_records(size_t count) {
   const auto pool = verifier::Identity::from_seed(Digest{});
   const Digest key = pool.public_key();
   Book book({}, {}, pool);
-  EXPECT_TRUE(book.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
+  EXPECT_TRUE(
+      book.append(RecordKind::genesis, verifier::encode(verifier::GenesisBody{key, "pool"}), 100));
   for (size_t i = 1; i < count; ++i) {
     const std::string account(5, static_cast<char>('a' + i % 26));
-    EXPECT_TRUE(book.append(RecordKind::member,
-                            encode(verifier::sign_member(key, pool, account, i)), 100 + i));
+    EXPECT_TRUE(book.append(RecordKind::member, member_record(key, pool, account, i), 100 + i));
   }
   return book.take_fresh();
 }

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "pool/core/book.h"
+#include "tests/unit/pool/store/members.h"
 #include "tests/unit/pool/temp_directory.h"
 
 namespace gemmine::pool {
@@ -24,9 +25,12 @@ class SqliteFile : public testing::Test {
  protected:
   SqliteFile() {
     const Digest key = pool_.public_key();
-    EXPECT_TRUE(book_.append(RecordKind::genesis, verifier::genesis_body(key, "pool"), 100));
+    EXPECT_TRUE(book_.append(RecordKind::genesis,
+                             verifier::encode(verifier::GenesisBody{key, "pool"}), 100));
     for (int i = 0; i < 6; ++i)
-      next();
+      EXPECT_TRUE(book_.append(
+          RecordKind::member,
+          member_record(key, pool_, std::string(5, static_cast<char>('a' + i)), 1 + i), 200));
     records_ = book_.take_fresh();
     auto store = SqliteStore::make(path_);
     EXPECT_TRUE(store);
@@ -69,7 +73,8 @@ class SqliteFile : public testing::Test {
   }
   // The next record.
   std::vector<verifier::SignedRecord> more() {
-    next();
+    const Bytes body = member_record(pool_.public_key(), pool_, "more", ++counter_);
+    EXPECT_TRUE(book_.append(RecordKind::member, body, 300));
     return book_.take_fresh();
   }
   void next() {
@@ -93,6 +98,7 @@ class SqliteFile : public testing::Test {
   const std::string path_ = std::string(directory_.path()).append("/ledger.sqlite");
   const verifier::Identity pool_ = verifier::Identity::from_seed(Digest{});
   Book book_{{}, {}, pool_};
+  uint64_t counter_ = 100;  // of the last member word of more()
   std::vector<verifier::SignedRecord> records_;
 };
 

@@ -69,7 +69,7 @@ class WriterThread : public testing::Test {
 
 TEST_F(WriterThread, TellsWhenAStepIsDurableAndNotBefore) {
   start();
-  writer_->post({.blobs = {Bytes(100, 3)}, .records = {record(0), record(1)}});
+  writer_->post({.blobs = {Bytes(100, 3)}, .records = {record(0), record(1)}, .kept = {}});
   EXPECT_TRUE(writer_->writing());
   EXPECT_TRUE(log_.empty());
   run();
@@ -83,7 +83,7 @@ TEST_F(WriterThread, SaysOnceThatItStallsAndGoesOnByItself) {
   start();
   disk_.fails = true;
   on_stalled = [this] { disk_.fails = false; };
-  writer_->post({.blobs = {}, .records = {record(0)}});
+  writer_->post({.blobs = {}, .records = {record(0)}, .kept = {}});
   run();
   EXPECT_EQ(log_, (std::vector<std::string>{"stalled: disk full", "durable 0"}));
 }
@@ -95,7 +95,7 @@ TEST_F(WriterThread, WritesNoRecordWhoseBlobIsNotThere) {
     EXPECT_TRUE(disk_.size() == 0);
     std::filesystem::create_directory(folder_.path() + "/blobs");
   };
-  writer_->post({.blobs = {Bytes(100, 3)}, .records = {record(0)}});
+  writer_->post({.blobs = {Bytes(100, 3)}, .records = {record(0)}, .kept = {}});
   run();
   EXPECT_EQ(log_.back(), "durable 0");
   EXPECT_EQ(log_.size(), 2u);
@@ -105,7 +105,7 @@ TEST_F(WriterThread, WritesNoRecordWhoseBlobIsNotThere) {
 TEST_F(WriterThread, ReadsWhatIsDurable) {
   start();
   on_durable = [this] { EXPECT_TRUE(writer_->read(77, 1, 10, 1000)); };
-  writer_->post({.blobs = {}, .records = {record(0), record(1), record(2)}});
+  writer_->post({.blobs = {}, .records = {record(0), record(1), record(2)}, .kept = {}});
   run();
   EXPECT_EQ(log_.back(), "read 77 from 1: 2");
 }
@@ -128,19 +128,19 @@ TEST_F(WriterThread, BoundsTheReadsThatWait) {
     EXPECT_TRUE(bounded);
     loop_.stop();
   };
-  writer_->post({.blobs = {}, .records = {record(0)}});
+  writer_->post({.blobs = {}, .records = {record(0)}, .kept = {}});
   run();
   EXPECT_TRUE(bounded);
 }
 
 TEST_F(WriterThread, EndsWhileItsDiskFailsAndWritesWhatItCanBefore) {
   start();
-  writer_->post({.blobs = {}, .records = {record(0)}});
+  writer_->post({.blobs = {}, .records = {record(0)}, .kept = {}});
   writer_.reset();
   EXPECT_EQ(disk_.size(), 1u) << "what was posted is written before the end";
   disk_.fails = true;
   start();
-  writer_->post({.blobs = {}, .records = {record(1)}});
+  writer_->post({.blobs = {}, .records = {record(1)}, .kept = {}});
   writer_.reset();  // at once, not after the next retry
   EXPECT_EQ(disk_.size(), 1u);
 }

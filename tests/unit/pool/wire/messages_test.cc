@@ -33,8 +33,8 @@ BlobPart blob_part() {
   return {filled(1), {100'000, 1, 1, {filled(2), filled(3)}, Bytes(100, 9)}};
 }
 
-DeltaPart delta_part() {
-  return {filled(1), {100'000, 1, 2, {filled(2)}, Bytes(100'000, 9)}};
+Upload delta_part() {
+  return {filled(1), 7, {100'000, 1, 2, {filled(2)}, Bytes(100'000, 9)}};
 }
 
 verifier::Receipt receipt() {
@@ -56,13 +56,12 @@ template <> LeaseMessage sample() { return {{1, 2}}; }
 template <> NoLease sample() { return {500, "no slot is free"}; }
 template <> GetBlob sample() { return {filled(1), 2, 16}; }
 template <> BlobPart sample() { return blob_part(); }
-template <> Abandon sample() { return {filled(1)}; }
-template <> ShareMessage sample() { return {{1, 2}}; }
+template <> Abandon sample() { return {filled(1), 7, {}}; }
+template <> Settle sample() { return {filled(1)}; }
+template <> ShareMessage sample() { return {{1, 2}, {filled(3), filled(4)}}; }
 template <> ShareOk sample() { return {filled(1), 2, receipt()}; }
-template <> Challenge sample() { return {filled(1), 2, filled(3), 4}; }
-template <> OpeningMessage sample() { return {filled(1), 2, 3, {4, 5}}; }
 template <> VerdictMessage sample() { return {{1, 2}}; }
-template <> DeltaPart sample() { return delta_part(); }
+template <> Upload sample() { return delta_part(); }
 template <> DeltaOk sample() { return {filled(1), receipt()}; }
 template <> LeaseClosed sample() {
   return {{filled(1), verifier::CloseReason::expired, filled(3)}, receipt()};
@@ -171,9 +170,9 @@ TEST(Messages, RefusePartsOfNoOrTooManyGroups) {
 }
 
 TEST(Messages, RefuseMoreBytesThanThePartHasGroups) {
-  DeltaPart part = delta_part();
+  Upload part = delta_part();
   part.part.bytes.resize(2 * kGroupBytes + 1);
-  EXPECT_FALSE(decode<DeltaPart>(encode(part)));
+  EXPECT_FALSE(decode<Upload>(encode(part)));
 }
 
 TEST(Messages, RefuseMoreSiblingsThanATreeHas) {
@@ -182,10 +181,13 @@ TEST(Messages, RefuseMoreSiblingsThanATreeHas) {
   EXPECT_FALSE(decode<BlobPart>(encode(part)));
 }
 
-TEST(Messages, RefuseOpeningsOverTheirBound) {
-  OpeningMessage message;
-  message.opening.resize(verifier::kOpeningBytesMax + 1);
-  EXPECT_FALSE(decode<OpeningMessage>(encode(message)));
+TEST(Messages, RefuseMoreStepsThanAShareMayHave) {
+  ShareMessage message;
+  message.steps.resize(kStepsPerShareMax);
+  EXPECT_TRUE(decode<ShareMessage>(encode(message)));
+  EXPECT_LE(encode(message).size(), size_t{2} << 20);  // a frame
+  message.steps.resize(size_t{kStepsPerShareMax} + 1);
+  EXPECT_FALSE(decode<ShareMessage>(encode(message)));
 }
 
 TEST(Messages, RefuseMoreLeasesThanAKeyMayHold) {

@@ -1,0 +1,77 @@
+#include "pool/core/terms.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "pool/core/answer_time.h"
+#include "pool/wire/messages.h"
+
+namespace gemmine::pool {
+namespace {
+
+constexpr double kPpm = 1e-6;
+
+std::string percent(double part) {
+  return std::to_string(std::lround(100 * part)) + " %";
+}
+
+std::string tenths(double value) {
+  return std::to_string(std::lround(std::floor(value))) + "." +
+         std::to_string(std::lround(std::floor(value * 10)) % 10);
+}
+
+Status check_theft(const verifier::Work& work) {
+  const PayTerms terms = terms_of(work);
+  const kernels::Spec& spec = work.job().spec;
+  const BestTheft best = best_theft(terms, uint64_t{spec.rounds} * spec.slots);
+  if (best.gain < kTheftLeasesMax) return Ok{};
+  const auto least = least_replays(terms);
+  const std::string help =
+      least ? "at least replays_ppm = " + std::to_string(std::lround(*least * 1e6))
+            : "no replays_ppm helps: raise fail_ppm";
+  return Error{Errc::invalid_argument,
+               "theft pays in this job: " + std::string(best.theft.name) + " saves " +
+                   percent(best.theft.saved) + " of a lease, and one thread finds it in " +
+                   percent(best.theft.convicted) + "; with " + std::to_string(best.batch.stolen) +
+                   " of a batch of " + std::to_string(best.batch.leases) + " stolen it is worth " +
+                   tenths(best.gain) + " leases; " + help};
+}
+
+}  // namespace
+
+bool replays_threads(const verifier::Work& /*work*/) {
+  return true;
+}
+
+double thread_cost(const verifier::Work& /*work*/) {
+  return 1;
+}
+
+uint64_t answer_bytes_max(const verifier::Work& /*work*/) {
+  return 0;
+}
+
+PayTerms terms_of(const verifier::Work& work) {
+  const verifier::AuditPolicy& audit = work.job().audit;
+  return {.batch = audit.batch_leases,
+          .first_batch = audit.first_batch,
+          .threads = audit.threads,
+          .threads_replayed = replays_threads(work),
+          .replays = audit.replays_ppm * kPpm,
+          .fine = audit.fail_ppm * kPpm,
+          .first_audits = audit.first_audits,
+          .now = audit.now_ppm * kPpm};
+}
+
+Status check_terms(const verifier::Work& work, uint64_t share_ms) {
+  const uint32_t steps = std::min(work.job().steps_per_share, work.job().spec.steps_per_lease);
+  if (steps > kStepsPerShareMax)
+    return Error{Errc::invalid_argument, "steps_per_share is over " +
+                                             std::to_string(kStepsPerShareMax) +
+                                             ": the digests of its steps fit no message"};
+  if (const Status time = check_lease_time(work.job(), share_ms); !time) return time;
+  return check_theft(work);
+}
+
+}  // namespace gemmine::pool

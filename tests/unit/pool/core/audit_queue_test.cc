@@ -1,0 +1,86 @@
+#include "pool/core/audit_queue.h"
+
+#include <gtest/gtest.h>
+
+namespace gemmine::pool {
+namespace {
+
+Digest lease(uint32_t number) {
+  Digest out;
+  out.bytes[0] = static_cast<uint8_t>(number);
+  out.bytes[1] = static_cast<uint8_t>(number >> 8);
+  return out;
+}
+
+TEST(AuditQueue, RunsNoMoreThanItMay) {
+  AuditQueue queue(2);
+  for (uint32_t i = 0; i < 3; ++i)
+    queue.add(lease(i), Standing::proven, 10);
+  queue.add(lease(0), Standing::proven, 10);  // waits already
+  EXPECT_EQ(queue.size(), 3U);
+  EXPECT_EQ(queue.take(), lease(0));
+  EXPECT_EQ(queue.take(), lease(1));
+  EXPECT_EQ(queue.take(), std::nullopt);
+  EXPECT_TRUE(queue.running(lease(1)));
+  EXPECT_FALSE(queue.running(lease(2)));
+  queue.erase(lease(1));
+  EXPECT_EQ(queue.take(), lease(2));
+}
+
+// economics.md §7: proven keys have three quarters of the time, whatever a thousand new ones want.
+TEST(AuditQueue, LeavesProvenKeysThreeQuartersOfTheTime) {
+  AuditQueue queue(1);
+  for (uint32_t i = 0; i < 1'000; ++i)
+    queue.add(lease(i), Standing::fresh, 10);
+  for (uint32_t i = 1'000; i < 1'300; ++i)
+    queue.add(lease(i), Standing::proven, 10);
+  uint32_t proven = 0;
+  for (int i = 0; i < 200; ++i) {
+    const auto next = queue.take();
+    ASSERT_TRUE(next);
+    proven += next->bytes[0] + 256 * next->bytes[1] >= 1'000 ? 1 : 0;
+    queue.erase(*next);
+  }
+  EXPECT_NEAR(proven, 150, 1);
+}
+
+TEST(AuditQueue, SavesNothingUpForWhoDidNotWait) {
+  AuditQueue queue(1);
+  for (uint32_t i = 0; i < 100; ++i) {  // new keys alone have all of it
+    queue.add(lease(i), Standing::fresh, 10);
+    queue.erase(*queue.take());
+  }
+  for (uint32_t i = 100; i < 300; ++i)
+    queue.add(lease(i), i % 2 == 0 ? Standing::proven : Standing::fresh, 10);
+  uint32_t proven = 0;
+  for (int i = 0; i < 40; ++i) {
+    const auto next = queue.take();
+    proven += next->bytes[0] % 2 == 0 ? 1 : 0;
+    queue.erase(*next);
+  }
+  EXPECT_NEAR(proven, 30, 2);
+}
+
+TEST(AuditQueue, ComesBackToWhatCouldNotBeDecided) {
+  AuditQueue queue(1);
+  queue.add(lease(1), Standing::fresh, 10);
+  EXPECT_EQ(queue.take(), lease(1));
+  queue.put_off(lease(1), 500);
+  EXPECT_EQ(queue.take(), std::nullopt);
+  queue.wake(499);
+  EXPECT_EQ(queue.take(), std::nullopt);
+  queue.wake(500);
+  EXPECT_EQ(queue.take(), lease(1));
+}
+
+TEST(AuditQueue, IsFullAtItsBound) {
+  AuditQueue queue(1);
+  for (uint32_t i = 0; i < kAuditsPendingMax; ++i)
+    queue.add(lease(i), Standing::fresh, 1);
+  EXPECT_TRUE(queue.full());
+  queue.erase(lease(7));
+  EXPECT_FALSE(queue.full());
+}
+
+}  // namespace
+}  // namespace gemmine::pool
