@@ -83,13 +83,24 @@ class JobFiles(base.EndToEnd):
         self.refuse_job(3, r"job\.toml:\d+:\d+: .*fee_ppm",
                         self.edit("fee_ppm = 20000", "fee_ppm = 2000000"))
 
-    def test_a_job_that_theft_pays_for_is_told(self):
-        for replay_ppm, warns in (300_000, False), (1_000, True), (0, True):
-            with self.subTest(replay_ppm=replay_ppm):
-                done = self.run_program("gemmine-pool", "job", "check",
-                                        self.toy(replay_ppm=replay_ppm))
-                self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertEqual("WARNING: theft pays" in done.stdout, warns, done.stdout)
+    def test_a_job_that_theft_pays_for_is_refused(self):
+        for fail_ppm, code in (1_000_000, 0), (500_000, 3):
+            with self.subTest(fail_ppm=fail_ppm):
+                job = self.toy(fail_ppm=fail_ppm)
+                done = self.run_program("gemmine-pool", "job", "check", job, "--share-seconds", 0)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertEqual("theft pays in this job: " in done.stderr, code == 3, done.stderr)
+                self.assertIn("REFUSED" if code else "ok", done.stdout)
+        c = self.cluster(job)
+        c.init_pool()
+        refused = c.pool().start()
+        self.assertEqual(refused.wait(20), 3, refused.tail())
+
+    def test_a_job_in_which_an_honest_device_can_be_late_is_refused(self):
+        job = self.toy(lease_ms=89_999)
+        done = self.run_program("gemmine-pool", "job", "check", job)
+        self.assertEqual(done.returncode, 3, done.stdout)
+        self.assertIn("at least 90000", done.stderr)  # three shares of 20 s, and half as much again
 
     def data_file(self, job, name, change):
         path = job.parent / f"{name}.gz"

@@ -61,7 +61,7 @@ class EndToEnd(unittest.TestCase):
         if not ledger.final_theta():
             return
         for account, amount in ledger.accounts.items():
-            if account.startswith(("escrow:", "vesting:")):
+            if account.startswith("escrow:"):
                 self.assertEqual(amount, 0, account)
         paid = sum(amount for account, amount in ledger.accounts.items()
                    if account.startswith(("account:", "fee:")))

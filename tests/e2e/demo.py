@@ -1,4 +1,4 @@
-"""The main job, for real and on this machine: a pool, two honest miners, a cheat and an auditor.
+"""The main job, for real and on this machine: a pool, three honest miners, a cheat, an auditor.
 
 Every claim of the final report is checked; the exit code is 1 and names what does not hold.
 """
@@ -19,9 +19,13 @@ JOB = ROOT / "configs/jobs/fashion-mnist.toml"
 FUND = 10_000_000
 ACCURACY_MIN = 0.885
 QUICK_ACCURACY_MIN = 0.85
-QUICK = {"rounds": 6, "steps_per_lease": 100, "replay_ppm": 500_000}
+# Leases short enough that the slow miner's does not hold up a round for long; and both leases of a
+# key's first batch are replayed, so that every run shows a cheat that is found.
+CHANGES = {"rounds": 16, "steps_per_lease": 100, "replays_ppm": 2_000_000}
+QUICK = {**CHANGES, "rounds": 6}
 TIME_MAX_S = 900  # a demo that hangs is a failed demo
 HONEST = ("alice", "bob")
+SLOW, SLOW_PERCENT = "carol", 5  # of its device's time; it leaves after one lease
 CHEAT = "mallory"
 BAR = 30
 
@@ -41,13 +45,11 @@ def changed_job(job, folder, changes):
 
 class Progress:
     """Lines for what happened; on a terminal a bar under them, rewritten in place."""
-    WHY_BANNED = "was caught"
-
     def __init__(self):
         self.terminal = sys.stdout.isatty()
         self.start = time.monotonic()
         self.round = 0
-        self.bans = 0
+        self.wrong = 0
         self.last_line = 0.0
         self.width = 0
 
@@ -71,43 +73,44 @@ class Progress:
         while self.round + 1 in done:
             self.round += 1
             self.line(status, job, done[self.round])
-        banned = [miner for miner in status["miners"] if miner["banned"]]
-        for miner in banned[self.bans:]:
-            self.say(f"{self.seconds():6.1f} s  {miner['account']} {self.WHY_BANNED}: "
-                     f"its key is banned after {miner['shares']} shares")
-        self.bans = max(self.bans, len(banned))
-        # A rollback repeats rounds: accuracy may be there while shares are computed again.
+        wrong = [miner for miner in status["miners"] if miner["leases"]["wrong"]]
+        for miner in wrong[self.wrong:]:
+            self.say(f"{self.seconds():6.1f} s  {miner['account']} was caught: a replay of one of "
+                     f"its {miner['leases']['total']} leases has other bits"
+                     f"{', its key is banned' if miner['banned'] else ''}")
+        self.wrong = max(self.wrong, len(wrong))
         step_count = job["rounds"] * job["slots"] * job["steps_per_lease"]
         part = min(1.0, job["steps"] / step_count)
         if self.terminal:
             text = (f"[{'#' * int(part * BAR):.<{BAR}}] {100 * part:3.0f} %  "
-                    f"{status['shares']['total']} shares  "
+                    f"{status['shares']} shares  "
                     f"{status['macs_per_second'] / 1e9:.1f} GMAC/s  {self.seconds():.0f} s")
             print("\r" + text.ljust(self.width), end="", flush=True)
             self.width = len(text)
         elif time.monotonic() - self.last_line > 10:
             self.last_line = time.monotonic()
-            self.say(f"{self.seconds():6.1f} s  {status['shares']['total']} shares, "
+            self.say(f"{self.seconds():6.1f} s  {status['shares']} shares, "
                      f"{100 * part:.0f} %")
 
     def line(self, status, job, result):
-        shares = status["shares"]
+        leases = status["leases"]
         recent = job["losses"][-job["slots"]:] or [float("nan")]
         self.last_line = time.monotonic()
         self.say(f"{self.seconds():6.1f} s  round {self.round} of {job['rounds']}   "
                  f"loss {sum(recent) / len(recent):.3f}   "
                  f"test accuracy {100 * result['accuracy']:.2f} %   "
-                 f"shares {shares['total']} ({shares['valid']} verified, "
-                 f"{shares['invalid']} invalid)   "
+                 f"leases {leases['complete']} ({leases['audited']} audited, "
+                 f"{leases['wrong']} wrong, {leases['paid']} paid)   "
                  f"{status['macs_per_second'] / 1e9:.1f} GMAC/s")
 
 
-def start(c, quick):
-    """Everything at once; the cheat first, so that it is sure to get work."""
+def start(c):
+    """Everything at once; the slow one and the cheat first, so that they are sure to get work."""
     c.start_pool()
-    processes = {CHEAT: c.adversary(CHEAT, "wrong-gradient", fraction=0.5,
-                                    honest_leases=1 if quick else 2).start()}
-    processes[CHEAT].wait_for(r" info lease ", timeout=60)
+    processes = {SLOW: c.miner(SLOW, "--throttle", SLOW_PERCENT).start(),
+                 CHEAT: c.adversary(CHEAT, "wrong-gradient", fraction=0.5, honest_leases=1).start()}
+    for name in (SLOW, CHEAT):
+        processes[name].wait_for(r" info lease ", timeout=60)
     for name in HONEST:
         processes[name] = c.miner(name).start()
     processes["auditor"] = c.auditor("auditor", "--json", rate=0.25).start()
@@ -115,12 +118,18 @@ def start(c, quick):
 
 
 def follow(c, processes, progress):
-    pool = c.processes["pool"]
+    pool, slow = c.processes["pool"], processes[SLOW]
+    leaves = False
     while pool.running():
         progress.show(c.status())
+        if not leaves and any(e["reason"] == "complete" for e in slow.events("lease_closed")):
+            leaves = True
+            slow.popen.terminate()  # a clean stop: what it had begun since is given back
+            progress.say(f"{progress.seconds():6.1f} s  {SLOW} has done one lease at "
+                         f"{SLOW_PERCENT} % of its device's time, and leaves")
         if progress.seconds() > TIME_MAX_S:
             raise cluster.Failure(f"not finished after {TIME_MAX_S} s\n{pool.tail()}")
-        for name in (*HONEST, "auditor"):
+        for name in (*HONEST, SLOW, "auditor"):
             code = processes[name].popen.poll()
             if code not in (None, 0):
                 raise cluster.Failure(f"{name} ended with {code}\n{processes[name].tail()}")
@@ -135,9 +144,11 @@ def follow(c, processes, progress):
 def verify_offline(c, ledger, folder):
     """The commands that anyone can repeat on the exported files, and the exit codes they must have.
 
-    A wrong share is right to be refused: its replay ends with 10.
+    A wrong share is right to be refused, and so is a ledger that was written anew: both end in 10.
     """
     bundles, blobs = folder / "bundles", folder / "pool/blobs"
+    rewritten = folder / "rewritten.bin"
+    rewritten.write_bytes(ledger.read_bytes().replace(CHEAT.encode(), HONEST[0].encode() + b"ss"))
     share = next(iter(sorted(bundles.glob("share-*"))), None)
     wrong = next(iter(sorted(bundles.glob("wrong-*"))), None)
     records = blobs / ledgerfile.Ledger(ledger).train_address().hex()
@@ -146,6 +157,7 @@ def verify_offline(c, ledger, folder):
         commands += [(0, ["share", share]), (0, ["replay", share, "--data", records])]
     if wrong:
         commands += [(10, ["replay", wrong, "--data", records])]
+    commands += [(10, ["ledger", rewritten])]
     results = []
     for expected, arguments in commands:
         done = c.run("gemmine-verify", *arguments, check=False, timeout=600)
@@ -167,14 +179,15 @@ def parse_options():
 
 def run(options, folder):
     progress = Progress()
-    job = changed_job(JOB, folder, QUICK) if options.quick else JOB
+    job = changed_job(JOB, folder, QUICK if options.quick else CHANGES)
     with cluster.Cluster(options.build, job, keep=folder, fund=FUND) as c:
         progress.say(f"Training {job.stem}: a pool on 127.0.0.1:{c.port}, miners "
-                     f"{', '.join(HONEST)} and {CHEAT} (who cheats), an auditor.")
-        processes = start(c, options.quick)
+                     f"{', '.join(HONEST)}, {SLOW} (who is slow) and {CHEAT} (who cheats), an "
+                     "auditor.")
+        processes = start(c)
         seconds = follow(c, processes, progress)
         status = c.status()
-        codes = {name: processes[name].wait(120) for name in (CHEAT, *HONEST, "auditor")}
+        codes = {name: processes[name].wait(120) for name in (CHEAT, SLOW, *HONEST, "auditor")}
         progress.say(f"{progress.seconds():6.1f} s  the job is finished; training it once more, "
                      "alone: one order of leases must give the same bits ...")
         alone = c.add("train", [c.program("gemmine"), "train", c.job, "--json"]).start()
@@ -184,7 +197,7 @@ def run(options, folder):
         offline = verify_offline(c, path, folder)
         facts = demo_report.collect(
             ledger=ledgerfile.Ledger(path), status=status, codes=codes, offline=offline,
-            seconds=seconds, fund=FUND, folder=folder, honest=HONEST, cheat=CHEAT,
+            seconds=seconds, fund=FUND, folder=folder, honest=(*HONEST, SLOW), cheat=CHEAT,
             pool_key=c.pool_key, alone=alone.text(),
             auditor=processes["auditor"].text(),
             accuracy_min=QUICK_ACCURACY_MIN if options.quick else ACCURACY_MIN)

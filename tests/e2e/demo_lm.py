@@ -32,8 +32,8 @@ class Progress(demo.Progress):
         self.last_line = time.monotonic()
         self.say(f"{self.seconds():6.1f} s  round {self.round} of {job['rounds']}   "
                  f"validation loss {result['loss']:.3f}   "
-                 f"shares {status['shares']['total']} ({status['shares']['valid']} verified, "
-                 f"{status['shares']['invalid']} invalid)   "
+                 f"leases {status['leases']['complete']} ({status['leases']['audited']} audited, "
+                 f"{status['leases']['wrong']} wrong)   "
                  f"{status['macs_per_second'] / 1e9:.1f} GMAC/s")
 
 
@@ -92,7 +92,7 @@ def collect(c, path, codes, alone, offline, sample):
         "miners and auditor ended cleanly": set(codes.values()) == {0},
         "escrow spent = tokens credited + fee":
             escrow["spent"] == escrow["credited"] + escrow["fee"],
-        "nothing is left in escrow or vesting": escrow["left"] == 0,
+        "nothing is left in escrow": escrow["left"] == 0,
         "the sum over all accounts is 0": escrow["sum_of_accounts"] == 0,
         "training alone gives the same state root":
             root is not None and root == demo_report.last_json(alone).get("state_root"),

@@ -19,10 +19,8 @@ def miners_of(ledger, accounts):
     for account in accounts:
         keys = ledger.keys_of(account)
         mine = [s for s in ledger.shares if ledger.leases[s.lease_id].miner in keys]
-        complete = [c for c in ledger.closes if c.reason == "complete"
-                    and ledger.leases[c.lease_id].miner in keys]
         out[account] = {"shares": len(mine), "macs": sum(s.macs for s in mine),
-                        "leases_paid": len(complete),
+                        "leases": len(ledger.complete(account)), "paid": ledger.paid(account),
                         "tokens": ledger.accounts.get(f"account:{account}", 0)}
     return out
 
@@ -37,27 +35,26 @@ def verdicts_of(ledger, pool_key):
 
 def cheater_of(ledger, account):
     start = ledger.records[0].time_ms
-    bans = [(seq, time_ms) for seq, time_ms, key, _ in ledger.bans
-            if ledger.members.get(key) == account]
+    bad = [v for v in ledger.verdicts if v.outcome == "invalid"
+           and ledger.miner_of(v.lease_id) == account]
+    if not bad:
+        return {"account": account, "caught": False, "unpaid": 0}
     keys = ledger.keys_of(account)
-    bad = [v for v in ledger.verdicts
-           if v.outcome != "valid" and ledger.leases[v.lease_id].miner in keys]
-    if not bans:
-        return {"account": account, "caught": False, "forfeited": 0}
-    first = min(bad, key=lambda v: v.seq)
+    complete = len(ledger.complete(account))
     return {"account": account, "caught": True,
-            "caught_after_s": round((bans[0][1] - start) / 1000, 1),
-            "caught_by": f"{first.kind} ({first.outcome}): {first.detail}",
-            "shares_before": sum(1 for s in ledger.shares if s.seq < bans[0][0]
+            "caught_after_s": round((bad[0].time_ms - start) / 1000, 1),
+            "caught_by": f"{bad[0].kind} ({bad[0].outcome}): {bad[0].detail}",
+            "shares_before": sum(1 for s in ledger.shares if s.seq < bad[0].seq
                                  and ledger.leases[s.lease_id].miner in keys),
-            "forfeited": ledger.forfeited(account), "rollbacks": len(ledger.rollbacks)}
+            "leases": complete, "unpaid": complete - ledger.paid(account),
+            "subtracted": sum(len(merge.subtracted) for merge in ledger.merges)}
 
 
 def escrow_of(ledger, fund):
     accounts = ledger.accounts
     credited = sum(v for k, v in accounts.items() if k.startswith("account:"))
     fee = sum(v for k, v in accounts.items() if k.startswith("fee:"))
-    left = sum(v for k, v in accounts.items() if k.startswith(("escrow:", "vesting:")))
+    left = sum(v for k, v in accounts.items() if k.startswith("escrow:"))
     returned = fund + accounts["external"]
     return {"funded": fund, "credited": credited, "fee": fee, "returned": returned,
             "spent": fund - returned, "left": left, "sum_of_accounts": sum(accounts.values())}
@@ -78,23 +75,25 @@ def collect(*, ledger, status, codes, offline, seconds, fund, folder, honest, ch
     checks = {
         "every round was merged and the job finished": bool(final) and job["finished"],
         f"test accuracy is at least {100 * accuracy_min:.1f} %": accuracy >= accuracy_min,
-        "the cheat was caught and its key banned": cheater["caught"],
-        "the cheat forfeited unvested pay": cheater["forfeited"] > 0,
+        "the cheat was caught": cheater["caught"],
+        "no batch with a wrong lease was paid in full": cheater["unpaid"] > 0,
         "no honest miner was found wrong": not wrongly,
         "honest miners and the auditor ended cleanly":
             all(codes[name] == 0 for name in (*honest, "auditor")),
-        "the banned miner was told so (exit code 5)": codes[cheat] == 5,
+        "nobody honest was banned, however slow":
+            not {ledger.members.get(key) for _, _, key, _ in ledger.bans} - {cheat},
+        "the slow miner was paid": ledger.paid(honest[-1]) > 0,
         "escrow spent = tokens credited + fee":
             escrow["spent"] == escrow["credited"] + escrow["fee"],
-        "nothing is left in escrow or vesting": escrow["left"] == 0,
+        "nothing is left in escrow": escrow["left"] == 0,
         "the sum over all accounts is 0": escrow["sum_of_accounts"] == 0,
         "training alone gives the same state root": root is not None and root == alone_root,
         "the auditor folded the same ledger": audit.get("head") == ledger.head.hex(),
         "the model was exported": model.is_file() and model.stat().st_size > 0,
         "offline: ledger and merges, one share and its replay are valid":
             [step["exit_code"] for step in offline[:3]] == [0, 0, 0],
-        "offline: the cheat's share is found invalid again":
-            any(step["expected"] == step["exit_code"] == 10 for step in offline[3:]),
+        "offline: the cheat's share is found invalid again, and a rewritten ledger is refused":
+            [step["exit_code"] for step in offline[3:]] == [10, 10],
     }
     return {
         "accuracy": accuracy, "seconds": round(seconds, 1),
@@ -137,20 +136,21 @@ def text(facts):
         ["state root", facts["state_root"]],
         ["  trained alone", facts["state_root_alone"]],
         ["safetensors", facts["model"]]])
-    lines += table("Work", [["miner", "shares", "TMAC", "leases paid", "tokens"]] + [
-        [name, m["shares"], f"{m['macs'] / TERA:.3f}", m["leases_paid"], m["tokens"]]
+    lines += table("Work", [["miner", "shares", "TMAC", "leases", "paid", "tokens"]] + [
+        [name, m["shares"], f"{m['macs'] / TERA:.3f}", m["leases"], m["paid"], m["tokens"]]
         for name, m in facts["miners"].items()] + [
         ["all", facts["shares"], f"{facts['macs'] / TERA:.3f}",
-         sum(m["leases_paid"] for m in facts["miners"].values()),
+         sum(m["leases"] for m in facts["miners"].values()),
+         sum(m["paid"] for m in facts["miners"].values()),
          sum(m["tokens"] for m in facts["miners"].values())]], header=True)
     lines += table("Verdicts", [[kind, count] for kind, count in facts["verdicts"].items()])
     if cheater["caught"]:
         lines += table("Cheat", [
-            ["caught", f"{cheater['caught_after_s']} s after the start, at its share "
-                       f"{cheater['shares_before']}"],
+            ["caught", f"{cheater['caught_after_s']} s after the start, "
+                       f"with {cheater['shares_before']} shares"],
             ["by", cheater["caught_by"]],
-            ["forfeited", f"{cheater['forfeited']} tokens that had not vested"],
-            ["rounds rolled back", cheater["rollbacks"]]])
+            ["unpaid", f"{cheater['unpaid']} of its {cheater['leases']} complete leases"],
+            ["deltas taken out again", cheater["subtracted"]]])
     lines += table("Escrow", [[name.replace("_", " "), amount] for name, amount in escrow.items()])
     lines += table("Accounts", [[short(name), amount]
                                 for name, amount in facts["accounts"].items()])

@@ -101,7 +101,8 @@ class HostilePool(threading.Thread):
             job_id=self.job_id, pool_key=ed25519.public_key(self.seed), miner_key=self.miner,
             round=0, slot=0, serial=self.serial, theta_root=theta, steps=self.steps,
             steps_per_share=self.steps, issued_ms=self.now(),
-            deadline_ms=self.now() + MINUTE_MS, coin_commit=bytes(32)).sign(self.seed).encode()
+            deadline_ms=self.now() + MINUTE_MS, coin_commit=bytes(32),
+            batch_commit=bytes(32)).sign(self.seed).encode()
 
     def on_get_blob(self, payload):
         blob = self.blobs[payload[:32]]

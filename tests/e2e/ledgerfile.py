@@ -15,9 +15,11 @@ CHUNK_START, CHUNK_END, PARENT, ROOT, CONTEXT, MATERIAL = 1, 2, 4, 8, 32, 64
 MASK = 0xFFFFFFFF
 
 KINDS = ("", "genesis", "job", "fund", "member", "lease", "share", "verdict", "delta", "close",
-         "ban", "merge", "rollback", "finish", "post")
+         "ban", "merge", "proof", "finish", "post", "challenge", "answer", "draw", "redraw",
+         "settle", "stop")
 REASONS = ("", "complete", "expired", "rejected", "abandoned", "cancelled")
-AUDITS = ("none", "replay", "spot", "unanswered")
+AUDITS = ("none", "replay", "thread", "unanswered")
+SETTLED = ("", "paid", "fined", "forfeited")
 OUTCOMES = ("valid", "invalid", "malformed", "undecided")
 
 
@@ -87,13 +89,14 @@ class Cursor:
 Record = collections.namedtuple("Record", "seq time_ms kind body")
 Lease = collections.namedtuple(
     "Lease", "id job_id pool_key miner round slot serial theta_root steps "
-    "steps_per_share issued_ms deadline_ms")
+    "steps_per_share issued_ms deadline_ms batch_commit")
 Share = collections.namedtuple(
     "Share", "seq time_ms lease_id index first_step steps trace_root loss macs delta_root body")
 Verdict = collections.namedtuple(
     "Verdict", "seq time_ms lease_id index kind outcome auditor detail")
 Close = collections.namedtuple("Close", "seq time_ms lease_id reason")
-Merge = collections.namedtuple("Merge", "seq time_ms round theta_root leases")
+Merge = collections.namedtuple("Merge", "seq time_ms round theta_root leases subtracted")
+Settle = collections.namedtuple("Settle", "seq time_ms key batch outcome paid")
 Post = collections.namedtuple("Post", "seq cause entries")
 
 
@@ -103,7 +106,7 @@ def parse_lease(raw):
     round_, slot, serial, theta, steps = (c.number("I"), c.number("I"), c.number("Q"), c.take(32),
                                           c.number("I"))
     return Lease(derive("lease", raw[:-64]), job, pool, miner, round_, slot, serial, theta, steps,
-                 c.number("I"), c.number("Q"), c.number("Q"))
+                 c.number("I"), c.number("Q"), c.number("Q"), c.take(64)[32:])
 
 
 def parse_share(record):
@@ -121,6 +124,7 @@ def parse_verdict(record):
         "B")
     c.number("I"), c.number("Q")
     auditor = c.take(32)
+    c.take(64)  # proof, digest
     return Verdict(record.seq, record.time_ms, lease, index, AUDITS[kind], OUTCOMES[outcome],
                    auditor, c.text())
 
@@ -129,7 +133,16 @@ def parse_merge(record):
     c = Cursor(record.body)
     c.take(32)
     round_, theta, count = c.number("I"), c.take(32), c.number("I")
-    return Merge(record.seq, record.time_ms, round_, theta, [c.take(32) for _ in range(count)])
+    leases = [c.take(32) for _ in range(count)]
+    return Merge(record.seq, record.time_ms, round_, theta, leases,
+                 [c.take(32) for _ in range(c.number("I"))])
+
+
+def parse_settle(record):
+    c = Cursor(record.body)
+    c.take(32)
+    return Settle(record.seq, record.time_ms, c.take(32), c.number("Q"), SETTLED[c.number("B")],
+                  c.number("I"))
 
 
 def parse_post(record):
@@ -164,7 +177,7 @@ class Ledger:
         self.merges = [parse_merge(r) for r in self.of("merge")]
         self.bans = [(r.seq, r.time_ms, r.body[:32], r.body[32:64]) for r in self.of("ban")]
         self.posts = [parse_post(r) for r in self.of("post")]
-        self.rollbacks = self.of("rollback")
+        self.settles = [parse_settle(r) for r in self.of("settle")]
         self.members = {}
         for record in self.of("member"):
             self.members[record.body[:32]] = Cursor(record.body[32:]).text()
@@ -201,9 +214,17 @@ class Ledger:
         finish = self.of("finish")
         return finish[-1].body[32:64] if finish else None
 
-    def forfeited(self, account):
-        """What bans took back from an account's unvested pay."""
-        causes = {seq for seq, _, key, _ in self.bans if self.members.get(key) == account}
-        vesting = {"vesting:" + key.hex() for key in self.keys_of(account)}
-        return -sum(amount for post in self.posts if post.cause in causes
-                    for name, amount in post.entries if name in vesting)
+    def complete(self, account):
+        """Complete leases of an account."""
+        return [c.lease_id for c in self.closes
+                if c.reason == "complete" and self.miner_of(c.lease_id) == account]
+
+    def paid(self, account):
+        """How many of them were paid."""
+        keys = self.keys_of(account)
+        return sum(settle.paid for settle in self.settles if settle.key in keys)
+
+    def wrong(self, pool_key=None):
+        """Leases found wrong by verdicts (of the pool alone, if its key is given), in order."""
+        return list(dict.fromkeys(v.lease_id for v in self.verdicts if v.outcome == "invalid"
+                                  and pool_key in (None, v.auditor.hex())))

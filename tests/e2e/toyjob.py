@@ -34,11 +34,14 @@ slots = {slots}
 rounds = {rounds}
 
 [audit]
-replay_ppm = {replay_ppm}
-spot_ppm = {spot_ppm}
-spot_blocks = 4
-probation_shares = {probation_shares}
-vest_leases = {vest_leases}
+batch_leases = {batch_leases}
+first_batch = {first_batch}
+threads = {threads}
+thread_blocks = 4
+replays_ppm = {replays_ppm}
+first_audits = {first_audits}
+now_ppm = {now_ppm}
+fail_ppm = {fail_ppm}
 lease_ms = {lease_ms}
 answer_ms = {answer_ms}
 
@@ -50,8 +53,9 @@ fee_ppm = {fee_ppm}
 DEFAULTS = {
     "width": 96, "warmup": 4,
     "batch": 32, "steps_per_lease": 12, "steps_per_share": 4, "slots": 3, "rounds": 4,
-    "replay_ppm": 300_000, "spot_ppm": 600_000, "probation_shares": 3, "vest_leases": 3,
-    "lease_ms": 60_000, "answer_ms": 20_000, "price_per_tmac": 10**9, "fee_ppm": 20_000,
+    "batch_leases": 3, "first_batch": 1, "threads": 0, "replays_ppm": 1_000_000,
+    "first_audits": 1, "now_ppm": 100_000, "fail_ppm": 1_000_000, "lease_ms": 60_000,
+    "answer_ms": 20_000, "price_per_tmac": 10**9, "fee_ppm": 20_000,
 }
 
 
@@ -92,11 +96,14 @@ slots = {slots}
 rounds = {rounds}
 
 [audit]
-replay_ppm = 300000
-spot_ppm = {spot_ppm}
-spot_blocks = 4
-probation_shares = 3
-vest_leases = 3
+batch_leases = {batch_leases}
+first_batch = {first_batch}
+threads = 0
+thread_blocks = 4
+replays_ppm = 1000000
+first_audits = 1
+now_ppm = 0
+fail_ppm = 1000000
 lease_ms = 60000
 answer_ms = 20000
 
@@ -108,7 +115,7 @@ fee_ppm = 20000
 LM_DEFAULTS = {
     "kind": "text", "train": "text.txt", "vocabulary": 256, "hidden": 128, "blocks": 2,
     "norm": "rms", "activation": "gelu", "tied": "false", "outer_lr": 1.0, "outer_momentum": 0.0,
-    "steps_per_lease": 8, "slots": 2, "rounds": 3, "spot_ppm": 600_000,
+    "steps_per_lease": 8, "slots": 2, "rounds": 3, "batch_leases": 3, "first_batch": 1,
 }
 
 

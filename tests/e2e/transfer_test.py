@@ -14,12 +14,12 @@ import cluster
 import slowproxy
 
 LARGE = dict(width="7936, 7936", warmup=1, batch=1, steps_per_lease=1, steps_per_share=1,
-             slots=1, rounds=1, replay_ppm=0, spot_ppm=0, probation_shares=0, lease_ms=600_000)
+             slots=1, rounds=1, first_audits=0, lease_ms=600_000)
 MEDIUM = LARGE | dict(width="2048, 2048")
 PARAMETERS = 63_700_000  # of LARGE, about
 DELTA = PARAMETERS + PARAMETERS // 128
-# Peak bytes of memory a parameter. The pool's merge holds θ (4), the sums (8), a delta (1) and the
-# next θ (4); with what the process holds besides, 24 were measured. The miner holds θ twice, its
+# Peak bytes of memory a parameter. The pool's replay holds θ (4), a state (8), its engine (12) and
+# a delta (1), its merge θ, the sums (8), a delta and the next θ. The miner holds θ twice, its
 # state twice (weights and momentum) and its engine: 36 were measured.
 POOL_BYTES_MAX = 32
 MINER_BYTES_MAX = 48
