@@ -45,6 +45,10 @@ LeaseWork* hold(State& state, const verifier::Lease& lease, uint64_t now_ms) {
     disk_trouble(state, saved.error().detail, now_ms);
     return nullptr;
   }
+  if (auto begun = state.receipts.begin(lease); !begun) {
+    disk_trouble(state, begun.error().detail, now_ms);
+    return nullptr;
+  }
   const Digest id = lease.id;
   LeaseWork& work = state.leases[id];
   work.id = id;

@@ -34,6 +34,12 @@ int main(int argc, char** argv) {
       program.command("mine", "work for a pool until stopped", [&] { return miner::mine(mine); }),
       mine);
 
+  miner::ReceiptsOptions receipts;
+  miner::add_receipts_options(
+      program.command("receipts", "list what pools have signed about this miner's leases",
+                      [&] { return miner::receipts(receipts); }),
+      receipts);
+
   miner::TrainOptions train;
   miner::add_train_options(
       program.command("train", "train a job on this machine alone and print its state root",

@@ -87,17 +87,32 @@ void on(State& state, const pool::NoLease& none, uint64_t now_ms) {
   state.waiting = true;
 }
 
+// For later, and for others. What cannot be kept costs no work.
+void keep_word(State& state, const Digest& lease_id, const verifier::Statement& word) {
+  const Status kept = state.receipts.add(lease_id, word);
+  if (kept || std::exchange(state.receipts_lost, true)) return;
+  state.note(Level::warning, "receipt_not_kept", {{"reason", kept.error().detail}});
+}
+
 // Does the pool's signature stand under this record of its ledger? If not, what it says here binds
 // it to nothing, and it is no pool to work for.
-bool vouched(State& state, std::string_view what, const verifier::Receipt& receipt,
-             verifier::RecordKind kind, ByteView body) {
+bool vouched(State& state, std::string_view what, const Digest& lease_id,
+             const verifier::Receipt& receipt, verifier::RecordKind kind, const Bytes& body) {
   const auto head = verifier::head_of(receipt, static_cast<uint8_t>(kind), body);
-  if (verifier::signed_by(head, state.pool_key)) return true;
+  if (verifier::signed_by(head, state.pool_key)) {
+    if (state.find(lease_id) != nullptr) keep_word(state, lease_id, {kind, body, receipt});
+    const auto conflict = state.heads.saw(head);
+    if (!conflict) return true;
+    state.note(Level::error, "pool_contradicts_itself",
+               {{"what", conflict->words}, {"proof", conflict->evidence}});
+    state.out.emplace_back(Distrust{.reason = conflict->words});
+    return false;
+  }
   const std::string reason = "the pool's receipt for " + std::string(what) + " of record " +
                              std::to_string(receipt.seq) +
                              " is not signed by its key, or is for something else";
   state.note(Level::error, "receipt_wrong", {{"reason", reason}});
-  state.out.emplace_back(Distrust{reason});
+  state.out.emplace_back(Distrust{.reason = reason});
   return false;
 }
 
@@ -105,7 +120,7 @@ void on(State& state, const pool::ShareOk& ok, uint64_t /*now_ms*/) {
   LeaseWork* const work = state.find(ok.lease_id);
   if (work == nullptr || ok.index >= work->run) return;
   const auto share = state.checkpoint.load_share(ok.lease_id, ok.index);
-  if (share && !vouched(state, "a share", ok.receipt, verifier::RecordKind::share,
+  if (share && !vouched(state, "a share", ok.lease_id, ok.receipt, verifier::RecordKind::share,
                         verifier::signed_body(encode(share.value()))))
     return;
   work->accepted = std::max(work->accepted, ok.index + 1);
@@ -122,6 +137,9 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
   const auto verdict = verifier::decode_verdict(message.verdict);
   if (!verdict) return broken_message(state, "VERDICT", verdict.error());
   const verifier::Verdict& said = verdict.value();
+  if (state.find(said.lease_id) != nullptr)
+    keep_word(state, said.lease_id,
+              {verifier::RecordKind::verdict, verifier::signed_body(message.verdict), {}});
   const bool wrong = said.outcome == verifier::Outcome::invalid;
   state.note(wrong ? Level::error : Level::info, "verdict",
              {{"lease", short_hex(said.lease_id)},
@@ -136,7 +154,7 @@ void on(State& state, const pool::DeltaOk& ok, uint64_t /*now_ms*/) {
   LeaseWork* const work = state.find(ok.lease_id);
   if (work == nullptr) return;
   const auto last = state.checkpoint.load_share(ok.lease_id, work->lease.shares() - 1);
-  if (last && !vouched(state, "a delta", ok.receipt, verifier::RecordKind::delta,
+  if (last && !vouched(state, "a delta", ok.lease_id, ok.receipt, verifier::RecordKind::delta,
                        verifier::encode(verifier::DeltaBody{ok.lease_id, last.value().delta_root})))
     return;
   work->delta_stored = true;
@@ -155,7 +173,7 @@ void check_fairness(State& state, const LeaseWork& work, const Digest& secret) {
 
 void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
   const Digest& id = closed.close.lease_id;
-  if (!vouched(state, "the end of a lease", closed.receipt, verifier::RecordKind::close,
+  if (!vouched(state, "the end of a lease", id, closed.receipt, verifier::RecordKind::close,
                encode(closed.close)))
     return;
   if (const LeaseWork* const work = state.find(id))

@@ -1,6 +1,7 @@
 #include "miner/miner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/base/files.h"
 #include "kernels/hash/opening.h"
@@ -14,7 +15,8 @@ namespace gemmine::miner {
 namespace {
 
 constexpr size_t kReportsMax = 256;
-constexpr uint64_t kTickMs = 100;  // how finely pauses are kept
+constexpr uint64_t kTickMs = 100;         // how finely pauses are kept
+constexpr uint64_t kRememberMs = 10'000;  // how often the pool's newest head is written down
 
 std::string blobs_path(const std::string& data) {
   return data + "/blobs";
@@ -49,6 +51,7 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
               }});
   self.tick_ = std::make_unique<pool::Timer>(loop, [&self] {
     self.uploader_->on_tick(self.loop_.now_ms());
+    self.remember_pool();
     self.go_on();
   });
   self.mailbox_ =
@@ -147,11 +150,12 @@ void Miner::carry_out(Prune& prune) {
 }
 
 void Miner::carry_out(Distrust& distrust) {
-  session_->distrust(distrust.reason);
+  session_->leave_pool(distrust.why, distrust.reason);
 }
 
 void Miner::carry_out(Leave& /*leave*/) {
   tick_->stop();
+  remember_pool();
   session_->stop(state_.ending.reason);
   loop_.stop();
 }
@@ -162,8 +166,30 @@ void Miner::on_ready(const pool::AuthOk& said) {
                {"jobs", std::to_string(said.jobs.size())},
                {"open_leases", std::to_string(said.leases.size())}});
   if (!state_.options.dry_run) fetcher_->on_ready();  // before anything new is asked for
+  if (!meet_pool()) return go_on();
   gemmine::miner::on_ready(state_, session_->pool_key(), said, loop_.now_ms());
   go_on();
+}
+
+// Is it the pool that its owner means, and that it was before?
+bool Miner::meet_pool() {
+  const Status met = state_.heads.meet(session_->pool_key(), session_->endpoint().text());
+  if (met) return true;
+  if (met.error().code == Errc::invalid) {
+    session_->leave_pool(pool::SessionEnd::bad_identity, met.error().detail);
+    return false;
+  }
+  state_.note(Level::warning, "pool_not_remembered", {{"reason", met.error().detail}});
+  return true;
+}
+
+void Miner::remember_pool() {
+  const uint64_t now = loop_.now_ms();
+  if (now < remember_at_ms_ && !state_.ended) return;
+  remember_at_ms_ = now + kRememberMs;
+  const Status saved = state_.heads.save();
+  if (!saved && !std::exchange(forgetful_, true))
+    state_.note(Level::warning, "pool_not_remembered", {{"reason", saved.error().detail}});
 }
 
 void Miner::on_message(pool::MessageType type, ByteView payload) {

@@ -36,6 +36,8 @@ class Miner final : public pool::SessionObserver {
   void on_down(const std::string& reason, uint64_t retry_ms) override;
   void on_end(pool::SessionEnd end, const std::string& reason) override;
   void on_drained() override;
+  bool meet_pool();
+  void remember_pool();
   void forget_uploads();
   void on_upload_refused(const Digest& lease_id, uint64_t challenge, const std::string& reason);
 
@@ -56,6 +58,8 @@ class Miner final : public pool::SessionObserver {
   State state_;
   pool::Events& events_;
   bool carrying_out_ = false;
+  uint64_t remember_at_ms_ = 0;
+  bool forgetful_ = false;  // and its owner was told
   std::unique_ptr<pool::Session> session_;
   std::unique_ptr<pool::Fetcher> fetcher_;
   std::unique_ptr<pool::Uploader> uploader_;

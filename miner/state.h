@@ -14,9 +14,12 @@
 #include "kernels/base/exit_code.h"
 #include "miner/checkpoint.h"
 #include "miner/pause.h"
+#include "miner/receipts.h"
 #include "miner/trainer.h"
+#include "pool/client/session.h"
 #include "pool/log/events.h"
 #include "pool/wire/messages.h"
+#include "verifier/known/head_watch.h"
 
 namespace gemmine::miner {
 
@@ -26,9 +29,11 @@ using pool::short_hex;
 struct MinerOptions {
   std::string data;  // folder of blobs and checkpoints
   bool exit_when_finished = false;
-  bool dry_run = false;   // log in, list the jobs, end
-  bool check_own = true;  // a block of each own share, before it is sent
-  int throttle = 100;     // percent of the device's time
+  bool dry_run = false;            // log in, list the jobs, end
+  bool check_own = true;           // a block of each own share, before it is sent
+  int throttle = 100;              // percent of the device's time
+  std::string known_pools = {};    // folder of what is remembered of pools; empty: nothing is
+  verifier::PoolWords words = {};  // which pools, and what they have signed
   uint64_t parameters_max = kernels::kParametersMax;  // jobs larger than that are left to others
 };
 
@@ -101,8 +106,9 @@ struct Fetch {
 struct Prune {
   std::vector<Digest> outdated;
 };
-// The pool said something that it has not signed: no more work for it.
+// The pool said something that it has not signed, or contradicts what it has: no more work for it.
 struct Distrust {
+  pool::SessionEnd why = pool::SessionEnd::untrue;
   std::string reason;
 };
 // The program ends with state.ending.
@@ -112,19 +118,26 @@ using Action =
 
 struct State {
   State(const Digest& miner_key, MinerOptions wishes, Checkpoint folder)
-      : key(miner_key), options(std::move(wishes)), checkpoint(std::move(folder)) {}
+      : key(miner_key),
+        options(std::move(wishes)),
+        checkpoint(std::move(folder)),
+        receipts(options.data + "/receipts"),
+        heads(verifier::KnownPools(options.known_pools), options.words) {}
 
   const Digest key;
   const MinerOptions options;
   const Checkpoint checkpoint;
+  const Receipts receipts;
   std::deque<Action> out;  // in the order of carrying out
 
   bool connected = false;
   Digest pool_key;  // of the connection, or of the last one
+  verifier::HeadWatch heads;
   std::map<Digest, JobWork> jobs;
   std::map<Digest, LeaseWork> leases;  // of pool_key
   size_t tasks = 0;                    // with the device
   Disk disk;
+  bool receipts_lost = false;  // one could not be kept, and its owner was told
 
   bool asked = false;         // GET_LEASE is under way
   bool waiting = false;       // the pool had no lease for us, and our owner was told

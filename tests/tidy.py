@@ -29,16 +29,18 @@ FLOORS = [
     {"kernels/cpu/", "kernels/cuda/device/", "kernels/cuda/host/"}, {"kernels/cuda/plugin/"},
     {"kernels/"},
     {"verifier/records/"}, {"verifier/ledger/", "verifier/merge/"}, {"verifier/audit/"},
-    {"verifier/thread/"}, {"verifier/proof/"}, {"verifier/cli/"}, {"verifier/main.cc"},
+    {"verifier/thread/"}, {"verifier/proof/"}, {"verifier/known/"},
+    {"verifier/cli/"}, {"verifier/main.cc"},
     {"pool/log/", "pool/wire/"}, {"pool/blobs/", "pool/core/", "pool/net/"},
     {"pool/client/", "pool/config/", "pool/store/"}, {"pool/auditor/", "pool/data/"},
     {"pool/server/", "pool/auditor/cli/"}, {"pool/cli/", "pool/auditor/main.cc"}, {"pool/main.cc"},
     {"miner/bench/"}, {"miner/"}, {"miner/cli/"}, {"miner/main.cc"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-PURE = re.compile(r"verifier/|pool/(core|wire)/")  # No disk, socket, thread, clock or log.
+# No disk, socket, thread, clock or log.
+PURE = re.compile(r"verifier/(?!known/)|pool/(core|wire)/")
 IMPURE_OURS = re.compile(
     r"kernels/base/(cores|f(d|iles|older)|output|random|task_queue|thread|user_f)|"
-    r"pool/(net|store|server|client|data|log/(?!events\.h))")
+    r"verifier/known/|pool/(net|store|server|client|data|log/(?!events\.h))")
 IMPURE = re.compile(
     r"(thread|chrono|fstream|iostream|filesystem|mutex|shared_mutex|condition_variable|future|"
     r"ctime|unistd\.h|uv\.h|openssl/ssl\.h|(sys|netinet|arpa|spdlog)/.*)$")

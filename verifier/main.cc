@@ -25,7 +25,19 @@ int main(int argc, char** argv) {
   CLI::App& share_command = program.command("share", "check a share bundle without running it",
                                             [&] { return gv::run_share(share); });
   gemmine::cli::add_name(share_command, "FILE", share.file, "share bundle")->required();
+  gemmine::cli::add_name(share_command, "--pool-key", share.pool_key,
+                         "64 hex digits: of a lease by this pool, and no other");
   share_command.add_flag("--json", share.json, "print JSON");
+
+  gv::FileOptions receipts;
+  CLI::App& receipts_command =
+      program.command("receipts", "check what a miner keeps of a pool's words about a lease",
+                      [&] { return gv::run_receipts(receipts); });
+  gemmine::cli::add_name(receipts_command, "FILE", receipts.file, "a file of the miner's receipts")
+      ->required();
+  gemmine::cli::add_name(receipts_command, "--pool-key", receipts.pool_key,
+                         "64 hex digits: of this pool, and no other");
+  receipts_command.add_flag("--json", receipts.json, "print JSON");
 
   gv::ReplayOptions replay;
   CLI::App& replay_command = program.command("replay", "run a share again and compare",
@@ -38,6 +50,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   gemmine::cli::add_number(replay_command, "--threads", replay.threads, {1, 1024},
                            "threads of the cpu engine");
+  gemmine::cli::add_name(replay_command, "--pool-key", replay.pool_key,
+                         "64 hex digits: of a lease by this pool, and no other");
   replay_command.add_flag("--json", replay.json, "print JSON");
 
   gv::LedgerOptions ledger;
@@ -46,6 +60,10 @@ int main(int argc, char** argv) {
   gemmine::cli::add_name(ledger_command, "FILE", ledger.file, "exported ledger")->required();
   gemmine::cli::add_name(ledger_command, "--blobs", ledger.blobs,
                          "folder of deltas and thetas by hex address: redo the merges");
+  gemmine::cli::add_name(ledger_command, "--pool-key", ledger.pool_keys,
+                         "64 hex digits: a ledger of this pool, and no other");
+  gemmine::cli::add_name(ledger_command, "--head", ledger.heads,
+                         "a signed head that the ledger must hold, as this program prints it");
   ledger_command.add_flag("--json", ledger.json, "print JSON");
 
   gv::ProofOptions proof;

@@ -28,20 +28,29 @@ std::string trace_of_work(const std::string& folder) {
   return "";
 }
 
-}  // namespace
-
-std::string user_data_folder(std::string_view name) {
-  std::string folder = absolute(std::getenv("XDG_DATA_HOME"));
+// As the XDG specification has it: the variable, else `below` the home.
+std::string user_folder(const char* variable, std::string_view below, std::string_view name) {
+  std::string folder = absolute(std::getenv(variable));
   if (folder.empty()) {
     std::string home = absolute(std::getenv("HOME"));
     if (home.empty()) {
       const passwd* const entry = ::getpwuid(::getuid());
       if (entry != nullptr) home = absolute(entry->pw_dir);
     }
-    if (!home.empty()) folder = home + (home.back() == '/' ? "" : "/") + ".local/share";
+    if (!home.empty()) folder = home + (home.back() == '/' ? "" : "/") + std::string(below);
   }
   if (folder.empty()) return "";
   return folder + (folder.back() == '/' ? "" : "/") + std::string(name);
+}
+
+}  // namespace
+
+std::string user_data_folder(std::string_view name) {
+  return user_folder("XDG_DATA_HOME", ".local/share", name);
+}
+
+std::string user_state_folder(std::string_view name) {
+  return user_folder("XDG_STATE_HOME", ".local/state", name);
 }
 
 Result<Digest> load_or_make_identity_key(const std::string& folder) {

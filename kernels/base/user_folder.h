@@ -14,6 +14,9 @@ namespace gemmine {
 // it. Empty where nothing names a home.
 std::string user_data_folder(std::string_view name);
 
+// The same for what programs remember: $XDG_STATE_HOME/NAME, else .local/state/NAME of the home.
+std::string user_state_folder(std::string_view name);
+
 // The secret FOLDER/identity.key, made when no folder in FOLDER (leases, blobs) holds anything:
 // what is there belongs to a key that was lost.
 // Errors: invalid (it was lost: what is there, and what to do), those of load_secret.

@@ -24,7 +24,9 @@ struct DeviceOptions {
 
 struct MineOptions {
   std::vector<std::string> pools;
-  std::vector<std::string> pins;  // none, or one for each pool
+  std::vector<std::string> pins;       // none, or one for each pool
+  std::vector<std::string> pool_keys;  // none: any
+  std::vector<std::string> heads;      // that pools have signed
   std::string account;
   std::string data;
   DeviceOptions device;
@@ -33,6 +35,14 @@ struct MineOptions {
   bool dry_run = false;
   bool verbose = false;
 };
+struct ReceiptsOptions {
+  std::string data;
+  bool json = false;
+};
+// What pools have signed about this miner's leases. invalid: a word is not signed.
+ExitCode receipts(const ReceiptsOptions& options);
+void add_receipts_options(CLI::App& command, ReceiptsOptions& options);
+
 // What tests' adversaries change: the engines, and whether a share is checked before it is sent.
 struct MineHooks {
   std::function<std::unique_ptr<kernels::Engine>(std::unique_ptr<kernels::Engine>,

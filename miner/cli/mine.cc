@@ -22,6 +22,7 @@ using cli::fail;
 namespace {
 
 struct Setup {
+  verifier::PoolWords words;
   std::optional<FolderLock> lock;
   pool::SessionOptions session;
   std::optional<verifier::Identity> identity;
@@ -33,6 +34,9 @@ Result<Setup> prepare(const MineOptions& options) {
   auto pools = pool::parse_pools(options.pools, options.pins);
   if (!pools) return pools.error();
   setup.session.pools = std::move(pools.value());
+  auto words = verifier::parse_pool_words(options.pool_keys, options.heads);
+  if (!words) return words.error();
+  setup.words = std::move(words.value());
   if (!verifier::account_ok(options.account)) {
     return Error{Errc::invalid_argument,
                  "--account: expected 1 to 64 of A-Z a-z 0-9 . _ - (it names who is paid)"};
@@ -84,6 +88,8 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   };
   MinerOptions miner_options;
   miner_options.data = options.data;
+  miner_options.known_pools = verifier::default_known_folder();
+  miner_options.words = setup.value().words;
   miner_options.exit_when_finished = options.exit_when_finished;
   miner_options.dry_run = options.dry_run;
   miner_options.check_own = hooks.check_own;

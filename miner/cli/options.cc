@@ -42,6 +42,15 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
                 "the word `system`, the certificate must be one that the system trusts")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  cli::add_name(command, "--pool-key", options.pool_keys,
+                "64 hex digits: work for a pool that signs with this key, and no other")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  cli::add_name(command, "--head", options.heads,
+                "a signed head that the pool must stand by, as gemmine-verify and gemmine-audit "
+                "print it")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   cli::add_name(command, "--account", options.account, "who is paid, 1-64 of A-Z a-z 0-9 . _ -")
       ->required();
   cli::add_name(command, "--data", options.data,
@@ -56,6 +65,15 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
   command.add_flag("--dry-run", options.dry_run,
                    "connect, log in, list the jobs, and end without working");
   command.add_flag("-v,--verbose", options.verbose, "log debug events too");
+}
+
+void add_receipts_options(CLI::App& command, ReceiptsOptions& options) {
+  options.data = user_data_folder("gemmine");
+  command.footer(
+      "Each lease has one file: give it to whom it concerns. Anybody checks it with\n"
+      "  gemmine-verify receipts FILE --pool-key KEY");
+  cli::add_name(command, "--data", options.data, "the miner's folder")->capture_default_str();
+  command.add_flag("--json", options.json, "as JSON");
 }
 
 void add_train_options(CLI::App& command, TrainOptions& options) {

@@ -41,6 +41,7 @@ Auditor::Auditor(Loop& loop, const verifier::Identity& identity, SessionOptions 
       options_(std::move(options)),
       events_(events),
       coin_(random_digest()),
+      heads_(verifier::KnownPools(options_.known_pools), options_.words),
       last_change_ms_(loop.now_ms()),
       down_since_ms_(loop.now_ms()),
       session_(loop, identity, std::move(session), *this),
@@ -85,12 +86,19 @@ void Auditor::start() {
 
 void Auditor::stop(const std::string& reason) {
   look_.stop();
+  if (const std::string cut = heads_.cut(); !cut.empty()) unchecked("the pool's ledger: " + cut);
+  if (!shown_again_)
+    unchecked("rollback: since it came back the pool has not shown record " +
+              std::to_string(ledger_.next_seq() - 1) + " again, which it had signed");
+  if (const Status saved = heads_.save(); !saved)
+    events_.event(Level::warning, "pool_not_remembered", {{"reason", saved.error().detail}});
   session_.stop(reason);
   loop_.stop();
 }
 
 const AuditReport& Auditor::report() {
   report_.unlogged = own_verdicts_.unlogged();
+  report_.signed_head = heads_.newest();
   return report_;
 }
 
@@ -100,7 +108,13 @@ void Auditor::on_ready(const AuthOk& /*state*/) {
       {{"pool", session_.endpoint().text()}, {"from_record", std::to_string(ledger_.next_seq())}});
   connected_ = true;
   last_change_ms_ = loop_.now_ms();
-  session_.send(Watch{ledger_.next_seq()});
+  const Status met = heads_.meet(session_.pool_key(), session_.endpoint().text());
+  if (!met && met.error().code == Errc::invalid)
+    return session_.leave_pool(SessionEnd::bad_identity, met.error().detail);
+  if (!met) events_.event(Level::warning, "pool_not_remembered", {{"reason", met.error().detail}});
+  // The last record again: a pool that came back must still stand by it.
+  shown_again_ = ledger_.next_seq() == 0;
+  session_.send(Watch{ledger_.next_seq() - (shown_again_ ? 0 : 1)});
   own_verdicts_.send_again(
       [this](const Bytes& verdict) { return session_.send(VerdictMessage{verdict}); });
   fetcher_.on_ready();
@@ -151,20 +165,39 @@ void Auditor::on(const BlobPart& blob) {
 
 void Auditor::on(const RecordMessage& message) {
   const verifier::SignedRecord record = message.record();
-  if (record.seq < ledger_.next_seq()) return;  // sent again after a reconnect
+  if (record.seq < ledger_.next_seq()) {
+    if (!stands_by(record)) return stop(report_.untrue);
+    shown_again_ |= record.seq + 1 == ledger_.next_seq();
+    return;
+  }
   Status taken = ledger_.apply(record);
-  if (taken) taken = verifier::check_signature(ledger_, record.signature);
   if (taken && ledger_.pool_key() != session_.pool_key())
     taken = Error{Errc::invalid, "is of a ledger that another pool key signs"};
   if (!taken) {
     untrue("ledger record " + std::to_string(record.seq) + ": " + taken.error().detail);
     return stop(report_.untrue);
   }
+  if (!stands_by(record)) return stop(report_.untrue);
   last_change_ms_ = loop_.now_ms();
   pool_time_ms_ = record.time_ms;
   report_.records = ledger_.next_seq();
   report_.head = ledger_.head();
   look_at(record);
+}
+
+// Does it fit what the pool has signed before? Another connection sends old records again.
+bool Auditor::stands_by(const verifier::SignedRecord& record) {
+  const auto head =
+      verifier::head_of(record.receipt(), static_cast<uint8_t>(record.kind), record.body);
+  if (!verifier::signed_by(head, session_.pool_key())) {
+    untrue("ledger record " + std::to_string(record.seq) + ": is not signed by the pool");
+    return false;
+  }
+  const auto conflict = heads_.saw(head);
+  if (!conflict) return true;
+  untrue(conflict->words +
+         (conflict->evidence.empty() ? "" : "; the proof is " + conflict->evidence));
+  return false;
 }
 
 void Auditor::look_at(const Record& record) {

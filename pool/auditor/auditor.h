@@ -15,6 +15,7 @@
 #include "pool/client/session.h"
 #include "pool/log/events.h"
 #include "pool/net/loop.h"
+#include "verifier/known/head_watch.h"
 #include "verifier/ledger/ledger.h"
 
 namespace gemmine::pool {
@@ -25,6 +26,8 @@ struct AuditorOptions {
   std::string engine = "cpu";
   int threads = 1;                  // of the cpu engine, 1 or more
   bool exit_when_finished = false;  // stop the loop when every job is finished and checked
+  std::string known_pools;          // folder of what is remembered of pools; empty: nothing is
+  verifier::PoolWords words;        // which pool, and what it has signed
 };
 
 class Auditor final : public SessionObserver {
@@ -50,6 +53,7 @@ class Auditor final : public SessionObserver {
 
   void on(const BlobPart& blob);
   void on(const RecordMessage& message);
+  bool stands_by(const verifier::SignedRecord& record);
   void look_at(const verifier::Record& record);
   void watch_lease(const verifier::Record& record);
   void on_verdict_record(const verifier::Record& record);
@@ -64,6 +68,8 @@ class Auditor final : public SessionObserver {
   const AuditorOptions options_;
   Events& events_;
   const Digest coin_;  // ours alone
+  verifier::HeadWatch heads_;
+  bool shown_again_ = true;  // the last record, on this connection: the pool stands by it
   verifier::LedgerState ledger_;
   AuditReport report_;
   OwnVerdicts own_verdicts_;

@@ -2,16 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "kernels/base/bytes.h"
 #include "kernels/base/exit_code.h"
+#include "verifier/records/head.h"
 
 namespace gemmine::pool {
 
 struct AuditReport {
-  uint64_t records = 0;  // folded: each follows the rules of the ledger
-  Digest head;           // of the ledger, after the last of them
+  uint64_t records = 0;                             // folded: each follows the rules of the ledger
+  Digest head;                                      // of the ledger, after the last of them
+  std::optional<verifier::SignedHead> signed_head;  // the newest, as the pool signed it
   uint64_t shares_seen = 0;
   uint64_t shares_valid = 0;    // replayed by us
   uint64_t shares_invalid = 0;  // likewise: a miner's claim is wrong, whatever the pool makes of it

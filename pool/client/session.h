@@ -73,9 +73,10 @@ class Session final : public MessageSink, private ConnectionObserver {
   void start();
   void stop(const std::string& reason);  // says BYE and stays down
 
-  // The pool of this connection said what it does not stand by, or what cannot be true: it is not
-  // tried again. Ends the session, as untrue, when no other is left.
-  void distrust(const std::string& reason) { end(SessionEnd::untrue, reason); }
+  // The pool of this connection is not tried again, because it said what it does not stand by or
+  // what cannot be true (untrue), or is another one (bad_identity). Ends the session when no other
+  // is left.
+  void leave_pool(SessionEnd why, const std::string& reason) { end(why, reason); }
 
   bool ready() const override { return state_ == State::ready; }
   size_t queued_bytes() const override;

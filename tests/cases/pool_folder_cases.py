@@ -145,8 +145,12 @@ class Reading(case.Case):
         self.assertEqual(c.report()["leases"]["wrong"], 0)
         pool = c.pool(exit_when_finished=False).start()
         c.wait_listening()
-        # The copy may have caught the first miner with every slot in its hands: it takes them up
-        # where the copy has them, and what is left goes to whoever comes.
+        # The first miner has seen what the copy does not have, and works on only if its owner
+        # says so, by forgetting it; then it takes up the leases that the copy left in its hands.
+        first = c.miner("miner").start()
+        self.assertEqual(first.wait(60), 10, first.tail())
+        self.assertIn("rollback", first.text())
+        shutil.rmtree(c.folder / "homes" / "miner")
         for again in [c.miner("miner").start(), c.miner("again").start()]:
             self.assertEqual(again.wait(60), 0, again.tail())
         self.assertEqual(pool.stop(20), 0, pool.tail())

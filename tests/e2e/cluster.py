@@ -43,8 +43,9 @@ def parse_event(line):
 class Process:
     """One program, restartable; stdout and stderr go to one log file that survives restarts."""
 
-    def __init__(self, name, command, log, nice=0):
+    def __init__(self, name, command, log, nice=0, env=None):
         self.name, self.command, self.log, self.nice = name, command, log, nice
+        self.env = env
         self.popen = None
 
     def start(self):
@@ -56,7 +57,7 @@ class Process:
             # Its own session, so that ^C reaches us first and the children end in order.
             self.popen = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-                start_new_session=True, preexec_fn=in_child)
+                env=self.env, start_new_session=True, preexec_fn=in_child)
         return self
 
     def running(self):
@@ -158,6 +159,7 @@ class Cluster:
     def run(self, program, *arguments, timeout=120, check=True, **options):
         """A program to its end. Returns the finished process, its output as text; `options` are
         those of subprocess.run."""
+        options.setdefault("env", self.environment("runs"))
         done = subprocess.run([self.program(program), *map(str, arguments)], timeout=timeout,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               **options)
@@ -166,8 +168,13 @@ class Cluster:
                           f"{done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    def add(self, name, command, nice=0):
-        process = Process(name, [str(c) for c in command], self.folder / f"{name}.log", nice)
+    def environment(self, home):
+        """Ours, but what is remembered of pools is remembered in a folder of `home`'s."""
+        return {**os.environ, "XDG_STATE_HOME": str(self.folder / "homes" / home)}
+
+    def add(self, name, command, nice=0, home=None):
+        process = Process(name, [str(c) for c in command], self.folder / f"{name}.log", nice,
+                          self.environment(home or name))
         self.processes[name] = process
         return process
 
@@ -219,10 +226,10 @@ class Cluster:
                                "--exit-when-finished", "--cheat", cheat, "--fraction", fraction,
                                "--honest-leases", honest_leases, *extra])
 
-    def auditor(self, name, *extra, rate=0.25, nice=0):
+    def auditor(self, name, *extra, rate=0.25, nice=0, home=None):
         return self.add(name, [self.program("gemmine-audit"), "watch",
                                *self.client_options(name), "--rate", rate,
-                               "--exit-when-finished", *extra], nice)
+                               "--exit-when-finished", *extra], nice, home)
 
     def status(self):
         """What the pool last wrote to its status file; {} before that."""

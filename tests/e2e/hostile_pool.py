@@ -14,6 +14,7 @@ import records  # noqa: E402
 HELLO, HELLO_OK, AUTH, AUTH_OK = 0x01, 0x02, 0x03, 0x04
 GET_LEASE, LEASE, NO_LEASE, GET_BLOB, BLOB, ABANDON = 0x11, 0x12, 0x13, 0x14, 0x15, 0x16
 SHARE, LEASE_CLOSED = 0x20, 0x27
+WATCH, RECORD = 0x28, 0x29
 CLOSE = 9  # kind of a record
 KEY_AT = 32 + 2 + 2 + 1 + 32  # of the public key in HELLO
 MINUTE_MS = 60_000
@@ -124,3 +125,36 @@ class HostilePool(threading.Thread):
 
     def now(self):
         return int(time.time() * 1000)
+
+
+class TwoLedgers(HostilePool):
+    """Shows each connection the next of its ledgers, lists of (record's bytes, signature), from
+    the record that is asked for on; the last one again and again."""
+
+    def __init__(self, port, data, job, job_id, ledgers):
+        super().__init__(port, data, job, job_id, 1, {}, [], [bytes(32)])
+        self.ledgers, self.asked, self.stopped = list(ledgers), [], False
+
+    def serve(self):
+        ledger = self.ledgers.pop(0) if len(self.ledgers) > 1 else self.ledgers[0]
+        more = len(self.ledgers) > 1 or ledger is not self.ledgers[0]
+        while not self.stopped:
+            length, kind = struct.unpack("<IBBHI", self.receive(12))[:2]
+            payload = self.receive(length)
+            if kind == HELLO:
+                self.on_hello(payload)
+            elif kind == AUTH:
+                self.on_auth(payload)
+            elif kind == WATCH:
+                self.show(ledger, struct.unpack("<Q", payload)[0])
+                if more:  # a connection that breaks, as they do
+                    time.sleep(0.5)
+                    return self.connection.close()
+
+    def show(self, ledger, first):
+        self.asked.append(first)
+        head = bytes(32)
+        for seq, (packed, signature) in enumerate(ledger):
+            if seq >= first:
+                self.send(RECORD, packed[:16] + head + signature + packed[16:])
+            head = records.domain("ledger", head + packed)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "kernels/base/exit_code.h"
 
@@ -9,6 +10,7 @@ namespace gemmine::verifier {
 
 struct FileOptions {
   std::string file;
+  std::string pool_key;  // of a share's lease; empty: any
   bool json = false;
 };
 
@@ -17,8 +19,12 @@ ExitCode run_digest(const FileOptions& options);
 
 ExitCode run_share(const FileOptions& options);
 
+// A file of kept words (verifier/ledger/kept_words.h): is each of them signed?
+ExitCode run_receipts(const FileOptions& options);
+
 struct ReplayOptions {
   std::string bundle;
+  std::string pool_key;  // of the share's lease; empty: any
   std::string data;
   std::string engine = "cpu";
   int threads = 1;
@@ -29,6 +35,8 @@ ExitCode run_replay(const ReplayOptions& options);
 struct LedgerOptions {
   std::string file;
   std::string blobs;
+  std::vector<std::string> pool_keys;  // none: any
+  std::vector<std::string> heads;      // that the pool has signed
   bool json = false;
 };
 ExitCode run_ledger(const LedgerOptions& options);

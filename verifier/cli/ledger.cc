@@ -7,9 +7,11 @@
 #include <memory>
 #include <unistd.h>
 
+#include "kernels/cli/output.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
+#include "verifier/known/head_watch.h"
 #include "verifier/ledger/signed_record.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
@@ -155,9 +157,23 @@ void report_state(const LedgerState& state, Report& report) {
   report.finding(sum == 0 ? Outcome::valid : Outcome::invalid, "balances sum to zero");
 }
 
+// The record that was just folded in: is the pool's signature under it, and does it fit what the
+// pool has signed before? Errors: invalid.
+Status check_words(const LedgerState& state, const Signature& signature, HeadWatch& heads) {
+  if (state.next_seq() == 1) {
+    if (const Status met = heads.meet(state.pool_key(), ""); !met) return met;
+  }
+  if (const Status vouched = check_signature(state, signature); !vouched) return vouched;
+  const auto conflict = heads.saw(signed_head(state, signature));
+  if (!conflict) return Ok{};
+  return Error{
+      Errc::invalid,
+      conflict->words + (conflict->evidence.empty() ? "" : "; the proof is " + conflict->evidence)};
+}
+
 // Folds up to the first record that breaks a rule. Returns whether all of the file was folded.
 bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, MergeCheck& merges,
-          Report& report) {
+          HeadWatch& heads, Report& report) {
   Bytes packed;
   Signature signature{};
   for (;;) {
@@ -174,7 +190,7 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Mer
     }
     const auto record = decode_record(packed);
     Status status = record ? state.apply(record.value()) : Status(record.error());
-    if (status) status = check_signature(state, signature);
+    if (status) status = check_words(state, signature, heads);
     if (!status) {
       report.failure("ledger", status.error());
       return false;
@@ -187,6 +203,9 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Mer
 
 ExitCode run_ledger(const LedgerOptions& options) {
   Report report(options.json);
+  auto words = parse_pool_words(options.pool_keys, options.heads);
+  if (!words) return cli::fail(ExitCode::command_line, words.error().detail);
+  HeadWatch heads(KnownPools(default_known_folder()), std::move(words.value()));
   const auto file = open_file(options.file);
   if (!file) {
     report.failure("ledger", file.error());
@@ -194,7 +213,7 @@ ExitCode run_ledger(const LedgerOptions& options) {
   }
   LedgerState state;
   MergeCheck merges{BlobFolder(options.blobs), report};
-  const bool whole = fold(file.value().get(), options, state, merges, report);
+  const bool whole = fold(file.value().get(), options, state, merges, heads, report);
   merges.finish();
   if (whole) {
     if (state.next_seq() == 0) {
@@ -205,7 +224,13 @@ ExitCode run_ledger(const LedgerOptions& options) {
       report.finding(Outcome::valid, "ledger", "every record follows the rules and is signed");
     }
   }
+  if (const std::string cut = heads.cut(); whole && !cut.empty())
+    report.finding(Outcome::undecided, "ledger", options.file + ": " + cut);
   if (state.next_seq() > 0) report_state(state, report);
+  if (heads.newest()) report.fact("signed_head", text_of(*heads.newest()));
+  // What cannot be remembered is no finding about the ledger.
+  if (const Status saved = heads.save(); !saved)
+    std::fprintf(stderr, "gemmine-verify: %s\n", saved.error().detail.c_str());
   return report.finish();
 }
 

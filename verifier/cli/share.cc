@@ -22,6 +22,13 @@ Result<Bundle> load_bundle(const std::string& path) {
   return bundle;
 }
 
+// Is the lease of the pool that is meant? Said to `report`, if not.
+bool of_the_pool(const Bundle& bundle, const std::string& pool_key, Report& report) {
+  if (pool_key.empty() || pool_key == to_hex(bundle.lease.pool_key.view())) return true;
+  report.finding(Outcome::invalid, "pool", "the lease is of a pool with another key");
+  return false;
+}
+
 void report_bundle(const Bundle& bundle, Report& report) {
   report.fact("job", to_hex(bundle.work.id().view()));
   report.fact("lease", to_hex(bundle.lease.id.view()));
@@ -86,6 +93,7 @@ ExitCode run_share(const FileOptions& options) {
     return report.finish();
   }
   report_bundle(bundle.value(), report);
+  of_the_pool(bundle.value(), options.pool_key, report);
   for (const BundleFinding& item : check_bundle(bundle.value()))
     report.finding(item.finding.outcome, item.check, item.finding.detail);
   return report.finish();
@@ -99,7 +107,7 @@ ExitCode run_replay(const ReplayOptions& options) {
     return report.finish();
   }
   report_bundle(bundle.value(), report);
-  bool sound = true;
+  bool sound = of_the_pool(bundle.value(), options.pool_key, report);
   for (const BundleFinding& item : check_bundle(bundle.value())) {
     report.finding(item.finding.outcome, item.check, item.finding.detail);
     sound &= item.check.starts_with("verdict") || item.finding.outcome == Outcome::valid;

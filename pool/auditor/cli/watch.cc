@@ -22,6 +22,11 @@ using cli::fail;
 
 namespace {
 
+// For --head of every program; empty when no record came.
+std::string signed_text(const AuditReport& report) {
+  return report.signed_head ? verifier::text_of(*report.signed_head) : "";
+}
+
 void print_json(const AuditReport& report, const Conclusion& conclusion) {
   cli::print_json({{"outcome", conclusion.outcome},
                    {"reason", conclusion.reason},
@@ -33,7 +38,8 @@ void print_json(const AuditReport& report, const Conclusion& conclusion) {
                    {"coins_checked", report.coins_checked},
                    {"unchecked", report.unchecked},
                    {"verdicts_unlogged", report.unlogged},
-                   {"head", to_hex(report.head.bytes)}});
+                   {"head", to_hex(report.head.bytes)},
+                   {"signed_head", signed_text(report)}});
 }
 
 void print_text(const AuditReport& report, const Conclusion& conclusion) {
@@ -47,7 +53,8 @@ void print_text(const AuditReport& report, const Conclusion& conclusion) {
   row("merges redone", report.merges_redone);
   row("coins checked", report.coins_checked);
   row("not checked", report.unchecked);
-  std::printf("ledger head       %s\n%s: %s\n", to_hex(report.head.bytes).c_str(),
+  std::printf("ledger head       %s\nsigned head       %s\n%s: %s\n",
+              to_hex(report.head.bytes).c_str(), signed_text(report).c_str(),
               conclusion.outcome.c_str(), printable(conclusion.reason).c_str());
 }
 
@@ -57,6 +64,11 @@ void add_watch_options(CLI::App& command, WatchOptions& options) {
   options.data = user_data_folder("gemmine-audit");
   cli::add_name(command, "--pool", options.pools, "host:port of the pool to audit")->required();
   cli::add_name(command, "--pin", options.pin, "sha256:<hex> of the pool's TLS key");
+  cli::add_name(command, "--pool-key", options.pool_key,
+                "64 hex digits: audit a pool that signs with this key, and no other");
+  cli::add_name(command, "--head", options.head,
+                "a signed head that the pool must stand by, as gemmine-verify and gemmine-audit "
+                "print it");
   cli::add_name(command, "--name", options.name, "how the pool shall call us")
       ->capture_default_str();
   cli::add_name(command, "--data", options.data, "our key and downloads")->capture_default_str();
@@ -79,6 +91,11 @@ ExitCode watch(const WatchOptions& options) {
   auto pools = parse_pools(options.pools, pins);
   if (!pools) return fail(ExitCode::command_line, pools.error().detail);
   session.pools = std::move(pools.value());
+  const auto only = [](const std::string& text) {
+    return text.empty() ? std::vector<std::string>{} : std::vector{text};
+  };
+  auto words = verifier::parse_pool_words(only(options.pool_key), only(options.head));
+  if (!words) return fail(ExitCode::command_line, words.error().detail);
   if (options.data.empty()) return fail(ExitCode::command_line, std::string(kNoUserFolder));
   if (auto made = make_folder(options.data + "/blobs"); !made)
     return fail(ExitCode::failed, made.error().detail);
@@ -99,7 +116,9 @@ ExitCode watch(const WatchOptions& options) {
                                 .rate = options.rate,
                                 .engine = options.engine,
                                 .threads = options.threads,
-                                .exit_when_finished = options.exit_when_finished},
+                                .exit_when_finished = options.exit_when_finished,
+                                .known_pools = verifier::default_known_folder(),
+                                .words = std::move(words.value())},
                                console);
   if (!auditor) return fail(ExitCode::failed, auditor.error().detail);
   const SignalWatch signals(loop, cli::stop_signals(),

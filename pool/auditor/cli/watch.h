@@ -15,6 +15,8 @@ namespace gemmine::pool {
 struct WatchOptions {
   std::vector<std::string> pools;
   std::string pin;
+  std::string pool_key;  // empty: any
+  std::string head;      // that the pool has signed; empty: none
   std::string name = "auditor";
   std::string data;
   double rate = 0.25;

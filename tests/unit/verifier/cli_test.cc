@@ -42,8 +42,10 @@ class Cli : public testing::Test {
   std::string write_blob(ByteView bytes) const {
     return write(to_hex(kernels::blake3(bytes).view()), bytes);
   }
-  static Ran run(const std::string& arguments) {
-    const std::string command = test::binary_dir() + "/gemmine-verify " + arguments + " 2>&1";
+  // What it remembers of pools, it remembers in the test's folder.
+  Ran run(const std::string& arguments) const {
+    const std::string command = "XDG_STATE_HOME=" + folder_ + "/state " + test::binary_dir() +
+                                "/gemmine-verify " + arguments + " 2>&1";
     std::FILE* const pipe = popen(command.c_str(), "r");
     Ran ran;
     char buffer[4096];

@@ -43,6 +43,16 @@ std::string folder_with(const char* xdg, const char* home) {
   return user_data_folder("gemmine");
 }
 
+TEST(UserFolder, OfStateLiesBesideThatOfData) {
+  const Variable home("HOME", "/people/a");
+  {
+    const Variable state("XDG_STATE_HOME", nullptr);
+    EXPECT_EQ(user_state_folder("gemmine"), "/people/a/.local/state/gemmine");
+  }
+  const Variable state("XDG_STATE_HOME", "/state");
+  EXPECT_EQ(user_state_folder("gemmine"), "/state/gemmine");
+}
+
 TEST(UserFolder, IsXdgsThenHomesThenThePasswordEntrys) {
   EXPECT_EQ(folder_with("/data", "/people/a"), "/data/gemmine");
   EXPECT_EQ(folder_with("/data/", "/people/a"), "/data/gemmine");
