@@ -38,15 +38,19 @@ def cheater_of(ledger, account):
     bad = [v for v in ledger.verdicts if v.outcome == "invalid"
            and ledger.miner_of(v.lease_id) == account]
     if not bad:
-        return {"account": account, "caught": False, "unpaid": 0}
+        return {"account": account, "caught": False, "wrong_paid": 0}
     keys = ledger.keys_of(account)
-    complete = len(ledger.complete(account))
+    leases = [lease for lease in ledger.leases.values() if lease.miner in keys]
+    wrong = {v.lease_id for v in bad}
+    right = [lease_id for lease_id in ledger.complete(account) if lease_id not in wrong]
+    paid = ledger.paid(account)
     return {"account": account, "caught": True,
             "caught_after_s": round((bad[0].time_ms - start) / 1000, 1),
             "caught_by": f"{bad[0].kind} ({bad[0].outcome}): {bad[0].detail}",
             "shares_before": sum(1 for s in ledger.shares if s.seq < bad[0].seq
                                  and ledger.leases[s.lease_id].miner in keys),
-            "leases": complete, "unpaid": complete - ledger.paid(account),
+            "leases": len(leases), "unpaid": len(leases) - paid,
+            "wrong_paid": max(0, paid - len(right)),
             "subtracted": sum(len(merge.subtracted) for merge in ledger.merges)}
 
 
@@ -76,7 +80,7 @@ def collect(*, ledger, status, codes, offline, seconds, fund, folder, honest, ch
         "every round was merged and the job finished": bool(final) and job["finished"],
         f"test accuracy is at least {100 * accuracy_min:.1f} %": accuracy >= accuracy_min,
         "the cheat was caught": cheater["caught"],
-        "no batch with a wrong lease was paid in full": cheater["unpaid"] > 0,
+        "no lease that was found wrong was paid": cheater["wrong_paid"] == 0,
         "no honest miner was found wrong": not wrongly,
         "honest miners and the auditor ended cleanly":
             all(codes[name] == 0 for name in (*honest, "auditor")),
@@ -149,7 +153,7 @@ def text(facts):
             ["caught", f"{cheater['caught_after_s']} s after the start, "
                        f"with {cheater['shares_before']} shares"],
             ["by", cheater["caught_by"]],
-            ["unpaid", f"{cheater['unpaid']} of its {cheater['leases']} complete leases"],
+            ["unpaid", f"{cheater['unpaid']} of its {cheater['leases']} leases"],
             ["deltas taken out again", cheater["subtracted"]]])
     lines += table("Escrow", [[name.replace("_", " "), amount] for name, amount in escrow.items()])
     lines += table("Accounts", [[short(name), amount]
