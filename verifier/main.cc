@@ -64,6 +64,8 @@ int main(int argc, char** argv) {
                          "64 hex digits: a ledger of this pool, and no other");
   gemmine::cli::add_name(ledger_command, "--head", ledger.heads,
                          "a signed head that the ledger must hold, as this program prints it");
+  gemmine::cli::add_name(ledger_command, "--receipts", ledger.receipts,
+                         "a file of a miner's receipts, which the ledger must hold");
   ledger_command.add_flag("--json", ledger.json, "print JSON");
 
   gv::ProofOptions proof;

@@ -149,6 +149,8 @@ class Accountable(base.EndToEnd):
         wait_until(lambda: c.report()["ledger"]["records"] > before + 6, 30, first.tail, first)
         first.stop(20)
         pool.stop(20)
+        kept = (c.data("first") / "receipts").iterdir()
+        lost = shutil.copy(max(kept, key=lambda f: f.stat().st_mtime), self.folder / "lost")
         whole = c.export().rename(self.folder / "whole.bin")
         self.assertEqual(self.verify(c, whole)[0], 0)
         shutil.rmtree(c.data("pool"))
@@ -167,6 +169,11 @@ class Accountable(base.EndToEnd):
         self.assertIn("rollback: the pool's ledger went back", auditor.text())
         self.assertEqual(pool.stop(20), 0, pool.tail())
         code, out = self.verify(c, c.export())
+        self.assertEqual(code, 10, out)
+        self.assertIn("rollback", out)
+        # Nor does a stranger take it, who is shown what a miner was told before.
+        self.assertEqual(self.verify(c, whole, "--receipts", lost, home="stranger")[0], 0)
+        code, out = self.verify(c, c.export(), "--receipts", lost, home="another")
         self.assertEqual(code, 10, out)
         self.assertIn("rollback", out)
 

@@ -37,6 +37,7 @@ struct LedgerOptions {
   std::string blobs;
   std::vector<std::string> pool_keys;  // none: any
   std::vector<std::string> heads;      // that the pool has signed
+  std::vector<std::string> receipts;   // files of words that it has signed
   bool json = false;
 };
 ExitCode run_ledger(const LedgerOptions& options);

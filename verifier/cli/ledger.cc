@@ -15,6 +15,7 @@
 #include "verifier/ledger/signed_record.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
+#include "verifier/proof/kept_words.h"
 
 namespace gemmine::verifier {
 
@@ -157,6 +158,22 @@ void report_state(const LedgerState& state, Report& report) {
   report.finding(sum == 0 ? Outcome::valid : Outcome::invalid, "balances sum to zero");
 }
 
+// What the pool has signed, as the options say. Errors: invalid_argument; those of load().
+Result<PoolWords> words_of(const LedgerOptions& options) {
+  auto words = parse_pool_words(options.pool_keys, options.heads);
+  if (!words) return words;
+  for (const std::string& path : options.receipts) {
+    const auto bytes = load(path, kKeptFileBytesMax);
+    if (!bytes) return bytes.error();
+    for (const Statement& word : read_kept(bytes.value()).words) {
+      if (word.receipt == Receipt{}) continue;  // a lease or a verdict, signed by itself
+      words.value().heads.push_back(
+          head_of(word.receipt, static_cast<uint8_t>(word.kind), word.body));
+    }
+  }
+  return words;
+}
+
 // The record that was just folded in: is the pool's signature under it, and does it fit what the
 // pool has signed before? Errors: invalid.
 Status check_words(const LedgerState& state, const Signature& signature, HeadWatch& heads) {
@@ -203,8 +220,13 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Mer
 
 ExitCode run_ledger(const LedgerOptions& options) {
   Report report(options.json);
-  auto words = parse_pool_words(options.pool_keys, options.heads);
-  if (!words) return cli::fail(ExitCode::command_line, words.error().detail);
+  auto words = words_of(options);
+  if (!words) {
+    if (words.error().code == Errc::invalid_argument)
+      return cli::fail(ExitCode::command_line, words.error().detail);
+    report.failure("receipts", words.error());
+    return report.finish();
+  }
   HeadWatch heads(KnownPools(default_known_folder()), std::move(words.value()));
   const auto file = open_file(options.file);
   if (!file) {
