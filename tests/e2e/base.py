@@ -3,12 +3,16 @@ import os
 import pathlib
 import random
 import shutil
+import sys
 import tempfile
 import unittest
 
 import cluster
 import ledgerfile
 import toyjob
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "vectors"))
+import fold_file  # noqa: E402  the reference's fold
 
 BUILD = pathlib.Path(os.environ.get("GEMMINE_BUILD", "build")).resolve()
 SLOW = float(os.environ.get("GEMMINE_SLOW", "1"))  # sanitized builds take longer
@@ -46,8 +50,16 @@ class EndToEnd(unittest.TestCase):
         c.run("gemmine-verify", "ledger", path)  # signatures, rules, postings
         ledger = ledgerfile.Ledger(path)
         self.check_money(ledger)
+        self.check_fold(path, ledger)
         self.check_acknowledged(ledger, miners)
         return ledger
+
+    def check_fold(self, path, ledger):
+        """A second implementation takes every record, and comes to the same balances."""
+        fold = fold_file.fold_ledger(path.read_bytes())
+        self.assertEqual(fold.seq, len(ledger.records))
+        self.assertEqual({a: v for a, v in fold.accounts.items() if v},
+                         {a: v for a, v in ledger.accounts.items() if v})
 
     def check_money(self, ledger):
         """PROTOCOL 8.4 from the outside: sums, and nobody paid twice."""
