@@ -1,9 +1,11 @@
-// `gemmine-verify ledger`: folds an exported ledger, and redoes its merges where the blobs are.
+// `gemmine-verify ledger`: folds an exported ledger, and where the blobs are redoes its merges and
+// decides its proofs.
 #include "verifier/ledger/ledger.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 #include "verifier/proof/kept_words.h"
+#include "verifier/proof/proof.h"
 
 namespace gemmine::verifier {
 
@@ -130,6 +133,47 @@ class MergeCheck {
   uint64_t dropped_ = 0;  // of them, merges whose blobs are not all there
 };
 
+// Whether the proofs that a ledger logs, and bans and refuses pay by, prove what it says they do.
+class ProofCheck {
+ public:
+  ProofCheck(BlobFolder blobs, Report& report) : blobs_(std::move(blobs)), report_(report) {}
+
+  void after(const LedgerState& state, const Record& record) {
+    if (record.kind != RecordKind::proof) return;
+    const auto body = decode<ProofBody>(record.body);
+    GEMMINE_CHECK(body.ok());  // the fold has accepted it
+    const ProofBody& said = body.value();
+    ++proofs_;
+    if (!blobs_.has(said.address)) {
+      ++missing_;
+      return;
+    }
+    const std::string name = "seq " + std::to_string(record.seq) + " proof";
+    const auto file = blobs_.get(said.address, said.bytes);
+    if (!file) return report_.failure(name, file.error());
+    const auto found = decide_proof(file.value(), state.pool_key());
+    if (!found) return report_.finding(Outcome::invalid, name, found.error().detail);
+    const ProofFinding& proof = found.value();
+    const bool same =
+        proof.kind == said.kind && (said.lease_id.is_zero() || proof.lease_id == said.lease_id);
+    report_.finding(proof.proven && same ? Outcome::valid : Outcome::invalid, name,
+                    same ? proof.words : "it is about something else: " + proof.words);
+  }
+
+  void finish() {
+    if (missing_ == 0) return;
+    report_.finding(Outcome::undecided, "proofs",
+                    std::to_string(missing_) + " of " + std::to_string(proofs_) +
+                        " cannot be checked: they are not in " + blobs_.folder());
+  }
+
+ private:
+  BlobFolder blobs_;
+  Report& report_;
+  uint64_t proofs_ = 0;
+  uint64_t missing_ = 0;
+};
+
 enum class Read : unsigned char { record, end, broken, failed };
 
 // The stream: u32 length, record bytes and the pool's signature, again and again.
@@ -189,8 +233,8 @@ Status check_words(const LedgerState& state, const Signature& signature, HeadWat
 }
 
 // Folds up to the first record that breaks a rule. Returns whether all of the file was folded.
-bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, MergeCheck& merges,
-          HeadWatch& heads, Report& report) {
+bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, HeadWatch& heads,
+          const std::function<void(const Record&)>& look, Report& report) {
   Bytes packed;
   Signature signature{};
   for (;;) {
@@ -212,7 +256,7 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Mer
       report.failure("ledger", status.error());
       return false;
     }
-    if (!options.blobs.empty()) merges.after(state, record.value());
+    look(record.value());
   }
 }
 
@@ -235,8 +279,15 @@ ExitCode run_ledger(const LedgerOptions& options) {
   }
   LedgerState state;
   MergeCheck merges{BlobFolder(options.blobs), report};
-  const bool whole = fold(file.value().get(), options, state, merges, heads, report);
+  ProofCheck proofs{BlobFolder(options.blobs), report};
+  const auto look = [&](const Record& record) {
+    if (options.blobs.empty()) return;
+    merges.after(state, record);
+    proofs.after(state, record);
+  };
+  const bool whole = fold(file.value().get(), options, state, heads, look, report);
   merges.finish();
+  proofs.finish();
   if (whole) {
     if (state.next_seq() == 0) {
       report.finding(Outcome::malformed, "ledger", options.file + ": is empty");

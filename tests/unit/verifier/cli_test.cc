@@ -1,4 +1,5 @@
 // gemmine-verify as a person runs it: files in, exit status out.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -182,6 +183,48 @@ TEST_F(Cli, RedoesMergesFromBlobs) {
   EXPECT_NE(dropped.out.find("cannot be checked"), std::string::npos) << dropped.out;
   EXPECT_NE(dropped.out.find("limits.rounds_kept"), std::string::npos) << dropped.out;
   EXPECT_EQ(dropped.out.find("cannot open"), std::string::npos) << dropped.out;
+}
+
+// A ban that names a file is worth what the file proves.
+TEST_F(Cli, DecidesTheProofsThatALedgerNames) {
+  const Golden golden("ledger_complete");
+  const Golden proofs("proofs");
+  const Lease accused = Toy("job_sgd").lease(0, 0);
+  const auto with_proof = [&](const Bytes& file, ProofKind kind) {
+    std::filesystem::remove_all(folder_ + "/state");  // else the second ledger is a fork
+    LedgerState state;
+    Writer out;
+    const auto add = [&](const Record& record, const Signature& signature) {
+      ASSERT_TRUE(state.apply(record)) << record.seq;
+      out.put_blob(encode(record)).put_raw(signature);
+    };
+    for (size_t seq = 0; !state.leases().contains(accused.id); ++seq) {
+      Signature signature{};
+      std::ranges::copy(golden.bytes("signature " + std::to_string(seq)), signature.begin());
+      add(decode_record(golden.bytes("record " + std::to_string(seq))).value(), signature);
+    }
+    const ProofBody body{kind, accused.id, kernels::blake3(file),
+                         static_cast<uint32_t>(file.size())};
+    const Record said{state.next_seq(), state.last_time_ms(), RecordKind::proof, encode(body)};
+    const Identity pool = test::toy_identity(1);
+    add(said, sign_next(said, state, pool).signature);
+    return "ledger " + write("ledger", out.take()) + " --blobs " + folder_;
+  };
+  const Bytes right = proofs.bytes("proof block", 1);
+  const Ran missing = run(with_proof(right, ProofKind::block));
+  EXPECT_EQ(missing.code, 12) << missing.out;
+  EXPECT_NE(missing.out.find("1 of 1 cannot be checked"), std::string::npos) << missing.out;
+  write_blob(right);
+  const Ran good = run(with_proof(right, ProofKind::block));
+  EXPECT_EQ(good.code, 0) << good.out;
+  const Ran other = run(with_proof(right, ProofKind::update));
+  EXPECT_EQ(other.code, 10) << other.out;
+  EXPECT_NE(other.out.find("about something else"), std::string::npos) << other.out;
+  const Bytes honest = proofs.bytes("proof block_honest", 1);
+  write_blob(honest);
+  const Ran bad = run(with_proof(honest, ProofKind::block));
+  EXPECT_EQ(bad.code, 10) << bad.out;
+  EXPECT_EQ(bad.out.find("fork"), std::string::npos) << bad.out;
 }
 
 TEST_F(Cli, JudgesAndReplaysShares) {
