@@ -128,6 +128,15 @@ uint64_t GptShape::norm_opening_bytes(uint32_t batch) const {
   return std::max(weights, tokens);
 }
 
+uint64_t mlp_opening_bytes(const std::vector<uint32_t>& widths) {
+  const auto panels = [](uint64_t columns) { return (columns + 63) / 64 * 64; };
+  const size_t last = widths.size() - 1;
+  uint64_t most = (32 + (uint64_t{widths[last]} + 15) / 16 * 16) * panels(widths[last - 1]);
+  for (size_t l = 0; l + 2 <= last; ++l)
+    most = std::max(most, 144 * panels(widths[l + 2]) + 96 * panels(widths[l]));
+  return most;
+}
+
 std::string SpecFault::text() const {
   std::string out = field;
   if (element) out.append("[").append(std::to_string(*element)).append("]");

@@ -60,6 +60,10 @@ struct GptShape {
   bool operator==(const GptShape&) const = default;
 };
 
+// The same of an MLP of these widths: dY of the last layer reads all of its W, of another one 32
+// rows of G1 and X and two panels of W above it; PROTOCOL 9.
+uint64_t mlp_opening_bytes(const std::vector<uint32_t>& widths);
+
 // Everything the bits of a step depend on, besides the state and the data.
 struct Spec {
   Architecture architecture = Architecture::mlp;

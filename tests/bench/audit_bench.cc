@@ -1,5 +1,5 @@
-// What looking costs beside doing: admission, spot check and replay of one share of the demo's
-// MLP (784-512-512-10, batch 128), and the bytes that each needs.
+// What looking costs beside doing: admission, spot check, replay and rerun of one share of the
+// demo's MLP (784-512-512-10, batch 128), and the bytes that each needs.
 //
 // Counters: x_share, the part of the share's own computing time (design: ≤ 1/1000); bytes.
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 #include "verifier/audit/opening.h"
+#include "verifier/audit/rerun.h"
 
 namespace gemmine::verifier {
 namespace {
@@ -182,6 +183,23 @@ void bm_replay(benchmark::State& state) {
   state.counters["bytes"] = 0;  // the miner sends nothing for it
 }
 BENCHMARK(bm_replay)->Unit(benchmark::kMillisecond)->UseRealTime();
+
+// A miner's tensors once more, without a root: what answering costs him beside the lease itself.
+void bm_rerun(benchmark::State& state) {
+  Stage& s = stage();
+  LeaseTrace trace;
+  trace.append(s.run);
+  double seconds = 0;
+  for (auto _ : state) {
+    const auto began = std::chrono::steady_clock::now();
+    const Status walked = rerun_lease(*s.engine, s.at(), trace, [](uint32_t) { return Ok{}; });
+    GEMMINE_CHECK(walked.ok());
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  }
+  state.counters["x_share"] = seconds / static_cast<double>(state.iterations()) / s.share_seconds;
+  state.counters["kept_bytes"] = static_cast<double>(lease_trace_bytes(s.program));
+}
+BENCHMARK(bm_rerun)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 }  // namespace
 }  // namespace gemmine::verifier

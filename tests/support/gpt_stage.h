@@ -1,6 +1,7 @@
 // Honest openings of a toy language model, for fuzzers to spoil.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -25,7 +26,7 @@ struct GptStage {
     auto engine = std::move(kernels::make_engine("cpu", program, train, 1).value());
     run = verifier::run_share(*engine, at(), 0, state).value();
     choice.position = program.position(kind, layer);
-    choice.tile_row = 1;
+    choice.tile_row = std::min(1U, verifier::tiles_down(program.tensors()[choice.position]) - 1);
     honest =
         verifier::make_opening({at(), run, state, run.state_after, train, nullptr, *engine}, choice)
             .value();
@@ -50,9 +51,10 @@ struct GptStage {
 // One that reads of everything 10.11 names, for each first byte of an input.
 inline const GptStage& gpt_stage(uint8_t number) {
   using enum kernels::TensorKind;
-  static const GptStage stages[] = {{residual, 0},  {x, 1},        {row_max, 1},    {row_sum, 0},
-                                    {g1, 8},        {loss_sum, 0}, {d_residual, 1}, {g2, 6},
-                                    {delta_dot, 0}, {g2, 0},       {ho, 1},         {w, 4}};
+  static const GptStage stages[] = {
+      {residual, 0},   {x, 1},          {row_max, 1},   {row_sum, 0}, {g1, 8},  {loss_sum, 0},
+      {d_residual, 1}, {g2, 6},         {delta_dot, 0}, {g2, 0},      {ho, 1},  {w, 4},
+      {bias_parts, 0}, {gain_parts, 1}, {squares, 0},   {squares, 3}, {clip, 0}};
   return stages[number % std::size(stages)];
 }
 

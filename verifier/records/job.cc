@@ -25,12 +25,6 @@ Error ends_early() {
   return {Errc::malformed, "job: ends early, or its name is not plain text"};
 }
 
-// A block of the loss's gradient reads the whole of the last layer's W (PROTOCOL 7.4, 9).
-bool loss_fits_opening(const std::vector<uint32_t>& widths) {
-  constexpr uint64_t kLastLayerMax = uint64_t{1} << 20;
-  return uint64_t{widths[widths.size() - 2]} * widths.back() <= kLastLayerMax;
-}
-
 // What Reader::get_text() takes.
 bool name_ok(std::string_view name) {
   return name.size() <= kNameBytesMax &&
@@ -70,8 +64,9 @@ Status check_terms(const Job& job) {
   if (!share_size_ok(job.spec.steps_per_lease, job.steps_per_share))
     return refuse("steps_per_share", "gives more than 4096 shares per lease");
   if (Status status = check_policy(audit); !status) return status;
-  if (audit.thread_blocks > 0 && !gpt && !loss_fits_opening(job.spec.widths))
-    return refuse("thread_blocks", "must be 0: the last layer is too large for an opening");
+  if (audit.thread_blocks > 0 && !gpt &&
+      kernels::mlp_opening_bytes(job.spec.widths) > kernels::kBlockOpeningMax)
+    return refuse("thread_blocks", "must be 0: a layer's block is too large for an opening");
   if (job.price_per_tmac > kPricePerTmacMax) return refuse("price_per_tmac", "exceeds 2^40");
   if (job.fee_ppm > kMillion) return refuse("fee_ppm", "exceeds 1000000");
   return Ok{};

@@ -163,6 +163,7 @@ GPT_PLANTS = (
     ("loss_logits", drop_barriers, "FAILED"),
     ("token_gradient", lose_a_lane, "FAILED"),
     ("token_gradient", find_the_wrong_bit, "FAILED"),
+    ("square_units", shuffle_from_elsewhere, "FAILED"),
     ("clip_factor", leave_out_the_root, "FAILED"),
 )
 

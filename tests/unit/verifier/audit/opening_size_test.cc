@@ -192,5 +192,25 @@ TEST(OpeningSize, StaysInBoundsForMostRowsAndBlocks) {
   EXPECT_LE(of_deep.bytes, kOpeningBytesMax) << of_deep.name;
 }
 
+// Of an MLP it is the job that says whether blocks are drawn at all: where it may, they fit.
+TEST(OpeningSize, OfAnMlpStaysUnderItsFormula) {
+  const std::vector<uint32_t> shapes[] = {{784, 512, 512, 10},
+                                          {100, 7616, 7616, 64, 10},
+                                          {64, 1000, 3000, 500},
+                                          {4096, 400},
+                                          {1024, 4096, 4096, 200}};
+  for (const std::vector<uint32_t>& widths : shapes) {
+    Spec spec = test::toy_job().spec;
+    spec.widths = widths;
+    spec.batch = 200;
+    const Largest largest = largest_opening(spec);
+    EXPECT_LE(largest.bytes, kernels::mlp_opening_bytes(widths) + (160U << 10)) << largest.name;
+    EXPECT_GE(largest.bytes, kernels::mlp_opening_bytes(widths) / 2) << largest.name;
+    EXPECT_LE(kernels::mlp_opening_bytes(widths), kernels::kBlockOpeningMax);
+  }
+  EXPECT_GT(kernels::mlp_opening_bytes({784, 16384, 16384, 10}), kernels::kBlockOpeningMax);
+  EXPECT_GT(kernels::mlp_opening_bytes({1024, 4096, 4096, 1000}), kernels::kBlockOpeningMax);
+}
+
 }  // namespace
 }  // namespace gemmine::verifier

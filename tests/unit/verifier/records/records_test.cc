@@ -273,10 +273,12 @@ TEST(JobCodec, NamesTheFieldThatIsOutOfBounds) {
   };
   refuses("widths", [](Job& j) { j.spec.widths[1] = 16385; });
   refuses("widths", [](Job& j) { j.spec.widths[0] = 0; });
-  refuses("thread_blocks", [](Job& j) {
-    j.spec.widths = {1, 4097, 256};
-    j.audit.thread_blocks = 1;
-  });
+  for (const std::vector<uint32_t>& widths :
+       {std::vector<uint32_t>{1, 7000, 256}, std::vector<uint32_t>{1, 64, 16384, 1}})
+    refuses("thread_blocks", [&widths](Job& j) {
+      j.spec.widths = widths;
+      j.audit.thread_blocks = 1;
+    });
   refuses("records", [](Job& j) { j.spec.records = 0; });
   refuses("records", [](Job& j) { j.spec.records = 0x80000000; });
   refuses("n_test", [](Job& j) { j.test_records = 0x80000000; });
