@@ -210,6 +210,31 @@ TEST(GptCpuEngine, CallsAStepInvalidWhereTheReferenceDoes) {
   }
 }
 
+// Gradients may be finite where their squares are not: no factor follows, not even 0
+// (PROTOCOL 10.8).
+TEST(GptCpuEngine, ANormThatIsNotFiniteMakesTheStepInvalid) {
+  Spec spec = toy_gpt();
+  const Bytes tokens = toy_tokens(spec);
+  for (const float clip : {0.0F, 1.0F}) {
+    spec.clip = clip;
+    const Program program = Program::make(spec).value();
+    std::vector<float> state = first_state(program);
+    const ParameterInfo& head = program.parameter_list().back();
+    for (uint64_t i = 0; i < head.count(); ++i)
+      state[head.offset + i] *= 0x1p80F;
+    for (const char* name : {"reference", "cpu"}) {
+      auto engine = make(name, program, tokens, 1);
+      ASSERT_TRUE(engine->load_state(state, 0));
+      const auto result = engine->run_step({0, 0, 0}, nullptr);
+      ASSERT_FALSE(result) << name;
+      EXPECT_EQ(result.error().code, Errc::invalid);
+      // Without a clip it is AdamW's second moment that overflows.
+      const char* const what = name[0] == 'c' ? "the norm of the gradient" : "CQ_0";
+      EXPECT_EQ(result.error().detail.ends_with(what), clip > 0) << result.error().detail;
+    }
+  }
+}
+
 TEST(GptCpuEngine, EvaluatesLikeTheReference) {
   for (const Spec& spec : {toy_gpt(), toy_gpt_tied()}) {
     const Program program = Program::make(spec).value();
