@@ -14,6 +14,12 @@ Status decide_update(Reader& in, ProofFinding& out);
 Status decide_merge(Reader& in, ProofFinding& out);
 Status decide_theta0(Reader& in, ProofFinding& out);
 Status decide_equivocation(Reader& in, ProofFinding& out);
+Status decide_unfair_coin(Reader& in, ProofFinding& out);
+Status decide_false_verdict(Reader& in, ProofFinding& out);
+Status decide_unanswered(Reader& in, ProofFinding& out);
+
+// How a coin can be unfair (PROTOCOL 12.8).
+enum class CoinCase : uint8_t { secret = 1, used_twice = 2, immediate = 3, draw = 4, redraw = 5 };
 
 // A miner's share, or a pool, as the finding names them.
 void accuse_miner(ProofFinding& out, const Lease& lease);

@@ -163,12 +163,10 @@ Result<SignedAnswer> get_answer(Reader& in) {
 }
 
 Digest answer_message(const Digest& lease_id, const SignedAnswer& answer) {
-  return kernels::blake3_derive_key(domain::kAnswer, Writer()
-                                                         .put_digest(lease_id)
-                                                         .put(answer.challenge_seq)
-                                                         .put_digest(kernels::blake3(answer.bytes))
-                                                         .put<uint64_t>(answer.bytes.size())
-                                                         .bytes());
+  return answer_message({.lease_id = lease_id,
+                         .challenge = answer.challenge_seq,
+                         .address = kernels::blake3(answer.bytes),
+                         .bytes = answer.bytes.size()});
 }
 
 bool signed_by(const SignedAnswer& answer, const Lease& lease) {

@@ -81,6 +81,12 @@ Status decide_kind(Reader& in, ProofFinding& out) {
       return decide_theta0(in, out);
     case ProofKind::equivocation:
       return decide_equivocation(in, out);
+    case ProofKind::unfair_coin:
+      return decide_unfair_coin(in, out);
+    case ProofKind::false_verdict:
+      return decide_false_verdict(in, out);
+    case ProofKind::unanswered:
+      return decide_unanswered(in, out);
     default:
       return bad_proof("kind",
                        "is none that we know: " + std::to_string(static_cast<unsigned>(out.kind)));
