@@ -16,6 +16,7 @@ import gpt_openings
 import ledger_complete
 import ledger_settle
 import proof_cases
+import record_cases
 import records
 import threads
 import toy
@@ -248,6 +249,7 @@ def proofs(golden, model_file, job, thetas, runs, models):
     places = {(l, n): p for p, (l, n, _, _) in enumerate(gn1.tensors(job))}
     cases = proof_cases.miner_cases(job, runs, {"x_hidden": places[1, gn1.X]})
     cases.update(proof_cases.pool_cases(job, thetas, runs))
+    cases.update(record_cases.cases(job, runs[0][0][0], cases))
     proof_cases.put_all(golden, cases, {job.encode(): job})
     model, model_runs = models["job_gpt"]
     where = {t[:2]: p for p, t in enumerate(model.program.tensors(model))}

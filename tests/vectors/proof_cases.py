@@ -116,15 +116,13 @@ def block_by_another(job, run, honest, step, position, chunk):
                 + u8(0) + u32(chunk) + claimed + path + blob(opening))
 
 
-def record(seq, kind, body, before=None):
+def record(seq, kind, body, before=None, time_ms=None):
     """A record with the pool's receipt."""
-    before = before or b3.b3(u64(seq))
-    packed = u64(seq) + u64(1000 + seq) + u8(kind) + blob(body)
-    head = b3.domain("ledger", before + packed)
-    signature = ed25519.sign(toy.POOL, b3.domain("head", u64(seq) + u64(1000 + seq) + head))
-    out = u8(kind) + blob(body) + u64(seq) + u64(1000 + seq) + before + signature
-    return SimpleNamespace(data=out, signed=u64(seq) + u64(1000 + seq) + head + signature,
-                           head=head)
+    before, at = before or b3.b3(u64(seq)), u64(seq) + u64(time_ms or 1000 + seq)
+    head = b3.domain("ledger", before + at + u8(kind) + blob(body))
+    signature = ed25519.sign(toy.POOL, b3.domain("head", at + head))
+    return SimpleNamespace(data=u8(kind) + blob(body) + at + before + signature,
+                           signed=at + head + signature, head=head, signature=signature)
 
 
 def merge(job, thetas, row, chunk, after):

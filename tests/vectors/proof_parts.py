@@ -35,28 +35,34 @@ def expect(holds, why):
         raise NotProven(why)
 
 
-def take_lease(reader, jobs):
-    encoded, lease = reader.bytes(1024), reader.blob(LEASE_BYTES)
-    if encoded not in jobs:
-        raise Malformed("job")
-    job = jobs[encoded]
+def read_lease(data):
     names = ("job_id", "pool_key", "miner_key", "round", "slot", "serial", "theta_root", "steps",
              "steps_per_share", "issued_ms", "deadline_ms", "coin_commit", "batch_commit",
              "signature")
-    out = records.Lease(**dict(zip(names, struct.unpack("<32s32s32sIIQ32sIIQQ32s32s64s", lease))))
+    out = records.Lease(**dict(zip(names, struct.unpack("<32s32s32sIIQ32sIIQQ32s32s64s", data))))
     if not 1 <= out.steps_per_share <= out.steps or out.shares > 4096:
         raise Malformed("lease")
-    return job, out
+    return out
 
 
-def take_share(reader, jobs):
-    job, lease = take_lease(reader, jobs)
-    data = reader.blob(SHARE_BYTES)
+def take_lease(reader, jobs):
+    encoded, lease = reader.bytes(1024), read_lease(reader.blob(LEASE_BYTES))
+    if encoded not in jobs:
+        raise Malformed("job")
+    return jobs[encoded], lease
+
+
+def read_share(data):
     names = ("lease_id", "index", "first_step", "steps", "state_before", "state_after",
              "trace_root", "loss", "macs", "delta_root", "signature")
     values = list(struct.unpack("<32sIII32s32s32s4sQ32s64s", data))
     values[7] = np.frombuffer(values[7], "<f4")[0]
-    return job, lease, records.Share(**dict(zip(names, values)))
+    return records.Share(**dict(zip(names, values)))
+
+
+def take_share(reader, jobs):
+    job, lease = take_lease(reader, jobs)
+    return job, lease, read_share(reader.blob(SHARE_BYTES))
 
 
 def check_lease(job, lease):

@@ -3,6 +3,7 @@ import numpy as np
 
 import proofs_miner
 import proofs_pool
+import proofs_records
 from openings import Malformed
 from proof_parts import NotProven, Reader
 
@@ -12,7 +13,11 @@ BLOCK, BLOCK_BY_ANOTHER, UPDATE, MERGE, THETA0, EQUIVOCATION, UNFAIR_COIN, FALSE
 # Each reads the rest of a file and returns the pool whose signatures it rests on.
 DECIDE = {BLOCK: proofs_miner.decide_block, BLOCK_BY_ANOTHER: proofs_miner.decide_block_by_another,
           MERGE: proofs_pool.decide_merge, THETA0: proofs_pool.decide_theta0,
-          EQUIVOCATION: proofs_pool.decide_equivocation}
+          EQUIVOCATION: proofs_pool.decide_equivocation,
+          UNFAIR_COIN: proofs_records.decide_unfair_coin,
+          FALSE_VERDICT: lambda reader, jobs: proofs_records.decide_false_verdict(reader, jobs,
+                                                                                 decide),
+          UNANSWERED: proofs_records.decide_unanswered}
 
 
 def decide(data, pool_key, jobs):
