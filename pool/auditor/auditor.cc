@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "kernels/base/files.h"
 #include "kernels/base/random.h"
 #include "kernels/hash/blake3.h"
+#include "verifier/audit/bundle.h"
+#include "verifier/proof/write.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {
@@ -45,10 +48,13 @@ Auditor::Auditor(Loop& loop, const verifier::Identity& identity, SessionOptions 
       last_change_ms_(loop.now_ms()),
       down_since_ms_(loop.now_ms()),
       session_(loop, identity, std::move(session), *this),
-      fetcher_(loop, session_, options_.data + "/blobs", [](const Digest&, Fetcher::Progress) {}),
+      fetcher_(loop, session_, options_.data + "/blobs",
+               [this](const Digest&, Fetcher::Progress) { last_change_ms_ = loop_.now_ms(); }),
       leases_(fetcher_, ledger_,
               {.replayed = [this](const ReplayDone& done) { on_replayed(done); },
-               .unchecked = [this](const std::string& what) { unchecked(what); }}),
+               .unchecked = [this](const std::string& reason,
+                                   const std::string& what) { unchecked(reason, what); },
+               .finished = [this](const Digest& lease_id) { on_finished(lease_id); }}),
       merges_(fetcher_, ledger_,
               {.redone =
                    [this](uint32_t round, const Digest& theta) {
@@ -57,8 +63,18 @@ Auditor::Auditor(Loop& loop, const verifier::Identity& identity, SessionOptions 
                      events_.event(Level::info, "merge_redone",
                                    {{"round", std::to_string(round)}, {"theta", short_hex(theta)}});
                    },
-               .untrue = [this](const std::string& what) { untrue(what); },
-               .unchecked = [this](const std::string& what) { unchecked(what); }}),
+               .untrue =
+                   [this](const std::string& what, const Bytes& proof) {
+                     untrue(what, proof.empty() ? evidence_->ledger()
+                                                : evidence_->keep(proof_name(), proof));
+                   },
+               .unchecked = [this](const std::string& reason,
+                                   const std::string& what) { unchecked(reason, what); },
+               .first_theta =
+                   [this](const Digest&) {
+                     ++report_.thetas_checked;
+                     last_change_ms_ = loop_.now_ms();
+                   }}),
       look_(loop, [this] { look_for_end(); }) {
   GEMMINE_CHECK(options_.rate >= 0 && options_.rate <= 1);
 }
@@ -68,6 +84,9 @@ Result<std::unique_ptr<Auditor>> Auditor::make(Loop& loop, const verifier::Ident
                                                Events& events) {
   std::unique_ptr<Auditor> out(
       new Auditor(loop, identity, std::move(session), std::move(options), events));
+  auto evidence = EvidenceFolder::open(out->options_.data + "/evidence");
+  if (!evidence) return evidence.error();
+  out->evidence_ = std::move(evidence.value());
   auto replayer = Replayer::start(loop, out->options_.engine, out->options_.threads,
                                   [made = out.get()](ReplayDone done) {
                                     made->last_change_ms_ = made->loop_.now_ms();
@@ -81,22 +100,29 @@ Result<std::unique_ptr<Auditor>> Auditor::make(Loop& loop, const verifier::Ident
 
 void Auditor::start() {
   session_.start();
-  if (options_.exit_when_finished) look_.start(kLookMs, kLookMs);
+  look_.start(kLookMs, kLookMs);
 }
 
 void Auditor::stop(const std::string& reason) {
   look_.stop();
-  if (const std::string cut = heads_.cut(); !cut.empty()) unchecked("the pool's ledger: " + cut);
+  if (const std::string cut = heads_.cut(); !cut.empty())
+    unchecked("the ledger was cut short", "the pool's ledger: " + cut);
   if (!shown_again_)
-    unchecked("rollback: since it came back the pool has not shown record " +
-              std::to_string(ledger_.next_seq() - 1) + " again, which it had signed");
+    unchecked("the ledger was cut short",
+              "rollback: since it came back the pool has not shown record " +
+                  std::to_string(ledger_.next_seq() - 1) + " again, which it had signed");
   if (const Status saved = heads_.save(); !saved)
     events_.event(Level::warning, "pool_not_remembered", {{"reason", saved.error().detail}});
   session_.stop(reason);
   loop_.stop();
 }
 
+std::string Auditor::proof_name() {
+  return "proof-" + std::to_string(report_.evidence.size()) + ".bin";
+}
+
 const AuditReport& Auditor::report() {
+  compare(true);
   report_.unlogged = own_verdicts_.unlogged();
   report_.signed_head = heads_.newest();
   return report_;
@@ -147,16 +173,17 @@ void Auditor::on_end(SessionEnd end, const std::string& reason) {
   loop_.stop();
 }
 
-void Auditor::untrue(const std::string& what) {
+void Auditor::untrue(const std::string& what, const std::string& evidence) {
   report_.add_untrue(what);
+  if (!evidence.empty()) report_.evidence.push_back(evidence);
   last_change_ms_ = loop_.now_ms();
-  events_.event(Level::error, "not_true", {{"what", what}});
+  events_.event(Level::error, "not_true", {{"what", what}, {"evidence", evidence}});
 }
 
-void Auditor::unchecked(const std::string& what) {
-  report_.add_unchecked(what);
+void Auditor::unchecked(const std::string& reason, const std::string& what) {
+  report_.add_unchecked(reason, what);
   last_change_ms_ = loop_.now_ms();
-  events_.event(Level::warning, "unchecked", {{"what", what}});
+  events_.event(Level::warning, "unchecked", {{"reason", reason}, {"what", what}});
 }
 
 void Auditor::on(const BlobPart& blob) {
@@ -173,11 +200,10 @@ void Auditor::on(const RecordMessage& message) {
   Status taken = ledger_.apply(record);
   if (taken && ledger_.pool_key() != session_.pool_key())
     taken = Error{Errc::invalid, "is of a ledger that another pool key signs"};
-  if (!taken) {
-    untrue("ledger record " + std::to_string(record.seq) + ": " + taken.error().detail);
-    return stop(report_.untrue);
-  }
+  if (!taken) return on_untrue_record(record, taken.error().detail);
   if (!stands_by(record)) return stop(report_.untrue);
+  evidence_->heard(record);
+  last_head_ = verifier::signed_head(ledger_, record.signature);
   last_change_ms_ = loop_.now_ms();
   pool_time_ms_ = record.time_ms;
   report_.records = ledger_.next_seq();
@@ -195,12 +221,35 @@ bool Auditor::stands_by(const verifier::SignedRecord& record) {
   }
   const auto conflict = heads_.saw(head);
   if (!conflict) return true;
-  untrue(conflict->words +
-         (conflict->evidence.empty() ? "" : "; the proof is " + conflict->evidence));
+  untrue(conflict->words, conflict->evidence);
   return false;
 }
 
-void Auditor::look_at(const Record& record) {
+// The record is the pool's word if it signed it: then it goes into the evidence.
+void Auditor::on_untrue_record(const verifier::SignedRecord& record, const std::string& why) {
+  const verifier::SignedHead head =
+      verifier::head_of(record.receipt(), static_cast<uint8_t>(record.kind), record.body);
+  std::string evidence;
+  if (signed_by(head, session_.pool_key())) {
+    const verifier::Statement said{
+        .kind = record.kind, .body = record.body, .receipt = record.receipt()};
+    const bool forked =
+        last_head_ && record.seq == last_head_->seq + 1 && record.head_before != last_head_->head;
+    if (forked) {
+      evidence = evidence_->keep(
+          proof_name(), verifier::write_equivocation(session_.pool_key(), {.head = &*last_head_},
+                                                     {.record = &said}));
+    } else {
+      evidence_->heard(record);
+      evidence = evidence_->ledger();
+    }
+  }
+  untrue("ledger record " + std::to_string(record.seq) + ": " + why, evidence);
+  stop(report_.untrue);
+}
+
+void Auditor::look_at(const verifier::SignedRecord& record) {
+  merges_.watch(record);
   switch (record.kind) {
     case RecordKind::lease:
       return watch_lease(record);
@@ -217,8 +266,8 @@ void Auditor::look_at(const Record& record) {
       return leases_.on_logged(Reader(record.body).get_digest());
     case RecordKind::verdict:
       return on_verdict_record(record);
-    case RecordKind::merge:
-      return merges_.watch(record);
+    case RecordKind::settle:
+      return compare(false);
     default:
       return;
   }
@@ -229,8 +278,10 @@ void Auditor::watch_lease(const Record& record) {
   GEMMINE_CHECK(lease.ok());  // the fold has accepted it
   const uint64_t drawn =
       verifier::pick(kernels::blake3_keyed(coin_, lease.value().id.view()), 0, kCoinSides);
-  if (static_cast<double>(drawn) < options_.rate * static_cast<double>(kCoinSides))
+  if (static_cast<double>(drawn) < options_.rate * static_cast<double>(kCoinSides)) {
+    ++report_.leases_asked;
     leases_.watch(lease.value());
+  }
 }
 
 void Auditor::on_verdict_record(const Record& record) {
@@ -239,6 +290,9 @@ void Auditor::on_verdict_record(const Record& record) {
   GEMMINE_CHECK(verdict.ok());  // the fold has accepted it
   if (verdict.value().auditor_key == identity_.public_key())
     own_verdicts_.logged({verdict.value().lease_id, verdict.value().index});
+  if (verdict.value().auditor_key != ledger_.pool_key()) return;
+  agreement_.pool_said(verdict.value());
+  compare(false);
 }
 
 // That nothing is wrong is worth nobody's record: whoever doubts it looks for himself.
@@ -252,7 +306,42 @@ void Auditor::on_replayed(const ReplayDone& done) {
                    {"outcome", std::string(verifier::to_string(done.finding.outcome))}};
   if (!done.finding.detail.empty()) fields.emplace_back("detail", done.finding.detail);
   events_.event(valid ? Level::info : Level::warning, "replayed", std::move(fields));
-  if (!valid) accuse(done);
+  if (valid) return;
+  agreement_.found_wrong(done.lease_id, done.index, done.finding);
+  accuse(done);
+  compare(false);
+}
+
+// All of its shares are replayed, or one of them was wrong.
+void Auditor::on_finished(const Digest& lease_id) {
+  ++report_.leases_replayed;
+  if (agreement_.knows(lease_id)) return;
+  agreement_.found_right(lease_id);
+  compare(false);
+}
+
+void Auditor::compare(bool at_end) {
+  for (const Disagreement& difference : agreement_.differences(ledger_, at_end)) {
+    const Bytes bundle = bundle_of(difference);
+    untrue(difference.what, evidence_->keep("share-" + short_hex(difference.lease_id) + "-" +
+                                                std::to_string(difference.index) + ".bin",
+                                            bundle));
+  }
+}
+
+// The share with its weights: whoever replays it sees who is right.
+Bytes Auditor::bundle_of(const Disagreement& difference) const {
+  const verifier::LeaseState& logged = ledger_.leases().at(difference.lease_id);
+  const verifier::Work& work = ledger_.jobs().at(logged.lease.job_id).work;
+  const uint64_t bytes = work.program().published_floats() * sizeof(float);
+  auto theta = read_file(options_.data + "/blobs/" + to_hex(logged.lease.theta_root.view()), bytes);
+  return verifier::encode_bundle({.work = work,
+                                  .lease = logged.lease,
+                                  .share = logged.shares.at(difference.index).share,
+                                  .theta = theta ? std::move(theta.value()) : Bytes{},
+                                  .seed = {},
+                                  .openings = {},
+                                  .verdicts = {}});
 }
 
 void Auditor::accuse(const ReplayDone& done) {
@@ -279,16 +368,20 @@ void Auditor::look_for_end() {
           !jobs.empty() &&
           std::ranges::all_of(jobs, [](const auto& entry) { return entry.second.finished; }),
       .replays = leases_.replays_owed(),
+      .replaying = leases_.replaying(),
       .downloads = leases_.downloads() + merges_.owed(),
       .merges = merges_.owed(),
       .verdicts_awaited = own_verdicts_.awaited(),
       .connected = connected_,
+      .stay = !options_.exit_when_finished,
+      .patience_ms = options_.patience_ms,
       .down_since_ms = down_since_ms_,
       .last_change_ms = last_change_ms_};
   const auto reason = may_end(facts, loop_.now_ms());
   if (!reason) return;
-  if (facts.replays + facts.merges > 0) unchecked(*reason);
-  stop(*reason);
+  leases_.give_up_all(*reason);
+  merges_.give_up_all(*reason);
+  if (options_.exit_when_finished) stop(*reason);
 }
 
 }  // namespace gemmine::pool

@@ -4,9 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "pool/auditor/agreement.h"
 #include "pool/auditor/ending.h"
+#include "pool/auditor/evidence.h"
 #include "pool/auditor/lease_watch.h"
 #include "pool/auditor/merge_watch.h"
 #include "pool/auditor/replayer.h"
@@ -28,11 +31,12 @@ struct AuditorOptions {
   bool exit_when_finished = false;  // stop the loop when every job is finished and checked
   std::string known_pools;          // folder of what is remembered of pools; empty: nothing is
   verifier::PoolWords words;        // which pool, and what it has signed
+  uint64_t patience_ms = 60'000;    // without a byte of what a connected pool owes us
 };
 
 class Auditor final : public SessionObserver {
  public:
-  // Errors: busy (no thread to replay on).
+  // Errors: busy (no thread to replay on), io (no folder for evidence).
   static Result<std::unique_ptr<Auditor>> make(Loop& loop, const verifier::Identity& identity,
                                                SessionOptions session, AuditorOptions options,
                                                Events& events);
@@ -54,13 +58,18 @@ class Auditor final : public SessionObserver {
   void on(const BlobPart& blob);
   void on(const RecordMessage& message);
   bool stands_by(const verifier::SignedRecord& record);
-  void look_at(const verifier::Record& record);
+  void on_untrue_record(const verifier::SignedRecord& record, const std::string& why);
+  void look_at(const verifier::SignedRecord& record);
   void watch_lease(const verifier::Record& record);
   void on_verdict_record(const verifier::Record& record);
   void on_replayed(const ReplayDone& done);
+  void on_finished(const Digest& lease_id);
+  std::string proof_name();
   void accuse(const ReplayDone& done);
-  void untrue(const std::string& what);
-  void unchecked(const std::string& what);
+  void compare(bool at_end);
+  Bytes bundle_of(const Disagreement& difference) const;
+  void untrue(const std::string& what, const std::string& evidence = "");
+  void unchecked(const std::string& reason, const std::string& what);
   void look_for_end();
 
   Loop& loop_;
@@ -73,6 +82,9 @@ class Auditor final : public SessionObserver {
   verifier::LedgerState ledger_;
   AuditReport report_;
   OwnVerdicts own_verdicts_;
+  Agreement agreement_;
+  std::optional<EvidenceFolder> evidence_;         // from make() on
+  std::optional<verifier::SignedHead> last_head_;  // after the last record that was taken
   uint64_t pool_time_ms_ = 0;
   uint64_t last_change_ms_;
   bool connected_ = false;

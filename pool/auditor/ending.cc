@@ -32,7 +32,10 @@ size_t OwnVerdicts::awaited() const {
 
 std::optional<std::string> may_end(const EndFacts& facts, uint64_t now_ms) {
   GEMMINE_CHECK(now_ms >= facts.last_change_ms);
-  if (!facts.jobs_finished) return {};
+  if (facts.connected && facts.downloads > 0 && facts.replaying == 0 &&
+      now_ms - facts.last_change_ms >= facts.patience_ms)
+    return "the pool sends nothing of what it owes";
+  if (!facts.jobs_finished || facts.stay) return {};
   const std::string finished = "every job is finished";
   if (!facts.connected) {
     // What is on this machine already is worked off; what is not may never come.

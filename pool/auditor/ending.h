@@ -49,15 +49,18 @@ class OwnVerdicts {
 struct EndFacts {
   bool jobs_finished = false;  // there are jobs, and every one has finished
   size_t replays = 0;          // logged shares of watched leases, not replayed yet
+  size_t replaying = 0;        // of those, under way right now
   size_t downloads = 0;        // of those, and of merges: how many still need the pool
   size_t merges = 0;           // not redone yet
   size_t verdicts_awaited = 0;
   bool connected = false;
+  bool stay = false;            // to be watched on when the jobs are finished, until stopped
+  uint64_t patience_ms = 0;     // for a pool that is there and sends nothing of what it owes
   uint64_t down_since_ms = 0;   // when not connected
   uint64_t last_change_ms = 0;  // the last record, replay or merge
 };
 
-// Why the auditor may end now; empty while it may not.
+// Why the auditor may end now, or give up what it waits for; empty while it may not.
 std::optional<std::string> may_end(const EndFacts& facts, uint64_t now_ms);
 
 }  // namespace gemmine::pool

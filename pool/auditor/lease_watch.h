@@ -22,8 +22,10 @@ class LeaseWatch {
   struct Hooks {
     // Valid or invalid, by our own replay.
     std::function<void(const ReplayDone&)> replayed;
-    // What could not be replayed, and why.
-    std::function<void(const std::string& what)> unchecked;
+    // What could not be replayed, and why; a reason is the same words for all of a kind.
+    std::function<void(const std::string& reason, const std::string& what)> unchecked;
+    // Every share that was logged is replayed, or one was wrong.
+    std::function<void(const Digest& lease_id)> finished;
   };
   LeaseWatch(Fetcher& fetcher, const verifier::LedgerState& ledger, Hooks hooks);
 
@@ -34,9 +36,15 @@ class LeaseWatch {
   void on_logged(const Digest& lease_id);
   void on_replayed(ReplayDone done);
 
+  // What leases still wait for will not come: they are given up, for this reason.
+  void give_up_all(const std::string& reason);
+  // θ of a lease that is being replayed; null when it is not at hand.
+  const std::vector<float>* theta_of(const Digest& lease_id) const;
+
   // Shares in the ledger that are not replayed yet, and leases that wait for their data.
   size_t replays_owed() const;
   size_t downloads() const;
+  size_t replaying() const;  // right now
 
  private:
   enum class Stage : unsigned char { waiting, loading, ready, replaying };
@@ -54,7 +62,7 @@ class LeaseWatch {
   void load(Watched& watched);
   void fetch_theta(const Digest& lease_id);
   void run_next(Watched& watched);
-  void give_up(const Digest& lease_id, const std::string& why);
+  void give_up(const Digest& lease_id, const std::string& reason, const std::string& why);
   bool drop_if_done(const Digest& lease_id);
 
   Fetcher& fetcher_;

@@ -12,6 +12,10 @@ Conclusion conclude(const AuditReport& report) {
     return {ExitCode::undecided, "undecided",
             "could not check " + std::to_string(report.unchecked) +
                 " of what was to be checked; the first: " + report.unchecked_why};
+  if (report.leases_replayed < report.leases_asked)
+    return {ExitCode::undecided, "undecided",
+            "replayed " + std::to_string(report.leases_replayed) + " of the " +
+                std::to_string(report.leases_asked) + " leases that it was to replay"};
   if (report.records == 0)
     return {ExitCode::undecided, "undecided", "nothing was checked: no record came"};
   if (report.checked_nothing())

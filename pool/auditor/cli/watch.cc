@@ -28,15 +28,26 @@ std::string signed_text(const AuditReport& report) {
 }
 
 void print_json(const AuditReport& report, const Conclusion& conclusion) {
+  Json reasons = Json::object();
+  for (const auto& [reason, count] : report.unchecked_for)
+    reasons[reason] = count;
+  Json evidence = Json::array();
+  for (const std::string& path : report.evidence)
+    evidence.push_back(path);
   cli::print_json({{"outcome", conclusion.outcome},
                    {"reason", conclusion.reason},
                    {"records", report.records},
                    {"shares_seen", report.shares_seen},
                    {"replayed_valid", report.shares_valid},
                    {"replayed_invalid", report.shares_invalid},
+                   {"leases_asked", report.leases_asked},
+                   {"leases_replayed", report.leases_replayed},
                    {"merges_redone", report.merges_redone},
+                   {"first_weights_checked", report.thetas_checked},
                    {"coins_checked", report.coins_checked},
                    {"unchecked", report.unchecked},
+                   {"unchecked_for", reasons},
+                   {"evidence", evidence},
                    {"verdicts_unlogged", report.unlogged},
                    {"head", to_hex(report.head.bytes)},
                    {"signed_head", signed_text(report)}});
@@ -50,9 +61,16 @@ void print_text(const AuditReport& report, const Conclusion& conclusion) {
   row("shares seen", report.shares_seen);
   row("replayed, valid", report.shares_valid);
   row("replayed, invalid", report.shares_invalid);
+  row("leases to replay", report.leases_asked);
+  row("leases replayed", report.leases_replayed);
   row("merges redone", report.merges_redone);
+  row("first weights", report.thetas_checked);
   row("coins checked", report.coins_checked);
   row("not checked", report.unchecked);
+  for (const auto& [reason, count] : report.unchecked_for)
+    std::printf("  %llu: %s\n", static_cast<unsigned long long>(count), printable(reason).c_str());
+  for (const std::string& path : report.evidence)
+    std::printf("evidence          %s\n", printable(path).c_str());
   std::printf("ledger head       %s\nsigned head       %s\n%s: %s\n",
               to_hex(report.head.bytes).c_str(), signed_text(report).c_str(),
               conclusion.outcome.c_str(), printable(conclusion.reason).c_str());
@@ -75,6 +93,8 @@ void add_watch_options(CLI::App& command, WatchOptions& options) {
   cli::add_number(command, "--rate", options.rate, {0, 1}, "fraction of the leases to replay");
   cli::add_name(command, "--engine", options.engine, "where to replay")->capture_default_str();
   cli::add_number(command, "--threads", options.threads, {1, 1024}, "threads of the cpu engine");
+  cli::add_number(command, "--patience", options.patience_s, {1, 86'400},
+                  "seconds without a byte of what a connected pool owes us");
   command.add_flag("--exit-when-finished", options.exit_when_finished,
                    "end when every job of the pool is finished");
   command.add_flag("--json", options.json, "the summary as JSON");
@@ -118,7 +138,8 @@ ExitCode watch(const WatchOptions& options) {
                                 .threads = options.threads,
                                 .exit_when_finished = options.exit_when_finished,
                                 .known_pools = verifier::default_known_folder(),
-                                .words = std::move(words.value())},
+                                .words = std::move(words.value()),
+                                .patience_ms = options.patience_s * uint64_t{1000}},
                                console);
   if (!auditor) return fail(ExitCode::failed, auditor.error().detail);
   const SignalWatch signals(loop, cli::stop_signals(),

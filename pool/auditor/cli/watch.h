@@ -22,6 +22,7 @@ struct WatchOptions {
   double rate = 0.25;
   std::string engine = "cpu";
   int threads = 1;
+  int patience_s = 60;
   bool exit_when_finished = false;
   bool json = false;
 };

@@ -71,6 +71,28 @@ TEST(AuditorsEnd, WorksOffWhatIsHereAndGivesUpWhatOnlyThePoolHas) {
   EXPECT_EQ(may_end(facts, kNow + kGoneWaitMaxMs), "the pool has left before all could be fetched");
 }
 
+TEST(AuditorsEnd, WaitsForAPoolThatSendsNothingNoLongerThanItsPatience) {
+  EndFacts facts = done();
+  facts.jobs_finished = false;
+  facts.patience_ms = 5'000;
+  facts.downloads = 1;
+  facts.replays = 1;
+  const uint64_t quiet_since = facts.last_change_ms;
+  EXPECT_FALSE(may_end(facts, quiet_since + 4'999));
+  EXPECT_EQ(may_end(facts, quiet_since + 5'000), "the pool sends nothing of what it owes");
+  facts.replaying = 1;  // a long replay of ours is no fault of the pool's
+  EXPECT_FALSE(may_end(facts, quiet_since + 50'000));
+  facts.replaying = 0;
+  facts.downloads = 0;
+  EXPECT_FALSE(may_end(facts, quiet_since + 50'000));
+}
+
+TEST(AuditorsEnd, DoesNotComeToOneWhoStays) {
+  EndFacts facts = done();
+  facts.stay = true;
+  EXPECT_FALSE(may_end(facts, facts.last_change_ms + 100'000));
+}
+
 OwnVerdicts::Key key(uint8_t lease, uint32_t index) {
   Digest id;
   id.bytes[0] = lease;

@@ -30,8 +30,9 @@ TEST(AuditReport, DecidesNothingWhenNothingWasChecked) {
 
 TEST(AuditReport, CallsOurOwnLimitsUndecidedNeverUntrue) {
   AuditReport report = good();
-  report.add_unchecked("delta: too many downloads at once");
-  report.add_unchecked("another");
+  report.add_unchecked("busy", "delta: too many downloads at once");
+  report.add_unchecked("busy", "another");
+  EXPECT_EQ(report.unchecked_for.at("busy"), 2U);
   const Conclusion conclusion = conclude(report);
   EXPECT_EQ(conclusion.code, ExitCode::undecided);
   EXPECT_EQ(conclusion.reason,
@@ -41,7 +42,7 @@ TEST(AuditReport, CallsOurOwnLimitsUndecidedNeverUntrue) {
 
 TEST(AuditReport, PutsWhatIsNotTrueBeforeEverything) {
   AuditReport report = good();
-  report.add_unchecked("weights");
+  report.add_unchecked("not served", "weights");
   report.refusal = ExitCode::refused;
   report.refused_why = "banned";
   EXPECT_EQ(conclude(report).code, ExitCode::refused);
@@ -50,6 +51,16 @@ TEST(AuditReport, PutsWhatIsNotTrueBeforeEverything) {
   report.add_untrue("the second");
   EXPECT_EQ(conclude(report).code, ExitCode::invalid);
   EXPECT_EQ(conclude(report).reason, "NOT TRUE: the first");
+}
+
+TEST(AuditReport, IsNotValidBelowTheCoverageThatItWasAskedFor) {
+  AuditReport report = good();
+  report.leases_asked = 27;
+  report.leases_replayed = 26;
+  EXPECT_EQ(conclude(report).code, ExitCode::undecided);
+  EXPECT_EQ(conclude(report).reason, "replayed 26 of the 27 leases that it was to replay");
+  report.leases_replayed = 27;
+  EXPECT_EQ(conclude(report).code, ExitCode::ok);
 }
 
 TEST(AuditReport, TellsOfVerdictsThatAreNotInTheLedger) {

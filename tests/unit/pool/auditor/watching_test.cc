@@ -28,11 +28,16 @@ class Watching : public testing::Test {
         fetcher_(loop_, pool_, folder_.path(), [](const Digest&, Fetcher::Progress) {}),
         leases_(fetcher_, ledger_,
                 {.replayed = [this](const ReplayDone& done) { findings_.push_back(done.finding); },
-                 .unchecked = [this](const std::string& what) { unchecked_.push_back(what); }}),
+                 .unchecked = [this](const std::string&,
+                                     const std::string& what) { unchecked_.push_back(what); },
+                 .finished = [this](const Digest&) { ++finished_; }}),
         merges_(fetcher_, ledger_,
                 {.redone = [this](uint32_t round, const Digest&) { redone_.push_back(round); },
-                 .untrue = [this](const std::string& what) { untrue_.push_back(what); },
-                 .unchecked = [this](const std::string& what) { unchecked_.push_back(what); }}),
+                 .untrue = [this](const std::string& what,
+                                  const Bytes& proof) { untrue_.emplace_back(what, proof); },
+                 .unchecked = [this](const std::string&,
+                                     const std::string& what) { unchecked_.push_back(what); },
+                 .first_theta = [this](const Digest&) { ++first_thetas_; }}),
         replayer_(std::move(Replayer::start(loop_, "cpu", 1, [this](ReplayDone done) {
                               leases_.on_replayed(std::move(done));
                             }).value())) {
@@ -54,12 +59,18 @@ class Watching : public testing::Test {
   // Everything that the pool would send; then the replays are waited for.
   void hear_all() {
     for (size_t seq = 0; golden_.has("record " + std::to_string(seq)); ++seq) {
-      const auto record =
+      verifier::SignedRecord record;
+      static_cast<verifier::Record&>(record) =
           verifier::decode_record(golden_.bytes("record " + std::to_string(seq))).value();
+      record.head_before = ledger_.head();
+      const Bytes signature = golden_.bytes("signature " + std::to_string(seq));
+      std::copy(signature.begin(), signature.end(), record.signature.begin());
       ASSERT_TRUE(ledger_.apply(record).ok());
-      if (record.kind == RecordKind::lease)
+      if (record.kind == RecordKind::lease) {
+        ++leases_seen_;
         leases_.watch(
             verifier::decode_lease(Reader(record.body).get_blob(verifier::kLeaseBytes)).value());
+      }
       if (record.kind == RecordKind::share) {
         ++shares_;
         leases_.on_logged(
@@ -68,7 +79,7 @@ class Watching : public testing::Test {
                 .lease_id);
       }
       if (record.kind == RecordKind::close) leases_.on_logged(Reader(record.body).get_digest());
-      if (record.kind == RecordKind::merge) merges_.watch(record);
+      merges_.watch(record);
     }
     int turns = 0;
     Timer look(loop_, [&] {
@@ -87,7 +98,10 @@ class Watching : public testing::Test {
   verifier::LedgerState ledger_;
   std::vector<verifier::Finding> findings_;
   std::vector<std::string> unchecked_;
-  std::vector<std::string> untrue_;
+  std::vector<std::pair<std::string, Bytes>> untrue_;
+  size_t finished_ = 0;
+  size_t first_thetas_ = 0;
+  size_t leases_seen_ = 0;
   std::vector<uint32_t> redone_;
   LeaseWatch leases_;
   MergeWatch merges_;
@@ -108,6 +122,20 @@ TEST_F(Watching, ReplaysEveryShareAndRedoesEveryMerge) {
   EXPECT_THAT(unchecked_, testing::IsEmpty());
   EXPECT_THAT(untrue_, testing::IsEmpty());
   EXPECT_EQ(leases_.downloads() + merges_.owed(), 0U);
+  EXPECT_EQ(finished_, leases_seen_);
+  EXPECT_EQ(first_thetas_, 1U);
+}
+
+TEST_F(Watching, GivesUpWhatWillNotCome) {
+  std::filesystem::remove(thetas_[1]);
+  turns_max_ = 200;
+  hear_all();
+  const size_t before = finished_;
+  EXPECT_LT(before, leases_seen_);
+  leases_.give_up_all("the pool has left");
+  merges_.give_up_all("the pool has left");
+  EXPECT_EQ(leases_.replays_owed() + merges_.owed(), 0U);
+  EXPECT_EQ(unchecked_.size(), leases_seen_ - before + toy_.job.spec.rounds - 1);
 }
 
 TEST_F(Watching, OwesWhatOnlyThePoolHas) {
