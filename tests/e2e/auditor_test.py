@@ -74,7 +74,7 @@ class Auditor(base.EndToEnd):
         self.assertEqual(report["evidence"], [])
 
     def assert_proven(self, report, kind):
-        path = next(path for path in report["evidence"] if "proof-" in path)
+        path = report["evidence"][0]
         judged = self.run_program("gemmine-verify", "proof", path, "--json")
         self.assertEqual(judged.returncode, 10, judged.stdout)
         found = json.loads(judged.stdout)
