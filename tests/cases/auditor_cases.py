@@ -21,25 +21,16 @@ class Auditing(case.Case):
         c.wait_listening()
         return c, ledger
 
-    def test_F37_the_auditor_sees_its_own_verdicts_before_it_ends(self):
+    def test_F37_an_auditor_that_finds_nothing_wrong_says_nothing(self):
         c = self.cluster(self.toy(rounds=2))
         c.start_pool(exit_when_finished=False)
         miner = c.miner("miner").start()
         report = self.watched(c.auditor("auditor", "--json", rate=1).start())
         ledger = self.finish(c, [miner])
-        own = [v for v in ledger.verdicts if v.auditor.hex() != c.pool_key]
-        self.assertEqual(len(own), report["replayed_valid"])
+        self.assertEqual([v for v in ledger.verdicts if v.auditor.hex() != c.pool_key], [])
+        self.assertEqual(report["replayed_valid"], len(ledger.shares))
         self.assertEqual(report["head"], ledger.head.hex())
         self.assertEqual(report["verdicts_unlogged"], 0)
-
-    def test_F37_a_pool_that_logs_nothing_of_ours_is_waited_for_no_longer_than_said(self):
-        c = self.cluster(self.toy(rounds=1), pool_toml=f'[audit]\nauditors = ["{"11" * 32}"]\n')
-        c.start_pool(exit_when_finished=False)
-        miner = c.miner("miner").start()
-        report = self.watched(c.auditor("auditor", "--json", rate=1).start())
-        self.assertGreater(report["verdicts_unlogged"], 0)
-        self.assertIn("are not in the ledger", report["reason"])
-        self.finish(c, [miner])
 
     def test_A3_a_pool_with_history_is_caught_up_with(self):
         c, ledger = self.history(rounds=8, slots=3)

@@ -35,6 +35,9 @@ class Auditor(base.EndToEnd):
         report = self.audit(10, (Story(scripted_pool.lie_in_a_share), "all", 0))
         self.assertRegex(report["reason"], "NOT TRUE: the pool.* lease .*trace_root differs")
         self.assertEqual(report["replayed_invalid"], 1)
+        # It was told so, and says that its word is not in the ledger.
+        self.assertIn(scripted_pool.VERDICT, [kind for kind, _ in self.pool.accepted])
+        self.assertEqual(report["verdicts_unlogged"], 1)
         bundle = next(path for path in report["evidence"] if "share-" in path)
         data = self.folder / "train"
         data.write_bytes(Story().job.train.tobytes())

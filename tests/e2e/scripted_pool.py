@@ -17,7 +17,7 @@ import records
 import toy
 from records import blob, u16, u32, u64
 
-ERROR, RECORD, WATCH = 0x06, 0x29, 0x28
+ERROR, VERDICT, WATCH, RECORD = 0x06, 0x24, 0x28, 0x29
 UNKNOWN_BLOB = 30
 
 
