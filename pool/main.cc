@@ -54,7 +54,7 @@ void add_check_options(CLI::App& command, pool::CheckCommand& check) {
 void add_export_options(CLI::App& command, pool::ExportCommand& wanted) {
   gemmine::cli::add_name(command, "--data", wanted.data, "folder")->required();
   gemmine::cli::add_name(command, "--ledger", wanted.ledger,
-                         "u32 length and record bytes, repeated");
+                         "the file (PROTOCOL 8.1), for `gemmine-verify ledger`");
   gemmine::cli::add_name(command, "--model", wanted.model, "current theta (safetensors)");
   gemmine::cli::add_name(command, "--bundles", wanted.bundles,
                          "folder for shares to judge offline: wrong ones, and some others");

@@ -22,7 +22,6 @@ inline constexpr std::string_view kTraceStep = "gemmine 2026-11-22 trace step";
 inline constexpr std::string_view kTraceShare = "gemmine 2026-11-22 trace share";
 inline constexpr std::string_view kState = "gemmine 2026-11-22 state";
 inline constexpr std::string_view kCoin = "gemmine 2026-11-22 coin";
-inline constexpr std::string_view kLeaseSecret = "gemmine 2026-11-22 lease secret";
 inline constexpr std::string_view kLedger = "gemmine 2026-11-22 ledger";
 inline constexpr std::string_view kHead = "gemmine 2026-11-22 head";
 inline constexpr std::string_view kMember = "gemmine 2026-11-22 member";
