@@ -18,6 +18,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = ("kernels", "verifier", "pool", "miner")
+LATELY_MAX = 100  # files that one run of the suite lints
 SUFFIXES = (".h", ".cc", ".cu", ".cuh")
 SKIPPED = 77
 
@@ -79,19 +80,29 @@ def changed(commits):
 
 def lint(build, commits):
     require("clang-tidy")
+    entries = [(pathlib.Path(entry["file"]), entry["command"])
+               for entry in json.loads((build / "compile_commands.json").read_text())]
+    entries = [(file, command) for file, command in entries if file.is_relative_to(ROOT)
+               and file.relative_to(ROOT).parts[0] in ROOMS]
+
+    def touched(recent):
+        return sum(str(file.relative_to(ROOT)) in recent for file, _ in entries)
+
+    # A change that goes through the whole house is looked at by its last commits here, and whole
+    # by `./run lint`: all of it would take a quarter of an hour.
     recent = changed(commits) if commits else None
+    while recent is not None and commits > 1 and touched(recent) > LATELY_MAX:
+        commits //= 2
+        recent = changed(commits)
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
     passed = build / "lint-passed"
     passed.mkdir(exist_ok=True)
     jobs, fresh, older = [], 0, 0
-    for entry in json.loads((build / "compile_commands.json").read_text()):
-        file = pathlib.Path(entry["file"])
-        if not file.is_relative_to(ROOT) or file.relative_to(ROOT).parts[0] not in ROOMS:
-            continue
+    for file, command in entries:
         if recent is not None and str(file.relative_to(ROOT)) not in recent:
             older += 1
             continue
-        mark = passed / fingerprint(file, entry["command"], version)
+        mark = passed / fingerprint(file, command, version)
         if mark.exists():
             fresh += 1
         else:
