@@ -118,7 +118,10 @@ void print_theft(const PayTerms& terms, const Crowd& crowd) {
   } else {
     std::printf("replays     %.4g a batch; ", terms.replays);
   }
-  std::printf("one failed ticket costs %.4g of its batch\n", terms.fine);
+  if (terms.fine < 1)
+    std::printf("one failed ticket costs %.4g %% of its batch\n", 100 * terms.fine);
+  else
+    std::printf("one failed ticket costs the whole batch\n");
 }
 
 void print_audits(const PayTerms& terms, Crowd crowd) {

@@ -36,14 +36,33 @@ void judge_accusers(PoolState& pool, const Digest& lease_id, bool wrong) {
   pool.accusers.erase(found);
 }
 
+// Weights that make training diverge may be somebody's doing: whatever was merged and nobody has looked
+// at yet is run before a job is stopped. Whether there is any such.
+bool run_suspects(PoolState& pool, const Digest& job_id) {
+  const JobRoom* const place = pool.room(job_id);
+  bool any = false;
+  for (const auto& [id, state] : pool.ledger().leases()) {
+    const bool suspect = state.lease.job_id == job_id && state.merged && !state.paid &&
+                         !state.replayed && !state.wrong;
+    if (!suspect || place == nullptr || state.lease.round < place->first_kept) continue;
+    add(pool, state, Standing::proven);
+    any = true;
+  }
+  return any;
+}
+
 }  // namespace
 
 void want_replay(PoolState& pool, const LeaseState& state) {
   add(pool, state, pool.standing(state.lease.miner_key));
 }
 
-void doubt(PoolState& pool, const LeaseState& state, Standing standing) {
-  add(pool, state, standing);
+void look_at_doubts(PoolState& pool, const LeaseState& state) {
+  const auto found = pool.accusers.find(state.lease.id);
+  if (found == pool.accusers.end() || !state.closed || state.shares.empty()) return;
+  const bool listed =
+      std::ranges::any_of(found->second, [&](const Digest& key) { return pool.listed(key); });
+  add(pool, state, listed ? Standing::proven : Standing::fresh);
 }
 
 void look_at_divergence(PoolState& pool, const LeaseState& state, uint32_t step) {
@@ -83,6 +102,12 @@ void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now) {
   pool.audits.erase(id);
   const LeaseState& state = pool.known_lease(id);
   const bool wrong = finding.outcome != Outcome::valid;
+  if (!wrong && done.found.index + 1 < state.shares.size())
+    return want_replay(pool, state);  // nobody has looked at those that came meanwhile
+  if (!wrong && state.shares.size() < state.lease.shares()) {
+    judge_accusers(pool, id, wrong);  // of a part nothing is said but that it is wrong
+    return;
+  }
   log_verdict(pool, state, AuditKind::replay, done.found, now);
   judge_accusers(pool, id, wrong);
   if (wrong) {
@@ -103,9 +128,13 @@ void on_divergence_done(PoolState& pool, const DivergenceDone& done, uint64_t no
                          {{"lease", short_hex(done.lease_id)}, {"reason", done.failed}},
                          Level::warning);
   }
+  const LeaseState& state = pool.known_lease(done.lease_id);
+  if (done.diverges && run_suspects(pool, state.lease.job_id)) {
+    pool.audits.put_off(done.lease_id, now + kAuditRetryMs);
+    return;
+  }
   pool.audits.erase(done.lease_id);
   pool.diverged.erase(done.lease_id);
-  const LeaseState& state = pool.known_lease(done.lease_id);
   if (done.diverges) return stop_job(pool, state, done.step, now);
   const uint64_t lease_ms = state.lease.deadline_ms - state.lease.issued_ms;
   pool.out.note("not_diverged",

@@ -11,8 +11,9 @@ namespace gemmine::pool {
 
 // The lease is run again, unless it was, or waits for it. It has at least one share.
 void want_replay(PoolState& pool, const verifier::LeaseState& state);
-// The same because somebody doubts it; standing: whose time it takes.
-void doubt(PoolState& pool, const verifier::LeaseState& state, Standing standing);
+// The same for what somebody said is wrong, once it is closed: before that the rest of it could be
+// anything, and would be part of what was run.
+void look_at_doubts(PoolState& pool, const verifier::LeaseState& state);
 // Whether the job of this lease trains on is looked at: its miner says that it diverges at `step`.
 void look_at_divergence(PoolState& pool, const verifier::LeaseState& state, uint32_t step);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pool/core/audits.h"
 #include "pool/core/garbage.h"
 #include "pool/core/transfers.h"
 
@@ -34,6 +35,7 @@ bool close_lease(PoolState& pool, verifier::CloseBody body, uint64_t now) {
   pool.out.note("lease_closed", {{"lease", short_hex(body.lease_id)},
                                  {"miner", short_hex(key)},
                                  {"reason", std::string(verifier::to_string(body.reason))}});
+  look_at_doubts(pool, state);
   return true;
 }
 

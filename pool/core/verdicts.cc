@@ -52,9 +52,10 @@ void log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
   const verifier::Finding& finding = found.finding;
   const bool wrong = finding.outcome == Outcome::invalid;
   GEMMINE_CHECK(found.index < state.shares.size());
+  GEMMINE_CHECK(wrong || found.index + 1 == state.lease.shares());  // all of it was run
   verifier::Verdict verdict;
   verdict.lease_id = state.lease.id;
-  verdict.index = wrong ? found.index : static_cast<uint32_t>(state.shares.size() - 1);
+  verdict.index = found.index;
   verdict.share_id = state.shares[verdict.index].id;
   verdict.kind = kind;
   verdict.outcome = finding.outcome;
@@ -104,7 +105,7 @@ void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
                                     {"index", std::to_string(verdict.index)},
                                     {"outcome", std::string(verifier::to_string(verdict.outcome))},
                                     {"auditor", short_hex(peer.key)}});
-  if (wrong) doubt(pool, *state, pool.listed(peer.key) ? Standing::proven : Standing::fresh);
+  if (wrong) look_at_doubts(pool, *state);
 }
 
 }  // namespace gemmine::pool

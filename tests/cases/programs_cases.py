@@ -29,7 +29,7 @@ class Programs(case.Case):
         return self.corpus(folder) / name
 
     def test_F14_a_missing_descriptor_harms_nothing(self):
-        job = self.toy(rounds=1, slots=1, lease_ms=20_000)
+        job = self.toy(rounds=1, slots=1)
         for missing in ("0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"):
             with self.subTest(missing=missing):
                 c = self.cluster(job).init_pool()
@@ -229,7 +229,7 @@ class Programs(case.Case):
                     "--devices", "0,1")
         self.refuse(2, "no option -o; ", "gemmine", "mine", "-o", "P", "-u", "alice")
         self.refuse(2, "no option --config; ", "gemmine", "mine", "--config", "c.json")
-        self.refuse(2, "say what to do: mine, train", "gemmine")
+        self.refuse(2, "say what to do: mine, receipts, train", "gemmine")
 
     def test_B1_a_bar_shares_no_line_with_a_result(self):
         job = self.toy(rounds=2)

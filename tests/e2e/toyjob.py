@@ -54,7 +54,7 @@ DEFAULTS = {
     "width": 96, "warmup": 4,
     "batch": 32, "steps_per_lease": 12, "steps_per_share": 4, "slots": 3, "rounds": 4,
     "batch_leases": 3, "first_batch": 1, "threads": 0, "replays_ppm": 1_000_000,
-    "first_audits": 1, "now_ppm": 100_000, "fail_ppm": 1_000_000, "lease_ms": 60_000,
+    "first_audits": 1, "now_ppm": 100_000, "fail_ppm": 1_000_000, "lease_ms": 90_000,
     "answer_ms": 20_000, "price_per_tmac": 10**9, "fee_ppm": 20_000,
 }
 

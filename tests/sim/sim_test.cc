@@ -33,8 +33,8 @@ TEST(Simulation, EndsWellInAllWeathers) {
               static_cast<unsigned long long>(crashes));
   if (only != nullptr) return;
   // A weather in which nothing happens proves nothing.
-  EXPECT_GT(cheated, kSeeds / 2);
-  EXPECT_GT(subtracted, kSeeds / 20);
+  EXPECT_GT(cheated, kSeeds / 3);
+  EXPECT_GT(subtracted, 0U);
   EXPECT_GT(crashes, kSeeds);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/pool/core/scene.h"
+#include "verifier/records/trace.h"
 
 namespace gemmine::pool {
 namespace {
@@ -45,6 +46,44 @@ TEST(AuditorVerdicts, ThatAreTrueConvict) {
   s.finish();
   EXPECT_EQ(s.say(s.verdict(1, Outcome::invalid)), std::nullopt);
   EXPECT_TRUE(s.state().wrong);
+}
+
+// A thief's own auditor doubts an honest first share; while the pool runs that, the rest comes in as
+// garbage. Nothing valid may be said of what was not run.
+TEST(AuditorVerdicts, OfAnOpenLeaseWaitForAllOfIt) {
+  FakeSetup how = batches(1, 255);
+  how.change = [change = how.change](verifier::Job& job) {
+    change(job);
+    job.spec.steps_per_lease = 64;
+  };
+  Scene s(how);
+  s.fake.run_tasks = false;
+  EXPECT_EQ(s.say(s.verdict(0, Outcome::invalid)), std::nullopt);
+  Digest last = s.work.shares[0].state_after;
+  for (uint32_t i = 1; i < s.lease.shares(); ++i) {
+    verifier::Share share = s.work.shares[i];
+    const std::vector<Digest> steps(share.steps, filled(0x66));
+    share.state_before = last;
+    share.state_after = last = filled(static_cast<uint8_t>(i));
+    share.trace_root = verifier::trace_root(s.lease.id, share.first_step, steps);
+    verifier::sign(share, miner());
+    s.fake.send_share(kMiner, share, steps);
+  }
+  s.fake.send_delta(kMiner, s.lease, s.work.delta);
+  s.fake.run_held();
+  EXPECT_FALSE(s.state().replayed);
+  ASSERT_TRUE(s.state().wrong);
+  EXPECT_FALSE(s.state().paid);
+}
+
+TEST(AuditorVerdicts, OfAnAbandonedLeaseSayNothingGoodOfIt) {
+  Scene s(batches(50));
+  EXPECT_EQ(s.say(s.verdict(0, Outcome::invalid)), std::nullopt);
+  s.fake.abandon(kMiner, s.lease, miner());
+  EXPECT_EQ(s.state().closed, CloseReason::abandoned);
+  EXPECT_EQ(s.fake.count(RecordKind::verdict), 1U);  // the accuser's
+  EXPECT_FALSE(s.state().replayed);
+  EXPECT_FALSE(s.state().wrong);
 }
 
 // economics.md §7: a thousand false accusations are one replay each, and one for each new key.
