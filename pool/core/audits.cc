@@ -36,8 +36,8 @@ void judge_accusers(PoolState& pool, const Digest& lease_id, bool wrong) {
   pool.accusers.erase(found);
 }
 
-// Weights that make training diverge may be somebody's doing: whatever was merged and nobody has looked
-// at yet is run before a job is stopped. Whether there is any such.
+// Weights that make training diverge may be somebody's doing: whatever was merged and nobody has
+// looked at yet is run before a job is stopped. Whether there is any such.
 bool run_suspects(PoolState& pool, const Digest& job_id) {
   const JobRoom* const place = pool.room(job_id);
   bool any = false;

@@ -48,8 +48,8 @@ TEST(AuditorVerdicts, ThatAreTrueConvict) {
   EXPECT_TRUE(s.state().wrong);
 }
 
-// A thief's own auditor doubts an honest first share; while the pool runs that, the rest comes in as
-// garbage. Nothing valid may be said of what was not run.
+// A thief's own auditor doubts an honest first share; while the pool runs that, the rest comes in
+// as garbage. Nothing valid may be said of what was not run.
 TEST(AuditorVerdicts, OfAnOpenLeaseWaitForAllOfIt) {
   FakeSetup how = batches(1, 255);
   how.change = [change = how.change](verifier::Job& job) {
