@@ -70,7 +70,9 @@ int main(int argc, char** argv) {
 
   gv::ProofOptions proof;
   CLI::App& proof_command =
-      program.command("proof", "whether a file proves that somebody signed what is not so",
+      program.command("proof",
+                      "whether a file proves that somebody signed what is not so\n(exit code 10: "
+                      "proven; 0: it proves nothing; 11: no proof file)",
                       [&] { return gv::run_proof(proof); });
   gemmine::cli::add_name(proof_command, "FILE", proof.file, "proof file")->required();
   gemmine::cli::add_name(proof_command, "--pool-key", proof.pool_key,

@@ -47,7 +47,7 @@ struct ProofOptions {
   std::string pool_key;  // hex; empty: whichever the file names
   bool json = false;
 };
-// invalid: proven. ok: not. failed: the file cannot be read, or is no proof.
+// invalid: proven. ok: not. malformed: it is no proof file. failed: it cannot be read.
 ExitCode run_proof(const ProofOptions& options);
 
 }  // namespace gemmine::verifier

@@ -50,7 +50,7 @@ ExitCode run_proof(const ProofOptions& options) {
   const auto file = read_file(options.file, kProofBytesMax);
   if (!file) return cli::fail(ExitCode::failed, file.error().detail);
   const auto finding = decide_proof(file.value(), pool_key);
-  if (!finding) return cli::fail(ExitCode::failed, options.file + ": " + finding.error().detail);
+  if (!finding) return cli::fail(ExitCode::malformed, options.file + ": " + finding.error().detail);
   options.json ? print_json(finding.value()) : print_text(finding.value(), pool_key.has_value());
   return finding.value().proven ? ExitCode::invalid : ExitCode::ok;
 }

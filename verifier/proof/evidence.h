@@ -74,7 +74,7 @@ struct Place {
 };
 OpenedObject open_places(ByteView string, std::span<const Place> places, Bytes& storage);
 
-// What the miner signed about an answer of his: its address and length (PROTOCOL 6.8).
+// What the miner signed about an answer of his: its address and length (PROTOCOL 12.11).
 struct SignedAnswer {
   Bytes bytes;
   uint64_t challenge_seq = 0;

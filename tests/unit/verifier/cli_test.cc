@@ -119,7 +119,7 @@ TEST_F(Cli, DecidesProofs) {
   const Ran honest = run("proof " + write("one", golden.bytes("proof heads_one", 1)));
   EXPECT_EQ(honest.code, 0) << honest.out;
   const Ran cut = run("proof " + write("cut", ByteView(golden.bytes("proof block", 1)).first(99)));
-  EXPECT_EQ(cut.code, 1) << cut.out;
+  EXPECT_EQ(cut.code, 11) << cut.out;
   EXPECT_NE(cut.out.find("job"), std::string::npos) << cut.out;
   EXPECT_EQ(run("proof " + folder_ + "/none").code, 1);
   EXPECT_EQ(run("proof " + file + " --pool-key 12").code, 2);
