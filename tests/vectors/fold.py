@@ -103,6 +103,12 @@ class Fold:
                      for c in lease.challenges)
         return asked is None or lease.replayed or passed
 
+    def all_looked_at(self, job_id):
+        """No lease is merged, not settled, and neither replayed nor wrong (8.5, stop)."""
+        leases = [self.leases[x] for (job, _, _), b in self.batches.items()
+                  if job == job_id and b.settled is None for x in b.leases]
+        return all(x.replayed or x.wrong for x in leases if x.merged)
+
     def ticket_status(self, batch, ticket):
         lease = self.leases[batch.leases[ticket.place]]
         if lease.wrong:

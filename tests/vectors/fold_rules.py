@@ -1,7 +1,5 @@
-"""One rule set for each kind of record (PROTOCOL 8.5, 13); fold.py reads the records.
-
-Each returns what to do when the record is taken: a list of calls, and the entries of its post.
-"""
+"""One rule set for each kind of record (PROTOCOL 8.5, 13): what to do when it is taken, as a list
+of calls, and the entries of its post."""
 import math
 from types import SimpleNamespace
 
@@ -218,7 +216,8 @@ def verdict(fold, r, body):
     else:
         must(v.index == len(x.shares) - 1, "not the last share")
         must(v.step == NO_STEP and v.proof == ZERO, "step or proof")
-        must(v.kind != REPLAY or v.outcome == VALID and v.digest == ZERO, "a replay decides")
+        whole = v.digest == ZERO and s.first_step + s.steps == x.terms.steps
+        must(v.kind != REPLAY or v.outcome == VALID and whole, "a replay decides")
         must(v.kind != UNANSWERED or v.outcome == UNDECIDED, "silence decides nothing")
     by_pool, c = v.auditor_key == fold.pool_key, None
     if by_pool and v.kind != REPLAY:
@@ -239,7 +238,7 @@ def verdict(fold, r, body):
             c.outcome = v.outcome
         if v.outcome == INVALID:
             find_wrong(fold, x, v, r.seq)
-        elif v.kind == REPLAY and len(x.shares) * x.terms.steps_per_share >= x.terms.steps:
+        elif v.kind == REPLAY:
             x.replayed = True
     return [change], []
 
@@ -351,8 +350,8 @@ def redraw(fold, r, body):
     must(audit.coin_commit(b.s0) == batch.s1, "secret")
     silent = fold.silent_tickets(batch)
     must(silent, "not silent")
-    chosen = silent[audit.silent_ticket(b.s0, batch.seed, len(silent))]
-    return [lambda: vars(batch).update(redrawn=chosen)], []
+    at = audit.silent_ticket(b.s0, batch.seed, len(silent))
+    return [lambda: vars(batch).update(redrawn=silent[at])], []
 
 
 def settle(fold, r, body):
@@ -377,9 +376,10 @@ def stop(fold, r, body):
     body.end()
     j, x = fold.job_of(b.job_id), fold.lease_of(b.lease_id)
     must(b.reason == 1 and not fold.ended(j), "reason or ended")
-    must(x.terms.job_id == b.job_id and x.terms.round == j.round, "lease")
+    must((x.terms.job_id, x.terms.round) == (b.job_id, j.round), "lease")
     first = len(x.shares) * x.terms.steps_per_share
     must(first <= b.step < min(first + x.terms.steps_per_share, x.terms.steps), "step")
+    must(fold.all_looked_at(b.job_id), "not replayed")
     return [lambda: vars(j).update(stopped=True)], []
 
 

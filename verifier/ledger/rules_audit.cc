@@ -49,6 +49,9 @@ Status check_acquittal(const LeaseState& lease, const Verdict& verdict) {
     return invalid("a step and a proof belong to invalid only");
   if (verdict.kind == AuditKind::replay && verdict.outcome != Outcome::valid)
     return invalid("a replay decides");
+  // Whoever ran a part knows nothing of the shares that come after it.
+  if (verdict.kind == AuditKind::replay && lease.shares.size() != lease.lease.shares())
+    return invalid("the lease has shares to come");
   if (verdict.kind == AuditKind::replay && !verdict.digest.is_zero())
     return invalid("a digest belongs to what is wrong");
   if (verdict.kind == AuditKind::unanswered && verdict.outcome != Outcome::undecided)
@@ -210,8 +213,7 @@ Status apply_verdict(LedgerData& data, const Record& record) {
   if (!by_pool) return Ok{};
   if (challenge != nullptr) challenge->outcome = verdict.outcome;
   if (wrong) find_wrong(data, *lease, verdict, record.seq);
-  if (verdict.kind == AuditKind::replay && !wrong)
-    lease->replayed |= lease->shares.size() == lease->lease.shares();
+  if (verdict.kind == AuditKind::replay && !wrong) lease->replayed = true;
   return Ok{};
 }
 

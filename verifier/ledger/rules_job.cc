@@ -39,6 +39,20 @@ Status check_merge(const LedgerData& data, const JobState& job, const MergeBody&
   return check_subtracted(job, body.subtracted);
 }
 
+// Weights that make training diverge may be somebody's doing: nothing that was merged into them and
+// may still be found wrong is left unlooked at.
+bool all_looked_at(const LedgerData& data, const Digest& job_id) {
+  for (auto it = data.unsettled.lower_bound({job_id, {}, 0});
+       it != data.unsettled.end() && it->job_id == job_id; ++it) {
+    const bool done = std::ranges::all_of(find_batch(data, *it)->leases, [&](const Digest& id) {
+      const LeaseState& lease = data.leases.at(id);
+      return !lease.merged || lease.replayed || lease.wrong;
+    });
+    if (!done) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Status apply_genesis(LedgerData& data, const Record& record) {
@@ -150,6 +164,8 @@ Status apply_stop(LedgerData& data, const Record& record) {
   const uint32_t first = lease->lease.first_step(next);
   if (body.step < first || body.step - first >= lease->lease.steps_of(next))
     return invalid("the step is not one of the lease's next share");
+  if (!all_looked_at(data, body.job_id))
+    return invalid("a merged lease that is not settled was not replayed");
   job->stopped = StopState{body.lease_id, body.step, body.reason};
   return Ok{};
 }

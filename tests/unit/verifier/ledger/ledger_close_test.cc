@@ -230,6 +230,20 @@ TEST(LedgerStop, EndsAJobThatDiverges) {
   EXPECT_EQ(w.escrow(), 0);
 }
 
+// One bad lease must not end a job by what it did to the weights.
+TEST(LedgerStop, WaitsUntilWhatWasMergedAndIsNotSettledWasReplayed) {
+  World w;
+  w.begin();
+  const std::vector<Lease> merged = w.round(w.miner, w.other);
+  const Lease lease = w.lease(0, w.other);
+  const Bytes body = encode(StopBody{w.id, lease.id, 0, StopReason::diverged});
+  w.refuses(stop, body, "was not replayed");
+  w.replay(merged[0]);
+  w.refuses(stop, body, "was not replayed");
+  w.convict(merged[1]);
+  w.must(stop, body);
+}
+
 TEST(LedgerFinish, WaitsForTheLastRoundAndEveryBatchAndReturnsTheRest) {
   World w;
   w.begin();

@@ -251,6 +251,7 @@ class World {
   }
   Bytes merge(const std::vector<Lease>& leases, const std::vector<Digest>& subtracted = {}) const {
     std::vector<Digest> ids;
+    ids.reserve(leases.size());
     for (const Lease& one : leases)
       ids.push_back(one.id);
     const uint32_t round = job_state().round;
