@@ -125,9 +125,10 @@ void expire(PoolState& pool, uint64_t now) {
     if (!close_lease(pool, {.lease_id = id, .reason = CloseReason::expired, .secret = {}}, now))
       continue;
     const Digest& key = state.lease.miner_key;
-    const bool proven = pool.standing(key) == Standing::proven;
+    // Who sent nothing kept a slot from others for nothing, whatever it did before.
+    const bool worked = pool.standing(key) == Standing::proven && !state.shares.empty();
     const uint64_t lease_ms = state.lease.deadline_ms - state.lease.issued_ms;
-    if (!our_fault) pause_key(pool, key, proven ? Pause::kFirstMs : lease_ms, now);
+    if (!our_fault) pause_key(pool, key, worked ? Pause::kFirstMs : lease_ms, now);
   }
 }
 

@@ -17,7 +17,7 @@ namespace gemmine::pool {
 
 class Pause {
  public:
-  static constexpr uint64_t kFirstMs = 1'000;  // for who has proven itself, or gave the lease back
+  static constexpr uint64_t kFirstMs = 1'000;  // who proved itself and worked, or gave it back
   static constexpr uint32_t kDoublings = 10;
   static constexpr uint64_t kForgetMs = 600'000;
 

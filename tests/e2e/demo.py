@@ -141,14 +141,19 @@ def follow(c, processes, progress):
     return progress.seconds()
 
 
-def verify_offline(c, ledger, folder):
+def verify_offline(c, ledger, folder, payee):
     """The commands that anyone can repeat on the exported files, and the exit codes they must have.
 
+    The rewritten ledger pays somebody else what is `payee`'s.
     A wrong share is right to be refused, and so is a ledger that was written anew: both end in 10.
     """
     bundles, blobs = folder / "bundles", folder / "pool/blobs"
     rewritten = folder / "rewritten.bin"
-    rewritten.write_bytes(ledger.read_bytes().replace(CHEAT.encode(), HONEST[0].encode() + b"ss"))
+    bytes_before = ledger.read_bytes()
+    bytes_after = bytes_before.replace(payee.encode(), payee[::-1].encode())
+    if bytes_before == bytes_after:
+        raise cluster.Failure(f"the ledger does not name {payee}")
+    rewritten.write_bytes(bytes_after)
     share = next(iter(sorted(bundles.glob("share-*"))), None)
     wrong = next(iter(sorted(bundles.glob("wrong-*"))), None)
     records = blobs / ledgerfile.Ledger(ledger).train_address().hex()
@@ -194,7 +199,7 @@ def run(options, folder):
         alone.wait(TIME_MAX_S)
         path = c.export("--bundles", folder / "bundles", "--model", folder / "model.safetensors")
         progress.say(f"{progress.seconds():6.1f} s  verifying the exported run offline ...")
-        offline = verify_offline(c, path, folder)
+        offline = verify_offline(c, path, folder, CHEAT)
         facts = demo_report.collect(
             ledger=ledgerfile.Ledger(path), status=status, codes=codes, offline=offline,
             seconds=seconds, fund=FUND, folder=folder, honest=(*HONEST, SLOW), cheat=CHEAT,

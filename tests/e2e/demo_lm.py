@@ -99,6 +99,7 @@ def collect(c, path, codes, alone, offline, sample):
         "the model was exported, and writes": model.is_file() and len(sample) > len(PROMPT),
         "offline: ledger and merges, one share and its replay are valid":
             [step["exit_code"] for step in offline[:3]] == [0, 0, 0],
+        "offline: a ledger that was written anew is refused": offline[-1]["exit_code"] == 10,
     }
     return {"losses": losses, "miners": miners, "escrow": escrow, "state_root": root,
             "verdicts": demo_report.verdicts_of(ledger, c.pool_key), "sample": sample,
@@ -134,7 +135,8 @@ def text(facts, seconds):
     for line in facts["sample"].splitlines():
         lines += ["  " + line[at:at + PAGE] for at in range(0, max(1, len(line)), PAGE)]
     lines += ["", "-- Verified offline; repeat it with ".ljust(78, "-")]
-    lines += [f"  (exit {step['exit_code']:2d}) {step['command']}" for step in facts["offline"]]
+    lines += [f"  {'ok ' if step['exit_code'] == step['expected'] else 'NO '} "
+              f"(exit {step['exit_code']:2d}) {step['command']}" for step in facts["offline"]]
     lines += ["", "-- Claims ".ljust(78, "-")]
     lines += [f"  {'ok ' if holds else 'NO '} {claim}" for claim, holds in facts["checks"].items()]
     return "\n".join(lines)
@@ -155,7 +157,7 @@ def run(options, folder):
         alone.wait(demo.TIME_MAX_S)
         path = c.export("--bundles", folder / "bundles", "--model", folder / "model.safetensors")
         progress.say(f"{progress.seconds():6.1f} s  verifying the exported run offline ...")
-        offline = demo.verify_offline(c, path, folder)
+        offline = demo.verify_offline(c, path, folder, "emma")
         sample = c.run("gemmine", "sample", "--model", folder / "model.safetensors", "--prompt",
                        PROMPT, "--tokens", 400, "--temperature", 0.7, "--seed", 1).stdout.strip()
         return collect(c, path, codes, alone.text(), offline, sample), progress.seconds()

@@ -71,8 +71,23 @@ TEST(Leases, PauseANewKeyForALeaseTimeWhenTheyExpire) {
   EXPECT_EQ(fake.get_lease(ConnId{9})->slot, lease->slot);
 }
 
-// Whoever has proven itself is slowed by seconds, and heals.
+// Whoever has proven itself and worked is slowed by seconds, and heals.
 TEST(Leases, PauseAProvenKeyForASecondWhenTheyExpire) {
+  FakePool fake(batches(1));
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  ASSERT_TRUE(fake.do_lease(kMiner, miner()));
+  const auto lease = fake.get_lease(kMiner);
+  fake.send_share(kMiner, fake.work(*lease, miner()), 0);
+  fake.now = lease->deadline_ms + 1;
+  fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
+  fake.tick(0);
+  EXPECT_EQ(fake.lease_state(*lease).closed, CloseReason::expired);
+  EXPECT_FALSE(fake.get_lease(kMiner));
+  EXPECT_EQ(fake.no_lease()->retry_after_ms, Pause::kFirstMs);
+}
+
+// A record does not pay for slots that are held and not worked on.
+TEST(Leases, PauseAProvenKeyForALeaseTimeWhenItSentNothing) {
   FakePool fake(batches(1));
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
   ASSERT_TRUE(fake.do_lease(kMiner, miner()));
@@ -80,9 +95,8 @@ TEST(Leases, PauseAProvenKeyForASecondWhenTheyExpire) {
   fake.now = lease->deadline_ms + 1;
   fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
   fake.tick(0);
-  EXPECT_EQ(fake.lease_state(*lease).closed, CloseReason::expired);
   EXPECT_FALSE(fake.get_lease(kMiner));
-  EXPECT_EQ(fake.no_lease()->retry_after_ms, Pause::kFirstMs);
+  EXPECT_EQ(fake.no_lease()->retry_after_ms, lease->deadline_ms - lease->issued_ms);
 }
 
 // A pool that was down knows that nobody could deliver.
