@@ -251,6 +251,9 @@ class Accountable(base.EndToEnd):
         spoilt = c.run("gemmine-verify", "receipts", file, "--pool-key", c.pool_key, check=False)
         self.assertEqual(spoilt.returncode, 10, spoilt.stdout)
         self.assertIn("the pool has not signed this record", spoilt.stdout)
+        compared = c.run("gemmine-verify", "ledger", c.export(), "--receipts", file, check=False)
+        self.assertEqual(compared.returncode, 10, compared.stdout)
+        self.assertIn("the pool has not signed this record", compared.stdout)
         listed = c.run("gemmine", "receipts", "--data", c.data("miner"), check=False)
         self.assertEqual(listed.returncode, 10, listed.stdout)
 

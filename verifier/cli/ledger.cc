@@ -202,14 +202,25 @@ void report_state(const LedgerState& state, Report& report) {
   report.finding(sum == 0 ? Outcome::valid : Outcome::invalid, "balances sum to zero");
 }
 
-// What the pool has signed, as the options say. Errors: invalid_argument; those of load().
+// What the pool has signed, as the options say. Errors: invalid_argument; those of load();
+// malformed, invalid (a file of receipts that is none, or that was changed).
 Result<PoolWords> words_of(const LedgerOptions& options) {
   auto words = parse_pool_words(options.pool_keys, options.heads);
   if (!words) return words;
   for (const std::string& path : options.receipts) {
     const auto bytes = load(path, kKeptFileBytesMax);
     if (!bytes) return bytes.error();
-    for (const Statement& word : read_kept(bytes.value()).words) {
+    const KeptWords kept = read_kept(bytes.value());
+    const auto lease = kept.words.empty() || kept.words[0].kind != RecordKind::lease
+                           ? Result<Lease>(Error{Errc::malformed, "it does not begin with a lease"})
+                           : decode_lease(Reader(kept.words[0].body).get_blob(kRecordBytesMax));
+    if (!lease) return Error{Errc::malformed, path + ": " + lease.error().detail};
+    if (kept.cut) return Error{Errc::malformed, path + ": the last word is cut short"};
+    for (const Statement& word : kept.words) {
+      // A word that the pool did not sign cannot be held against its ledger, nor be passed over.
+      const std::string fault = fault_of(word, lease.value().pool_key);
+      if (!fault.empty())
+        return Error{Errc::invalid, path + ": " + verifier::words_of(word) + ": " + fault};
       if (word.receipt == Receipt{}) continue;  // a lease or a verdict, signed by itself
       words.value().heads.push_back(
           head_of(word.receipt, static_cast<uint8_t>(word.kind), word.body));
