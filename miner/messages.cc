@@ -100,7 +100,7 @@ bool vouched(State& state, std::string_view what, const Digest& lease_id,
              const verifier::Receipt& receipt, verifier::RecordKind kind, const Bytes& body) {
   const auto head = verifier::head_of(receipt, static_cast<uint8_t>(kind), body);
   if (verifier::signed_by(head, state.pool_key)) {
-    if (state.find(lease_id) != nullptr) keep_word(state, lease_id, {kind, body, receipt});
+    if (state.receipts.knows(lease_id)) keep_word(state, lease_id, {kind, body, receipt});
     const auto conflict = state.heads.saw(head);
     if (!conflict) return true;
     state.note(Level::error, "pool_contradicts_itself",
@@ -137,7 +137,8 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
   const auto verdict = verifier::decode_verdict(message.verdict);
   if (!verdict) return broken_message(state, "VERDICT", verdict.error());
   const verifier::Verdict& said = verdict.value();
-  if (state.find(said.lease_id) != nullptr)
+  // A ticket's verdict comes when its lease is closed and forgotten.
+  if (state.receipts.knows(said.lease_id))
     keep_word(state, said.lease_id,
               {verifier::RecordKind::verdict, verifier::signed_body(message.verdict), {}});
   const bool wrong = said.outcome == verifier::Outcome::invalid;

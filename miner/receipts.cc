@@ -18,12 +18,16 @@ std::string Receipts::path(const Digest& lease_id) const {
 }
 
 Status Receipts::begin(const verifier::Lease& lease) const {
-  if (::access(path(lease.id).c_str(), F_OK) == 0) return Ok{};
+  if (knows(lease.id)) return Ok{};
   if (const Status made = make_folder(folder_); !made) return made;
   make_room();
   const verifier::Statement word{
       verifier::RecordKind::lease, verifier::signed_body(verifier::encode(lease)), {}};
   return write_durable(path(lease.id), verifier::kept_bytes(word));
+}
+
+bool Receipts::knows(const Digest& lease_id) const {
+  return ::access(path(lease_id).c_str(), F_OK) == 0;
 }
 
 Status Receipts::add(const Digest& lease_id, const verifier::Statement& word) const {

@@ -23,6 +23,8 @@ class Receipts {
 
   // The first word about a lease; what is there of it stays. Errors: io.
   Status begin(const verifier::Lease& lease) const;
+  // Whether there are words about the lease, which may have ended long ago.
+  bool knows(const Digest& lease_id) const;
   // Another word. Not synced: a crash costs the last ones. Errors: io, also when it is not begun.
   Status add(const Digest& lease_id, const verifier::Statement& word) const;
 

@@ -239,6 +239,8 @@ class Accountable(base.EndToEnd):
             self.assertEqual(row["acknowledged"], row["shares"])
             self.assertIn("complete", row["end"])
             self.assertEqual(row["fault"], "")
+        # The verdicts of a batch come after its leases are closed.
+        self.assertGreater(sum(row["verdicts"] for row in kept), 0)
         self.assertIn("every word is signed",
                       c.run("gemmine", "receipts", "--data", c.data("miner")).stdout)
         file = pathlib.Path(kept[0]["file"])
