@@ -2,6 +2,7 @@
 // that are broken in the ways that matter (economics.md §4, §8).
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,11 @@
 namespace gemmine::sim {
 namespace {
 
-constexpr int kJobs = 30;
+// Of each strategy; GEMMINE_JOBS=1000 takes an hour, and errors are a sixth.
+int jobs() {
+  const char* const wanted = std::getenv("GEMMINE_JOBS");
+  return wanted != nullptr ? std::atoi(wanted) : 30;
+}
 constexpr double kErrors = 4;
 
 JobTerms shipped(const std::string& name) {
@@ -33,11 +38,11 @@ const Strategy& named(const std::vector<Strategy>& all, const std::string& name)
   return *std::ranges::find(all, name, &Strategy::name);
 }
 
-void expect_no_profit(const JobTerms& terms, int jobs) {
+void expect_no_profit(const JobTerms& terms) {
   const double best = best_expected(terms, 1, 1);
   EXPECT_NEAR(best, 0, 0.05);  // leases' pay: what a job may leave a thief
   for (const Strategy& strategy : strategies()) {
-    const Sample got = play_often(terms, strategy, jobs);
+    const Sample got = play_often(terms, strategy, jobs());
     std::printf("  %-48s %+7.3f +- %.3f\n", strategy.name.c_str(), got.mean, got.error);
     EXPECT_LE(got.mean - kErrors * got.error, best + 1e-9) << strategy.name;
     if (strategy.name == "honest") {
@@ -48,11 +53,11 @@ void expect_no_profit(const JobTerms& terms, int jobs) {
 }
 
 TEST(Economy, LeavesNoStrategyAProfitInTheShippedMlp) {
-  expect_no_profit(shipped("fashion-mnist.toml"), kJobs);
+  expect_no_profit(shipped("fashion-mnist.toml"));
 }
 
 TEST(Economy, LeavesNoStrategyAProfitInTheShippedGpt) {
-  expect_no_profit(shipped("austen-gpt.toml"), kJobs);
+  expect_no_profit(shipped("austen-gpt.toml"));
 }
 
 // Here the dynamic programme says 0 for every one of them, in both directions.
@@ -61,7 +66,7 @@ TEST(Economy, AgreesWithTheDynamicProgramme) {
   EXPECT_NEAR(best_expected(terms, 1, 1), 0, 1e-9);
   for (const Strategy& strategy : strategies()) {
     if (strategy.saved < 1) continue;
-    const Sample got = play_often(terms, strategy, 3 * kJobs);
+    const Sample got = play_often(terms, strategy, 3 * jobs());
     std::printf("  %-48s %+7.3f +- %.3f\n", strategy.name.c_str(), got.mean, got.error);
     EXPECT_NEAR(got.mean, 0, kErrors * got.error + 1e-9) << strategy.name;
   }
@@ -77,14 +82,14 @@ TEST(Economy, PaysALeniencyThatIsTooCheap) {
 TEST(Economy, FindsAPoolThatDrawsBeforeTheLastLease) {
   const JobTerms terms = break_even();
   const auto all = strategies();
-  const Sample got = play_often(terms, named(all, "three in ten stolen"), kJobs, Leak::early_draw);
+  const Sample got = play_often(terms, named(all, "three in ten stolen"), jobs(), Leak::early_draw);
   EXPECT_GT(got.mean - kErrors * got.error, 1) << got.mean;
 }
 
 TEST(Economy, FindsAPoolThatSkipsWhenItIsBusy) {
   const JobTerms terms = break_even();
   const auto all = strategies();
-  const Sample got = play_often(terms, named(all, "always steal"), kJobs, Leak::busy_skips);
+  const Sample got = play_often(terms, named(all, "always steal"), jobs(), Leak::busy_skips);
   EXPECT_GT(got.mean - kErrors * got.error, 1) << got.mean;
 }
 
