@@ -33,9 +33,9 @@ TEST(Simulation, EndsWellInAllWeathers) {
               static_cast<unsigned long long>(crashes));
   if (only != nullptr) return;
   // A weather in which nothing happens proves nothing.
-  EXPECT_GT(cheated, kSeeds / 3);
+  EXPECT_GT(cheated, kSeeds / 2);
   EXPECT_GT(subtracted, 0U);
-  EXPECT_GT(crashes, kSeeds);
+  EXPECT_GT(crashes, kSeeds / 2);
 }
 
 // F01, F02, A13: devices are slow, machines fail, the escrow runs dry again and again. Nobody

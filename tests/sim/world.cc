@@ -182,7 +182,9 @@ void World::flush() {
     return crash();
   }
   disk_.insert(disk_.end(), records.begin(), records.end());
-  pool::change(kept_, pool_->take_kept());
+  pool::KeptChanges changes = pool_->take_kept();
+  if (plant_ == Plant::lost_tail) changes.drop.clear();  // it goes back, with all that was on it
+  pool::change(kept_, std::move(changes));
   carry_out(pool_->take_actions());
   serve_watchers();
 }
