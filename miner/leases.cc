@@ -136,13 +136,19 @@ void want_lease(State& state, uint64_t now_ms) {
   for (const auto& [id, work] : state.leases) {
     if (work.run < work.lease.shares()) return;
   }
-  for (auto& [id, job] : state.jobs) {
+  // From the job on that gave the last one; a job that has none makes way for the others.
+  auto at = state.none_here ? state.jobs.upper_bound(state.asked_job)
+                            : state.jobs.lower_bound(state.asked_job);
+  for (size_t i = 0; i < state.jobs.size(); ++i, ++at) {
+    if (at == state.jobs.end()) at = state.jobs.begin();
+    auto& [id, job] = *at;
     if (!job.offered || job.finished || job.refused || !job.pause.over(now_ms)) continue;
     if (!job.workload) {
       need_data(state, job, now_ms);
       continue;
     }
     state.asked = true;
+    state.asked_job = id;
     return state.send(pool::GetLease{id});
   }
 }

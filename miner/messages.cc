@@ -71,7 +71,7 @@ void on(State& state, const pool::LeaseMessage& message, uint64_t now_ms) {
   if (state.find(lease.id) != nullptr) return;
   const LeaseWork* const work = take(state, lease, now_ms);
   if (work == nullptr) return;
-  state.waiting = false;
+  state.waiting = state.none_here = false;
   state.note(Level::info, "lease",
              {{"lease", short_hex(work->id)},
               {"job", work->job->work->job().name},
@@ -85,6 +85,7 @@ void on(State& state, const pool::NoLease& none, uint64_t now_ms) {
   state.ask_at_ms = now_ms + std::clamp<uint64_t>(none.retry_after_ms, kAskMinMs, kAskMaxMs);
   state.note(state.waiting ? Level::debug : Level::info, "waiting", {{"reason", none.reason}});
   state.waiting = true;
+  state.none_here = true;
 }
 
 // For later, and for others. What cannot be kept costs no work.

@@ -140,6 +140,8 @@ struct State {
   bool receipts_lost = false;  // one could not be kept, and its owner was told
 
   bool asked = false;         // GET_LEASE is under way
+  Digest asked_job;           // of the last one
+  bool none_here = false;     // and it had none
   bool waiting = false;       // the pool had no lease for us, and our owner was told
   uint64_t ask_at_ms = 0;     // not before: the pool's wish
   Pause ask_pause;            // after leases that are not for us, and refusals without a wish

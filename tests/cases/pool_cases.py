@@ -182,11 +182,11 @@ class Patience(case.Case):
         shutil.rmtree(c.data("pool"))
         c.data("copy").rename(c.data("pool"))
         pool.start()
-        self.assertEqual(miner.wait(90 * base.SLOW), 0, miner.tail())
+        # It goes on from before what it had signed: its miner has the proof, and leaves.
+        self.assertEqual(miner.wait(90 * base.SLOW), 10, miner.tail())
+        self.assertIn("rollback", miner.tail())
         self.assertEqual(pool.stop(20), 0, pool.tail())
-        ledger = ledgerfile.Ledger(c.export())
-        self.assertFalse(ledger.of("ban"))
-        self.check_root(c, ledger)
+        self.assertFalse(ledgerfile.Ledger(c.export()).of("ban"))
 
 
 class Escrow(case.Case):
