@@ -176,11 +176,13 @@ void look_at_end(State& state) {
 // with the pool.
 void look_at_stop(State& state, uint64_t now_ms) {
   if (!state.stop_by_ms) return;
-  const bool left = std::any_of(state.leases.begin(), state.leases.end(), [](const auto& entry) {
-    const LeaseWork& lease = entry.second;
-    return lease.sent > lease.accepted || !lease.give_back.empty() ||
-           (lease.run == lease.lease.shares() && !lease.delta_stored);
-  });
+  // A lease may be on its way, and is given back as well.
+  const bool left =
+      state.asked || std::any_of(state.leases.begin(), state.leases.end(), [](const auto& entry) {
+        const LeaseWork& lease = entry.second;
+        return lease.sent > lease.accepted || !lease.give_back.empty() ||
+               (lease.run == lease.lease.shares() && !lease.delta_stored);
+      });
   if (left && state.connected && now_ms < *state.stop_by_ms) return;
   state.leave(state.ending.code, state.ending.reason);
 }

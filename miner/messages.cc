@@ -79,6 +79,7 @@ void on(State& state, const pool::LeaseMessage& message, uint64_t now_ms) {
               {"slot", std::to_string(lease.slot)},
               {"steps", std::to_string(lease.steps)},
               {"steps_per_share", std::to_string(lease.steps_per_share)}});
+  if (state.stop_by_ms) give_back(state.leases.at(lease.id), state.ending.reason);
 }
 
 void on(State& state, const pool::NoLease& none, uint64_t now_ms) {

@@ -157,6 +157,20 @@ TEST_F(Scene, ACleanStopWaitsForWhatIsComputedAndASecondOneDoesNot) {
     accept(one, index);
   EXPECT_FALSE(state_.ended) << "the delta is not there";
   close_lease(one);
+  EXPECT_FALSE(state_.ended) << "what it asked for may be on its way";
+  pool_says(pool::MessageType::no_lease, pool::NoLease{50, "none"});
+  EXPECT_TRUE(state_.ended);
+}
+
+// The pool's answer and the owner's word cross: nobody else gets the slot unless it is given back.
+TEST_F(Scene, ACleanStopGivesBackALeaseThatWasOnItsWay) {
+  join();
+  EXPECT_EQ(sent<pool::GetLease>(), 1U);
+  ask_to_stop(state_, "stopped by its owner", now_);
+  go_on();
+  EXPECT_FALSE(state_.ended);
+  grant(lease());
+  EXPECT_EQ(given_back(), 1U);
   EXPECT_TRUE(state_.ended);
 }
 
