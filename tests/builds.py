@@ -63,6 +63,7 @@ def main():
             for threads in "12":
                 command = [str(program), "--threads", threads]
                 done = subprocess.run(command, check=False, capture_output=True, text=True,
+                                      errors="replace",
                                       env=os.environ | {"GEMMINE_CPU": path})
                 label = f"{name} {path} {threads} threads"
                 print(f"{label:28} {done.stdout.strip() or done.stderr.strip()}")

@@ -7,9 +7,41 @@
 #include "kernels/cli/program.h"
 #include "verifier/cli/commands.h"
 
+namespace {
+
+namespace gv = gemmine::verifier;
+
+void add_ledger(gemmine::cli::Program& program, gv::LedgerOptions& ledger) {
+  CLI::App& ledger_command =
+      program.command("ledger", "fold an exported ledger", [&] { return gv::run_ledger(ledger); });
+  gemmine::cli::add_name(ledger_command, "FILE", ledger.file, "exported ledger")->required();
+  gemmine::cli::add_name(ledger_command, "--blobs", ledger.blobs,
+                         "folder of deltas and thetas by hex address: redo the merges");
+  gemmine::cli::add_name(ledger_command, "--pool-key", ledger.pool_keys,
+                         "64 hex digits: a ledger of this pool, and no other");
+  gemmine::cli::add_name(ledger_command, "--head", ledger.heads,
+                         "a signed head that the ledger must hold, as this program prints it");
+  gemmine::cli::add_name(ledger_command, "--receipts", ledger.receipts,
+                         "a file of a miner's receipts, which the ledger must hold");
+  ledger_command.add_flag("--json", ledger.json, "print JSON");
+}
+
+void add_proof(gemmine::cli::Program& program, gv::ProofOptions& proof) {
+  CLI::App& proof_command =
+      program.command("proof",
+                      "whether a file proves that somebody signed what is not so\n(exit code 10: "
+                      "proven; 0: it proves nothing; 11: no proof file)",
+                      [&] { return gv::run_proof(proof); });
+  gemmine::cli::add_name(proof_command, "FILE", proof.file, "proof file")->required();
+  gemmine::cli::add_name(proof_command, "--pool-key", proof.pool_key,
+                         "the pool's signing key, 64 hex digits");
+  proof_command.add_flag("--json", proof.json, "print JSON");
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using gemmine::ExitCode;
-  namespace gv = gemmine::verifier;
   gemmine::cli::prepare_process();
   gemmine::cli::Program program("gemmine-verify",
                                 "Checks what a gemmine pool and its miners claim.",
@@ -55,29 +87,10 @@ int main(int argc, char** argv) {
   replay_command.add_flag("--json", replay.json, "print JSON");
 
   gv::LedgerOptions ledger;
-  CLI::App& ledger_command =
-      program.command("ledger", "fold an exported ledger", [&] { return gv::run_ledger(ledger); });
-  gemmine::cli::add_name(ledger_command, "FILE", ledger.file, "exported ledger")->required();
-  gemmine::cli::add_name(ledger_command, "--blobs", ledger.blobs,
-                         "folder of deltas and thetas by hex address: redo the merges");
-  gemmine::cli::add_name(ledger_command, "--pool-key", ledger.pool_keys,
-                         "64 hex digits: a ledger of this pool, and no other");
-  gemmine::cli::add_name(ledger_command, "--head", ledger.heads,
-                         "a signed head that the ledger must hold, as this program prints it");
-  gemmine::cli::add_name(ledger_command, "--receipts", ledger.receipts,
-                         "a file of a miner's receipts, which the ledger must hold");
-  ledger_command.add_flag("--json", ledger.json, "print JSON");
+  add_ledger(program, ledger);
 
   gv::ProofOptions proof;
-  CLI::App& proof_command =
-      program.command("proof",
-                      "whether a file proves that somebody signed what is not so\n(exit code 10: "
-                      "proven; 0: it proves nothing; 11: no proof file)",
-                      [&] { return gv::run_proof(proof); });
-  gemmine::cli::add_name(proof_command, "FILE", proof.file, "proof file")->required();
-  gemmine::cli::add_name(proof_command, "--pool-key", proof.pool_key,
-                         "the pool's signing key, 64 hex digits");
-  proof_command.add_flag("--json", proof.json, "print JSON");
+  add_proof(program, proof);
 
   program
       .command("watch", "moved: gemmine-audit watch",

@@ -163,10 +163,10 @@ void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now) {
   }
   place->merge_failures = 0;
   const JobState& job = job_of(pool, done.job_id);
-  const auto wrong = std::views::keys(job.to_subtract);
+  const auto first = [](const auto& entry) { return entry.first; };
   const bool current = job.round == done.round && !job.ended() &&
                        std::ranges::equal(job.slots, done.lease_ids) &&
-                       std::ranges::equal(wrong, done.subtracted);
+                       std::ranges::equal(job.to_subtract, done.subtracted, {}, first);
   if (!current) return try_merge(pool, done.job_id, now);
   const auto logged =
       pool.book.append(RecordKind::merge,

@@ -10,9 +10,11 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "kernels/base/check.h"
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
 
@@ -21,6 +23,12 @@ namespace {
 
 constexpr std::string_view kDomain = "gemmine 2026-11-22 ";
 constexpr const char* kKindNames[] = {"X", "sx", "W", "sw", "b", "G1", "s1", "G2", "s2"};
+
+const char* name_of(TensorKind kind) {
+  if (kind == TensorKind::bias_parts) return "PB";
+  GEMMINE_CHECK(static_cast<size_t>(kind) < std::size(kKindNames));
+  return kKindNames[static_cast<size_t>(kind)];
+}
 
 Spec toy_spec(Optimiser optimiser) {
   return {
@@ -113,8 +121,8 @@ bool run_lease(const Program& program, Engine& engine, uint32_t round, uint32_t 
     Writer trace;
     for (size_t i = 0; i < step.value().roots.size(); ++i) {
       const TensorInfo& tensor = program.tensors()[i];
-      std::printf("root %u %s_%u %s\n", h, kKindNames[static_cast<size_t>(tensor.kind)],
-                  tensor.layer, to_hex(step.value().roots[i].view()).c_str());
+      std::printf("root %u %s_%u %s\n", h, name_of(tensor.kind), tensor.layer,
+                  to_hex(step.value().roots[i].view()).c_str());
       trace.put_digest(step.value().roots[i]);
     }
     const Digest digest = blake3_keyed(key, trace.put_f32(step.value().loss).bytes());

@@ -219,8 +219,11 @@ Result<PoolWords> words_of(const LedgerOptions& options) {
     for (const Statement& word : kept.words) {
       // A word that the pool did not sign cannot be held against its ledger, nor be passed over.
       const std::string fault = fault_of(word, lease.value().pool_key);
-      if (!fault.empty())
-        return Error{Errc::invalid, path + ": " + verifier::words_of(word) + ": " + fault};
+      if (!fault.empty()) {
+        std::string detail = path;
+        detail.append(": ").append(verifier::words_of(word)).append(": ").append(fault);
+        return Error{Errc::invalid, std::move(detail)};
+      }
       if (word.receipt == Receipt{}) continue;  // a lease or a verdict, signed by itself
       words.value().heads.push_back(
           head_of(word.receipt, static_cast<uint8_t>(word.kind), word.body));

@@ -38,7 +38,7 @@ Result<LeaseCase> get_lease_case(Reader& in) {
   if (!work) return bad_proof("job", work.error().detail);
   auto lease = decode_lease(in.get_blob(kLeaseBytes));
   if (!lease) return bad_proof("lease", lease.error().detail);
-  return LeaseCase{std::move(work.value()), std::move(lease.value())};
+  return LeaseCase{std::move(work.value()), lease.value()};
 }
 
 std::string doubt_of(const LeaseCase& at) {
