@@ -14,28 +14,28 @@ ChunkSource ChunkSource::of_bytes(ByteView bytes) {
   return out;
 }
 
-ChunkSource ChunkSource::of_tiles(const int8_t* data, size_t rows, size_t cols, size_t ld) {
+ChunkSource ChunkSource::of_matrix(Order order, const void* data, size_t rows, size_t cols,
+                                   size_t ld) {
   GEMMINE_CHECK(ld >= cols);
   ChunkSource out;
-  out.data_ = reinterpret_cast<const uint8_t*>(data);
-  out.total_bytes_ = tile_order_bytes(rows, cols);
-  out.order_ = Order::tiles;
+  out.data_ = static_cast<const uint8_t*>(data);
+  out.order_ = order;
   out.rows_ = rows;
   out.cols_ = cols;
   out.ld_ = ld;
+  return out;
+}
+
+ChunkSource ChunkSource::of_tiles(const int8_t* data, size_t rows, size_t cols, size_t ld) {
+  ChunkSource out = of_matrix(Order::tiles, data, rows, cols, ld);
+  out.total_bytes_ = tile_order_bytes(rows, cols);
   out.tiles_down_ = (rows + kTileRows - 1) / kTileRows;
   return out;
 }
 
 ChunkSource ChunkSource::of_panels(const float* data, size_t rows, size_t cols, size_t ld) {
-  GEMMINE_CHECK(ld >= cols);
-  ChunkSource out;
-  out.data_ = reinterpret_cast<const uint8_t*>(data);
+  ChunkSource out = of_matrix(Order::panels, data, rows, cols, ld);
   out.total_bytes_ = panel_order_bytes(rows, cols);
-  out.order_ = Order::panels;
-  out.rows_ = rows;
-  out.cols_ = cols;
-  out.ld_ = ld;
   return out;
 }
 

@@ -63,6 +63,8 @@ class ChunkSource {
 
  private:
   enum class Order : uint8_t { plain, tiles, panels };
+  // Everything but the length in bytes, which is the order's.
+  static ChunkSource of_matrix(Order order, const void* data, size_t rows, size_t cols, size_t ld);
   // Bytes [offset, offset + out.size()) of the panel order; both are whole rows of panels.
   void copy_panel_rows(uint64_t offset, std::span<uint8_t> out) const;
 
