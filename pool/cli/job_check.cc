@@ -76,10 +76,6 @@ Crowd crowd_of(const verifier::Work& work, const CheckCommand& command) {
   crowd.miners = command.miners.value_or(job.spec.slots);
   crowd.auditors = command.auditors;
   crowd.lease_s = command.lease_seconds.value_or(std::max(1U, job.audit.lease_ms / 2000));
-  crowd.answer_s =
-      1e-3 * static_cast<double>(job.audit.answer_ms + line_ms(answer_bytes_max(work))) +
-      2 * crowd.lease_s;
-  crowd.thread_cost = thread_cost(work);
   return crowd;
 }
 
@@ -94,7 +90,8 @@ void print_pay(const PayTerms& terms, const Crowd& crowd) {
       "pays        a batch of %u leases at once (a key's first: %u), after %.4g replays "
       "and %u threads%s\n            drawn from it when it is closed\n",
       terms.batch, terms.first_batch, terms.replays, terms.threads,
-      terms.threads_replayed && terms.threads > 0 ? " (replayed: that is cheaper here)" : "");
+      terms.threads_replayed && terms.threads > 0 ? " (replayed: pools ask for no threads yet)"
+                                                  : "");
   std::printf(
       "pay final   after %s in the mean, %s at most; the last batch %s after the last "
       "merge\n",

@@ -40,24 +40,12 @@ Status check_theft(const verifier::Work& work) {
 
 }  // namespace
 
-bool replays_threads(const verifier::Work& /*work*/) {
-  return true;
-}
-
-double thread_cost(const verifier::Work& /*work*/) {
-  return 1;
-}
-
-uint64_t answer_bytes_max(const verifier::Work& /*work*/) {
-  return 0;
-}
-
 PayTerms terms_of(const verifier::Work& work) {
   const verifier::AuditPolicy& audit = work.job().audit;
   return {.batch = audit.batch_leases,
           .first_batch = audit.first_batch,
           .threads = audit.threads,
-          .threads_replayed = replays_threads(work),
+          .threads_replayed = true,  // want_replay(): no pool asks a miner for a thread yet
           .replays = audit.replays_ppm * kPpm,
           .fine = audit.fail_ppm * kPpm,
           .first_audits = audit.first_audits,
