@@ -224,23 +224,27 @@ def total_bytes(job, key):
         key[0], 4 * program.state_floats(job))
 
 
-def take_object(job, cursor):
-    key = cursor.number("B"), cursor.number("H")
-    total = total_bytes(job, key)
-    if cursor.number("Q") != total:
-        raise Malformed("total bytes")
+def take_chunks(reader, total):
     ranges, end = [], -1
-    for _ in range(cursor.number("I")):
-        first, last = cursor.number("I"), cursor.number("I")
+    for _ in range(reader.number("I")):
+        first, last = reader.number("I"), reader.number("I")
         if first <= end or last <= first or last > b3.chunk_count(total):
             raise Malformed("range")
         end = last
         ranges.append((first, last))
     if not ranges:
         raise Malformed("no range")
-    siblings = cursor.siblings("I", total, ranges)
-    data = cursor.blob(b3.selected_bytes(total, ranges))
-    return SimpleNamespace(key=key, total=total, ranges=ranges, siblings=siblings, data=data)
+    siblings = reader.siblings("I", total, ranges)
+    return SimpleNamespace(total=total, ranges=ranges, siblings=siblings,
+                           data=reader.blob(b3.selected_bytes(total, ranges)))
+
+
+def take_object(job, cursor):
+    key = cursor.number("B"), cursor.number("H")
+    total = total_bytes(job, key)
+    if cursor.number("Q") != total:
+        raise Malformed("total bytes")
+    return SimpleNamespace(key=key, **vars(take_chunks(cursor, total)))
 
 
 def check_opening(job, lease, share, choice, data, theta, make_block):

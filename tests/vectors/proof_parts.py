@@ -8,7 +8,7 @@ import b3
 import ed25519
 import openings
 import records
-from openings import Cursor, Malformed
+from openings import Cursor, Malformed, take_chunks
 from records import u8, u32, u64
 
 LEASE_BYTES, SHARE_BYTES = 296, 248
@@ -95,21 +95,6 @@ def take_record(reader):
 def check_head(head, pool_key):
     message = b3.domain("head", u64(head.seq) + u64(head.time_ms) + head.head)
     expect(ed25519.verify(pool_key, message, head.signature), "the pool's signature of a head")
-
-
-def take_chunks(reader, total):
-    ranges, end = [], -1
-    for _ in range(reader.number("I")):
-        first, last = reader.number("I"), reader.number("I")
-        if first <= end or last <= first or last > b3.chunk_count(total):
-            raise Malformed("range")
-        end = last
-        ranges.append((first, last))
-    if not ranges:
-        raise Malformed("no range")
-    siblings = reader.siblings("I", total, ranges)
-    return SimpleNamespace(total=total, ranges=ranges, siblings=siblings,
-                           data=reader.blob(b3.selected_bytes(total, ranges)))
 
 
 def put_chunks(data, offsets):

@@ -9,15 +9,20 @@ namespace {
 
 using verifier::RecordKind;
 
+// What the miner signs in a session of the fake pool.
+AuthMaterial material_of(const FakePool& fake) {
+  return {.server_random = filled(2),
+          .client_random = {},
+          .channel_binding = filled(1),
+          .pool_key = fake.identity().public_key(),
+          .public_key = miner().public_key(),
+          .role = Role::miner,
+          .account = "alice"};
+}
+
 TEST(CheatingGreetings, WithWordsOfAnotherSessionAreRefused) {
   FakePool fake;
-  const AuthMaterial right{.server_random = filled(2),
-                           .client_random = {},
-                           .channel_binding = filled(1),
-                           .pool_key = fake.identity().public_key(),
-                           .public_key = miner().public_key(),
-                           .role = Role::miner,
-                           .account = "alice"};
+  const AuthMaterial right = material_of(fake);
   void (*const changes[])(AuthMaterial&) = {
       [](AuthMaterial& m) { m.server_random = filled(3); },
       [](AuthMaterial& m) { m.client_random = filled(3); },
@@ -50,13 +55,7 @@ TEST(CheatingGreetings, WithWordsOfAnotherSessionAreRefused) {
 // Who is paid is the key's word, said to this pool; an old word of it is not said again.
 TEST(CheatingGreetings, CannotSayWhoIsPaid) {
   FakePool fake;
-  const AuthMaterial material{.server_random = filled(2),
-                              .client_random = {},
-                              .channel_binding = filled(1),
-                              .pool_key = fake.identity().public_key(),
-                              .public_key = miner().public_key(),
-                              .role = Role::miner,
-                              .account = "alice"};
+  const AuthMaterial material = material_of(fake);
   uint64_t next = 10;
   const auto answer_to = [&](auto change) -> std::optional<WireError> {
     const ConnId id{next++};
