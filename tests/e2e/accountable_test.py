@@ -57,6 +57,9 @@ class Accountable(base.EndToEnd):
         done = c.run("gemmine-verify", "ledger", ledger, *extra, check=False, env=env)
         return done.returncode, done.stdout + done.stderr
 
+    def receipts(self, c, name):
+        return json.loads(c.run("gemmine", "receipts", "--data", c.data(name), "--json").stdout)
+
     def test_a_ledger_may_grow_and_not_shrink(self):
         c = self.finished()
         whole = c.export()
@@ -139,18 +142,23 @@ class Accountable(base.EndToEnd):
         self.assertEqual(self.verify(c, ledger, "--pool-key", "abc")[0], 2)
 
     def test_a_restored_pool_that_lost_its_tail_is_told_from_its_heads(self):
-        c = self.cluster(self.toy(rounds=3))
+        c = self.cluster(self.toy(rounds=8))
         pool = c.start_pool(exit_when_finished=False)
         first = c.miner("first").start()
         first.wait_for("share_accepted")
         copy = self.folder / "copy"
         c.run("gemmine-pool", "backup", c.data("pool"), copy)
-        before = c.report()["ledger"]["records"]
-        wait_until(lambda: c.report()["ledger"]["records"] > before + 6, 30, first.tail, first)
+        # The pool acknowledged shares of a lease that the copy has never heard of.
+        copied = {row["lease"] for row in self.receipts(c, "first")}
+
+        def lost_leases():
+            return [row["file"] for row in self.receipts(c, "first")
+                    if row["lease"] not in copied and row["acknowledged"] > 0]
+
+        wait_until(lost_leases, 60, first.tail, first)
         first.stop(20)
         pool.stop(20)
-        kept = (c.data("first") / "receipts").iterdir()
-        lost = shutil.copy(max(kept, key=lambda f: f.stat().st_mtime), self.folder / "lost")
+        lost = shutil.copy(lost_leases()[0], self.folder / "lost")
         whole = c.export().rename(self.folder / "whole.bin")
         self.assertEqual(self.verify(c, whole)[0], 0)
         shutil.rmtree(c.data("pool"))
@@ -232,7 +240,7 @@ class Accountable(base.EndToEnd):
 
     def test_receipts_are_kept_and_checked_by_a_stranger(self):
         c = self.finished()
-        kept = json.loads(c.run("gemmine", "receipts", "--data", c.data("miner"), "--json").stdout)
+        kept = self.receipts(c, "miner")
         ledger = ledgerfile.Ledger(c.export())
         self.assertEqual({row["lease"] for row in kept}, {id.hex() for id in ledger.leases})
         for row in kept:
