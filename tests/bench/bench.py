@@ -234,7 +234,7 @@ def main():
     min_time = 0.1 if options.quick else 0.5
 
     parts = {
-        "audit": lambda: {**google(bench, "bm_(admission|spot_check|replay)", min_time),
+        "audit": lambda: {**google(bench, "bm_(admission|opened_blocks|replay)", min_time),
                           **threads(folder / "thread_bench", options.quick)},
         "step": lambda: google(bench, "bm_step", min_time),
         "profile": lambda: profiles(step, options.quick),
