@@ -196,7 +196,7 @@ Status Trainer::check_own(const RunShare& task, const ShareRun& run,
     block.step = run.share.steps - 1;
     const auto opening = open_block(workload, task.lease, run, task.theta, state_before, block);
     if (!opening) return opening.error();
-    if (opening.value().size() > verifier::kOpeningBytesMax) continue;  // a job without spot audits
+    if (opening.value().size() > verifier::kOpeningBytesMax) continue;
     const auto finding = verifier::check_opening({workload.work, task.lease, task.theta}, run.share,
                                                  block, opening.value());
     if (finding.outcome == verifier::Outcome::valid) return Ok{};

@@ -92,14 +92,5 @@ int main(int argc, char** argv) {
   gv::ProofOptions proof;
   add_proof(program, proof);
 
-  program
-      .command("watch", "moved: gemmine-audit watch",
-               [] {
-                 return gemmine::cli::fail(ExitCode::command_line,
-                                           "this is `gemmine-audit watch` now, a program of its "
-                                           "own with the same options");
-               })
-      .prefix_command();
-
   return program.main(argc, argv);
 }

@@ -1,5 +1,5 @@
 // WATCH: the ledger's records for everyone who follows it, a bounded piece each turn
-// (PROTOCOL 5.9).
+// (PROTOCOL 5.2).
 //
 // Records go out only once they are durable, so that nobody sees one that a crash could take back.
 // No socket, thread or file is in here; the loop's thread drives it.

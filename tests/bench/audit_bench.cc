@@ -1,4 +1,4 @@
-// What looking costs beside doing: admission, spot check, replay and rerun of one share of the
+// What looking costs beside doing: admission, opened blocks, replay and rerun of one share of the
 // demo's MLP (784-512-512-10, batch 128), and the bytes that each needs.
 //
 // Counters: x_share, the part of the share's own computing time (design: ≤ 1/1000); bytes.
@@ -145,8 +145,8 @@ void bm_admission(benchmark::State& state) {
 }
 BENCHMARK(bm_admission)->Unit(benchmark::kMicrosecond);
 
-// The mean over eight challenges, scaled to the four blocks of a spot audit.
-void bm_spot_check(benchmark::State& state) {
+// The mean over eight draws, scaled to as many blocks as one thread opens (thread_blocks).
+void bm_opened_blocks(benchmark::State& state) {
   Stage& s = stage();
   std::vector<std::pair<BlockChoice, Bytes>> all;
   for (uint8_t seed = 0; seed < 8; ++seed)
@@ -170,7 +170,7 @@ void bm_spot_check(benchmark::State& state) {
   state.counters["x_share"] = audit / s.share_seconds;
   state.counters["bytes"] = bytes / audits;
 }
-BENCHMARK(bm_spot_check)->Unit(benchmark::kMillisecond);
+BENCHMARK(bm_opened_blocks)->Unit(benchmark::kMillisecond);
 
 void bm_replay(benchmark::State& state) {
   Stage& s = stage();

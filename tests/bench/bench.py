@@ -215,7 +215,7 @@ def build_programs(build, names):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="shorter and rougher")
     parser.add_argument("--only", choices=["audit", "step", "profile", "memory", "pytorch",

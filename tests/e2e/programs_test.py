@@ -43,8 +43,7 @@ class Options(base.EndToEnd):
                 words = pending.pop()
                 text = self.run_program(program, *words, "--help").stdout
                 commands = re.findall(r"^  ([a-z]+)  ", text.partition("Subcommands:")[2], re.M)
-                pending += [(*words, command) for command in commands if command != "watch"
-                            or program != "gemmine-verify"]
+                pending += [(*words, command) for command in commands]
                 if words and not commands:
                     yield program, words, text
 
@@ -78,11 +77,6 @@ class Links(base.EndToEnd):
         self.assertFalse(self.needed("gemmine-verify") & network)
         self.assertIn("libcrypto", self.needed("gemmine-verify"))
         self.assertLessEqual({"libuv", "libssl"}, self.needed("gemmine-audit"))  # would be seen
-
-    def test_the_judge_says_where_the_watch_went(self):
-        done = self.run_program("gemmine-verify", "watch", "--pool", "127.0.0.1:1", "--rate", "1")
-        self.assertEqual(done.returncode, 2)
-        self.assertRegex(done.stderr, r"\A.*gemmine-audit watch.*\n\Z")
 
 
 if __name__ == "__main__":

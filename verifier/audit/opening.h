@@ -1,4 +1,4 @@
-// Spot audit: the bytes and Merkle paths of one block's inputs and outputs
+// An opened block: the bytes and Merkle paths of one block's inputs and outputs
 // (PROTOCOL 6.5, 7.3, 7.4).
 #pragma once
 
