@@ -30,6 +30,7 @@ void abandon(State& state, const Digest& lease_id, const std::string& reason) {
   const LeaseWork* const lease = state.find(lease_id);
   state.out.emplace_back(
       GiveBack{lease_id, lease != nullptr ? lease->diverged : verifier::kNoStep});
+  state.given_back.insert(lease_id);
   close(state, lease_id);
 }
 
@@ -176,13 +177,13 @@ void look_at_end(State& state) {
 // with the pool.
 void look_at_stop(State& state, uint64_t now_ms) {
   if (!state.stop_by_ms) return;
-  // A lease may be on its way, and is given back as well.
-  const bool left =
-      state.asked || std::any_of(state.leases.begin(), state.leases.end(), [](const auto& entry) {
-        const LeaseWork& lease = entry.second;
-        return lease.sent > lease.accepted || !lease.give_back.empty() ||
-               (lease.run == lease.lease.shares() && !lease.delta_stored);
-      });
+  // A lease may be on its way, and is given back as well; how one ended belongs to its receipts.
+  const bool left = state.asked || !state.given_back.empty() ||
+                    std::any_of(state.leases.begin(), state.leases.end(), [](const auto& entry) {
+                      const LeaseWork& lease = entry.second;
+                      return lease.sent > lease.accepted || !lease.give_back.empty() ||
+                             (lease.run == lease.lease.shares() && !lease.delta_stored);
+                    });
   if (left && state.connected && now_ms < *state.stop_by_ms) return;
   state.leave(state.ending.code, state.ending.reason);
 }

@@ -71,7 +71,8 @@ void on(State& state, const pool::LeaseMessage& message, uint64_t now_ms) {
   if (state.find(lease.id) != nullptr) return;
   const LeaseWork* const work = take(state, lease, now_ms);
   if (work == nullptr) return;
-  state.waiting = state.none_here = false;
+  state.waiting_for.clear();
+  state.none_here = false;
   state.note(Level::info, "lease",
              {{"lease", short_hex(work->id)},
               {"job", work->job->work->job().name},
@@ -82,10 +83,17 @@ void on(State& state, const pool::LeaseMessage& message, uint64_t now_ms) {
   if (state.stop_by_ms) give_back(state.leases.at(lease.id), state.ending.reason);
 }
 
+// Told when the reason is another one: a miner that waits asks again and again.
+void wait_for(State& state, const std::string& reason, uint64_t retry_ms) {
+  const bool told = std::exchange(state.waiting_for, reason) == reason;
+  state.note(told ? Level::debug : Level::info, "waiting",
+             {{"reason", reason}, {"ask_again_s", std::to_string((retry_ms + 999) / 1000)}});
+}
+
 void on(State& state, const pool::NoLease& none, uint64_t now_ms) {
-  state.ask_at_ms = now_ms + std::clamp<uint64_t>(none.retry_after_ms, kAskMinMs, kAskMaxMs);
-  state.note(state.waiting ? Level::debug : Level::info, "waiting", {{"reason", none.reason}});
-  state.waiting = true;
+  const uint64_t retry_ms = std::clamp<uint64_t>(none.retry_after_ms, kAskMinMs, kAskMaxMs);
+  state.ask_at_ms = now_ms + retry_ms;
+  wait_for(state, none.reason, none.retry_after_ms);
   state.none_here = true;
 }
 
@@ -144,13 +152,17 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
     keep_word(state, said.lease_id,
               {verifier::RecordKind::verdict, verifier::signed_body(message.verdict), {}});
   const bool wrong = said.outcome == verifier::Outcome::invalid;
-  state.note(wrong ? Level::error : Level::info, "verdict",
-             {{"lease", short_hex(said.lease_id)},
-              {"index", std::to_string(said.index)},
-              {"kind", std::string(verifier::to_string(said.kind))},
-              {"outcome", std::string(verifier::to_string(said.outcome))},
-              {"signed", verifier::signed_by_auditor(said) ? "yes" : "no"},
-              {"detail", said.detail}});
+  pool::Fields fields = {{"lease", short_hex(said.lease_id)},
+                         {"index", std::to_string(said.index)},
+                         {"kind", std::string(verifier::to_string(said.kind))},
+                         {"outcome", std::string(verifier::to_string(said.outcome))},
+                         {"signed", verifier::signed_by_auditor(said) ? "yes" : "no"},
+                         {"detail", said.detail}};
+  if (wrong)
+    fields.emplace_back("hint",
+                        "this device may compute wrong numbers: --engine check:ENGINE compares it "
+                        "with the reference and stops at the first bit that differs");
+  state.note(wrong ? Level::error : Level::info, "verdict", std::move(fields));
 }
 
 void on(State& state, const pool::DeltaOk& ok, uint64_t /*now_ms*/) {
@@ -185,6 +197,7 @@ void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
   state.note(reason == verifier::CloseReason::complete ? Level::info : Level::warning,
              "lease_closed",
              {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});
+  state.given_back.erase(id);
   state.ask_at_ms = 0;  // a slot may be free; pauses of our own go on
   close(state, id);
 }
@@ -199,7 +212,9 @@ void on_ready(State& state, const Digest& pool_key, const pool::AuthOk& said, ui
   const bool other_pool = state.pool_key != pool_key;
   state.connected = true;
   state.pool_key = pool_key;
-  state.asked = state.waiting = false;
+  state.asked = false;
+  state.waiting_for.clear();
+  state.given_back.clear();
   state.ask_at_ms = 0;
   if (state.options.dry_run) return list_jobs(state, said);
   if (other_pool) state.leases.clear();
@@ -246,10 +261,16 @@ void on_message(State& state, pool::MessageType type, ByteView payload, uint64_t
 
 void on_error(State& state, const pool::ErrorMessage& error, uint64_t now_ms) {
   using pool::WireError;
-  state.note(Level::warning, "pool_error",
-             {{"code", std::to_string(static_cast<int>(error.code))},
-              {"name", std::string(pool::to_string(error.code))},
-              {"text", error.text}});
+  // Part of any normal run: a lease that is not to be had, or a job without one to settle.
+  const bool no_job = error.code == WireError::unknown_job;
+  if (state.asked && (no_job || error.code == WireError::too_many)) {
+    wait_for(state, error.text, error.retry_after_ms);
+  } else {
+    state.note(no_job ? Level::debug : Level::warning, "pool_error",
+               {{"code", std::to_string(static_cast<int>(error.code))},
+                {"name", std::string(pool::to_string(error.code))},
+                {"text", error.text}});
+  }
   const uint64_t retry_ms = std::clamp<uint64_t>(error.retry_after_ms, 200, kAskMaxMs);
   const bool later = error.code == WireError::busy || error.code == WireError::internal;
   if (later) state.resend_at_ms = now_ms + retry_ms;

@@ -84,11 +84,20 @@ void on_share_failed(State& state, LeaseWork& work, const TaskFailed& failed, ui
   give_back(work, reason);
 }
 
+// Whether it says nothing of the device, and nothing of other leases' folders.
+bool of_lease(Trouble trouble) {
+  return trouble == Trouble::lease || trouble == Trouble::diverged || trouble == Trouble::disk ||
+         trouble == Trouble::interrupted;
+}
+
 // A device that cannot run a share gives the lease back: another one will do it. One that is gone
 // or has wrong numbers must not go on: it would only lose its owner's money.
 void on_task_failed(State& state, const TaskFailed& failed, uint64_t now_ms) {
   LeaseWork* const work = state.find(failed.lease_id);
-  const bool known = failed.trouble == Trouble::interrupted || failed.trouble == Trouble::diverged;
+  // Of a lease that is closed the folder is gone, under a share of it that still runs.
+  const bool closed = work == nullptr && of_lease(failed.trouble);
+  const bool known =
+      closed || failed.trouble == Trouble::interrupted || failed.trouble == Trouble::diverged;
   state.note(known ? Level::debug : Level::error, "share_failed",
              {{"lease", short_hex(failed.lease_id)},
               {"index", std::to_string(failed.index)},

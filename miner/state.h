@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -135,6 +136,7 @@ struct State {
   verifier::HeadWatch heads;
   std::map<Digest, JobWork> jobs;
   std::map<Digest, LeaseWork> leases;  // of pool_key
+  std::set<Digest> given_back;         // leases whose end the pool has still to say
   size_t tasks = 0;                    // with the device
   Disk disk;
   bool receipts_lost = false;  // one could not be kept, and its owner was told
@@ -142,7 +144,7 @@ struct State {
   bool asked = false;         // GET_LEASE is under way
   Digest asked_job;           // of the last one
   bool none_here = false;     // and it had none
-  bool waiting = false;       // the pool had no lease for us, and our owner was told
+  std::string waiting_for;    // why the pool has no lease for us, as our owner was told
   uint64_t ask_at_ms = 0;     // not before: the pool's wish
   Pause ask_pause;            // after leases that are not for us, and refusals without a wish
   uint64_t resend_at_ms = 0;  // shares that the pool was too busy for; 0: none

@@ -135,6 +135,8 @@ TEST_F(Scene, ACleanStopGivesTheLeaseBackAndAsksForItsPay) {
   go_on();
   EXPECT_EQ(given_back(), 1U);
   EXPECT_EQ(sent<pool::Settle>(), 1U);
+  EXPECT_FALSE(state_.ended) << "the lease's receipts lack its end";
+  close_lease(one);
   EXPECT_TRUE(state_.ended);
   EXPECT_EQ(state_.ending.code, ExitCode::ok);
 }
@@ -169,8 +171,10 @@ TEST_F(Scene, ACleanStopGivesBackALeaseThatWasOnItsWay) {
   ask_to_stop(state_, "stopped by its owner", now_);
   go_on();
   EXPECT_FALSE(state_.ended);
-  grant(lease());
+  const verifier::Lease late = lease();
+  grant(late);
   EXPECT_EQ(given_back(), 1U);
+  close_lease(late);
   EXPECT_TRUE(state_.ended);
 }
 

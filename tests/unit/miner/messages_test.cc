@@ -154,14 +154,52 @@ TEST_F(Scene, SharesThatThePoolWasTooBusyForAreSentAgain) {
   EXPECT_EQ(sent<pool::ShareMessage>(), 2U);
 }
 
-TEST_F(Scene, WaitingForASlotIsToldOnce) {
+TEST_F(Scene, WaitingIsToldOnceForEachReason) {
   join();
-  for (int i = 0; i < 5; ++i) {
-    pool_says(MessageType::no_lease, pool::NoLease{500, "no slot is free"});
-    wait(500);
-  }
+  const auto waits = [&](const std::string& reason) {
+    for (int i = 0; i < 5; ++i) {
+      pool_says(MessageType::no_lease, pool::NoLease{500, reason});
+      wait(500);
+    }
+  };
+  waits("no slot is free");
   EXPECT_EQ(told("waiting", Level::info), 1U);
   EXPECT_EQ(sent<pool::GetLease>(), 6U);
+  waits("the last lease of this key came to nothing");
+  EXPECT_EQ(told("waiting", Level::info), 2U);
+  EXPECT_EQ(told("waiting", Level::debug), 8U);
+}
+
+// Every new key hears the first, and everyone at a job's end the second.
+TEST_F(Scene, ARefusalOfALeaseIsNoTrouble) {
+  join();
+  on_error(state_, {1, pool::WireError::too_many, 500, "this key holds enough leases"}, now_);
+  wait(500);
+  on_error(state_, {2, pool::WireError::unknown_job, 500, "no such job"}, now_);
+  EXPECT_EQ(told("pool_error", Level::warning), 0U);
+  go_on();
+  EXPECT_EQ(told("waiting", Level::info), 2U);
+  EXPECT_EQ(told("pool_error", Level::warning), 0U);
+  on_error(state_, {3, pool::WireError::too_many, 500, "nobody asked for a lease"}, now_);
+  go_on();
+  EXPECT_EQ(told("pool_error", Level::warning), 1U);
+}
+
+TEST_F(Scene, AWrongLeaseComesWithANextStep) {
+  join();
+  verifier::Verdict verdict;
+  verdict.lease_id = lease().id;
+  verdict.kind = verifier::AuditKind::replay;
+  const auto hinted = [&](verifier::Outcome outcome) {
+    verdict.outcome = outcome;
+    verifier::sign(verdict, pool_);
+    forget();
+    pool_says(MessageType::verdict, pool::VerdictMessage{verifier::encode(verdict)});
+    const auto events = all<pool::Event>();
+    return events.size() == 1 && events.front().fields.back().first == "hint";
+  };
+  EXPECT_TRUE(hinted(verifier::Outcome::invalid));
+  EXPECT_FALSE(hinted(verifier::Outcome::valid));
 }
 
 }  // namespace

@@ -62,6 +62,21 @@ TEST_F(Scene, ReportsOfForgottenLeasesAreDropped) {
   EXPECT_EQ(sent<pool::ShareMessage>(), 0U);
 }
 
+// Its folder went with it: nothing is wrong with the disk.
+TEST_F(Scene, AShareOfAClosedLeaseThatCannotBeKeptIsNoError) {
+  join();
+  const verifier::Lease one = lease();
+  grant(one);
+  close_lease(one);
+  device_fails(one, 0, Trouble::disk, "cannot create state-1.tmp");
+  EXPECT_EQ(told("share_failed", pool::Level::error), 0U);
+  EXPECT_EQ(told("share_failed", pool::Level::debug), 1U);
+  const verifier::Lease two = lease();
+  grant(two);
+  device_fails(two, 0, Trouble::disk, "no space left on device");
+  EXPECT_EQ(told("share_failed", pool::Level::error), 1U);
+}
+
 TEST_F(Scene, EveryReportAnswersATask) {
   join();
   EXPECT_DEATH(device_fails(lease(), 0, Trouble::lease), "tasks");
