@@ -173,7 +173,8 @@ def verify_offline(c, ledger, folder, payee):
 
 
 def parse_options():
-    parser = argparse.ArgumentParser(prog="./run demo", description="train Fashion-MNIST through a real pool, here")
+    parser = argparse.ArgumentParser(
+        prog="./run demo", description="train Fashion-MNIST through a real pool, here")
     parser.add_argument("--build", default="build", help=argparse.SUPPRESS)
     parser.add_argument("--report", type=pathlib.Path, help="also write the report as JSON")
     parser.add_argument("--keep", type=pathlib.Path,
