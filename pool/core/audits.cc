@@ -136,10 +136,9 @@ void on_divergence_done(PoolState& pool, const DivergenceDone& done, uint64_t no
   pool.audits.erase(done.lease_id);
   pool.diverged.erase(done.lease_id);
   if (done.diverges) return stop_job(pool, state, done.step, now);
-  const uint64_t lease_ms = state.lease.deadline_ms - state.lease.issued_ms;
   pool.out.note("not_diverged",
                 {{"lease", short_hex(done.lease_id)}, {"step", std::to_string(done.step)}});
-  pause_key(pool, state.lease.miner_key, lease_ms, now);
+  pause_key(pool, state.lease, lease_ms_of(state.lease), now);
 }
 
 }  // namespace gemmine::pool

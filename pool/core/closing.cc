@@ -39,10 +39,17 @@ bool close_lease(PoolState& pool, verifier::CloseBody body, uint64_t now) {
   return true;
 }
 
-void pause_key(PoolState& pool, const Digest& key, uint64_t first_ms, uint64_t now) {
+uint64_t lease_ms_of(const verifier::Lease& lease) {
+  return lease.deadline_ms - lease.issued_ms;
+}
+
+void pause_key(PoolState& pool, const verifier::Lease& lease, uint64_t first_ms, uint64_t now) {
+  const Digest& key = lease.miner_key;
   KeyNotes& notes = pool.keys[key];
-  notes.pause.failed(now, first_ms);
-  if (pool.standing(key) == Standing::fresh && !notes.neighbourhood.empty()) {
+  const bool proven = pool.standing(key) == Standing::proven;
+  notes.pause.failed(now, first_ms,
+                     proven ? Pause::kProvenLeases * lease_ms_of(lease) : UINT64_MAX);
+  if (!proven && !notes.neighbourhood.empty()) {
     std::erase_if(pool.neighbourhoods, [&](const auto& entry) { return entry.second.over(now); });
     pool.neighbourhoods[notes.neighbourhood].failed(now, first_ms);
   }

@@ -157,7 +157,9 @@ void on_get_lease(PoolState& pool, const Peer& peer, const GetLease& get, uint32
   GEMMINE_CHECK(peer.stage == Peer::Stage::ready && peer.role == Role::miner);
   const bool proven = pool.standing(peer.key) == Standing::proven;
   const uint32_t held = pool.ledger().open_leases(peer.key);
-  if (held >= pool.options.leases_per_key || (!proven && held > 0))
+  const auto notes = pool.keys.find(peer.key);
+  const bool failing = notes != pool.keys.end() && notes->second.pause.failing(now);
+  if (held >= pool.options.leases_per_key || ((!proven || failing) && held > 0))
     return pool.refuse(peer.id, seq, WireError::too_many, "this key holds enough leases",
                        kManyLeasesRetryMs);
   if (const uint64_t wait = pause_left_ms(pool, peer.key, peer.neighbourhood, now); wait > 0)

@@ -81,7 +81,7 @@ void on_abandon(PoolState& pool, const Peer& peer, const Abandon& abandon, uint3
   if (!closed)
     return pool.refuse(peer.id, seq, WireError::bad_signature,
                        "ABANDON does not give this lease back");
-  pause_key(pool, peer.key, Pause::kFirstMs, now);
+  pause_key(pool, state->lease, Pause::kFirstMs, now);
   if (abandon.diverged != verifier::kNoStep) look_at_divergence(pool, *state, abandon.diverged);
 }
 
@@ -124,11 +124,11 @@ void expire(PoolState& pool, uint64_t now) {
     const bool our_fault = state.lease.deadline_ms < pool.resumed_ms;  // nobody was there
     if (!close_lease(pool, {.lease_id = id, .reason = CloseReason::expired, .secret = {}}, now))
       continue;
-    const Digest& key = state.lease.miner_key;
     // Who sent nothing kept a slot from others for nothing, whatever it did before.
-    const bool worked = pool.standing(key) == Standing::proven && !state.shares.empty();
-    const uint64_t lease_ms = state.lease.deadline_ms - state.lease.issued_ms;
-    if (!our_fault) pause_key(pool, key, worked ? Pause::kFirstMs : lease_ms, now);
+    const bool worked =
+        pool.standing(state.lease.miner_key) == Standing::proven && !state.shares.empty();
+    const uint64_t first_ms = worked ? Pause::kFirstMs : lease_ms_of(state.lease);
+    if (!our_fault) pause_key(pool, state.lease, first_ms, now);
   }
 }
 

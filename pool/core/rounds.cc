@@ -107,7 +107,7 @@ void condemn(PoolState& pool, const Digest& lease_id, uint64_t now) {
                  .secret = {},
                  .proof = state.proof.value_or(Digest{})},
                 now);
-  pause_key(pool, key, state.lease.deadline_ms - state.lease.issued_ms, now);
+  pause_key(pool, state.lease, lease_ms_of(state.lease), now);
   ban(pool, state, now);
   pool.due.batches.insert({state.lease.job_id, key, state.batch});
   pool.due.merge.insert(state.lease.job_id);

@@ -99,6 +99,40 @@ TEST(Leases, PauseAProvenKeyForALeaseTimeWhenItSentNothing) {
   EXPECT_EQ(fake.no_lease()->retry_after_ms, lease->deadline_ms - lease->issued_ms);
 }
 
+// Ten crashes in a row of an honest machine: it waits no longer than pause.h says, holds one lease
+// at a time, and one lease that it ends makes all of it undone.
+TEST(Leases, ComeBackToAProvenKeyAfterTenCrashes) {
+  FakeSetup how = batches(50, 1);
+  how.change = [change = how.change](verifier::Job& job) {
+    change(job);
+    job.spec.rounds = 50;
+  };
+  FakePool fake(how);
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  ASSERT_TRUE(fake.do_lease(kMiner, miner()));
+  uint64_t longest = 0;
+  for (int crash = 0; crash < 10; ++crash) {
+    const auto lease = fake.get_lease(kMiner);
+    ASSERT_TRUE(lease) << crash;
+    if (crash > 0) {
+      EXPECT_FALSE(fake.get_lease(kMiner)) << crash;  // one at a time
+    }
+    fake.now = lease->deadline_ms + 1;
+    fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
+    fake.tick(0);
+    ASSERT_FALSE(fake.get_lease(kMiner));
+    const uint64_t wait = fake.no_lease()->retry_after_ms;
+    longest = std::max(longest, wait);
+    fake.now += wait;
+    fake.frame(kMiner, MessageType::ping, encode(Ping{1}));
+    fake.tick(0);
+  }
+  EXPECT_EQ(longest, Pause::kProvenLeases * fake.job().audit.lease_ms);
+  ASSERT_TRUE(fake.do_lease(kMiner, miner()));
+  EXPECT_TRUE(fake.get_lease(kMiner));
+  EXPECT_TRUE(fake.get_lease(kMiner));  // two at a time, as ever
+}
+
 // A pool that was down knows that nobody could deliver.
 TEST(Leases, ThatRanOutWhileThePoolWasDownPauseNobody) {
   FakePool fake;

@@ -35,6 +35,29 @@ TEST(Pause, IsForgottenAfterAWhile) {
   EXPECT_EQ(pause.left_ms(later), kFirst);
 }
 
+// pause.h: an honest machine whose key was proven and that crashes ten times in a row.
+TEST(Pause, OfAProvenKeyThatCrashesTenTimesIsSane) {
+  constexpr uint64_t kLeaseMs = 1'200'000;
+  constexpr uint64_t kMost = Pause::kProvenLeases * kLeaseMs;
+  Pause working;
+  Pause dead;
+  uint64_t now = 0;
+  uint64_t later = 0;
+  for (int crash = 0; crash < 10; ++crash) {
+    now += kLeaseMs / 2;
+    working.failed(now, kFirst, kMost);
+    EXPECT_EQ(working.left_ms(now), kFirst << crash);
+    now += working.left_ms(now);
+    later += kLeaseMs;
+    dead.failed(later, kLeaseMs, kMost);
+    EXPECT_EQ(dead.left_ms(later), std::min(kLeaseMs << crash, kMost));
+    later += dead.left_ms(later);
+    EXPECT_TRUE(dead.failing(later));
+  }
+  EXPECT_EQ(kMost, 9'600'000U);  // the same day
+  EXPECT_FALSE(Pause().failing(0));
+}
+
 // economics.md §7: who takes leases only to let them run out holds a few of a day's 72 lease times.
 TEST(Pause, LeavesAHoarderFewLeasesADay) {
   constexpr uint64_t kLeaseMs = 1'200'000;
