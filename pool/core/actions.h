@@ -37,7 +37,8 @@ struct ReplayTask {
 // Does the lease diverge at the step of which its miner says so?
 struct DivergenceTask {
   verifier::Lease lease;
-  uint32_t step = 0;
+  std::vector<verifier::Share> shares;  // of the lease, all that are logged
+  uint32_t step = 0;                    // behind them
 };
 struct MergeTask {
   Digest job_id;
@@ -64,7 +65,8 @@ struct DivergenceDone {
   Digest lease_id;
   uint32_t step = 0;
   bool diverges = false;
-  std::string failed;  // not empty: why nobody knows yet
+  verifier::LeaseFinding shares;  // what the ones before it are; valid when there are none
+  std::string failed;             // not empty: why nobody knows yet
 };
 struct MergeDone {
   Digest job_id;

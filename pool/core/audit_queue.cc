@@ -1,50 +1,63 @@
 #include "pool/core/audit_queue.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/base/check.h"
 
 namespace gemmine::pool {
 namespace {
 
-constexpr std::array<double, 2> kParts = {3, 1};  // by Standing
+constexpr std::array<double, 3> kParts = {12, 3, 1};  // by Turn
 
 }  // namespace
 
 void AuditQueue::enqueue(const Digest& lease_id, const Entry& entry) {
-  Queue& queue = queue_of(entry.standing);
-  Queue& other = queues_[1 - static_cast<size_t>(entry.standing)];
-  if (queue.waiting.empty()) queue.used = std::max(queue.used, other.used);
-  queue.waiting.push_back(lease_id);
+  Queue& queue = queue_of(entry.turn);
+  if (queue.empty()) queue.used = std::max(queue.used, served_);
+  (entry.urgent ? queue.urgent : queue.waiting).push_back(lease_id);
 }
 
-void AuditQueue::add(const Digest& lease_id, Standing standing, uint64_t macs) {
+void AuditQueue::leave(const Digest& lease_id, const Entry& entry) {
+  Queue& queue = queue_of(entry.turn);
+  std::erase(entry.urgent ? queue.urgent : queue.waiting, lease_id);
+}
+
+void AuditQueue::add(const Digest& lease_id, Turn turn, uint64_t macs, bool urgent) {
   const auto [at, fresh] = all_.try_emplace(lease_id);
-  if (!fresh) return;
-  at->second.standing = standing;
-  at->second.macs = macs;
-  enqueue(lease_id, at->second);
+  Entry& entry = at->second;
+  if (!fresh) {
+    const bool better = turn < entry.turn || (urgent && !entry.urgent);
+    if (!better || entry.stage != Stage::waiting) return;
+    leave(lease_id, entry);
+    if (entry.turn == Turn::doubt && turn != Turn::doubt) --doubts_;
+    entry.turn = std::min(turn, entry.turn);
+    entry.urgent |= urgent;
+    return enqueue(lease_id, entry);
+  }
+  entry.turn = turn;
+  entry.urgent = urgent;
+  entry.macs = macs;
+  if (turn == Turn::doubt) ++doubts_;
+  enqueue(lease_id, entry);
 }
 
 std::optional<Digest> AuditQueue::take() {
   if (running_ >= at_once_) return {};
   Queue* next = nullptr;
-  size_t part = 0;
-  for (size_t i = 0; i < queues_.size(); ++i) {
-    Queue& queue = queues_[i];
-    if (queue.waiting.empty() || (next != nullptr && next->used <= queue.used)) continue;
+  for (Queue& queue : queues_) {
+    if (queue.empty() || (next != nullptr && next->used <= queue.used)) continue;
     next = &queue;
-    part = i;
   }
   if (next == nullptr) return {};
-  const Digest lease_id = next->waiting.front();
-  next->waiting.pop_front();
+  std::deque<Digest>& line = next->urgent.empty() ? next->waiting : next->urgent;
+  const Digest lease_id = line.front();
+  line.pop_front();
   Entry& entry = all_.at(lease_id);
   GEMMINE_CHECK(entry.stage == Stage::waiting);
   entry.stage = Stage::running;
   ++running_;
-  next->used += static_cast<double>(entry.macs) / kParts[part];
+  served_ = next->used;
+  next->used += static_cast<double>(entry.macs) / kParts[static_cast<size_t>(entry.turn)];
   return lease_id;
 }
 
@@ -57,8 +70,8 @@ void AuditQueue::erase(const Digest& lease_id) {
   const auto found = all_.find(lease_id);
   if (found == all_.end()) return;
   if (found->second.stage == Stage::running) --running_;
-  if (found->second.stage == Stage::waiting)
-    std::erase(queue_of(found->second.standing).waiting, lease_id);
+  if (found->second.stage == Stage::waiting) leave(lease_id, found->second);
+  if (found->second.turn == Turn::doubt) --doubts_;
   all_.erase(found);
 }
 

@@ -18,12 +18,14 @@ uint64_t macs_of(const PoolState& pool, const verifier::Lease& lease) {
   return pool.work_of(lease).program().macs_per_step() * lease.steps;
 }
 
-void add(PoolState& pool, const LeaseState& state, Standing standing) {
-  if (state.replayed || state.wrong || pool.audits.contains(state.lease.id)) return;
+// False: it is not run (again).
+bool add(PoolState& pool, const LeaseState& state, Turn turn) {
+  if (state.replayed || state.wrong) return false;
   const JobRoom* const place = pool.room(state.lease.job_id);
-  if (place == nullptr || state.lease.round < place->first_kept) return;  // its blobs may be gone
+  if (place == nullptr || state.lease.round < place->first_kept) return false;  // without its blobs
   GEMMINE_CHECK(!state.shares.empty());
-  pool.audits.add(state.lease.id, standing, macs_of(pool, state.lease));
+  pool.audits.add(state.lease.id, turn, macs_of(pool, state.lease), !state.closed);
+  return true;
 }
 
 // Those who said that the lease is wrong were right, or were not.
@@ -45,7 +47,7 @@ bool run_suspects(PoolState& pool, const Digest& job_id) {
     const bool suspect = state.lease.job_id == job_id && state.merged && !state.paid &&
                          !state.replayed && !state.wrong;
     if (!suspect || place == nullptr || state.lease.round < place->first_kept) continue;
-    add(pool, state, Standing::proven);
+    add(pool, state, Turn::proven);
     any = true;
   }
   return any;
@@ -54,7 +56,7 @@ bool run_suspects(PoolState& pool, const Digest& job_id) {
 }  // namespace
 
 void want_replay(PoolState& pool, const LeaseState& state) {
-  add(pool, state, pool.standing(state.lease.miner_key));
+  add(pool, state, turn_of(pool.standing(state.lease.miner_key)));
 }
 
 void look_at_doubts(PoolState& pool, const LeaseState& state) {
@@ -62,7 +64,7 @@ void look_at_doubts(PoolState& pool, const LeaseState& state) {
   if (found == pool.accusers.end() || !state.closed || state.shares.empty()) return;
   const bool listed =
       std::ranges::any_of(found->second, [&](const Digest& key) { return pool.listed(key); });
-  add(pool, state, listed ? Standing::proven : Standing::fresh);
+  if (!add(pool, state, listed ? Turn::proven : Turn::doubt)) pool.accusers.erase(found);
 }
 
 void look_at_divergence(PoolState& pool, const LeaseState& state, uint32_t step) {
@@ -71,22 +73,25 @@ void look_at_divergence(PoolState& pool, const LeaseState& state, uint32_t step)
   const bool possible = !job.ended() && state.lease.round == job.round &&
                         next < state.lease.shares() && step >= state.lease.first_step(next) &&
                         step - state.lease.first_step(next) < state.lease.steps_of(next);
-  if (!possible || pool.audits.contains(state.lease.id)) return;
+  // The next one to get there says so, too.
+  if (!possible || pool.audits.full() || pool.audits.contains(state.lease.id)) return;
   pool.diverged[state.lease.id] = step;
-  pool.audits.add(state.lease.id, pool.standing(state.lease.miner_key), macs_of(pool, state.lease));
+  pool.audits.add(state.lease.id, turn_of(pool.standing(state.lease.miner_key)),
+                  macs_of(pool, state.lease));
 }
 
 void run_audits(PoolState& pool) {
   while (const auto id = pool.audits.take()) {
     const LeaseState& state = pool.known_lease(*id);
-    if (const auto diverged = pool.diverged.find(*id); diverged != pool.diverged.end()) {
-      pool.out.tasks.emplace_back(DivergenceTask{state.lease, diverged->second});
-      continue;
-    }
-    ReplayTask task{state.lease, {}};
+    std::vector<verifier::Share> shares;
     for (const verifier::ShareState& share : state.shares)
-      task.shares.push_back(share.share);
-    pool.out.tasks.emplace_back(std::move(task));
+      shares.push_back(share.share);
+    const auto diverged = pool.diverged.find(*id);
+    if (diverged != pool.diverged.end()) {
+      pool.out.tasks.emplace_back(DivergenceTask{state.lease, std::move(shares), diverged->second});
+    } else {
+      pool.out.tasks.emplace_back(ReplayTask{state.lease, std::move(shares)});
+    }
   }
 }
 
@@ -129,6 +134,14 @@ void on_divergence_done(PoolState& pool, const DivergenceDone& done, uint64_t no
                          Level::warning);
   }
   const LeaseState& state = pool.known_lease(done.lease_id);
+  if (done.shares.finding.outcome == Outcome::invalid) {
+    // What came before is not what it should be: nobody learns from it where training goes.
+    pool.audits.erase(done.lease_id);
+    pool.diverged.erase(done.lease_id);
+    log_verdict(pool, state, AuditKind::replay, done.shares, now);
+    pool.due.wrong.insert(done.lease_id);
+    return judge_accusers(pool, done.lease_id, true);
+  }
   if (done.diverges && run_suspects(pool, state.lease.job_id)) {
     pool.audits.put_off(done.lease_id, now + kAuditRetryMs);
     return;

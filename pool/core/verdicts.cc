@@ -15,6 +15,13 @@ namespace {
 
 constexpr uint32_t kUnheardRetryMs = 60'000;
 
+// Leases that wait to be run because strangers doubt them, and nobody who is listed.
+size_t doubts(const PoolState& pool) {
+  return static_cast<size_t>(std::ranges::count_if(pool.accusers, [&](const auto& entry) {
+    return std::ranges::none_of(entry.second, [&](const Digest& key) { return pool.listed(key); });
+  }));
+}
+
 // An accusation that the pool spends a replay on. False: the peer was told why not.
 bool hear(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& state) {
   const JobRoom* const place = pool.room(state.lease.job_id);
@@ -25,23 +32,24 @@ bool hear(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& sta
                 kUnheardRetryMs);
     return false;
   }
-  std::set<Digest>& accusers = pool.accusers[state.lease.id];
-  AuditorNotes& notes = pool.auditors[peer.key];
   const bool listed = pool.listed(peer.key);
-  if (accusers.contains(peer.key)) {
+  const auto notes = pool.auditors.find(peer.key);
+  const bool spent =
+      notes != pool.auditors.end() && notes->second.accused > notes->second.confirmed;
+  const auto known = pool.accusers.find(state.lease.id);
+  const bool doubted = known != pool.accusers.end();
+  if (doubted && known->second.contains(peer.key)) {
     pool.refuse(peer.id, seq, WireError::duplicate, "this auditor has spoken about this lease");
-  } else if (accusers.size() >= kAccusersPerLeaseMax ||
-             (!listed && notes.accused > notes.confirmed)) {
+  } else if ((doubted && known->second.size() >= kAccusersPerLeaseMax) || (!listed && spent)) {
     pool.refuse(peer.id, seq, WireError::too_many, "accusations of this key wait to be confirmed",
                 kUnheardRetryMs);
-  } else if (pool.audits.full()) {
-    pool.refuse(peer.id, seq, WireError::busy, "audits are behind", 2'000);
+  } else if (listed ? pool.audits.full() : !doubted && doubts(pool) >= kDoubtsPendingMax) {
+    pool.refuse(peer.id, seq, WireError::busy, "audits are behind", kUnheardRetryMs);
   } else {
-    accusers.insert(peer.key);
-    ++notes.accused;
+    pool.accusers[state.lease.id].insert(peer.key);
+    ++pool.auditors[peer.key].accused;
     return true;
   }
-  if (accusers.empty()) pool.accusers.erase(state.lease.id);
   return false;
 }
 
@@ -98,7 +106,9 @@ void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
   const auto logged =
       pool.book.append(RecordKind::verdict, verifier::signed_body(message.verdict), now);
   if (!logged) {
-    if (wrong) pool.accusers.at(verdict.lease_id).erase(peer.key);
+    const auto accused = pool.accusers.find(verdict.lease_id);
+    if (wrong) accused->second.erase(peer.key);
+    if (wrong && accused->second.empty()) pool.accusers.erase(accused);
     return pool.refuse(peer.id, seq, WireError::malformed, logged.error().detail);
   }
   pool.out.note("auditor_verdict", {{"lease", short_hex(verdict.lease_id)},

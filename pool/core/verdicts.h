@@ -9,6 +9,9 @@
 namespace gemmine::pool {
 
 inline constexpr size_t kAccusersPerLeaseMax = 16;
+// Leases that nobody but strangers doubts and that were not run since: over it their next one waits
+// for one of them. A doubt with a proof is heard always (PROTOCOL 12).
+inline constexpr size_t kDoubtsPendingMax = 64;
 
 // The pool's word on a lease; its miner hears it. A refusal by the ledger is noted.
 void log_verdict(PoolState& pool, const verifier::LeaseState& state, verifier::AuditKind kind,

@@ -46,6 +46,17 @@ Result<kernels::Engine*> Examiner::engine(const Digest& job_id, const LoadedJob&
   return slot.get();
 }
 
+Result<std::vector<verifier::ClaimedShare>> Examiner::claimed(
+    const std::vector<verifier::Share>& shares) {
+  std::vector<verifier::ClaimedShare> out;
+  for (const verifier::Share& share : shares) {
+    const auto steps = kept(verifier::share_id(share));
+    if (!steps) return steps.error();
+    out.push_back({share, digests_of(steps.value())});
+  }
+  return out;
+}
+
 AuditDone Examiner::replay(const ReplayTask& task, const std::function<bool()>& stop) {
   GEMMINE_CHECK(!task.shares.empty());
   AuditDone out{.lease_id = task.lease.id, .found = {}};
@@ -60,21 +71,17 @@ AuditDone Examiner::replay(const ReplayTask& task, const std::function<bool()>& 
   if (!global) return undecided(global.error());
   const auto machine = engine(task.lease.job_id, job);
   if (!machine) return undecided(machine.error());
-  std::vector<verifier::ClaimedShare> claimed;
-  for (const verifier::Share& share : task.shares) {
-    const auto steps = kept(verifier::share_id(share));
-    if (!steps) return undecided(steps.error());
-    claimed.push_back({share, digests_of(steps.value())});
-  }
+  const auto shares = claimed(task.shares);
+  if (!shares) return undecided(shares.error());
   auto replayed = verifier::replay_lease(*machine.value(), {job.work, task.lease, global.value()},
-                                         claimed, stop);
+                                         shares.value(), stop);
   if (!replayed) return undecided(replayed.error());
   out.found = std::move(replayed.value());
   return out;
 }
 
 DivergenceDone Examiner::diverges(const DivergenceTask& task, const std::function<bool()>& stop) {
-  DivergenceDone out{.lease_id = task.lease.id, .step = task.step, .failed = {}};
+  DivergenceDone out{.lease_id = task.lease.id, .step = task.step, .shares = {}, .failed = {}};
   const auto failed = [&](const Error& error) {
     out.failed = error.detail;
     return out;
@@ -86,10 +93,13 @@ DivergenceDone Examiner::diverges(const DivergenceTask& task, const std::functio
   if (!global) return failed(global.error());
   const auto machine = engine(task.lease.job_id, job);
   if (!machine) return failed(machine.error());
-  const auto last = verifier::first_divergence(
-      *machine.value(), {job.work, task.lease, global.value()}, task.step, stop);
-  if (!last) return failed(last.error());
-  out.diverges = last.value() == task.step;
+  const auto shares = claimed(task.shares);
+  if (!shares) return failed(shares.error());
+  auto seen = verifier::find_divergence(*machine.value(), {job.work, task.lease, global.value()},
+                                        shares.value(), task.step, stop);
+  if (!seen) return failed(seen.error());
+  out.diverges = seen.value().step == task.step;
+  out.shares = std::move(seen.value().shares);
   return out;
 }
 

@@ -40,6 +40,7 @@ class Examiner {
   // Of what was published, without the outer velocity.
   Result<std::vector<float>> theta(const LoadedJob& job, const Digest& root) const;
   Result<Bytes> kept(const Digest& name);
+  Result<std::vector<verifier::ClaimedShare>> claimed(const std::vector<verifier::Share>& shares);
   Result<kernels::Engine*> engine(const Digest& job_id, const LoadedJob& job);
 
   const JobTable& jobs_;

@@ -105,11 +105,12 @@ Digest digest_of(const Finding& finding, const Share& claimed, const ShareRun& o
   return own.share.trace_root;
 }
 
-Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view,
-                                  std::span<const ClaimedShare> shares,
-                                  const std::function<bool()>& stop) {
-  GEMMINE_CHECK(!shares.empty());
-  std::vector<float> state = start_state(view.work.program(), view.theta);
+namespace {
+
+// `state` becomes the one behind the last share, if all of them are right.
+Result<LeaseFinding> replay_from(kernels::Engine& engine, const LeaseView& view,
+                                 std::span<const ClaimedShare> shares, std::vector<float>& state,
+                                 const std::function<bool()>& stop) {
   LeaseFinding out;
   for (const ClaimedShare& claimed : shares) {
     const uint32_t first_step = view.lease.first_step(claimed.share.index);
@@ -136,19 +137,42 @@ Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view
   return out;
 }
 
-Result<uint32_t> first_divergence(kernels::Engine& engine, const LeaseView& view, uint32_t step,
+}  // namespace
+
+Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view,
+                                  std::span<const ClaimedShare> shares,
                                   const std::function<bool()>& stop) {
+  GEMMINE_CHECK(!shares.empty());
+  std::vector<float> state = start_state(view.work.program(), view.theta);
+  return replay_from(engine, view, shares, state, stop);
+}
+
+Result<Divergence> find_divergence(kernels::Engine& engine, const LeaseView& view,
+                                   std::span<const ClaimedShare> shares, uint32_t step,
+                                   const std::function<bool()>& stop) {
   const Lease& lease = view.lease;
-  const std::vector<float> state = start_state(view.work.program(), view.theta);
+  GEMMINE_CHECK(shares.size() < lease.shares());
+  std::vector<float> state = start_state(view.work.program(), view.theta);
   if (Status status = check_arguments(view, 0, state); !status) return status.error();
-  if (Status status = engine.load_state(state, 0); !status) return status.error();
-  for (uint32_t at = 0; at <= step && at < lease.steps; ++at) {
+  Divergence out;
+  if (!shares.empty()) {
+    auto before = replay_from(engine, view, shares, state, stop);
+    if (!before) return before.error();
+    out.shares = std::move(before.value());
+    if (out.shares.finding.outcome != Outcome::valid) return out;
+  }
+  const uint32_t first = lease.first_step(static_cast<uint32_t>(shares.size()));
+  if (Status status = engine.load_state(state, first); !status) return status.error();
+  for (uint32_t at = first; at <= step && at < lease.steps; ++at) {
     if (stop && stop()) return Error{Errc::busy, "replay: interrupted"};
     const auto result = engine.run_step({lease.round, lease.slot, at}, nullptr);
-    if (!result && result.error().code == Errc::invalid) return at;
-    if (!result) return result.error();
+    if (!result && result.error().code != Errc::invalid) return result.error();
+    if (!result) {
+      out.step = at;
+      return out;
+    }
   }
-  return kNoStep;
+  return out;
 }
 
 Finding compare_share(const Share& claimed, const ShareRun& own) {

@@ -65,9 +65,16 @@ Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view
                                   std::span<const ClaimedShare> shares,
                                   const std::function<bool()>& stop);
 
-// The first step of a lease, up to `step`, at which it diverges; kNoStep: none of them. Errors: as
-// run_share, but never invalid; busy when stop said so.
-Result<uint32_t> first_divergence(kernels::Engine& engine, const LeaseView& view, uint32_t step,
-                                  const std::function<bool()>& stop);
+// Whether training diverges where a miner says that it does.
+struct Divergence {
+  // Of the shares that came before, as replay_lease: nobody who sent other bits is heard.
+  LeaseFinding shares{.finding = {Outcome::valid, kNoStep, {}}, .index = 0, .digest = {}};
+  uint32_t step = kNoStep;  // the first one that diverges; none up to the last one looked at
+};
+// Runs a lease again as it is claimed, as replay_lease does, and then on to `step`, which is behind
+// the last share that is given; there may be none. Errors: as replay_lease.
+Result<Divergence> find_divergence(kernels::Engine& engine, const LeaseView& view,
+                                   std::span<const ClaimedShare> shares, uint32_t step,
+                                   const std::function<bool()>& stop);
 
 }  // namespace gemmine::verifier

@@ -12,8 +12,11 @@ struct Diverging {
     fake.intercept = [diverges](const Task& task) -> std::optional<TaskDone> {
       const auto* const look = std::get_if<DivergenceTask>(&task);
       if (look == nullptr) return {};
-      return DivergenceDone{
-          .lease_id = look->lease.id, .step = look->step, .diverges = diverges, .failed = {}};
+      return DivergenceDone{.lease_id = look->lease.id,
+                            .step = look->step,
+                            .diverges = diverges,
+                            .shares = {},
+                            .failed = {}};
     };
     EXPECT_EQ(fake.join(kMiner, miner()), std::nullopt);
     for (int i = 0; i < 2; ++i)

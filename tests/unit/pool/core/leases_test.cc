@@ -109,6 +109,39 @@ TEST(Divergence, ThatIsALieStopsNothingAndSlowsTheKey) {
   EXPECT_FALSE(fake.get_lease(kMiner));
 }
 
+// Garbage, and then the word that training ends right behind it: it ends with the first wrong step,
+// and is what garbage is.
+TEST(Divergence, BehindWrongSharesConvictsWhoSentThem) {
+  FakePool fake(batches(50));
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  const auto lease = *fake.get_lease(kMiner);
+  verifier::Share share = fake.work(lease, miner()).shares[0];
+  const std::vector<Digest> steps(share.steps, filled(0x66));
+  share.trace_root = verifier::trace_root(lease.id, 0, steps);
+  verifier::sign(share, miner());
+  fake.send_share(kMiner, share, steps);
+  fake.run_tasks = false;
+  fake.abandon(kMiner, lease, miner(), share.steps);
+  ASSERT_EQ(fake.held.size(), 1U);
+  EXPECT_EQ(std::get<DivergenceTask>(fake.held[0]).shares.size(), 1U);
+  fake.run_held();
+  EXPECT_EQ(fake.count(RecordKind::stop), 0U);
+  EXPECT_TRUE(fake.lease_state(lease).wrong);
+  EXPECT_EQ(fake.count(RecordKind::verdict), 1U);
+  EXPECT_FALSE(fake.pool->ledger().members().at(miner().public_key()).banned);  // no proof names it
+}
+
+// The shares before it are right, and are run once: what is said of the rest is a lie.
+TEST(Divergence, BehindRightSharesIsLookedAtAfterThem) {
+  Scene s(batches(50));
+  s.fake.abandon(kMiner, s.lease, miner(), s.work.shares[1].first_step);
+  EXPECT_EQ(s.fake.count(RecordKind::stop), 0U);
+  EXPECT_EQ(s.fake.count(RecordKind::verdict), 0U);
+  EXPECT_FALSE(s.state().wrong);
+  s.fake.tick(Pause::kFirstMs);
+  EXPECT_FALSE(s.fake.get_lease(kMiner));
+}
+
 TEST(Divergence, AtAStepThatIsNotTheNextIsNotLookedAt) {
   Scene s(batches(1));
   s.fake.run_tasks = false;

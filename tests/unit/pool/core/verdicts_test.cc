@@ -113,6 +113,50 @@ TEST(AuditorVerdicts, OfAnUnlistedLiarAreHeardOnce) {
   EXPECT_FALSE(fake.lease_state(leases[1]).replayed);
 }
 
+// Keys are free: strangers' doubts have a bound of their own, which takes nothing from miners, nor
+// from those who are listed.
+TEST(AuditorVerdicts, OfAThousandStrangersWaitInTheirOwnQueue) {
+  FakeSetup how = batches(200, 0, {auditor(6).public_key()});
+  how.change = [change = how.change](verifier::Job& job) {
+    change(job);
+    job.spec.rounds = 100;
+  };
+  how.rounds_kept = 0;
+  FakePool fake(how);
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  std::vector<verifier::Lease> leases;
+  for (size_t i = 0; i < kDoubtsPendingMax + 3; ++i)
+    leases.push_back(*fake.do_lease(kMiner, miner()));
+  fake.run_tasks = false;
+  const auto accuse = [&](const verifier::Lease& lease, const verifier::Identity& who,
+                          uint32_t conn) {
+    EXPECT_EQ(fake.join(ConnId{conn}, who, Role::auditor), std::nullopt);
+    verifier::Verdict out;
+    out.lease_id = lease.id;
+    out.index = 1;
+    out.share_id = fake.lease_state(lease).shares[1].id;
+    out.outcome = Outcome::invalid;
+    out.digest = filled(1);
+    verifier::sign(out, who);
+    fake.inbox.clear();
+    fake.frame(ConnId{conn}, MessageType::verdict, encode(VerdictMessage{encode(out)}));
+    return fake.error();
+  };
+  const auto stranger = [](uint32_t number) {
+    Digest seed = filled(0x51);
+    seed.bytes[0] = static_cast<uint8_t>(number);
+    return verifier::Identity::from_seed(seed);
+  };
+  for (uint32_t i = 0; i < kDoubtsPendingMax; ++i)
+    ASSERT_EQ(accuse(leases[i], stranger(i), 100 + i), std::nullopt) << i;
+  EXPECT_EQ(accuse(leases[kDoubtsPendingMax], stranger(200), 200), WireError::busy);
+  EXPECT_EQ(accuse(leases[0], stranger(201), 201), std::nullopt);  // runs nothing more
+  EXPECT_EQ(accuse(leases[kDoubtsPendingMax + 1], auditor(6), 202), std::nullopt);
+  EXPECT_TRUE(fake.get_lease(kMiner));
+  fake.run_held();
+  EXPECT_EQ(accuse(leases[kDoubtsPendingMax], stranger(203), 203), std::nullopt);
+}
+
 TEST(AuditorVerdicts, OnWhatIsNotThereAreRefused) {
   Scene s(batches(50));
   auto unknown = s.verdict(1, Outcome::invalid);  // not sent yet
