@@ -110,7 +110,7 @@ namespace {
 // `state` becomes the one behind the last share, if all of them are right.
 Result<LeaseFinding> replay_from(kernels::Engine& engine, const LeaseView& view,
                                  std::span<const ClaimedShare> shares, std::vector<float>& state,
-                                 const std::function<bool()>& stop) {
+                                 const std::function<bool()>& stop, ShareRun* at_fault) {
   LeaseFinding out;
   for (const ClaimedShare& claimed : shares) {
     const uint32_t first_step = view.lease.first_step(claimed.share.index);
@@ -127,11 +127,14 @@ Result<LeaseFinding> replay_from(kernels::Engine& engine, const LeaseView& view,
     if (watch.differs) {
       out.finding = {Outcome::invalid, first_step + watch.done - 1, "the step's digest differs"};
       out.digest = truth.step_digests.back();
+    } else {
+      out.finding = compare_share(claimed.share, truth);
+      out.digest = digest_of(out.finding, claimed.share, truth);
+    }
+    if (out.finding.outcome != Outcome::valid) {
+      if (at_fault != nullptr) *at_fault = std::move(own.value());
       return out;
     }
-    out.finding = compare_share(claimed.share, truth);
-    out.digest = digest_of(out.finding, claimed.share, truth);
-    if (out.finding.outcome != Outcome::valid) return out;
     state = std::move(own.value().state_after);
   }
   return out;
@@ -139,12 +142,34 @@ Result<LeaseFinding> replay_from(kernels::Engine& engine, const LeaseView& view,
 
 }  // namespace
 
+Result<RunAtFault> run_at_fault(kernels::Engine& engine, const LeaseView& view,
+                                const ClaimedShare& claimed, const std::function<bool()>& stop) {
+  RunAtFault out;
+  out.state_before = start_state(view.work.program(), view.theta);
+  const uint32_t index = claimed.share.index;
+  if (Status status = check_arguments(view, index, out.state_before); !status)
+    return status.error();
+  const uint32_t first = view.lease.first_step(index);
+  if (Status status = engine.load_state(out.state_before, 0); !status) return status.error();
+  for (uint32_t step = 0; step < first; ++step) {
+    if (stop && stop()) return Error{Errc::busy, "replay: interrupted"};
+    const auto done = engine.run_step({view.lease.round, view.lease.slot, step}, nullptr);
+    if (!done) return done.error();
+  }
+  if (Status status = engine.read_state(out.state_before); !status) return status.error();
+  Watch watch{claimed.steps, stop};
+  auto own = run(engine, view, index, out.state_before, watch);
+  if (!own) return own.error();
+  out.own = std::move(own.value());
+  return out;
+}
+
 Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view,
                                   std::span<const ClaimedShare> shares,
-                                  const std::function<bool()>& stop) {
+                                  const std::function<bool()>& stop, ShareRun* at_fault) {
   GEMMINE_CHECK(!shares.empty());
   std::vector<float> state = start_state(view.work.program(), view.theta);
-  return replay_from(engine, view, shares, state, stop);
+  return replay_from(engine, view, shares, state, stop, at_fault);
 }
 
 Result<Divergence> find_divergence(kernels::Engine& engine, const LeaseView& view,
@@ -156,7 +181,7 @@ Result<Divergence> find_divergence(kernels::Engine& engine, const LeaseView& vie
   if (Status status = check_arguments(view, 0, state); !status) return status.error();
   Divergence out;
   if (!shares.empty()) {
-    auto before = replay_from(engine, view, shares, state, stop);
+    auto before = replay_from(engine, view, shares, state, stop, nullptr);
     if (!before) return before.error();
     out.shares = std::move(before.value());
     if (out.shares.finding.outcome != Outcome::valid) return out;

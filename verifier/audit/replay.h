@@ -60,10 +60,21 @@ struct ClaimedShare {
 };
 // Runs a lease again as it is claimed, up to the first share, and where step digests are known the
 // first step, that is not what it gives. shares: the lease's first, at least one. stop is asked
-// before every step. Errors: as run_share, but never invalid; busy when stop said so.
+// before every step. at_fault, if not null: our run of the share that is not as claimed, up to its
+// first step that differs, right after which the engine stands; empty where none is, or where the
+// lease diverges. Errors: as run_share, but never invalid; busy when stop said so.
 Result<LeaseFinding> replay_lease(kernels::Engine& engine, const LeaseView& view,
                                   std::span<const ClaimedShare> shares,
-                                  const std::function<bool()>& stop);
+                                  const std::function<bool()>& stop, ShareRun* at_fault = nullptr);
+
+// That run once more, when it is known which share it is; no other share is looked at. Errors: as
+// replay_lease; invalid when the lease diverges.
+struct RunAtFault {
+  ShareRun own;
+  std::vector<float> state_before;
+};
+Result<RunAtFault> run_at_fault(kernels::Engine& engine, const LeaseView& view,
+                                const ClaimedShare& claimed, const std::function<bool()>& stop);
 
 // Whether training diverges where a miner says that it does.
 struct Divergence {

@@ -32,7 +32,7 @@ Status put_witnesses(Writer& out, const ProverView& view, const Question& questi
 
 }  // namespace
 
-Result<Bytes> answer_question(const Question& question,
+Result<Bytes> answer_question(const Work& work, const Question& question,
                               const std::function<Result<ProverView>(uint32_t step)>& stand,
                               const ShareRun& run) {
   const Share& share = run.share;
@@ -40,9 +40,7 @@ Result<Bytes> answer_question(const Question& question,
                     question.step - share.first_step < share.steps;
   if (!ours) return Error{Errc::invalid_argument, "question: about no step of the share"};
   const uint32_t index = question.step - share.first_step;
-  auto view = stand(index);
-  if (!view) return view.error();
-  const kernels::Program& program = view.value().at.work.program();
+  const kernels::Program& program = work.program();
   if (answer_bytes(program, question) == 0)
     return Error{Errc::invalid_argument, "question: about nothing that a step has"};
   Writer out;
@@ -57,6 +55,8 @@ Result<Bytes> answer_question(const Question& question,
                               question.level, question.first, question.count));
     return out.take();
   }
+  const auto view = stand(index);
+  if (!view) return view.error();
   const bool scales = question.asked == Asked::witnesses;
   const auto tensor = view.value().engine.read_tensor(question.position + (scales ? 1 : 0));
   if (!tensor) return tensor.error();

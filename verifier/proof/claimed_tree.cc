@@ -45,6 +45,15 @@ Status ClaimedTree::show(uint64_t first, ByteView bytes) {
   return Ok{};
 }
 
+bool ClaimedTree::has_below(uint64_t first, std::span<const Digest> chunks) const {
+  GEMMINE_CHECK(level_ > 0 && nodes_.size() > 1 && !chunks.empty());
+  std::vector<Digest> cvs(chunks.begin(), chunks.end());
+  size_t count = cvs.size();
+  while (count > 1)
+    count = kernels::parent_cvs(mode_, std::span(cvs).first(count));
+  return cvs.front() == nodes_.at(first >> level_);
+}
+
 ByteView ClaimedTree::shown(uint64_t chunk) const {
   if (chunk < shown_first_ || (chunk - shown_first_) * kChunk >= shown_.size()) return {};
   const uint64_t at = (chunk - shown_first_) * kChunk;

@@ -24,6 +24,9 @@ class ClaimedTree {
   // The bytes of chunks from `first` on: whole nodes, as the accused shows them. Errors: invalid
   // (they are not the ones of his nodes).
   Status show(uint64_t first, ByteView bytes);
+  // Whether these are the values of one node's chunks, the first of which is chunk `first`. They
+  // are not kept. level() > 0, and the string has more than one node.
+  bool has_below(uint64_t first, std::span<const Digest> chunks) const;
   // All that was shown, and the first of its chunks.
   ByteView shown() const { return shown_; }
   uint64_t shown_first() const { return shown_first_; }

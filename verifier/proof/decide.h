@@ -21,8 +21,11 @@ Status decide_unanswered(Reader& in, ProofFinding& out);
 // How a coin can be unfair (PROTOCOL 12.8).
 enum class CoinCase : uint8_t { secret = 1, used_twice = 2, immediate = 3, draw = 4, redraw = 5 };
 
-// A miner's share, or a pool, as the finding names them.
+// A miner's share, or a pool, as the finding names them. step: of the lease, or its number of steps
+// for what comes after the last.
 void accuse_miner(ProofFinding& out, const Lease& lease);
+void accuse_miner(ProofFinding& out, const ShareCase& at);
+void name_step(ProofFinding& out, const Share& share, uint32_t step);
 void accuse_pool(ProofFinding& out, const Digest& pool_key);
 // "share 3, step 17: ", the step counted in the lease.
 std::string place_words(const Share& share, uint32_t step);

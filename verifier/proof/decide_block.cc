@@ -85,13 +85,14 @@ Status decide_block(Reader& in, ProofFinding& out) {
   auto decoded = get_share_case(in);
   if (!decoded) return decoded.error();
   const ShareCase& at = decoded.value();
-  accuse_miner(out, at.lease);
+  accuse_miner(out, at);
   auto read = get_block_proof(in, at);
   if (!read) return read.error();
   BlockProof& proof = read.value();
   if (const std::string doubt = doubt_of(at); !doubt.empty()) return not_proven(out, doubt);
   const uint32_t index = proof.choice.delta ? at.share.steps - 1 : proof.choice.step;
   const uint32_t step = at.share.first_step + index;
+  name_step(out, at.share, step);
   if (proof.named) {
     const std::string doubt = doubt_of(*proof.named, at.lease, step, proof.choice.position);
     if (!doubt.empty()) return not_proven(out, doubt);

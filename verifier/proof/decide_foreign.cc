@@ -105,12 +105,13 @@ Status decide_block_by_another(Reader& in, ProofFinding& out) {
   auto decoded = get_share_case(in);
   if (!decoded) return decoded.error();
   const ShareCase& at = decoded.value();
-  accuse_miner(out, at.lease);
+  accuse_miner(out, at);
   auto read = get_foreign_proof(in, at);
   if (!read) return read.error();
   const ForeignProof& proof = read.value();
   if (const std::string doubt = doubt_of(proof, at); !doubt.empty()) return not_proven(out, doubt);
   const uint32_t step = at.share.first_step + proof.index;
+  name_step(out, at.share, step);
   OpenedSource source(proof.opening.objects);
   BlockCheck check(at.work.program(), {at.lease.round, at.lease.slot, step}, source);
   Bytes own;

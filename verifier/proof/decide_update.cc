@@ -47,7 +47,7 @@ Status decide_update(Reader& in, ProofFinding& out) {
   if (!decoded) return decoded.error();
   const ShareCase& at = decoded.value();
   const kernels::Program& program = at.work.program();
-  accuse_miner(out, at.lease);
+  accuse_miner(out, at);
   const auto claim = decode<UpdateClaim>(in.get_blob(kProofBytesMax));
   if (!claim) return bad_proof("update", claim.error().detail);
   const auto header = decode_thread_header(claim.value().header);
@@ -78,6 +78,7 @@ Status decide_update(Reader& in, ProofFinding& out) {
                           .shares = shares,
                           .seed = header.value().seed,
                           .blocks = thread_blocks(at.work.job())};
+  name_step(out, at.share, claim.value().step);
   const Finding finding = check_part(thread, at.share, claim.value(), data);
   if (finding.outcome == Outcome::valid)
     return not_proven(out, "the weights moved as their gradient says");

@@ -34,7 +34,11 @@ Descent::Descent(const DescentCase& at, uint64_t answer_max)
       payload_max_(std::min<uint64_t>(answer_max, kAnswerBytesMax) - kQuestionBytes),
       claimed_(at.own) {
   GEMMINE_CHECK(answer_max > kQuestionBytes + 64 && at.stand != nullptr);
-  GEMMINE_CHECK(at.own.step_digests.size() == at.share.steps);
+  const size_t run = at.own.step_digests.size();
+  GEMMINE_CHECK(run > 0 && run <= at.share.steps);
+  // It may end with the step that differs.
+  GEMMINE_CHECK(run == at.share.steps || at.digests.size() < run ||
+                at.digests[run - 1] != at.own.step_digests.back());
   claimed_.share = at.share;
   begin();
 }
@@ -99,9 +103,15 @@ void Descent::ask(Question question) {
   end(Stage::asking, "");
 }
 
+// Of weights that moved it has to be known which did; where all of a tensor fits, it is shown.
 void Descent::ask_nodes(uint16_t position) {
   position_ = position;
-  const uint64_t bytes = program_.tensors()[position].bytes();
+  const kernels::TensorInfo& tensor = program_.tensors()[position];
+  const uint64_t bytes = tensor.bytes();
+  if (!tensor.is_int8() && shows_weights(program_, position) && *step_ > 0 && bytes <= payload_max_)
+    return ask({.asked = Asked::chunks,
+                .position = position,
+                .count = static_cast<uint32_t>(node_count(bytes, 0))});
   const uint8_t level = level_for(bytes, payload_max_);
   ask({.asked = Asked::nodes,
        .position = position,
@@ -201,18 +211,28 @@ Status Descent::take_state_nodes(ByteView payload) {
     node = in.get_digest();
   const uint64_t bytes = program_.state_floats() * sizeof(float);
   const ByteView own = as_bytes(std::span<const float>(at_.own.state_after));
-  if (!tree_ || tree_->level() != question_.level) {
-    ClaimedTree tree(state_mode(), bytes, question_.level, std::move(nodes));
+  if (!tree_) {
+    ClaimedTree tree(state_mode(), bytes, question_.level, nodes);
     if (tree.root() != at_.share.state_after)
       return Error{Errc::invalid, "these nodes are not state_after's"};
     tree_ = std::move(tree);
+  } else if (!tree_->has_below(question_.first, nodes)) {
+    return Error{Errc::invalid, "these chunks are not those of the node above"};
   }
   const auto differs = first_difference(
-      nodes_of(state_mode(), own, question_.level, 0, question_.count), tree_->nodes());
-  GEMMINE_CHECK(differs);  // the roots differ, and both follow from their nodes
-  // Every moment has the place of its parameter. A node of many chunks gives the first of them.
-  const uint64_t float_number = (*differs << question_.level) * kChunkFloats;
-  find_fibre(float_number % program_.parameters(), at_.share.first_step + at_.share.steps);
+      nodes_of(state_mode(), own, question_.level, question_.first, question_.count), nodes);
+  GEMMINE_CHECK(differs);  // what is above them differs, and follows from them
+  const uint64_t first = (question_.first + *differs) << question_.level;
+  if (question_.level > 0) {
+    const uint64_t chunks = node_count(bytes, 0) - first;
+    ask({.asked = Asked::state_nodes,
+         .first = first,
+         .count =
+             static_cast<uint32_t>(std::min<uint64_t>(uint64_t{1} << question_.level, chunks))});
+    return Ok{};
+  }
+  // Every moment has the place of its parameter.
+  find_fibre(first * kChunkFloats % program_.parameters(), at_.share.first_step + at_.share.steps);
   return Ok{};
 }
 

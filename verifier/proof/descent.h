@@ -21,7 +21,7 @@ struct DescentCase {
   LeaseView at;
   const Share& share;               // as the miner signed it
   std::span<const Digest> digests;  // of its steps, as he sent them
-  const ShareRun& own;              // our run from the same state
+  const ShareRun& own;              // our run from the same state, at least to what differs
   // Our engine right after a step of the share, with the states around the share.
   std::function<Result<ProverView>(uint32_t step)> stand;
   ByteView published;  // what the lease's round publishes
@@ -75,7 +75,7 @@ class Descent {
   Status take_state_nodes(ByteView payload);
   void choose_tensor();
   void go_into_chunk(uint64_t chunk);
-  void go_into_weights(uint64_t chunk);
+  void go_into_weights(uint64_t chunk, uint64_t element);
   void accuse_delta();
   void accuse_block(const BlockChoice& choice);
   void accuse_scale(const ProverView& own, uint32_t number, uint32_t witness,
@@ -107,9 +107,10 @@ class Descent {
 };
 
 // A miner's answer: the question, then its payload. `stand`: his engine right after the step of a
-// question about one, with his run of the share. Errors: invalid_argument (nothing of his is asked
-// for), undecided (not to be had).
-Result<Bytes> answer_question(const Question& question,
+// question about one, with his run of the share; not asked for when roots or a state are wanted,
+// which `run` has. Errors: invalid_argument (nothing of his is asked for), undecided (not to be
+// had).
+Result<Bytes> answer_question(const Work& work, const Question& question,
                               const std::function<Result<ProverView>(uint32_t step)>& stand,
                               const ShareRun& run);
 

@@ -65,7 +65,8 @@ BlockChoice Descent::choice_of(uint64_t chunk, uint64_t element) const {
 // By its inputs, if these are few; a scale by its witness; weights by their update.
 void Descent::go_into_chunk(uint64_t chunk) {
   const TensorInfo& tensor = program_.tensors()[position_];
-  if (shows_weights(program_, position_) && *step_ > 0) return go_into_weights(chunk);
+  if (shows_weights(program_, position_) && *step_ > 0)
+    return go_into_weights(chunk, chunk * kChunkFloats);
   if (is_scale(program_, position_)) {
     const uint64_t first = chunk * kChunkFloats;
     const uint64_t count = std::min(kChunkFloats, tensor.bytes() / sizeof(float) - first);
@@ -108,6 +109,13 @@ Status Descent::take_chunks(ByteView payload) {
   if (!view) return end(Stage::helpless, view.error().detail), Ok{};
   const auto own = view.value().engine.read_tensor(position_);
   if (!own) return end(Stage::helpless, own.error().detail), Ok{};
+  if (!tree_) {  // all of it
+    ClaimedTree tree(mode(), program_.tensors()[position_].bytes(), 0,
+                     nodes_of(mode(), payload, 0, 0, question_.count));
+    if (tree.root() != claimed_.roots[*step_][position_])
+      return Error{Errc::invalid, "these chunks are not the tensor's"};
+    tree_ = std::move(tree);
+  }
   if (Status shown = tree_->show(question_.first, payload); !shown) return shown;
   const uint64_t begin = question_.first * kChunk;
   uint64_t at = 0;
@@ -115,7 +123,8 @@ Status Descent::take_chunks(ByteView payload) {
     ++at;
   if (at == payload.size()) return end(Stage::helpless, "the shown chunks are ours, too"), Ok{};
   at += begin;
-  if (shows_weights(program_, position_) && *step_ > 0) return go_into_weights(at / kChunk), Ok{};
+  if (shows_weights(program_, position_) && *step_ > 0)
+    return go_into_weights(at / kChunk, at / sizeof(float)), Ok{};
   accuse_block(choice_of(at / kChunk, at / sizeof(float)));
   return Ok{};
 }
@@ -196,24 +205,23 @@ void Descent::accuse_delta() {
 }
 
 // The state before this step differs, though everything that the updates before it read agrees.
-void Descent::go_into_weights(uint64_t chunk) {
+void Descent::go_into_weights(uint64_t chunk, uint64_t element) {
   const uint16_t position =
       is_scale(program_, position_) ? static_cast<uint16_t>(position_ - 1) : position_;
   const TensorInfo& tensor = program_.tensors()[position];
-  const uint64_t first = chunk * kChunkFloats;
   uint64_t number = 0;
   if (tensor.kind == TensorKind::w && position != position_) {  // scales of rows
-    number = program_.weight_offset(tensor.layer) + first * tensor.cols;
+    number = program_.weight_offset(tensor.layer) + element * tensor.cols;
   } else if (tensor.kind == TensorKind::w) {
     number = program_.weight_offset(tensor.layer) + chunk % tensor.tile_rows() * 16 * tensor.cols +
              chunk / tensor.tile_rows() * 64;
   } else if (tensor.kind == TensorKind::b) {
-    number = program_.bias_offset(tensor.layer) + first;
+    number = program_.bias_offset(tensor.layer) + element;
   } else if (tensor.kind == TensorKind::residual) {
     return end(Stage::helpless, "an embedding moved otherwise than ours");
   } else {
     number = program_.gain_offset(tensor.layer) +
-             (tensor.kind == TensorKind::shift ? tensor.rows : 0) + first;
+             (tensor.kind == TensorKind::shift ? tensor.rows : 0) + element;
   }
   find_fibre(number, at_.share.first_step + *step_);
 }

@@ -14,6 +14,17 @@ void accuse_miner(ProofFinding& out, const Lease& lease) {
   out.lease_id = lease.id;
 }
 
+void accuse_miner(ProofFinding& out, const ShareCase& at) {
+  accuse_miner(out, at.lease);
+  out.share_id = share_id(at.share);
+  out.index = at.share.index;
+}
+
+void name_step(ProofFinding& out, const Share& share, uint32_t step) {
+  const bool within = step >= share.first_step && step - share.first_step < share.steps;
+  out.step = within ? step : kNoStep;
+}
+
 void accuse_pool(ProofFinding& out, const Digest& pool_key) {
   out.pool_key = pool_key;
   out.accused = pool_key;

@@ -10,6 +10,7 @@
 
 #include "kernels/base/bytes.h"
 #include "verifier/records/proof_kind.h"
+#include "verifier/records/records.h"
 
 namespace gemmine::verifier {
 
@@ -23,6 +24,9 @@ struct ProofFinding {
   bool against_pool = false;  // which of the two
   Digest job_id;              // zero where no job is named
   Digest lease_id;            // likewise
+  Digest share_id;            // against a miner: of the share that he signed; else zero
+  uint32_t index = 0;         // of that share in the lease
+  uint32_t step = kNoStep;    // of the lease, if it is one of the share's
   std::string words;          // what is proven, or why nothing is: for a person
 };
 

@@ -36,7 +36,7 @@ Play play(ProvenLease& cheat, ProvenLease& honest, uint32_t share,
       .delta = lied.delta};
   Descent descent(at, answer_max);
   for (int i = 0; descent.stage() == Descent::Stage::asking && i < 10; ++i) {
-    auto bytes = answer_question(descent.question(), stand_cheat, lied);
+    auto bytes = answer_question(cheat.work, descent.question(), stand_cheat, lied);
     EXPECT_TRUE(bytes.ok()) << bytes.error().detail;
     EXPECT_LE(bytes.value().size(), answer_max);
     SignedAnswer answer{.bytes = std::move(bytes.value()), .challenge_seq = 5, .signature = {}};
@@ -186,7 +186,7 @@ TEST(Descent, TakesNoAnswerThatTheMinerDidNotCommitTo) {
   const auto answer = [&](ProvenLease& who, const Identity& signer, bool bend) {
     SignedAnswer out{
         .bytes = answer_question(
-                     descent.question(),
+                     who.work, descent.question(),
                      [&](uint32_t step) -> Result<ProverView> { return who.stand(0, step); },
                      who.runs[0])
                      .value(),

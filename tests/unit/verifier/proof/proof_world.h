@@ -31,6 +31,7 @@ class BentEngine final : public kernels::Engine {
     uint32_t position = 0;
     uint64_t byte = 0;
     uint8_t flip = 1;
+    std::optional<uint64_t> moves = {};  // instead: this parameter, after the step
   };
   BentEngine(std::unique_ptr<kernels::Engine> honest, const kernels::Program& program,
              std::optional<Lie> lie)
@@ -43,6 +44,13 @@ class BentEngine final : public kernels::Engine {
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
     auto out = honest_->run_step(key, step_key);
     step_ = key.step;
+    if (out && lie_ && lie_->moves && lie_->step == step_) {
+      std::vector<float> state(program_.state_floats());
+      EXPECT_TRUE(honest_->read_state(state).ok());
+      state[*lie_->moves] += 0.0625F;
+      EXPECT_TRUE(honest_->load_state(state, step_ + 1).ok());
+      return out;
+    }
     if (out && step_key != nullptr && lie_ && lie_->step == step_)
       out.value().roots[lie_->position] =
           kernels::blake3_keyed(*step_key, read_tensor(lie_->position).value());
@@ -51,7 +59,7 @@ class BentEngine final : public kernels::Engine {
   Status read_state(std::span<float> state) override { return honest_->read_state(state); }
   Result<Bytes> read_tensor(uint32_t position) override {
     auto out = honest_->read_tensor(position);
-    if (out && lie_ && lie_->step == step_ && lie_->position == position)
+    if (out && lie_ && !lie_->moves && lie_->step == step_ && lie_->position == position)
       out.value().at(lie_->byte) ^= lie_->flip;
     return out;
   }
