@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -12,6 +13,7 @@
 #include "pool/log/events.h"
 #include "pool/wire/messages.h"
 #include "verifier/audit/replay.h"
+#include "verifier/proof/proof.h"
 #include "verifier/records/records.h"
 
 namespace gemmine::pool {
@@ -29,6 +31,12 @@ struct Hangup {
   std::string reason;
 };
 
+// Who is told what became of a frame.
+struct Sender {
+  ConnId id{};
+  uint32_t seq = 0;  // of the frame
+};
+
 // Work for the audit threads; results come back as events.
 struct ReplayTask {
   verifier::Lease lease;
@@ -39,6 +47,12 @@ struct DivergenceTask {
   verifier::Lease lease;
   std::vector<verifier::Share> shares;  // of the lease, all that are logged
   uint32_t step = 0;                    // behind them
+};
+// Does a file that somebody sent convict a miner?
+struct ProofTask {
+  Sender from;
+  std::string source;  // of pool/core/proofs.h
+  Bytes file;
 };
 struct MergeTask {
   Digest job_id;
@@ -55,8 +69,21 @@ struct EvaluateTask {
   uint32_t round = 0;  // rounds merged into this θ
   Digest theta_root;
 };
-using Task = std::variant<ReplayTask, DivergenceTask, MergeTask, EvaluateTask>;
+using Task = std::variant<ReplayTask, DivergenceTask, ProofTask, MergeTask, EvaluateTask>;
 
+// A proof that was decided and is a blob.
+struct ProvenFile {
+  verifier::ProofFinding finding;
+  Digest address;
+  uint32_t bytes = 0;
+};
+struct ProofDone {
+  Sender from;
+  std::string source;
+  std::optional<ProvenFile> proven;
+  std::string why;      // when it is not
+  bool failed = false;  // our disk's fault: nobody knows
+};
 struct AuditDone {
   Digest lease_id;
   verifier::LeaseFinding found;
@@ -85,14 +112,10 @@ struct EvaluateDone {
   uint64_t records = 0;
   double loss = 0;
 };
-using TaskDone = std::variant<AuditDone, DivergenceDone, MergeDone, EvaluateDone>;
+using TaskDone = std::variant<AuditDone, DivergenceDone, ProofDone, MergeDone, EvaluateDone>;
 
 // What a miner sends in bulk, for the disk; what became of it comes back as an event. The pool
 // looks at none of its bytes.
-struct Sender {
-  ConnId id{};
-  uint32_t seq = 0;  // of the frame
-};
 struct StorePart {
   Sender from;
   Digest lease_id;

@@ -48,6 +48,8 @@ std::set<Digest> needed_blobs(const PoolState& pool) {
   }
   for (const auto& [id, upload] : pool.uploads.all())
     needed.insert(upload.root);
+  for (const auto& [address, proof] : pool.ledger().proofs())
+    needed.insert(address);
   return needed;
 }
 

@@ -24,7 +24,8 @@ uint32_t first_round_kept(uint32_t round, uint32_t rounds_kept);
 // After a merge, and when a pool starts: drops what is older, and moves the room's first_kept.
 void drop_old_rounds(PoolState& pool, const Digest& job_id);
 
-// What the jobs, the rounds kept, open leases and uploads under way need. No other blob is needed.
+// What the jobs, the rounds kept, open leases and uploads under way need, and every proof that is
+// logged. No other blob is needed.
 std::set<Digest> needed_blobs(const PoolState& pool);
 
 // The delta of a lease that came to nothing, whole or half sent: it goes now if nothing needs it.

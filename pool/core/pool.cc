@@ -5,6 +5,7 @@
 #include "pool/core/granting.h"
 #include "pool/core/jobs.h"
 #include "pool/core/leases.h"
+#include "pool/core/proofs.h"
 #include "pool/core/resume.h"
 #include "pool/core/rounds.h"
 #include "pool/core/settlement.h"
@@ -14,6 +15,17 @@
 namespace gemmine::pool {
 
 namespace {
+
+// What both roles may say.
+struct FromAnyone {
+  PoolState& pool;
+  const Peer& peer;
+  const uint32_t seq;
+  const uint64_t now;
+
+  void operator()(const Ping& m) const { pool.out.send(peer.id, Pong{m.echo}); }
+  void operator()(AccuseMessage& m) const { on_accuse(pool, peer, m, seq, now); }
+};
 
 // What a ready miner may say.
 struct FromMiner {
@@ -93,7 +105,7 @@ void Pool::on_frame(ConnId id, uint8_t type, uint8_t flags, uint32_t seq, ByteVi
   if (peer->stage != Peer::Stage::ready) return greet(*peer, message, seq, payload, now);
   if (message == MessageType::pong || message == MessageType::error) return;
   if (message == MessageType::bye) return state_.out.hangups.push_back({id, "said goodbye"});
-  const auto from_anyone = [&](const Ping& ping) { state_.out.send(id, Pong{ping.echo}); };
+  const FromAnyone from_anyone{state_, *peer, seq, now};
   const auto from_auditor = [&](const VerdictMessage& m) {
     on_auditor_verdict(state_, *peer, seq, m, now);
   };
@@ -173,6 +185,8 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
     on_audit_done(state_, *audit, now);
   } else if (const auto* diverged = std::get_if<DivergenceDone>(&done)) {
     on_divergence_done(state_, *diverged, now);
+  } else if (const auto* proof = std::get_if<ProofDone>(&done)) {
+    on_proof_done(state_, *proof, now);
   } else if (const auto* merge = std::get_if<MergeDone>(&done)) {
     on_merge_done(state_, *merge, now);
   } else {

@@ -115,6 +115,7 @@ struct PoolState {
   std::set<std::pair<Digest, Digest>> settle_asked;  // job and key
   std::map<Digest, std::set<Digest>> accusers;       // by lease: auditors who say it is wrong
   std::map<Digest, AuditorNotes> auditors;           // by key
+  std::map<std::string, uint64_t> accusing;          // who sent a file: until when (proofs.cc)
   std::map<Digest, uint32_t> diverged;               // by lease: step at which its miner says so
   std::map<Digest, Digest> secrets;                  // by commitment
   KeptChanges kept;                                  // since the last look

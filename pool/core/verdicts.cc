@@ -53,35 +53,52 @@ bool hear(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& sta
   return false;
 }
 
-}  // namespace
-
-void log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
-                 const verifier::LeaseFinding& found, uint64_t now) {
-  const verifier::Finding& finding = found.finding;
-  const bool wrong = finding.outcome == Outcome::invalid;
-  GEMMINE_CHECK(found.index < state.shares.size());
-  GEMMINE_CHECK(wrong || found.index + 1 == state.lease.shares());  // all of it was run
-  verifier::Verdict verdict;
+// What every verdict of the pool says, signed; its miner hears it.
+void log_signed(PoolState& pool, const LeaseState& state, verifier::Verdict verdict, uint64_t now) {
+  GEMMINE_CHECK(verdict.index < state.shares.size());
   verdict.lease_id = state.lease.id;
-  verdict.index = found.index;
   verdict.share_id = state.shares[verdict.index].id;
-  verdict.kind = kind;
-  verdict.outcome = finding.outcome;
-  verdict.step = finding.step;
   verdict.time_ms = std::max(now, pool.ledger().last_time_ms());
   verdict.auditor_key = pool.identity.public_key();
-  verdict.digest = wrong ? found.digest : Digest{};
-  verdict.detail = verifier::detail_text(finding.detail);
   verifier::sign(verdict, pool.identity);
   const Bytes bytes = encode(verdict);
   const auto logged = pool.book.append(RecordKind::verdict, verifier::signed_body(bytes), now);
   pool.out.note("verdict", {{"lease", short_hex(state.lease.id)},
                             {"index", std::to_string(verdict.index)},
                             {"miner", short_hex(state.lease.miner_key)},
-                            {"kind", std::string(verifier::to_string(kind))},
-                            {"outcome", std::string(verifier::to_string(finding.outcome))},
+                            {"kind", std::string(verifier::to_string(verdict.kind))},
+                            {"outcome", std::string(verifier::to_string(verdict.outcome))},
                             {"detail", logged ? verdict.detail : logged.error().detail}});
   if (logged) pool.tell_miner(state.lease.miner_key, VerdictMessage{bytes});
+}
+
+}  // namespace
+
+void log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
+                 const verifier::LeaseFinding& found, uint64_t now) {
+  const verifier::Finding& finding = found.finding;
+  const bool wrong = finding.outcome == Outcome::invalid;
+  GEMMINE_CHECK(wrong || found.index + 1 == state.lease.shares());  // all of it was run
+  verifier::Verdict verdict;
+  verdict.index = found.index;
+  verdict.kind = kind;
+  verdict.outcome = finding.outcome;
+  verdict.step = finding.step;
+  verdict.digest = wrong ? found.digest : Digest{};
+  verdict.detail = verifier::detail_text(finding.detail);
+  log_signed(pool, state, std::move(verdict), now);
+}
+
+void log_conviction(PoolState& pool, const LeaseState& state, const verifier::ProofFinding& proof,
+                    const Digest& address, uint64_t now) {
+  verifier::Verdict verdict;
+  verdict.index = proof.index;
+  verdict.kind = AuditKind::replay;
+  verdict.outcome = Outcome::invalid;
+  verdict.step = proof.step;
+  verdict.proof = address;
+  verdict.detail = verifier::detail_text(proof.words);
+  log_signed(pool, state, std::move(verdict), now);
 }
 
 void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,

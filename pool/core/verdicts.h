@@ -17,6 +17,10 @@ inline constexpr size_t kDoubtsPendingMax = 64;
 void log_verdict(PoolState& pool, const verifier::LeaseState& state, verifier::AuditKind kind,
                  const verifier::LeaseFinding& found, uint64_t now);
 
+// The same on a proof, which is logged: the share that it is about is the lease's.
+void log_conviction(PoolState& pool, const verifier::LeaseState& state,
+                    const verifier::ProofFinding& proof, const Digest& address, uint64_t now);
+
 void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
                         const VerdictMessage& message, uint64_t now);
 

@@ -13,6 +13,7 @@ using verifier::Outcome;
 TaskDone Examiner::run(const Task& task, const std::function<bool()>& stop) {
   if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted, stop);
   if (const auto* wanted = std::get_if<DivergenceTask>(&task)) return diverges(*wanted, stop);
+  if (const auto* wanted = std::get_if<ProofTask>(&task)) return decide(*wanted);
   if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
   return evaluate(std::get<EvaluateTask>(task));
 }
@@ -101,6 +102,30 @@ DivergenceDone Examiner::diverges(const DivergenceTask& task, const std::functio
   out.diverges = seen.value().step == task.step;
   out.shares = std::move(seen.value().shares);
   return out;
+}
+
+ProofDone Examiner::decide(const ProofTask& task) const {
+  ProofDone out{.from = task.from, .source = task.source, .proven = {}, .why = {}};
+  auto finding = verifier::decide_proof(task.file, pool_key_);
+  if (!finding || !finding.value().proven || finding.value().against_pool) {
+    out.why = !finding                  ? finding.error().detail
+              : !finding.value().proven ? "it proves nothing: " + finding.value().words
+                                        : "it is against this pool: show it to others";
+    return out;
+  }
+  auto file = keep_proof(task.file, std::move(finding.value()));
+  out.failed = !file;
+  if (!file)
+    out.why = file.error().detail;
+  else
+    out.proven = std::move(file.value());
+  return out;
+}
+
+Result<ProvenFile> Examiner::keep_proof(ByteView file, verifier::ProofFinding finding) const {
+  const auto put = put_blob(blobs_, file);
+  if (!put) return put.error();
+  return ProvenFile{std::move(finding), put.value(), static_cast<uint32_t>(file.size())};
 }
 
 MergeDone Examiner::merge(const MergeTask& task) {

@@ -22,9 +22,10 @@ using OpenStore = std::function<Result<std::unique_ptr<LedgerStore>>()>;
 
 class Examiner {
  public:
-  // jobs outlives it. blobs: the folder of blobs. open: for a reader of its own.
-  Examiner(const JobTable& jobs, std::string blobs, OpenStore open)
-      : jobs_(jobs), blobs_(std::move(blobs)), open_(std::move(open)) {}
+  // jobs outlives it. blobs: the folder of blobs. open: for a reader of its own. pool_key: whose
+  // words a proof rests on.
+  Examiner(const JobTable& jobs, std::string blobs, OpenStore open, const Digest& pool_key)
+      : jobs_(jobs), blobs_(std::move(blobs)), open_(std::move(open)), pool_key_(pool_key) {}
 
   // stop is asked between the steps of a replay: it ends undecided.
   TaskDone run(const Task& task, const std::function<bool()>& stop);
@@ -32,6 +33,8 @@ class Examiner {
  private:
   AuditDone replay(const ReplayTask& task, const std::function<bool()>& stop);
   DivergenceDone diverges(const DivergenceTask& task, const std::function<bool()>& stop);
+  ProofDone decide(const ProofTask& task) const;
+  Result<ProvenFile> keep_proof(ByteView file, verifier::ProofFinding finding) const;
   // Memory: 17 bytes a parameter, 25 with an outer momentum: θ, the sums, a delta at a time, next
   // θ.
   MergeDone merge(const MergeTask& task);
@@ -46,6 +49,7 @@ class Examiner {
   const JobTable& jobs_;
   const std::string blobs_;
   const OpenStore open_;
+  const Digest pool_key_;
   std::unique_ptr<LedgerStore> store_;  // once it was needed
   std::map<Digest, std::unique_ptr<kernels::Engine>> engines_;
 };

@@ -68,7 +68,8 @@ Status Server::start_threads() {
   auto workers = Workers::start(loop_, opened_.jobs,
                                 {.blobs = opened_.blobs.folder(),
                                  .threads = options_.config.audit_threads,
-                                 .open_store = opened_.open_store},
+                                 .open_store = opened_.open_store,
+                                 .pool_key = pool_.ledger().pool_key()},
                                 [this](const TaskDone& done) {
                                   if (const auto* const result = std::get_if<EvaluateDone>(&done))
                                     writer_->keep(*result);

@@ -29,21 +29,32 @@ Result<std::unique_ptr<Workers>> Workers::start(Loop& loop, const JobTable& jobs
                           self.work(task, worker, stop);
                         });
   if (!started) return started.error();
+  const auto last = static_cast<int>(options.threads);
+  const Status judging =
+      self.files_.start(1, [&self, last](const Task& task, int, const std::stop_token& stop) {
+        self.work(task, last, stop);
+      });
+  if (!judging) return judging.error();
   return out;
 }
 
 Workers::Workers(Loop& loop, const JobTable& jobs, const Options& options,
                  std::function<void(TaskDone)> on_done)
-    : mailbox_(loop, kLettersMax, std::move(on_done)), queue_(std::numeric_limits<size_t>::max()) {
-  for (uint32_t i = 0; i < options.threads; ++i)
-    examiners_.push_back(std::make_unique<Examiner>(jobs, options.blobs, options.open_store));
+    : mailbox_(loop, kLettersMax, std::move(on_done)),
+      queue_(std::numeric_limits<size_t>::max()),
+      files_(std::numeric_limits<size_t>::max()) {
+  for (uint32_t i = 0; i <= options.threads; ++i)
+    examiners_.push_back(
+        std::make_unique<Examiner>(jobs, options.blobs, options.open_store, options.pool_key));
 }
 
 Workers::~Workers() {
   queue_.stop();
+  files_.stop();
 }
 
 void Workers::post(Task task) {
+  if (std::holds_alternative<ProofTask>(task)) return GEMMINE_CHECK(files_.post(std::move(task)));
   const int urgent = urgency(task);
   GEMMINE_CHECK(queue_.post(std::move(task), urgent));
 }

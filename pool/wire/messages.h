@@ -33,6 +33,7 @@ inline constexpr size_t kPartSiblingsMax = 128;    // two paths from leaf to roo
 inline constexpr size_t kSignedBytesMax = 1024;    // lease, share, verdict
 // A share's digests fit into one frame. A pool makes no larger ones.
 inline constexpr uint32_t kStepsPerShareMax = 1 << 15;
+inline constexpr size_t kAccuseBytesMax = (size_t{2} << 20) - 4096;  // a proof, in one frame
 // In place of the seq of a challenge: the lease's delta. Record 0 is no challenge.
 inline constexpr uint64_t kDelta = 0;
 
@@ -217,6 +218,14 @@ struct Settle {
   static void fields(auto& f, auto& m) { f(m.job_id); }
 };
 
+// A file that proves that a miner of this pool committed to something that is not so.
+struct AccuseMessage {
+  static constexpr auto kType = MessageType::accuse;
+  static constexpr std::string_view kName = "ACCUSE";
+  Bytes proof;
+  static void fields(auto& f, auto& m) { f.blob(m.proof, kAccuseBytesMax); }
+};
+
 // The share, and the digests of its steps that hash to its trace_root.
 struct ShareMessage {
   static constexpr auto kType = MessageType::share;
@@ -336,10 +345,10 @@ struct MessageList {
 };
 
 // Every message there is. Names, is_known(), tests and the fuzz target follow from this list.
-using Messages =
-    MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease, LeaseMessage, NoLease,
-                GetBlob, BlobPart, Abandon, Settle, ShareMessage, ShareOk, VerdictMessage, Upload,
-                DeltaOk, LeaseClosed, Watch, RecordMessage, Have, Ping, Pong, Bye>;
+using Messages = MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease,
+                             LeaseMessage, NoLease, GetBlob, BlobPart, Abandon, Settle,
+                             AccuseMessage, ShareMessage, ShareOk, VerdictMessage, Upload, DeltaOk,
+                             LeaseClosed, Watch, RecordMessage, Have, Ping, Pong, Bye>;
 
 bool with_message(MessageType type, auto&& visit) {
   return Messages::visit(type, visit);

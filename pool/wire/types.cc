@@ -31,6 +31,7 @@ constexpr std::pair<WireError, std::string_view> kErrorNames[] = {
     {WireError::bad_delta, "bad_delta"},
     {WireError::unknown_blob, "unknown_blob"},
     {WireError::not_challenged, "not_challenged"},
+    {WireError::not_proven, "not_proven"},
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ enum class MessageType : uint8_t {
   blob = 0x15,
   abandon = 0x16,
   settle = 0x17,
+  accuse = 0x18,
   share = 0x20,
   share_ok = 0x21,
   verdict = 0x24,

@@ -38,7 +38,8 @@ World::World(uint64_t seed, Plant plant, const Setting& setting, std::vector<Dig
       identity_(verifier::Identity::from_seed(filled(7))) {
   jobs_.emplace(training_.work().id(),
                 pool::LoadedJob{training_.work(), training_.records(), training_.records()});
-  examiner_ = std::make_unique<pool::Examiner>(jobs_, folder_.path(), pool::open_kept(kept_));
+  examiner_ = std::make_unique<pool::Examiner>(jobs_, folder_.path(), pool::open_kept(kept_),
+                                               identity_.public_key());
   now_ += seed % 1000;
   start();
 }

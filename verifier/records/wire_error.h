@@ -29,6 +29,7 @@ enum class WireError : uint16_t {
   bad_delta = 29,
   unknown_blob = 30,
   not_challenged = 31,
+  not_proven = 32,
 };
 
 }  // namespace gemmine::verifier

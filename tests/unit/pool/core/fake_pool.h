@@ -74,7 +74,8 @@ class FakePool {
     setup.change(job);
     work_ = verifier::Work::make(job).value();
     jobs_.emplace(work_->id(), LoadedJob{*work_, records_, records_});
-    examiner_ = std::make_unique<Examiner>(jobs_, folder_.path(), open_kept(kept));
+    examiner_ =
+        std::make_unique<Examiner>(jobs_, folder_.path(), open_kept(kept), identity_.public_key());
     start({});
   }
 
@@ -284,13 +285,16 @@ class FakePool {
     Bytes delta;
   };
   Work work(const verifier::Lease& lease, const verifier::Identity& miner) {
+    return work(lease, miner, *engine());
+  }
+  Work work(const verifier::Lease& lease, const verifier::Identity& miner,
+            kernels::Engine& engine) {
     Work out;
-    auto engine = kernels::make_engine("cpu", program(), records_, 1);
     const std::vector<float> theta = theta_of(lease.theta_root);
     std::vector<float> state = theta;
     state.resize(program().state_floats());
     for (uint32_t i = 0; i < lease.shares(); ++i) {
-      auto run = verifier::run_share(*engine.value(), {*work_, lease, theta}, i, state);
+      auto run = verifier::run_share(engine, {*work_, lease, theta}, i, state);
       verifier::sign(run.value().share, miner);
       out.shares.push_back(run.value().share);
       out.states.push_back(state);
@@ -345,6 +349,7 @@ class FakePool {
   std::unique_ptr<kernels::Engine> engine() const {
     return std::move(kernels::make_engine("cpu", program(), records_, 1).value());
   }
+  const Bytes& records() const { return records_; }
   const verifier::Job& job() const { return work_->job(); }
   const verifier::Identity& identity() const { return identity_; }
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
