@@ -17,6 +17,13 @@ namespace {
 
 constexpr double kSilentPart = 0.05;  // of miners that fall silent, for the second number
 
+// "1 replay", "0.75 replays".
+std::string counted(double number, const char* noun) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.4g %s%s", number, noun, number == 1 ? "" : "s");
+  return text;
+}
+
 std::string shape_text(const kernels::Spec& spec) {
   std::string out;
   for (const uint32_t width : spec.widths)
@@ -76,27 +83,28 @@ Crowd crowd_of(const verifier::Work& work, const CheckCommand& command) {
   crowd.miners = command.miners.value_or(job.spec.slots);
   crowd.auditors = command.auditors;
   crowd.lease_s = command.lease_seconds.value_or(std::max(1U, job.audit.lease_ms / 2000));
+  crowd.idle_s = 1e-3 * static_cast<double>(verifier::kIdleLeases * job.audit.lease_ms);
   return crowd;
 }
 
 void print_pay(const PayTerms& terms, const Crowd& crowd) {
   const PayTimes times = pay_times(terms, crowd);
+  const bool replayed = terms.threads_replayed && terms.threads > 0;
+  std::printf("miners      %u assumed (--miners), %s each of %.0f s (--lease-seconds); %s\n",
+              crowd.miners,
+              counted(static_cast<double>(crowd.leases) / crowd.miners, "lease").c_str(),
+              crowd.lease_s, counted(crowd.auditors, "auditor").c_str());
   std::printf(
-      "miners      %u assumed (--miners), %.4g leases each of %.0f s (--lease-seconds); "
-      "%u auditors\n",
-      crowd.miners, static_cast<double>(crowd.leases) / crowd.miners, crowd.lease_s,
-      crowd.auditors);
+      "pays        a batch of %s at once (a key's first: %u), after %s and %s%s\n"
+      "            drawn from it when it is closed\n",
+      counted(terms.batch, "lease").c_str(), terms.first_batch,
+      counted(terms.replays, "replay").c_str(), counted(terms.threads, "thread").c_str(),
+      replayed ? "; threads are replayed: that is cheaper here" : "");
   std::printf(
-      "pays        a batch of %u leases at once (a key's first: %u), after %.4g replays "
-      "and %u threads%s\n            drawn from it when it is closed\n",
-      terms.batch, terms.first_batch, terms.replays, terms.threads,
-      terms.threads_replayed && terms.threads > 0 ? " (replayed: pools ask for no threads yet)"
-                                                  : "");
-  std::printf(
-      "pay final   after %s in the mean, %s at most; the last batch %s after the last "
-      "merge\n",
+      "pay final   after %s in the mean, %s at most; %s at most after a miner's last lease;\n"
+      "            the last batch %s after the last merge\n",
       time_text(times.mean).c_str(), time_text(times.longest).c_str(),
-      time_text(times.last).c_str());
+      time_text(times.idle).c_str(), time_text(times.last).c_str());
 }
 
 void print_theft(const PayTerms& terms, const Crowd& crowd) {
@@ -106,15 +114,14 @@ void print_theft(const PayTerms& terms, const Crowd& crowd) {
   const double lost = batch - batch_pay(terms, batch, 1, ghost.convicted) - ghost.saved;
   std::printf(
       "theft       best of %zu thefts x all strategies, free keys: %.3f leases' pay (%s); "
-      "one stolen\n            lease of a full batch loses %.2f net\n",
+      "one stolen\n            lease of a full batch %s the pay of %.2f leases, net\n",
       known_thefts().size(), best.gain,
-      best.gain > 0 ? std::string(best.theft.name).c_str() : "none pays", lost);
+      best.gain > 0 ? std::string(best.theft.name).c_str() : "none pays",
+      lost < 0 ? "gains" : "loses", std::abs(lost));
   const auto least = least_replays(terms);
-  if (least) {
-    std::printf("replays     %.4g a batch; %.2f would do; ", terms.replays, *least);
-  } else {
-    std::printf("replays     %.4g a batch; ", terms.replays);
-  }
+  std::printf("replays     %.4g a batch", terms.replays);
+  if (least) std::printf(", where %.2f would be enough", *least);
+  std::printf("; ");
   if (terms.fine < 1)
     std::printf("one failed ticket costs %.4g %% of its batch\n", 100 * terms.fine);
   else
@@ -133,6 +140,18 @@ void print_audits(const PayTerms& terms, Crowd crowd) {
               sabotage_leases(terms), static_cast<unsigned long long>(crowd.leases));
 }
 
+// What is allowed and hardly meant. A lease's own time is no part of the job: who asks names it.
+void print_warnings(const PayTerms& terms, const Crowd& crowd) {
+  const double each = static_cast<double>(crowd.leases) / crowd.miners;
+  if (audit_cost(terms, crowd).pool > 1)
+    std::printf(
+        "warning     audits take more than the job: let batch_leases be larger, or threads "
+        "and replays_ppm smaller\n");
+  if (each < terms.batch)
+    std::printf("warning     no miner fills a batch: %.4g leases each, batch_leases = %u\n", each,
+                terms.batch);
+}
+
 }  // namespace
 
 ExitCode check_job(const CheckCommand& command) {
@@ -145,7 +164,13 @@ ExitCode check_job(const CheckCommand& command) {
   print_pay(terms, crowd);
   print_theft(terms, crowd);
   print_audits(terms, crowd);
-  const Status sound = check_terms(work, uint64_t{1000} * command.share_seconds);
+  print_warnings(terms, crowd);
+  Status sound = check_terms(work, uint64_t{1000} * command.share_seconds);
+  if (sound && 1000 * crowd.lease_s > work.job().audit.lease_ms)
+    sound = Error{Errc::invalid_argument,
+                  "lease_ms = " + std::to_string(work.job().audit.lease_ms) +
+                      " ends every lease before a device that takes --lease-seconds " +
+                      std::to_string(std::lround(crowd.lease_s)) + " for one"};
   std::printf("result      %s\n", sound ? "ok" : "REFUSED");
   if (!sound) return fail(ExitCode::bad_input, command.job + ": " + sound.error().detail);
   return ExitCode::ok;

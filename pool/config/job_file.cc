@@ -180,12 +180,14 @@ void read_audit(Toml& toml, verifier::AuditPolicy& audit) {
   read_delta_max(toml, audit);
 }
 
-// What no single key shows: a Program must exist.
-void check_program(Toml& toml, kernels::Spec spec) {
+// What no single key shows: a Program must exist, and terms fit each other.
+void check_together(Toml& toml, const verifier::Job& job) {
+  kernels::Spec spec = job.spec;
   spec.records = kernels::kRecordsMax;  // not known yet, and not what is asked
-  const auto fault = kernels::find_fault(spec);
+  auto fault = kernels::find_fault(spec);
+  if (!fault) fault = verifier::find_terms_fault(job);
   if (!fault) return;
-  for (const char* table : {"model.", "train.", "data."}) {
+  for (const char* table : {"model.", "train.", "data.", "audit.", "pay."}) {
     if (toml.has(table + fault->field)) return toml.fail(table + fault->field, fault->rule, "");
   }
   toml.fail("model", fault->text(), "");
@@ -220,7 +222,7 @@ Result<JobFile> parse_job_file(Toml toml) {
   out.job.price_per_tmac = toml.integer("pay.price_per_tmac", {0, verifier::kPricePerTmacMax});
   out.job.fee_ppm = narrow<uint32_t>(toml.integer("pay.fee_ppm", {0, kPpm}));
   if (const Status finished = toml.finish(); !finished) return finished.error();
-  check_program(toml, spec);
+  check_together(toml, out.job);
   if (const Status finished = toml.finish(); !finished) return finished.error();
   return out;
 }

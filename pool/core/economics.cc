@@ -181,12 +181,16 @@ PayTimes pay_times(const PayTerms& terms, const Crowd& crowd) {
   PayTimes out;
   const double leases = static_cast<double>(crowd.leases) / crowd.miners;
   const double batch = std::min<double>(terms.batch, std::max(leases, 1.0));
+  const bool asked = terms.threads > 0 && !terms.threads_replayed;
+  // Whoever falls silent has the whole time of an answer first, and then a replay.
+  const double replays = terms.replays + (asked ? 1 : terms.threads);
+  const double audits = (asked ? crowd.answer_s : 0) + replays * crowd.lease_s;
   out.mean = batch / 2 * crowd.lease_s;
-  out.longest = batch * crowd.lease_s;
-  double replays = terms.replays;
-  if (terms.threads_replayed) replays += terms.threads;
-  const double answers = terms.threads == 0 || terms.threads_replayed ? 0 : crowd.answer_s;
-  out.last = std::max(answers, crowd.miners * replays * crowd.lease_s / crowd.auditors);
+  out.longest = batch * crowd.lease_s + audits;
+  out.idle = crowd.idle_s + audits;
+  const double sure = terms.replays + (terms.threads_replayed ? terms.threads : 0);
+  out.last =
+      std::max(asked ? crowd.answer_s : 0, crowd.miners * sure * crowd.lease_s / crowd.auditors);
   return out;
 }
 

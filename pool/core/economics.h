@@ -70,6 +70,7 @@ struct Crowd {
   uint32_t miners = 1;
   uint32_t auditors = 1;   // replays at a time
   double lease_s = 0;      // that a lease takes a device, the auditors' too
+  double idle_s = 0;       // after which a batch that nobody adds to is drawn
   double answer_s = 0;     // that an answer has at most
   double thread_cost = 0;  // the pool's, for one thread ticket, in leases
   double silent_part = 0;  // of the challenges, left unanswered
@@ -82,11 +83,12 @@ struct AuditCost {
 };
 AuditCost audit_cost(const PayTerms& terms, const Crowd& crowd);
 
-// When pay is final, in seconds.
+// When pay is final, in seconds: with the audits of the batch, silence and its replay included.
 struct PayTimes {
-  double mean = 0;  // after a lease, while mining
-  double longest = 0;
-  double last = 0;  // after the last merge, the last coin
+  double mean = 0;     // after a lease, while mining, when every ticket is answered at once
+  double longest = 0;  // of a miner that works on
+  double idle = 0;     // of one that stops in the middle of a batch
+  double last = 0;     // after the last merge, the last coin
 };
 PayTimes pay_times(const PayTerms& terms, const Crowd& crowd);
 

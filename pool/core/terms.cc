@@ -27,15 +27,20 @@ Status check_theft(const verifier::Work& work) {
   const BestTheft best = best_theft(terms, uint64_t{spec.rounds} * spec.slots);
   if (best.gain < kTheftLeasesMax) return Ok{};
   const auto least = least_replays(terms);
-  const std::string help =
-      least ? "at least replays_ppm = " + std::to_string(std::lround(*least * 1e6))
-            : "no replays_ppm helps: raise fail_ppm";
+  const bool replayed = terms.threads == 0 || terms.threads_replayed;
+  const std::string found =
+      replayed ? "a replay finds it always"
+               : "one answered thread finds it in " + percent(best.theft.convicted);
+  const std::string help = least
+                               ? "set replays_ppm to " + std::to_string(std::lround(*least * 1e6)) +
+                                     " at least, or raise fail_ppm"
+                               : "no replays_ppm helps: raise fail_ppm";
   return Error{Errc::invalid_argument,
                "theft pays in this job: " + std::string(best.theft.name) + " saves " +
-                   percent(best.theft.saved) + " of a lease, and one thread finds it in " +
-                   percent(best.theft.convicted) + "; with " + std::to_string(best.batch.stolen) +
-                   " of a batch of " + std::to_string(best.batch.leases) + " stolen it is worth " +
-                   tenths(best.gain) + " leases; " + help};
+                   percent(best.theft.saved) + " of a lease, and " + found + "; with " +
+                   std::to_string(best.batch.stolen) + " of a batch of " +
+                   std::to_string(best.batch.leases) + " stolen it is worth " + tenths(best.gain) +
+                   " leases' pay; " + help};
 }
 
 }  // namespace

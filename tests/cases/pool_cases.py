@@ -166,6 +166,31 @@ class Patience(case.Case):
         said = self.accept("gemmine-pool", "job", "check", self.toy(lease_ms=600_000)).stdout
         self.assertNotIn("share_seconds", said)
 
+    def test_C2_job_check_says_how_a_theft_is_stopped(self):
+        self.refuse(3, "theft pays in this job: .*a replay finds it always; with .* leases' pay; "
+                    "set replays_ppm to 8000000 at least, or raise fail_ppm",
+                    "gemmine-pool", "job", "check", self.toy(
+                        fail_ppm=0, batch_leases=8, lease_ms=600_000))
+
+    def test_C3_job_check_refuses_leases_that_end_before_their_time(self):
+        job = self.toy(lease_ms=600_000)
+        self.refuse(3, "lease_ms = 600000 ends every lease .* --lease-seconds 601", "gemmine-pool",
+                    "job", "check", job, "--lease-seconds", 601)
+        said = self.accept("gemmine-pool", "job", "check", job, "--lease-seconds", 600).stdout
+        self.assertRegex(said, r"(?s)at most after a miner's last lease;.*\nresult      ok")
+
+    def test_C4_what_does_not_fit_together_has_its_place(self):
+        self.refuse(3, r"job\.toml:\d+:\d+: error: audit\.replays_ppm: must be at least 1000000",
+                    "gemmine-pool", "job", "check", self.toy(replays_ppm=999_999))
+
+    def test_C7_job_check_warns_of_what_is_hardly_meant(self):
+        said = self.accept("gemmine-pool", "job", "check", self.toy(
+            lease_ms=600_000, batch_leases=20, replays_ppm=6_000_000)).stdout
+        self.assertRegex(said, "warning     audits take more than the job")
+        self.assertRegex(said, "warning     no miner fills a batch: 4 leases each")
+        said = self.accept("gemmine-pool", "job", "check", self.toy(lease_ms=600_000)).stdout
+        self.assertNotIn("warning", said)
+
     def test_A2_a_pool_from_an_old_copy_bans_nobody(self):
         c = self.cluster(self.toy(width=512, batch=128, rounds=2, slots=1, steps_per_lease=60,
                                   steps_per_share=4))

@@ -31,44 +31,40 @@ bool name_ok(std::string_view name) {
          std::ranges::all_of(name, [](char c) { return c >= 0x20 && c <= 0x7e; });
 }
 
+using Fault = kernels::SpecFault;
+
+Fault fault(std::string field, std::string rule) {
+  return {.field = std::move(field), .element = {}, .rule = std::move(rule)};
+}
+
 // PROTOCOL 9, 13.1.
-Status check_policy(const AuditPolicy& audit) {
+std::optional<Fault> find_policy_fault(const AuditPolicy& audit) {
   if (audit.batch_leases == 0 || audit.batch_leases > kBatchLeasesMax)
-    return refuse("batch_leases", "must be in 1 … 1024");
+    return fault("batch_leases", "must be in 1 … 1024");
   if (audit.first_batch == 0 || audit.first_batch > audit.batch_leases)
-    return refuse("first_batch", "must be in 1 … batch_leases");
-  if (audit.threads > kTicketsMax) return refuse("threads", "exceeds 64");
-  if (audit.replays_ppm > kTicketsMax * kMillion) return refuse("replays_ppm", "exceeds 64000000");
+    return fault("first_batch", "must be in 1 … batch_leases");
+  if (audit.threads > kTicketsMax) return fault("threads", "exceeds 64");
+  if (audit.replays_ppm > kTicketsMax * kMillion) return fault("replays_ppm", "exceeds 64000000");
   // A batch without a ticket would be paid unaudited.
   if (audit.threads == 0 && audit.replays_ppm < kMillion)
-    return refuse("replays_ppm", "must be at least 1000000 without threads");
-  if (audit.thread_blocks > kThreadBlocksMax) return refuse("thread_blocks", "exceeds 512");
-  if (audit.now_ppm > kMillion) return refuse("now_ppm", "exceeds 1000000");
-  if (audit.fail_ppm > kMillion) return refuse("fail_ppm", "exceeds 1000000");
-  if (audit.silent_free == 0) return refuse("silent_free", "must be at least 1");
-  if (audit.lease_ms == 0) return refuse("lease_ms", "must be at least 1");
+    return fault("replays_ppm", "must be at least 1000000 without threads");
+  if (audit.thread_blocks > kThreadBlocksMax) return fault("thread_blocks", "exceeds 512");
+  if (audit.now_ppm > kMillion) return fault("now_ppm", "exceeds 1000000");
+  if (audit.fail_ppm > kMillion) return fault("fail_ppm", "exceeds 1000000");
+  if (audit.silent_free == 0) return fault("silent_free", "must be at least 1");
+  if (audit.lease_ms == 0) return fault("lease_ms", "must be at least 1");
   if (audit.delta_max < kDeltaMaxMin || audit.delta_max > kDeltaMaxMax)
-    return refuse("delta_max", "must be in -32 … 8");
-  return Ok{};
+    return fault("delta_max", "must be in -32 … 8");
+  return {};
 }
 
 // Bounds of what Program does not know (PROTOCOL 9).
 Status check_terms(const Job& job) {
-  const AuditPolicy& audit = job.audit;
   if (job.test_records > kernels::kRecordsMax) return refuse("n_test", "exceeds 2^31 - 1");
   const bool gpt = job.spec.architecture == Architecture::gpt;
   if (gpt && job.test_records <= job.spec.gpt.context)
     return refuse("n_test", "must be more tokens than the context has");
-  if (job.steps_per_share == 0 || job.steps_per_share > job.spec.steps_per_lease)
-    return refuse("steps_per_share", "must be in 1 … steps_per_lease");
-  if (!share_size_ok(job.spec.steps_per_lease, job.steps_per_share))
-    return refuse("steps_per_share", "gives more than 4096 shares per lease");
-  if (Status status = check_policy(audit); !status) return status;
-  if (audit.thread_blocks > 0 && !gpt &&
-      kernels::mlp_opening_bytes(job.spec.widths) > kernels::kBlockOpeningMax)
-    return refuse("thread_blocks", "must be 0: a layer's block is too large for an opening");
-  if (job.price_per_tmac > kPricePerTmacMax) return refuse("price_per_tmac", "exceeds 2^40");
-  if (job.fee_ppm > kMillion) return refuse("fee_ppm", "exceeds 1000000");
+  if (const auto found = find_terms_fault(job)) return refuse(found->field, found->rule);
   return Ok{};
 }
 
@@ -139,6 +135,20 @@ Result<kernels::Program> check(const Job& job) {
 }
 
 }  // namespace
+
+std::optional<kernels::SpecFault> find_terms_fault(const Job& job) {
+  if (job.steps_per_share == 0 || job.steps_per_share > job.spec.steps_per_lease)
+    return fault("steps_per_share", "must be in 1 … steps_per_lease");
+  if (!share_size_ok(job.spec.steps_per_lease, job.steps_per_share))
+    return fault("steps_per_share", "gives more than 4096 shares per lease");
+  if (auto found = find_policy_fault(job.audit)) return found;
+  if (job.audit.thread_blocks > 0 && job.spec.architecture == Architecture::mlp &&
+      kernels::mlp_opening_bytes(job.spec.widths) > kernels::kBlockOpeningMax)
+    return fault("thread_blocks", "must be 0: a layer's block is too large for an opening");
+  if (job.price_per_tmac > kPricePerTmacMax) return fault("price_per_tmac", "exceeds 2^40");
+  if (job.fee_ppm > kMillion) return fault("fee_ppm", "exceeds 1000000");
+  return {};
+}
 
 Bytes encode_job(const Job& job) {
   const kernels::Spec& spec = job.spec;

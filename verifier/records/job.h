@@ -2,6 +2,7 @@
 // bytes is its name.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "kernels/base/bytes.h"
@@ -59,6 +60,10 @@ inline bool share_size_ok(uint32_t steps, uint32_t steps_per_share) {
   return steps_per_share > 0 && steps_per_share <= steps &&
          (steps - 1) / steps_per_share < kSharesPerLeaseMax;
 }
+
+// The first of a job's terms, beside its Spec, that is out of its bounds (PROTOCOL 9), whatever its
+// data are.
+std::optional<kernels::SpecFault> find_terms_fault(const Job& job);
 
 // The bytes of PROTOCOL 6.1 or 10.12. The shape must fit its counts: 2 to 17 widths, or at most 255
 // blocks.

@@ -51,6 +51,20 @@ TEST(GptJobFile, AcceptsTheExample) {
   EXPECT_EQ(job.value().data.path(job.value().data.train[0]), "data/austen/emma.txt");
 }
 
+// Two keys that do not fit each other have a place, too.
+TEST(GptJobFile, NamesThePlaceOfTermsThatDoNotFit) {
+  std::string text = example("austen-gpt.toml");
+  for (const auto& [from, to] : {std::pair{"threads = 1\n", "threads = 0\n"},
+                                 std::pair{"replays_ppm = 1000000", "replays_ppm = 900000"}})
+    text.replace(text.find(from), std::string(from).size(), to);
+  const auto job = parse(text);
+  ASSERT_FALSE(job);
+  const std::string& detail = job.error().detail;
+  EXPECT_TRUE(detail.starts_with("job.toml:")) << detail;
+  EXPECT_NE(detail.find("audit.replays_ppm: must be at least 1000000"), std::string::npos)
+      << detail;
+}
+
 TEST(GptJobFile, ReadsEveryWordOfTheModel) {
   std::string text = example("austen-gpt.toml");
   const auto put = [&](const std::string& from, const std::string& to) {

@@ -134,6 +134,11 @@ TEST(AuditCost, IsThePagesForItsJobs) {
   EXPECT_NEAR(audit_cost(large, crowd).miner, 0.0698, 0.0005);
   EXPECT_NEAR(pay_times(large, crowd).mean, 500 * 60, 1);
   EXPECT_NEAR(pay_times(large, crowd).last, 375 * 60, 60);
+  // Who falls silent waits for the end of its time, and for a replay; so does who stops.
+  crowd.answer_s = 3'600;
+  crowd.idle_s = 12'000;
+  EXPECT_NEAR(pay_times(large, crowd).longest, 1'000 * 60 + 3'600 + 1.75 * 1'200, 1);
+  EXPECT_NEAR(pay_times(large, crowd).idle, 12'000 + 3'600 + 1.75 * 1'200, 1);
   crowd.silent_part = 0.05;
   EXPECT_NEAR(audit_cost(large, crowd).pool, 0.0184, 0.0002);
   EXPECT_NEAR(audit_cost(kLarge, crowd).pool, 0.0225 * 1.22, 0.001);
