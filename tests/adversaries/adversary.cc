@@ -6,6 +6,7 @@
 #include "kernels/cli/program.h"
 #include "miner/cli/commands.h"
 #include "tests/adversaries/cheat.h"
+#include "tests/adversaries/crowd.h"
 
 namespace {
 
@@ -28,11 +29,28 @@ gemmine::ExitCode mine(Options& options) {
   return gemmine::miner::mine(options.mine, hooks);
 }
 
+struct CrowdOptions {
+  std::string pool;
+  std::string pin;
+  std::string weapon = "mixed";
+  gemmine::adversaries::CrowdPlan plan;
+};
+
+gemmine::ExitCode crowd(CrowdOptions& options) {
+  const auto pools = gemmine::pool::parse_pools({&options.pool, 1}, {&options.pin, 1});
+  if (!pools) return gemmine::cli::fail(gemmine::ExitCode::command_line, pools.error().detail);
+  const auto weapon = gemmine::adversaries::parse_weapon(options.weapon);
+  if (!weapon) return gemmine::cli::fail(gemmine::ExitCode::command_line, weapon.error().detail);
+  options.plan.pool = pools.value().front();
+  options.plan.weapon = weapon.value();
+  return gemmine::adversaries::run_crowd(options.plan);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   gemmine::cli::prepare_process();
-  gemmine::cli::Program program("gemmine-adversary", "A miner that cheats, to see it caught.", {});
+  gemmine::cli::Program program("gemmine-adversary", "Who cheats, to see it caught.", {});
   Options options;
   CLI::App& command =
       program.command("mine", "as gemmine mine, dishonestly", [&] { return mine(options); });
@@ -41,5 +59,14 @@ int main(int argc, char** argv) {
   gemmine::cli::add_number(command, "--fraction", options.plan.fraction, {0, 1}, "of the steps");
   gemmine::cli::add_number(command, "--honest-leases", options.plan.honest_leases, {},
                            "leases it plays straight first");
+  CrowdOptions many;
+  CLI::App& all =
+      program.command("crowd", "a stranger with a thousand keys, and what it does to a pool",
+                      [&] { return crowd(many); });
+  all.add_option("--pool", many.pool, "host:port")->required();
+  all.add_option("--pin", many.pin, "of its TLS key")->required();
+  all.add_option("--weapon", many.weapon, "hoard, garbage, accuse or mixed")->capture_default_str();
+  gemmine::cli::add_number(all, "--keys", many.plan.keys, {1, 1'000'000}, "how many keys");
+  gemmine::cli::add_number(all, "--at-once", many.plan.at_once, {1, 10'000}, "of them connected");
   return program.main(argc, argv);
 }

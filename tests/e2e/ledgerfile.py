@@ -93,7 +93,7 @@ Lease = collections.namedtuple(
 Share = collections.namedtuple(
     "Share", "seq time_ms lease_id index first_step steps trace_root loss macs delta_root body")
 Verdict = collections.namedtuple(
-    "Verdict", "seq time_ms lease_id index kind outcome auditor detail")
+    "Verdict", "seq time_ms lease_id index kind outcome step auditor detail")
 Close = collections.namedtuple("Close", "seq time_ms lease_id reason")
 Merge = collections.namedtuple("Merge", "seq time_ms round theta_root leases subtracted")
 Settle = collections.namedtuple("Settle", "seq time_ms key batch outcome paid")
@@ -122,11 +122,11 @@ def parse_verdict(record):
     c = Cursor(Cursor(record.body).blob())
     lease, index, _, kind, outcome = c.take(32), c.number("I"), c.take(32), c.number("B"), c.number(
         "B")
-    c.number("I"), c.number("Q")
+    step, _ = c.number("I"), c.number("Q")
     auditor = c.take(32)
     c.take(64)  # proof, digest
     return Verdict(record.seq, record.time_ms, lease, index, AUDITS[kind], OUTCOMES[outcome],
-                   auditor, c.text())
+                   step, auditor, c.text())
 
 
 def parse_merge(record):
