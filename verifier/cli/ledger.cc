@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <span>
 #include <unistd.h>
 
 #include "kernels/cli/output.h"
@@ -202,20 +203,33 @@ void report_state(const LedgerState& state, Report& report) {
   report.finding(sum == 0 ? Outcome::valid : Outcome::invalid, "balances sum to zero");
 }
 
+// A file of receipts that was compared.
+struct ReceiptFile {
+  std::string path;
+  Digest pool_key;
+  uint64_t words = 0;     // that a ledger must hold
+  uint64_t last_seq = 0;  // of them
+};
+
+struct Given {
+  PoolWords words;
+  std::vector<ReceiptFile> receipts;
+};
+
 // What the pool has signed, as the options say. Errors: invalid_argument; those of load();
 // malformed, invalid (a file of receipts that is none, or that was changed).
-Result<PoolWords> words_of(const LedgerOptions& options) {
+Result<Given> given_words(const LedgerOptions& options) {
   auto words = parse_pool_words(options.pool_keys, options.heads);
-  if (!words) return words;
+  if (!words) return words.error();
+  Given given{std::move(words.value()), {}};
   for (const std::string& path : options.receipts) {
     const auto bytes = load(path, kKeptFileBytesMax);
     if (!bytes) return bytes.error();
     const KeptWords kept = read_kept(bytes.value());
-    const auto lease = kept.words.empty() || kept.words[0].kind != RecordKind::lease
-                           ? Result<Lease>(Error{Errc::malformed, "it does not begin with a lease"})
-                           : decode_lease(Reader(kept.words[0].body).get_blob(kRecordBytesMax));
+    const auto lease = lease_of(kept);
     if (!lease) return Error{Errc::malformed, path + ": " + lease.error().detail};
     if (kept.cut) return Error{Errc::malformed, path + ": the last word is cut short"};
+    ReceiptFile file{.path = path, .pool_key = lease.value().pool_key};
     for (const Statement& word : kept.words) {
       // A word that the pool did not sign cannot be held against its ledger, nor be passed over.
       const std::string fault = fault_of(word, lease.value().pool_key);
@@ -225,17 +239,27 @@ Result<PoolWords> words_of(const LedgerOptions& options) {
         return Error{Errc::invalid, std::move(detail)};
       }
       if (word.receipt == Receipt{}) continue;  // a lease or a verdict, signed by itself
-      words.value().heads.push_back(
+      given.words.heads.push_back(
           head_of(word.receipt, static_cast<uint8_t>(word.kind), word.body));
+      ++file.words;
+      file.last_seq = std::max(file.last_seq, word.receipt.seq);
     }
+    given.receipts.push_back(std::move(file));
   }
-  return words;
+  return given;
 }
 
 // The record that was just folded in: is the pool's signature under it, and does it fit what the
 // pool has signed before? Errors: invalid.
-Status check_words(const LedgerState& state, const Signature& signature, HeadWatch& heads) {
+Status check_words(const LedgerState& state, const Signature& signature, HeadWatch& heads,
+                   std::span<const ReceiptFile> receipts) {
   if (state.next_seq() == 1) {
+    for (const ReceiptFile& file : receipts) {
+      if (file.pool_key != state.pool_key())
+        return Error{Errc::invalid, file.path + ": receipts of pool " +
+                                        to_hex(file.pool_key.view()) + "; this ledger is of pool " +
+                                        to_hex(state.pool_key().view())};
+    }
     if (const Status met = heads.meet(state.pool_key(), ""); !met) return met;
   }
   if (const Status vouched = check_signature(state, signature); !vouched) return vouched;
@@ -247,8 +271,9 @@ Status check_words(const LedgerState& state, const Signature& signature, HeadWat
 }
 
 // Folds up to the first record that breaks a rule. Returns whether all of the file was folded.
-bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, HeadWatch& heads,
-          const std::function<void(const Record&)>& look, Report& report) {
+bool fold(std::FILE* file, const LedgerOptions& options, std::span<const ReceiptFile> receipts,
+          LedgerState& state, HeadWatch& heads, const std::function<void(const Record&)>& look,
+          Report& report) {
   Bytes packed;
   Signature signature{};
   for (;;) {
@@ -265,7 +290,7 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Hea
     }
     const auto record = decode_record(packed);
     Status status = record ? state.apply(record.value()) : Status(record.error());
-    if (status) status = check_words(state, signature, heads);
+    if (status) status = check_words(state, signature, heads, receipts);
     if (!status) {
       report.failure("ledger", status.error());
       return false;
@@ -278,14 +303,15 @@ bool fold(std::FILE* file, const LedgerOptions& options, LedgerState& state, Hea
 
 ExitCode run_ledger(const LedgerOptions& options) {
   Report report(options.json);
-  auto words = words_of(options);
-  if (!words) {
-    if (words.error().code == Errc::invalid_argument)
-      return cli::fail(ExitCode::command_line, words.error().detail);
-    report.failure("receipts", words.error());
+  auto given = given_words(options);
+  if (!given) {
+    if (given.error().code == Errc::invalid_argument)
+      return cli::fail(ExitCode::command_line, given.error().detail);
+    report.failure("receipts", given.error());
     return report.finish();
   }
-  HeadWatch heads(KnownPools(default_known_folder()), std::move(words.value()));
+  const std::vector<ReceiptFile>& receipts = given.value().receipts;
+  HeadWatch heads(KnownPools(default_known_folder()), std::move(given.value().words));
   const auto file = open_file(options.file);
   if (!file) {
     report.failure("ledger", file.error());
@@ -299,7 +325,7 @@ ExitCode run_ledger(const LedgerOptions& options) {
     merges.after(state, record);
     proofs.after(state, record);
   };
-  const bool whole = fold(file.value().get(), options, state, heads, look, report);
+  const bool whole = fold(file.value().get(), options, receipts, state, heads, look, report);
   merges.finish();
   proofs.finish();
   if (whole) {
@@ -313,6 +339,11 @@ ExitCode run_ledger(const LedgerOptions& options) {
   }
   if (const std::string cut = heads.cut(); whole && !cut.empty())
     report.finding(Outcome::undecided, "ledger", options.file + ": " + cut);
+  for (const ReceiptFile& kept : receipts) {  // each word was met at its place
+    if (whole && kept.last_seq < state.next_seq())
+      report.finding(Outcome::valid, "receipts",
+                     std::to_string(kept.words) + " words of " + kept.path + " are in the ledger");
+  }
   if (state.next_seq() > 0) report_state(state, report);
   if (heads.newest()) report.fact("signed_head", text_of(*heads.newest()));
   // What cannot be remembered is no finding about the ledger.

@@ -14,9 +14,7 @@ ExitCode run_receipts(const FileOptions& options) {
     return report.finish();
   }
   const KeptWords kept = read_kept(bytes.value());
-  const auto lease = kept.words.empty() || kept.words[0].kind != RecordKind::lease
-                         ? Result<Lease>(Error{Errc::malformed, "it does not begin with a lease"})
-                         : decode_lease(Reader(kept.words[0].body).get_blob(kRecordBytesMax));
+  const auto lease = lease_of(kept);
   if (!lease) {
     report.finding(Outcome::malformed, "receipts", options.file + ": " + lease.error().detail);
     return report.finish();

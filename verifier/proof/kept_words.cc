@@ -38,6 +38,12 @@ KeptWords read_kept(ByteView file) {
   return out;
 }
 
+Result<Lease> lease_of(const KeptWords& kept) {
+  if (kept.words.empty() || kept.words[0].kind != RecordKind::lease)
+    return Error{Errc::malformed, "it does not begin with a lease"};
+  return decode_lease(wrapped(kept.words[0]));
+}
+
 std::string fault_of(const Statement& word, const Digest& pool_key) {
   if (has_receipt(word)) {
     const auto head = head_of(word.receipt, static_cast<uint8_t>(word.kind), word.body);
@@ -55,6 +61,14 @@ std::string fault_of(const Statement& word, const Digest& pool_key) {
     return signed_by_auditor(verdict.value()) ? "" : "nobody has signed this verdict";
   }
   return "it has no receipt";
+}
+
+int64_t paid_to_accounts(const PostBody& post) {
+  int64_t sum = 0;
+  for (const Posting& posting : post.postings) {
+    if (posting.account.starts_with("account:") && posting.amount > 0) sum += posting.amount;
+  }
+  return sum;
 }
 
 std::string words_of(const Statement& word) {
@@ -81,6 +95,23 @@ std::string words_of(const Statement& word) {
   } else if (word.kind == RecordKind::close) {
     if (const auto close = decode<CloseBody>(word.body))
       out.append(": ").append(to_string(close.value().reason));
+  } else if (word.kind == RecordKind::draw) {
+    if (const auto draw = decode<DrawBody>(word.body))
+      out.append(" of batch ")
+          .append(std::to_string(draw.value().batch))
+          .append(": ")
+          .append(to_string(draw.value().reason));
+  } else if (word.kind == RecordKind::settle) {
+    if (const auto settle = decode<SettleBody>(word.body))
+      out.append(" of batch ")
+          .append(std::to_string(settle.value().batch))
+          .append(": ")
+          .append(to_string(settle.value().outcome))
+          .append(", leases paid ")
+          .append(std::to_string(settle.value().paid));
+  } else if (word.kind == RecordKind::post) {
+    if (const auto post = decode<PostBody>(word.body))
+      out.append(": tokens ").append(std::to_string(paid_to_accounts(post.value())));
   }
   if (has_receipt(word)) out.append(", record ").append(std::to_string(word.receipt.seq));
   return out;
