@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "miner/batches.h"
 #include "miner/leases.h"
+#include "miner/words.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/records/coin.h"
 
@@ -97,35 +99,6 @@ void on(State& state, const pool::NoLease& none, uint64_t now_ms) {
   state.none_here = true;
 }
 
-// For later, and for others. What cannot be kept costs no work.
-void keep_word(State& state, const Digest& lease_id, const verifier::Statement& word) {
-  const Status kept = state.receipts.add(lease_id, word);
-  if (kept || std::exchange(state.receipts_lost, true)) return;
-  state.note(Level::warning, "receipt_not_kept", {{"reason", kept.error().detail}});
-}
-
-// Does the pool's signature stand under this record of its ledger? If not, what it says here binds
-// it to nothing, and it is no pool to work for.
-bool vouched(State& state, std::string_view what, const Digest& lease_id,
-             const verifier::Receipt& receipt, verifier::RecordKind kind, const Bytes& body) {
-  const auto head = verifier::head_of(receipt, static_cast<uint8_t>(kind), body);
-  if (verifier::signed_by(head, state.pool_key)) {
-    if (state.receipts.knows(lease_id)) keep_word(state, lease_id, {kind, body, receipt});
-    const auto conflict = state.heads.saw(head);
-    if (!conflict) return true;
-    state.note(Level::error, "pool_contradicts_itself",
-               {{"what", conflict->words}, {"proof", conflict->evidence}});
-    state.out.emplace_back(Distrust{.reason = conflict->words});
-    return false;
-  }
-  const std::string reason = "the pool's receipt for " + std::string(what) + " of record " +
-                             std::to_string(receipt.seq) +
-                             " is not signed by its key, or is for something else";
-  state.note(Level::error, "receipt_wrong", {{"reason", reason}});
-  state.out.emplace_back(Distrust{.reason = reason});
-  return false;
-}
-
 void on(State& state, const pool::ShareOk& ok, uint64_t /*now_ms*/) {
   LeaseWork* const work = state.find(ok.lease_id);
   if (work == nullptr || ok.index >= work->run) return;
@@ -200,6 +173,10 @@ void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
   state.given_back.erase(id);
   state.ask_at_ms = 0;  // a slot may be free; pauses of our own go on
   close(state, id);
+}
+
+void on(State& state, const pool::RecordMessage& said, uint64_t /*now_ms*/) {
+  on_batch_record(state, said);
 }
 
 }  // namespace

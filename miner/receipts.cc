@@ -64,6 +64,19 @@ std::vector<Receipts::Kept> Receipts::list() const {
   return out;
 }
 
+std::vector<Digest> Receipts::find(
+    const std::function<bool(const verifier::Lease&, const verifier::KeptWords&)>& fits) const {
+  std::vector<Digest> out;
+  for (const Kept& kept : list()) {
+    const auto bytes = read_file(kept.path, verifier::kKeptFileBytesMax);
+    if (!bytes) continue;
+    const verifier::KeptWords words = verifier::read_kept(bytes.value());
+    const auto lease = verifier::lease_of(words);
+    if (lease && fits(lease.value(), words)) out.push_back(kept.lease_id);
+  }
+  return out;
+}
+
 // The oldest go until one more lease fits.
 void Receipts::make_room() const {
   const std::vector<Kept> all = list();

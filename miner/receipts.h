@@ -1,7 +1,9 @@
 // What a miner keeps of the pool's words, so that it can show them to anybody later: the lease, the
-// acknowledgements, the verdicts and the end of each (verifier/proof/kept_words.h).
+// acknowledgements, the verdicts and the end of each, the draw, settlement and pay of its batch
+// (verifier/proof/kept_words.h).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +38,9 @@ class Receipts {
   };
   // The leases that there are words about, those added to last at the end.
   std::vector<Kept> list() const;
+  // The leases for which `fits` holds of what is kept. Reads every file.
+  std::vector<Digest> find(
+      const std::function<bool(const verifier::Lease&, const verifier::KeptWords&)>& fits) const;
 
  private:
   std::string path(const Digest& lease_id) const;

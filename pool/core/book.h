@@ -1,6 +1,7 @@
 // The pool's pen: the ledger's state in memory, and the records that are not on disk yet. Pure.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "kernels/base/bytes.h"
@@ -28,6 +29,8 @@ class Book {
   // then. Time never goes back, whatever now_ms says.
   Result<verifier::Receipt> append(verifier::RecordKind kind, Bytes body, uint64_t now_ms);
 
+  // Records since the last take_fresh(), in order.
+  std::span<const verifier::SignedRecord> fresh() const { return fresh_; }
   // Records since the last call, in order: what the store has to make durable next.
   std::vector<verifier::SignedRecord> take_fresh();
   const verifier::LedgerState& state() const { return state_; }

@@ -5,6 +5,7 @@
 #include "pool/core/granting.h"
 #include "pool/core/jobs.h"
 #include "pool/core/leases.h"
+#include "pool/core/news.h"
 #include "pool/core/proofs.h"
 #include "pool/core/resume.h"
 #include "pool/core/rounds.h"
@@ -67,6 +68,7 @@ void Pool::settle(uint64_t now) {
   Due& due = state_.due;
   const auto next = [](auto& all) { return all.extract(all.begin()).value(); };
   while (true) {
+    tell_batches(state_);  // before anybody hears what follows from it
     if (!due.wrong.empty()) {
       condemn(state_, next(due.wrong), now);
     } else if (!due.complete.empty()) {

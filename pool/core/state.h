@@ -120,6 +120,7 @@ struct PoolState {
   std::map<Digest, Digest> secrets;                  // by commitment
   KeptChanges kept;                                  // since the last look
   uint64_t resumed_ms = 0;
+  uint64_t told_seq = 0;  // records before it were told to whom they are about (news.h)
   std::deque<std::pair<uint64_t, uint64_t>> speed;  // time, macs of the last shares
   Due due;
   uint64_t next_session = 1;

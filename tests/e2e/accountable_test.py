@@ -249,9 +249,24 @@ class Accountable(base.EndToEnd):
             self.assertEqual(row["fault"], "")
         # The verdicts of a batch come after its leases are closed.
         self.assertGreater(sum(row["verdicts"] for row in kept), 0)
-        self.assertIn("every word is signed",
-                      c.run("gemmine", "receipts", "--data", c.data("miner")).stdout)
+        # What a batch earned is told of each of its leases, and adds up to the account.
+        tokens = {(row["batch"], row["tokens"]) for row in kept}
+        self.assertEqual({row["settled"] for row in kept}, {"paid"})
+        self.assertEqual(sum(n for _, n in tokens), ledger.accounts["account:miner"])
+        listed = c.run("gemmine", "receipts", "--data", c.data("miner")).stdout
+        self.assertIn("every word is signed", listed)
+        self.assertRegex(listed, r"issued 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+        self.assertIn(f"{len(kept)} leases; {sum(n for _, n in tokens)} tokens", listed)
+        c.processes["miner"].wait_for(" paid tokens=")
         file = pathlib.Path(kept[0]["file"])
+        compared = c.run("gemmine-verify", "ledger", c.export(), "--receipts", file).stdout
+        self.assertRegex(compared, rf"valid +receipts: \d+ words of {file} are in the ledger")
+        other = self.cluster(self.toy(rounds=1))
+        other.start_pool()
+        self.finish(other, [other.miner("miner").start()])
+        foreign = c.run("gemmine-verify", "ledger", other.export(), "--receipts", file, check=False)
+        self.assertEqual(foreign.returncode, 10, foreign.stdout)
+        self.assertIn(f"receipts of pool {c.pool_key}; this ledger is of", foreign.stdout)
         c.run("gemmine-verify", "receipts", file, "--pool-key", c.pool_key)
         refuse = c.run("gemmine-verify", "receipts", file, "--pool-key", "ab" * 32, check=False)
         self.assertEqual(refuse.returncode, 10, refuse.stdout)

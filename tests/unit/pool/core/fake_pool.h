@@ -169,6 +169,7 @@ class FakePool {
         ever_kept.insert_or_assign(name, bytes);
       change(kept, std::move(changes));
       Actions actions = pool->take_actions();
+      ever_sent.insert(ever_sent.end(), actions.sends.begin(), actions.sends.end());
       for (Outgoing& send : actions.sends)
         inbox.push_back(std::move(send));
       for (Hangup& hangup : actions.hangups)
@@ -367,8 +368,9 @@ class FakePool {
   std::vector<EvaluateDone> recalled;  // what a start finds of earlier evaluations
   std::vector<verifier::SignedRecord> durable;
   KeptMap kept;
-  KeptMap ever_kept;  // also what was dropped since
-  std::vector<Outgoing> inbox;
+  KeptMap ever_kept;                // also what was dropped since
+  std::vector<Outgoing> inbox;      // not taken yet
+  std::vector<Outgoing> ever_sent;  // all of it
   std::vector<Hangup> hangups;
   std::unique_ptr<Pool> pool;
   std::vector<std::pair<verifier::Work, uint64_t>>
