@@ -82,14 +82,15 @@ Result<LocalModel> train_locally(const pool::LoadedJob& job, const EngineFactory
   while (out.round < options.first_round + rounds && !out.stopped) {
     const auto start = std::chrono::steady_clock::now();
     RoundReport report;
-    auto merged = verifier::redo_round(job.work, published, 0, [&](uint32_t slot) -> Result<Bytes> {
-      auto lease = training.run_lease(verifier::theta_of(program, published), out.round, slot);
-      if (!lease) return lease.error();
-      out.stopped = !lease.value();
-      if (out.stopped) return Error{Errc::closed, "stopped"};
-      report.loss += lease.value()->loss / static_cast<float>(spec.slots);
-      return std::move(lease.value()->delta);
-    });
+    auto merged = verifier::redo_round(
+        job.work, published, {spec.slots, 0}, [&](uint32_t slot) -> Result<Bytes> {
+          auto lease = training.run_lease(verifier::theta_of(program, published), out.round, slot);
+          if (!lease) return lease.error();
+          out.stopped = !lease.value();
+          if (out.stopped) return Error{Errc::closed, "stopped"};
+          report.loss += lease.value()->loss / static_cast<float>(spec.slots);
+          return std::move(lease.value()->delta);
+        });
     if (out.stopped) break;
     if (!merged) return merged.error();
     published = std::move(merged.value().published);

@@ -35,6 +35,7 @@ void MergeWatch::watch_lease(const verifier::Lease& lease) {
   first.job_id = lease.job_id;
   first.first = true;
   first.lease_id = lease.id;
+  first.before = lease.theta_root;
   first.claimed = lease.theta_root;
   queue_.push_back(std::move(first));
   begin();
@@ -46,9 +47,10 @@ void MergeWatch::watch_merge(const verifier::Record& record, const verifier::Sta
   Merge merge;
   merge.job_id = body.value().job_id;
   merge.round = body.value().round;
-  merge.lease_id = body.value().lease_ids.front();
+  merge.before = body.value().theta_before;
   merge.claimed = body.value().theta_root;
-  merge.subtracted = static_cast<uint32_t>(body.value().subtracted.size());
+  merge.counts = {static_cast<uint32_t>(body.value().lease_ids.size()),
+                  static_cast<uint32_t>(body.value().subtracted.size())};
   merge.record = said;
   for (const auto* const leases : {&body.value().lease_ids, &body.value().subtracted}) {
     for (const Digest& id : *leases) {
@@ -76,7 +78,7 @@ void MergeWatch::begin() {
                      if (bytes) queue_.front().deltas[i] = bytes.value();
                      arrived(bytes, "delta not served");
                    });
-  fetcher_.fetch(job.theta_roots[merge.round], program.published_floats() * sizeof(float),
+  fetcher_.fetch(merge.before, program.published_floats() * sizeof(float),
                  [this, turn = turn_](Result<Bytes> bytes) {
                    if (turn != turn_) return;
                    if (bytes) queue_.front().published = verifier::floats_of(bytes.value());
@@ -85,7 +87,9 @@ void MergeWatch::begin() {
 }
 
 std::string MergeWatch::name_of(const Merge& merge) {
-  return merge.first ? "the first weights" : "merge of round " + std::to_string(merge.round);
+  if (merge.first) return "the first weights";
+  return (merge.counts.added == 0 ? "repair of round " : "merge of round ") +
+         std::to_string(merge.round);
 }
 
 void MergeWatch::arrived(Result<Bytes>& bytes, const char* reason) {
@@ -125,7 +129,7 @@ void MergeWatch::compare_first(const Merge& merge) {
 
 void MergeWatch::redo(const Merge& merge) {
   const verifier::Work& work = ledger_.jobs().at(merge.job_id).work;
-  auto round = verifier::redo_round(work, merge.published, merge.subtracted, [&](uint32_t number) {
+  auto round = verifier::redo_round(work, merge.published, merge.counts, [&](uint32_t number) {
     return Result<Bytes>(merge.deltas[number]);
   });
   if (!round) {
@@ -156,9 +160,8 @@ Bytes MergeWatch::proof_of(const Merge& merge, const std::vector<float>& own,
   std::vector<verifier::MergedDelta> deltas;
   for (size_t i = 0; i < merge.leases.size(); ++i)
     deltas.push_back({delta_records_.at(merge.leases[i]), merge.deltas[i]});
-  return verifier::write_merge(work, ledger_.leases().at(merge.lease_id).lease, *chunk,
-                               merge.record, as_bytes(std::span<const float>(merge.published)),
-                               after, deltas);
+  return verifier::write_merge(work, ledger_.pool_key(), *chunk, merge.record,
+                               as_bytes(std::span<const float>(merge.published)), after, deltas);
 }
 
 void MergeWatch::give_up_all(const std::string& reason) {

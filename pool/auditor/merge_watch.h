@@ -12,6 +12,7 @@
 #include "pool/client/fetcher.h"
 #include "verifier/ledger/ledger.h"
 #include "verifier/ledger/signed_record.h"
+#include "verifier/merge/round.h"
 #include "verifier/proof/evidence.h"
 #include "verifier/records/records.h"
 
@@ -42,9 +43,10 @@ class MergeWatch {
     Digest job_id;
     uint32_t round = 0;
     bool first = false;  // no merge: the weights of round 0 are looked at
-    Digest lease_id;     // one of the round
+    Digest lease_id;     // of the first weights: one of round 0
+    Digest before;       // root of the weights that it began with
     Digest claimed;
-    uint32_t subtracted = 0;
+    verifier::MergeCounts counts;
     verifier::Statement record;
     std::vector<Digest> leases;       // in the order of the record: by slot, then subtracted
     std::vector<Digest> delta_roots;  // likewise

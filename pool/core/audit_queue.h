@@ -42,6 +42,11 @@ class AuditQueue {
   void wake(uint64_t now_ms);  // those that were put off until now wait again
 
   bool contains(const Digest& lease_id) const { return all_.contains(lease_id); }
+  // Somebody else than a stranger wants it: a coin, a ticket, the pool.
+  bool wanted(const Digest& lease_id) const {
+    const auto found = all_.find(lease_id);
+    return found != all_.end() && found->second.turn != Turn::doubt;
+  }
   bool full() const { return all_.size() - doubts_ >= kAuditsPendingMax; }
   size_t size() const { return all_.size(); }
 

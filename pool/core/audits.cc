@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "pool/core/closing.h"
-#include "pool/core/rounds.h"
+#include "pool/core/repairs.h"
 #include "pool/core/verdicts.h"
 
 namespace gemmine::pool {
@@ -38,22 +38,14 @@ void judge_accusers(PoolState& pool, const Digest& lease_id, bool wrong) {
   pool.accusers.erase(found);
 }
 
-// Weights that make training diverge may be somebody's doing: whatever was merged and nobody has
-// looked at yet is run before a job is stopped. Whether there is any such.
-bool run_suspects(PoolState& pool, const Digest& job_id) {
-  const JobRoom* const place = pool.room(job_id);
-  bool any = false;
-  for (const auto& [id, state] : pool.ledger().leases()) {
-    const bool suspect = state.lease.job_id == job_id && state.merged && !state.paid &&
-                         !state.replayed && !state.wrong;
-    if (!suspect || place == nullptr || state.lease.round < place->first_kept) continue;
-    add(pool, state, Turn::proven);
-    any = true;
-  }
-  return any;
-}
-
 }  // namespace
+
+bool run_suspects(PoolState& pool, const Digest& job_id) {
+  const std::vector<Digest> suspects = pool.ledger().suspects(job_id);
+  for (const Digest& id : suspects)
+    add(pool, pool.known_lease(id), Turn::proven);
+  return !suspects.empty();
+}
 
 void want_replay(PoolState& pool, const LeaseState& state) {
   add(pool, state, turn_of(pool.standing(state.lease.miner_key)));
@@ -104,16 +96,22 @@ void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now) {
     return pool.out.note("audit_undecided", {{"lease", short_hex(id)}, {"reason", finding.detail}},
                          Level::warning);
   }
-  pool.audits.erase(id);
   const LeaseState& state = pool.known_lease(id);
   const bool wrong = finding.outcome != Outcome::valid;
-  if (!wrong && done.found.index + 1 < state.shares.size())
+  if (!wrong && done.found.index + 1 < state.shares.size()) {
+    pool.audits.erase(id);
     return want_replay(pool, state);  // nobody has looked at those that came meanwhile
+  }
   if (!wrong && state.shares.size() < state.lease.shares()) {
+    pool.audits.erase(id);
     judge_accusers(pool, id, wrong);  // of a part nothing is said but that it is wrong
     return;
   }
-  log_verdict(pool, state, AuditKind::replay, done.found, now);
+  // What the ledger does not take was said of nobody.
+  if (!log_verdict(pool, state, AuditKind::replay, done.found, now))
+    return pool.audits.put_off(id, now + kAuditRetryMs);
+  pool.audits.erase(id);
+  pool.due.diverged.insert(state.lease.job_id);
   judge_accusers(pool, id, wrong);
   if (wrong) {
     pool.due.wrong.insert(id);
@@ -136,19 +134,16 @@ void on_divergence_done(PoolState& pool, const DivergenceDone& done, uint64_t no
   const LeaseState& state = pool.known_lease(done.lease_id);
   if (done.shares.finding.outcome == Outcome::invalid) {
     // What came before is not what it should be: nobody learns from it where training goes.
+    if (!log_verdict(pool, state, AuditKind::replay, done.shares, now))
+      return pool.audits.put_off(done.lease_id, now + kAuditRetryMs);
     pool.audits.erase(done.lease_id);
     pool.diverged.erase(done.lease_id);
-    log_verdict(pool, state, AuditKind::replay, done.shares, now);
     pool.due.wrong.insert(done.lease_id);
     return judge_accusers(pool, done.lease_id, true);
   }
-  if (done.diverges && run_suspects(pool, state.lease.job_id)) {
-    pool.audits.put_off(done.lease_id, now + kAuditRetryMs);
-    return;
-  }
   pool.audits.erase(done.lease_id);
   pool.diverged.erase(done.lease_id);
-  if (done.diverges) return stop_job(pool, state, done.step, now);
+  if (done.diverges) return training_diverges(pool, state, done.step);
   pool.out.note("not_diverged",
                 {{"lease", short_hex(done.lease_id)}, {"step", std::to_string(done.step)}});
   pause_key(pool, state.lease, lease_ms_of(state.lease), now);

@@ -17,6 +17,10 @@ void look_at_doubts(PoolState& pool, const verifier::LeaseState& state);
 // Whether the job of this lease trains on is looked at: its miner says that it diverges at `step`.
 void look_at_divergence(PoolState& pool, const verifier::LeaseState& state, uint32_t step);
 
+// Every merged lease that may have spoiled the job's weights and that nobody has looked at is run
+// again (LedgerState::suspects). False: there is none.
+bool run_suspects(PoolState& pool, const Digest& job_id);
+
 // Hands what waits to the audit threads, as far as they are free.
 void run_audits(PoolState& pool);
 void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now);

@@ -19,6 +19,9 @@ void need_job(const PoolState& pool, const JobState& job, uint32_t first_kept,
     const verifier::LeaseState& lease = pool.known_lease(lease_id);
     if (lease.delta_root) needed.insert(*lease.delta_root);
   };
+  for (const auto& [round, root] : job.replaced) {
+    if (round >= first_kept) needed.insert(root);
+  }
   for (size_t round = first_kept; round < job.merged.size(); ++round)
     std::ranges::for_each(job.merged[round], need_delta);
   for (const auto& slot : job.slots) {
@@ -58,6 +61,8 @@ void drop_delta(PoolState& pool, const Digest& address) {
 }
 
 uint32_t first_round_kept(uint32_t round, uint32_t rounds_kept) {
+  // Those in which the reason is looked for when training diverges.
+  if (rounds_kept != 0) rounds_kept = std::max(rounds_kept, verifier::kSuspectRounds);
   return rounds_kept == 0 || round < rounds_kept ? 0 : round - rounds_kept;
 }
 
@@ -67,7 +72,8 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
   const JobState& job = pool.ledger().jobs().at(job_id);
   uint32_t first = first_round_kept(job.round, pool.options.rounds_kept);
   for (const auto& [id, state] : pool.ledger().leases()) {
-    const bool of_use = pool.audits.contains(id) || unsettled(pool, state);
+    const bool of_use = pool.audits.contains(id) || unsettled(pool, state) ||
+                        (state.merged && state.wrong && !state.subtracted);
     if (of_use && state.lease.job_id == job_id) first = std::min(first, state.lease.round);
   }
   if (first <= place->first_kept) return;
@@ -81,6 +87,9 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
       for (const verifier::ShareState& share : lease.shares)
         pool.kept.drop.push_back(share.id);
     }
+  }
+  for (const auto& [round, root] : job.replaced) {
+    if (round >= place->first_kept && round < first) old.push_back(root);
   }
   place->first_kept = first;
   const auto kept = job.theta_roots.begin() + static_cast<ptrdiff_t>(first);

@@ -29,10 +29,11 @@ bool know_member(PoolState& pool, const Peer& peer, uint32_t seq, uint64_t now) 
 const verifier::BatchState* open_batch(const PoolState& pool, const Digest& key,
                                        const Digest& job_id) {
   const verifier::KeyState* const known = pool.ledger().key_state(job_id, key);
-  if (known == nullptr || pool.settle_asked.contains({job_id, key})) return nullptr;
+  if (known == nullptr) return nullptr;
   const verifier::BatchState& last = known->batches.back();
   const bool room = last.open + last.leases.size() < last.size;
-  return room && !last.draw && !last.settled ? &last : nullptr;
+  const bool asked = pool.settle_asked.contains(last.commit);
+  return room && !asked && !last.draw && !last.settled ? &last : nullptr;
 }
 
 struct Coins {
@@ -111,7 +112,9 @@ bool room_for_new_key(const PoolState& pool, const JobState& job, uint64_t now) 
 Grant grant(PoolState& pool, const Peer& peer, const JobState& job, uint32_t seq, uint64_t now) {
   JobRoom& place = pool.rooms.at(job.work.id());
   const auto slot = std::ranges::find_if(job.slots, [](const auto& s) { return !s; });
-  if (slot == job.slots.end() || place.merging) return Grant::no_slot;
+  // Where weights are known to be bad nobody begins.
+  const bool waits = place.merging || place.repair_due || place.diverges;
+  if (slot == job.slots.end() || waits) return Grant::no_slot;
   if (pool.standing(peer.key) == Standing::fresh && !room_for_new_key(pool, job, now))
     return Grant::no_slot;
   const int64_t free = pool.ledger().escrow_free(job.work.id());

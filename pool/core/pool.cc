@@ -7,6 +7,7 @@
 #include "pool/core/leases.h"
 #include "pool/core/news.h"
 #include "pool/core/proofs.h"
+#include "pool/core/repairs.h"
 #include "pool/core/resume.h"
 #include "pool/core/rounds.h"
 #include "pool/core/settlement.h"
@@ -75,6 +76,8 @@ void Pool::settle(uint64_t now) {
       try_complete(state_, next(due.complete), now);
     } else if (!due.batches.empty()) {
       look_at_batch(state_, next(due.batches), now);
+    } else if (!due.diverged.empty()) {
+      look_at_diverged_job(state_, next(due.diverged), now);
     } else if (!due.merge.empty()) {
       try_merge(state_, next(due.merge), now);
     } else if (!due.finish.empty()) {

@@ -6,6 +6,7 @@
 
 #include "pool/core/closing.h"
 #include "pool/core/garbage.h"
+#include "pool/core/repairs.h"
 
 namespace gemmine::pool {
 
@@ -22,26 +23,6 @@ const JobState& job_of(const PoolState& pool, const Digest& job_id) {
   return found->second;
 }
 
-void announce(PoolState& pool, const JobState& job) {
-  const Round round{job.work.id(), job.round, job.theta_roots.back(), job.finished};
-  for (const auto& [id, peer] : pool.sessions.peers()) {
-    if (peer.stage == Peer::Stage::ready) pool.out.send(id, round);
-  }
-}
-
-// Open leases that `which` picks.
-void cancel(PoolState& pool, const std::function<bool(const verifier::Lease&)>& which,
-            uint64_t now) {
-  std::vector<Digest> found;
-  for (const auto& [key, leases] : pool.open_leases)
-    std::ranges::copy_if(leases, std::back_inserter(found),
-                         [&](const Digest& id) { return which(pool.known_lease(id).lease); });
-  for (const Digest& id : found) {
-    if (close_lease(pool, {.lease_id = id, .reason = CloseReason::cancelled, .secret = {}}, now))
-      pool.audits.erase(id);
-  }
-}
-
 void ban(PoolState& pool, const LeaseState& state, uint64_t now) {
   const Digest& key = state.lease.miner_key;
   const verifier::BatchState* const batch =
@@ -56,7 +37,7 @@ void ban(PoolState& pool, const LeaseState& state, uint64_t now) {
   pool.out.note("banned", {{"miner", short_hex(key)}, {"lease", short_hex(state.lease.id)}},
                 Level::warning);
   cancel(
-      pool, [&](const verifier::Lease& lease) { return lease.miner_key == key; }, now);
+      pool, [&](const LeaseState& open) { return open.lease.miner_key == key; }, now);
   for (const ConnId id : pool.sessions.of_miner(key))
     pool.refuse(id, 0, WireError::banned, "this key was found cheating");
   for (const verifier::BatchId& id : pool.ledger().unsettled()) {
@@ -64,21 +45,10 @@ void ban(PoolState& pool, const LeaseState& state, uint64_t now) {
   }
 }
 
-void end_job(PoolState& pool, const JobState& job, uint64_t now) {
-  GEMMINE_CHECK(job.ended());
-  const Digest id = job.work.id();
-  cancel(
-      pool, [&](const verifier::Lease& lease) { return lease.job_id == id; }, now);
-  for (const verifier::BatchId& batch : pool.ledger().unsettled()) {
-    if (batch.job_id == id) pool.due.batches.insert(batch);
-  }
-  pool.due.finish.insert(id);
-}
-
 // Whether a round all of whose leases are complete waits for replays of them.
 bool waits_for_audits(const PoolState& pool, JobRoom& place, const JobState& job, uint64_t now) {
   const bool any = std::ranges::any_of(
-      job.slots, [&](const auto& slot) { return slot && pool.audits.contains(*slot); });
+      job.slots, [&](const auto& slot) { return slot && pool.audits.wanted(*slot); });
   if (!any || (place.whole_round == job.round && now >= place.merge_due_ms)) return false;
   if (place.whole_round != job.round) place.merge_due_ms = now + kMergeWaitMs;
   place.whole_round = job.round;
@@ -93,6 +63,35 @@ void drop_secrets(PoolState& pool, const Digest& job_id) {
 }
 
 }  // namespace
+
+void announce_round(PoolState& pool, const JobState& job) {
+  const Round round{job.work.id(), job.round, job.theta_roots.back(), job.finished};
+  for (const auto& [id, peer] : pool.sessions.peers()) {
+    if (peer.stage == Peer::Stage::ready) pool.out.send(id, round);
+  }
+}
+
+void cancel(PoolState& pool, const std::function<bool(const LeaseState&)>& which, uint64_t now) {
+  std::vector<Digest> found;
+  for (const auto& [key, leases] : pool.open_leases)
+    std::ranges::copy_if(leases, std::back_inserter(found),
+                         [&](const Digest& id) { return which(pool.known_lease(id)); });
+  for (const Digest& id : found) {
+    if (close_lease(pool, {.lease_id = id, .reason = CloseReason::cancelled, .secret = {}}, now))
+      pool.audits.erase(id);
+  }
+}
+
+void end_job(PoolState& pool, const JobState& job, uint64_t now) {
+  GEMMINE_CHECK(job.ended());
+  const Digest id = job.work.id();
+  cancel(
+      pool, [&](const LeaseState& state) { return state.lease.job_id == id; }, now);
+  for (const verifier::BatchId& batch : pool.ledger().unsettled()) {
+    if (batch.job_id == id) pool.due.batches.insert(batch);
+  }
+  pool.due.finish.insert(id);
+}
 
 void condemn(PoolState& pool, const Digest& lease_id, uint64_t now) {
   const LeaseState& state = pool.known_lease(lease_id);
@@ -111,12 +110,15 @@ void condemn(PoolState& pool, const Digest& lease_id, uint64_t now) {
   ban(pool, state, now);
   pool.due.batches.insert({state.lease.job_id, key, state.batch});
   pool.due.merge.insert(state.lease.job_id);
+  pool.due.finish.insert(state.lease.job_id);
 }
 
 void try_merge(PoolState& pool, const Digest& job_id, uint64_t now) {
   JobRoom* const place = pool.room(job_id);
   const JobState& job = job_of(pool, job_id);
-  if (place == nullptr || place->merging || job.ended()) return;
+  if (place == nullptr || place->merging) return;
+  if (place->repair_due) return begin_repair(pool, job_id);
+  if (job.ended()) return;
   MergeTask task{.job_id = job_id,
                  .round = job.round,
                  .theta_root = job.theta_roots.back(),
@@ -162,6 +164,7 @@ void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now) {
         Level::error);
   }
   place->merge_failures = 0;
+  if (done.lease_ids.empty()) return finish_repair(pool, done, now);
   const JobState& job = job_of(pool, done.job_id);
   const auto first = [](const auto& entry) { return entry.first; };
   const bool current = job.round == done.round && !job.ended() &&
@@ -172,6 +175,7 @@ void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now) {
       pool.book.append(RecordKind::merge,
                        verifier::encode(verifier::MergeBody{.job_id = done.job_id,
                                                             .round = done.round,
+                                                            .theta_before = job.theta_roots.back(),
                                                             .theta_root = done.theta_root,
                                                             .lease_ids = done.lease_ids,
                                                             .subtracted = done.subtracted}),
@@ -188,14 +192,16 @@ void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now) {
   pool.out.tasks.emplace_back(EvaluateTask{done.job_id, job.round, done.theta_root});
   if (job.ended()) end_job(pool, job, now);
   drop_old_rounds(pool, done.job_id);
-  announce(pool, job);
+  announce_round(pool, job);
 }
 
 void on_evaluate_done(PoolState& pool, const EvaluateDone& done) {
   JobRoom* const place = pool.room(done.job_id);
   if (place == nullptr) return;
   const std::string& name = place->work->job().name;
-  if (done.round + 1 == job_of(pool, done.job_id).theta_roots.size()) place->evaluated = true;
+  const std::vector<Digest>& thetas = job_of(pool, done.job_id).theta_roots;
+  if (done.round >= thetas.size() || thetas[done.round] != done.theta_root) return;  // repaired
+  if (done.round + 1 == thetas.size()) place->evaluated = true;
   if (done.records == 0)
     return pool.out.note("evaluation_failed",
                          {{"job", name}, {"round", std::to_string(done.round)}}, Level::warning);
@@ -208,27 +214,16 @@ void on_evaluate_done(PoolState& pool, const EvaluateDone& done) {
                              {"loss", std::to_string(done.loss)}});
 }
 
-void stop_job(PoolState& pool, const LeaseState& state, uint32_t step, uint64_t now) {
-  const Digest job_id = state.lease.job_id;
-  const verifier::StopBody body{.job_id = job_id, .lease_id = state.lease.id, .step = step};
-  const auto logged = pool.book.append(RecordKind::stop, verifier::encode(body), now);
-  const JobState& job = job_of(pool, job_id);
-  if (!logged)
-    return pool.out.note("stop_refused", {{"reason", logged.error().detail}}, Level::warning);
-  pool.out.note("job_stopped",
-                {{"job", job.work.job().name},
-                 {"round", std::to_string(job.round)},
-                 {"slot", std::to_string(state.lease.slot)},
-                 {"step", std::to_string(step)},
-                 {"reason", "training diverges there: a NaN or infinity; lower lr or set clip"}},
-                Level::error);
-  end_job(pool, job, now);
-}
-
 void try_finish(PoolState& pool, const Digest& job_id, uint64_t now) {
   const JobState& job = job_of(pool, job_id);
-  if (pool.room(job_id) == nullptr || !job.ended() || job.finished) return;
+  JobRoom* const place = pool.room(job_id);
+  if (place == nullptr || !job.ended() || job.finished) return;
   if (job.open_leases > 0 || job.unsettled_leases > 0) return;
+  if (!job.to_subtract.empty()) {  // the weights that are delivered hold nothing known to be wrong
+    place->repair_due = true;
+    pool.due.merge.insert(job_id);
+    return;
+  }
   const Digest& theta = job.theta_roots.back();
   const auto logged = pool.book.append(RecordKind::finish,
                                        verifier::encode(verifier::FinishBody{job_id, theta}), now);
@@ -236,7 +231,7 @@ void try_finish(PoolState& pool, const Digest& job_id, uint64_t now) {
     return pool.out.note("finish_refused", {{"reason", logged.error().detail}}, Level::error);
   drop_secrets(pool, job_id);
   pool.out.note("job_finished", {{"job", job.work.job().name}, {"theta", to_hex(theta.bytes)}});
-  announce(pool, job);
+  announce_round(pool, job);
 }
 
 }  // namespace gemmine::pool

@@ -17,14 +17,18 @@ inline constexpr uint64_t kMergeWaitMs = 5'000;
 // key waits, and is banned when two leases of the batch are proven wrong.
 void condemn(PoolState& pool, const Digest& lease_id, uint64_t now);
 
-// Begins the merge of the job's current round if every slot is complete.
+// Begins the merge of the job's current round if every slot is complete, or the repair that is due.
 void try_merge(PoolState& pool, const Digest& job_id, uint64_t now);
 void retry_merges(PoolState& pool, uint64_t now);
 void on_merge_done(PoolState& pool, const MergeDone& done, uint64_t now);
 void on_evaluate_done(PoolState& pool, const EvaluateDone& done);
 
-// Training diverges at this step of this lease, as a replay has seen: the job ends.
-void stop_job(PoolState& pool, const verifier::LeaseState& state, uint32_t step, uint64_t now);
+void announce_round(PoolState& pool, const verifier::JobState& job);
+// Open leases that `which` picks, closed as cancelled.
+void cancel(PoolState& pool, const std::function<bool(const verifier::LeaseState&)>& which,
+            uint64_t now);
+// What follows from the end of a job, merged or stopped.
+void end_job(PoolState& pool, const verifier::JobState& job, uint64_t now);
 // Ends the job if its last round is merged, or it was stopped, and every batch is settled.
 void try_finish(PoolState& pool, const Digest& job_id, uint64_t now);
 

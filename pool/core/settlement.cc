@@ -1,6 +1,7 @@
 #include "pool/core/settlement.h"
 
 #include "pool/core/audits.h"
+#include "pool/core/granting.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {
@@ -19,7 +20,7 @@ std::optional<DrawReason> why_closed(const PoolState& pool, const BatchId& id,
   const JobState& job = pool.ledger().jobs().at(id.job_id);
   if (batch.leases.size() == batch.size) return DrawReason::full;
   if (job.ended()) return DrawReason::job_ended;
-  if (pool.settle_asked.contains({id.job_id, id.key})) return DrawReason::asked;
+  if (pool.settle_asked.contains(batch.commit)) return DrawReason::asked;
   const uint64_t idle_ms = verifier::kIdleLeases * job.work.job().audit.lease_ms;
   if (now >= batch.last_close_ms + idle_ms) return DrawReason::idle;
   return {};
@@ -39,13 +40,16 @@ bool draw(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_t 
                                 .batch = id.number,
                                 .leases = static_cast<uint32_t>(batch.leases.size()),
                                 .reason = *reason,
-                                .s1 = s1};
+                                .s1 = s1,
+                                .asked = *reason == DrawReason::asked
+                                             ? pool.settle_asked.at(batch.commit)
+                                             : verifier::Signature{}};
   const auto logged = pool.book.append(RecordKind::draw, verifier::encode(body), now);
   if (!logged) {
     note_refused(pool, "draw_refused", logged.error());
     return false;
   }
-  pool.settle_asked.erase({id.job_id, id.key});
+  pool.settle_asked.erase(batch.commit);
   pool.out.note("batch_drawn", {{"miner", short_hex(id.key)},
                                 {"batch", std::to_string(id.number)},
                                 {"leases", std::to_string(body.leases)},
@@ -108,13 +112,20 @@ void settle(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_
 }  // namespace
 
 void on_settle(PoolState& pool, const Peer& peer, const Settle& settle, uint32_t seq) {
-  const verifier::KeyState* const key = pool.ledger().key_state(settle.job_id, peer.key);
-  if (key == nullptr)
-    return pool.refuse(peer.id, seq, WireError::unknown_job, "this key has no lease of the job");
-  const verifier::BatchState& last = key->batches.back();
-  if (last.draw || last.settled || last.leases.empty()) return;  // there is nothing to settle
-  pool.settle_asked.insert({settle.job_id, peer.key});
-  pool.due.batches.insert({settle.job_id, peer.key, key->batches.size() - 1});
+  const auto id = pool.ledger().batch_of(settle.batch_commit);
+  if (!id || id->key != peer.key)
+    return pool.refuse(peer.id, seq, WireError::unknown_lease, "this key has no such batch");
+  const BatchState& batch = *pool.ledger().batch(*id);
+  if (batch.draw || batch.settled || batch.leases.empty()) return;  // there is nothing to settle
+  // Not remembered: the key's next leases are to come into this batch.
+  if (batch.leases.size() < pool.ledger().jobs().at(id->job_id).work.job().audit.first_batch)
+    return pool.refuse(peer.id, seq, WireError::too_many,
+                       "the batch has less than first_batch leases", kManyLeasesRetryMs);
+  if (!verifier::verify_signature(peer.key, verifier::settle_message(batch.commit),
+                                  settle.signature))
+    return pool.refuse(peer.id, seq, WireError::bad_signature, "SETTLE is not signed by this key");
+  pool.settle_asked[batch.commit] = settle.signature;
+  pool.due.batches.insert(*id);
 }
 
 void look_at_batch(PoolState& pool, const BatchId& id, uint64_t now) {

@@ -36,6 +36,12 @@ struct PoolOptions {
   std::vector<Digest> auditors;  // whose every word is logged; others' are heard, too
 };
 
+// A replay has shown that training diverges there.
+struct Divergence {
+  Digest lease_id;
+  uint32_t step = 0;
+};
+
 // What the pool knows of a job besides the ledger.
 struct JobRoom {
   const verifier::Work* work = nullptr;  // the ledger's, which stays where it is
@@ -43,6 +49,8 @@ struct JobRoom {
   uint32_t first_kept = 0;               // round; the blobs of those before it may be gone
   bool dry = false;                      // its escrow covered no further lease when last asked
   bool merging = false;
+  std::optional<Divergence> diverges;        // until the job is stopped or its weights are repaired
+  bool repair_due = false;                   // before the next merge
   uint32_t merge_failures = 0;               // in a row
   uint64_t merge_due_ms = 0;                 // of the next try; 0: none is owed
   std::optional<uint32_t> whole_round;       // that waits, or waited, for replays of its leases
@@ -71,6 +79,7 @@ struct Due {
   std::set<Digest> complete;            // leases that may be complete now
   std::set<verifier::BatchId> batches;  // that may be drawn, or settled
   std::set<Digest> merge;               // jobs whose round may be complete now
+  std::set<Digest> diverged;            // jobs that may have to be repaired or stopped
   std::set<Digest> finish;              // jobs that may have come to their end
 };
 
@@ -110,15 +119,15 @@ struct PoolState {
   std::vector<Digest> queue;                       // of the rooms' jobs, as they came
   std::map<Digest, std::set<Digest>> open_leases;  // by key
   std::map<Digest, KeyNotes> keys;
-  std::map<std::string, Pause> neighbourhoods;       // of new keys, by Peer::neighbourhood
-  std::set<Digest> proven;                           // keys with a lease that was found right
-  std::set<std::pair<Digest, Digest>> settle_asked;  // job and key
-  std::map<Digest, std::set<Digest>> accusers;       // by lease: auditors who say it is wrong
-  std::map<Digest, AuditorNotes> auditors;           // by key
-  std::map<std::string, uint64_t> accusing;          // who sent a file: until when (proofs.cc)
-  std::map<Digest, uint32_t> diverged;               // by lease: step at which its miner says so
-  std::map<Digest, Digest> secrets;                  // by commitment
-  KeptChanges kept;                                  // since the last look
+  std::map<std::string, Pause> neighbourhoods;         // of new keys, by Peer::neighbourhood
+  std::set<Digest> proven;                             // keys with a lease that was found right
+  std::map<Digest, verifier::Signature> settle_asked;  // by batch commitment: the miner's word
+  std::map<Digest, std::set<Digest>> accusers;         // by lease: auditors who say it is wrong
+  std::map<Digest, AuditorNotes> auditors;             // by key
+  std::map<std::string, uint64_t> accusing;            // who sent a file: until when (proofs.cc)
+  std::map<Digest, uint32_t> diverged;                 // by lease: step at which its miner says so
+  std::map<Digest, Digest> secrets;                    // by commitment
+  KeptChanges kept;                                    // since the last look
   uint64_t resumed_ms = 0;
   uint64_t told_seq = 0;  // records before it were told to whom they are about (news.h)
   std::deque<std::pair<uint64_t, uint64_t>> speed;  // time, macs of the last shares

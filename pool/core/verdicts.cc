@@ -53,8 +53,8 @@ bool hear(PoolState& pool, const Peer& peer, uint32_t seq, const LeaseState& sta
   return false;
 }
 
-// What every verdict of the pool says, signed; its miner hears it.
-void log_signed(PoolState& pool, const LeaseState& state, verifier::Verdict verdict, uint64_t now) {
+// What every verdict of the pool says, signed; its miner hears it. False: the ledger refused it.
+bool log_signed(PoolState& pool, const LeaseState& state, verifier::Verdict verdict, uint64_t now) {
   GEMMINE_CHECK(verdict.index < state.shares.size());
   verdict.lease_id = state.lease.id;
   verdict.share_id = state.shares[verdict.index].id;
@@ -70,11 +70,12 @@ void log_signed(PoolState& pool, const LeaseState& state, verifier::Verdict verd
                             {"outcome", std::string(verifier::to_string(verdict.outcome))},
                             {"detail", logged ? verdict.detail : logged.error().detail}});
   if (logged) pool.tell_miner(state.lease.miner_key, VerdictMessage{bytes});
+  return logged.ok();
 }
 
 }  // namespace
 
-void log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
+bool log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
                  const verifier::LeaseFinding& found, uint64_t now) {
   const verifier::Finding& finding = found.finding;
   const bool wrong = finding.outcome == Outcome::invalid;
@@ -86,7 +87,7 @@ void log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
   verdict.step = finding.step;
   verdict.digest = wrong ? found.digest : Digest{};
   verdict.detail = verifier::detail_text(finding.detail);
-  log_signed(pool, state, std::move(verdict), now);
+  return log_signed(pool, state, std::move(verdict), now);
 }
 
 void log_conviction(PoolState& pool, const LeaseState& state, const verifier::ProofFinding& proof,

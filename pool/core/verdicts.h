@@ -1,4 +1,4 @@
-// Verdicts: the pool's own, and what auditors say (PROTOCOL 6.6, 7.9).
+// Verdicts: the pool's own, and what auditors say (PROTOCOL 6.6, 8.6).
 //
 // Somebody who says that a lease is wrong is heard: it is run again, within a budget for who is not
 // listed. Somebody who says that one is right is believed by nobody, and logged only if listed.
@@ -14,7 +14,7 @@ inline constexpr size_t kAccusersPerLeaseMax = 16;
 inline constexpr size_t kDoubtsPendingMax = 64;
 
 // The pool's word on a lease; its miner hears it. A refusal by the ledger is noted.
-void log_verdict(PoolState& pool, const verifier::LeaseState& state, verifier::AuditKind kind,
+bool log_verdict(PoolState& pool, const verifier::LeaseState& state, verifier::AuditKind kind,
                  const verifier::LeaseFinding& found, uint64_t now);
 
 // The same on a proof, which is logged: the share that it is about is the lease's.

@@ -144,14 +144,13 @@ MergeDone Examiner::merge(const MergeTask& task) {
   const auto global = published(job, task.theta_root);
   if (!global) return failed(global.error().detail);
   const kernels::Program& program = job.work.program();
-  GEMMINE_CHECK(task.delta_roots.size() == program.spec().slots);
   std::vector<Digest> roots = task.delta_roots;
   roots.insert(roots.end(), task.subtracted_roots.begin(), task.subtracted_roots.end());
-  const auto subtracted = static_cast<uint32_t>(task.subtracted_roots.size());
-  const auto next =
-      verifier::redo_round(job.work, global.value(), subtracted, [&](uint32_t number) {
-        return read_blob(blobs_, roots[number], verifier::delta_bytes(program.parameters()));
-      });
+  const verifier::MergeCounts counts{static_cast<uint32_t>(task.delta_roots.size()),
+                                     static_cast<uint32_t>(task.subtracted_roots.size())};
+  const auto next = verifier::redo_round(job.work, global.value(), counts, [&](uint32_t number) {
+    return read_blob(blobs_, roots[number], verifier::delta_bytes(program.parameters()));
+  });
   if (!next) return failed(next.error().detail);
   const std::vector<float>& floats = next.value().published;
   out.theta_root = next.value().theta_root;

@@ -210,12 +210,13 @@ struct Abandon {
   static void fields(auto& f, auto& m) { f(m.lease_id)(m.diverged).raw(m.signature); }
 };
 
-// The key wants its batch of this job settled, full or not.
+// The key wants the batch with this commitment settled, full or not (PROTOCOL 13.3).
 struct Settle {
   static constexpr auto kType = MessageType::settle;
   static constexpr std::string_view kName = "SETTLE";
-  Digest job_id;
-  static void fields(auto& f, auto& m) { f(m.job_id); }
+  Digest batch_commit;
+  verifier::Signature signature{};  // the miner's, of settle_message()
+  static void fields(auto& f, auto& m) { f(m.batch_commit).raw(m.signature); }
 };
 
 // A file that proves that a miner of this pool committed to something that is not so.

@@ -104,10 +104,11 @@ class Fold:
         return asked is None or lease.replayed or passed
 
     def all_looked_at(self, job_id):
-        """No lease is merged, not settled, and neither replayed nor wrong (8.5, stop)."""
-        leases = [self.leases[x] for (job, _, _), b in self.batches.items()
-                  if job == job_id and b.settled is None for x in b.leases]
-        return all(x.replayed or x.wrong for x in leases if x.merged)
+        """All that is merged, and not settled or of the last four rounds (8.5, stop)."""
+        leases = [x for x in self.leases.values() if x.merged and x.terms.job_id == job_id
+                  and (self.batch_for(x).settled is None
+                       or x.terms.round + 4 >= self.jobs[job_id].round)]
+        return all(x.replayed or x.wrong for x in leases)
 
     def ticket_status(self, batch, ticket):
         lease = self.leases[batch.leases[ticket.place]]

@@ -1,13 +1,14 @@
 """One rule set for each kind of record (PROTOCOL 8.5, 13): what to do when it is taken, as a list
-of calls, and the entries of its post."""
+of calls, and the entries of its post. fold_rounds.py has those of rounds and settlement."""
 import math
 from types import SimpleNamespace
 
 import audit
 from b3 import domain
-from ledger_reader import (ABANDONED, ANSWER, ASKED, BAN, CANCELLED, CHALLENGE, CLOSE, COMPLETE,
-                           DELTA, DESCENT, DRAW, EXPIRED, FINISH, FULL, FUND, GENESIS, I64_MAX,
-                           IDLE, IMMEDIATE, JOB, JOB_ENDED, LEASE, LEASE_BODY, MEMBER, MERGE,
+from fold_rounds import draw, finish, merge, redraw, settle, stop
+from ledger_reader import (ABANDONED, ANSWER, ASKED_STATE_NODES, ASKED_THREAD, BAN, CANCELLED,
+                           CHALLENGE, CLOSE, COMPLETE, DELTA, DESCENT, DRAW, EXPIRED, FINISH, FUND,
+                           GENESIS, I64_MAX, IMMEDIATE, JOB, LEASE, LEASE_BODY, MEMBER, MERGE,
                            NO_SIGNATURE, PROOF, REDRAW, REJECTED, SETTLE, SHARE, SHARE_BODY, STOP,
                            TICKET, VERDICT, VERDICT_BODY, account_ok, must, read_signed, signed)
 from records import INVALID, NO_STEP, REPLAY, THREAD, UNANSWERED, UNDECIDED, VALID, ZERO, u64, text
@@ -92,7 +93,7 @@ def lease(fold, r, body):
     state = SimpleNamespace(
         terms=t, account=owner.account, batch=batch_id[2], shares=[], delta_root=None,
         complete_before=0, challenges=[], closed=None, replayed=False, wrong=False, proof=None,
-        merged=False, challenged_before=owner.challenged_ms)
+        merged=False, set_aside=False, challenged_before=owner.challenged_ms)
 
     def change():
         fold.leases[t.id], fold.batches[batch_id] = state, batch
@@ -107,7 +108,7 @@ def share(fold, r, body):
     s = read_signed(r.body, "share", SHARE_BODY)
     x = fold.lease_of(s.lease_id)
     j, t = fold.jobs[x.terms.job_id], x.terms
-    must(x.closed is None and not fold.ended(j), "closed or ended")
+    must(x.closed is None and not fold.ended(j) and not x.set_aside, "closed, ended or aside")
     must(r.time_ms <= fold.shares_until(x), "too late")
     first = len(x.shares) * t.steps_per_share
     end = min(first + t.steps_per_share, t.steps)
@@ -155,13 +156,13 @@ def proof(fold, r, body):
 def challenge(fold, r, body):
     b = body.fields("lease_id:d why:B what:B question:d answer_ms:I")
     body.end()
-    must(1 <= b.why <= 3 and 1 <= b.what <= 4, "bounds")
+    must(1 <= b.why <= 3 and ASKED_THREAD <= b.what <= ASKED_STATE_NODES, "bounds")
     x = fold.lease_of(b.lease_id)
     j = fold.jobs[x.terms.job_id]
     must(not j.finished and b.answer_ms >= j.terms.answer_ms, "finished or answer_ms")
     asked = [fold.challenges[c] for c in x.challenges]
     must(len(asked) < 256 and all(c.question != b.question for c in asked), "asked before")
-    must((b.why == DESCENT) == (b.what != 1), "what")
+    must(b.why == DESCENT or b.what == ASKED_THREAD, "what")
     ticket = None
     if b.why == IMMEDIATE:
         must(x.closed is None and x.delta_root is not None, "not open with its delta")
@@ -226,7 +227,7 @@ def verdict(fold, r, body):
         must(found and found[0].outcome is None, "nobody asked, or judged before")
         c = found[0]
         if v.kind == THREAD:
-            must(c.what == 1 and c.answered, "no thread's, or no answer")
+            must(c.what == ASKED_THREAD and c.answered, "no thread's, or no answer")
         else:
             must(not c.answered and r.time_ms >= c.due, "answered, or in time")
     signed(v.auditor_key, v.id, v.signature)
@@ -251,7 +252,7 @@ def find_wrong(fold, x, v, seq):
     x.wrong, j = True, fold.jobs[x.terms.job_id]
     if x.merged:
         j.to_subtract[x.terms.id] = seq
-    elif x.closed == COMPLETE and not fold.ended(j):
+    elif x.closed == COMPLETE and not x.set_aside and not fold.ended(j):
         j.slots[x.terms.slot] = None
 
 
@@ -277,14 +278,15 @@ def close(fold, r, body):
     elif b.reason == ABANDONED:
         signed(t.miner_key, domain("abandon", b.lease_id), b.abandon)
     else:
-        must(fold.ended(j) or banned or x.wrong, "cancelled")
+        unfinished = x.set_aside and x.delta_root is None
+        must(fold.ended(j) or banned or x.wrong or unfinished, "cancelled")
 
     def change():
         x.closed, batch.open, j.open = b.reason, batch.open - 1, j.open - 1
         if b.reason == COMPLETE:
             batch.leases.append(t.id)
             batch.last_close, j.unsettled = r.time_ms, j.unsettled + 1
-        else:
+        elif not x.set_aside:
             j.slots[t.slot] = None
         if b.reason == REJECTED:
             prove(fold, x, b.proof)
@@ -300,98 +302,6 @@ def ban(fold, r, body):
     check_proof(fold, b.proof, b.lease_id)
     must(fold.batch_for(x).proven >= 2, "a single fault")
     return [lambda: vars(fold.members[b.key]).update(banned=True)], []
-
-
-def merge(fold, r, body):
-    b = body.fields("job_id:d round:I root:d")
-    leases, out = body.digests(4096), body.digests(4096)
-    body.end()
-    j = fold.job_of(b.job_id)
-    must(not j.finished and not fold.ended(j) and b.round == j.round, "round")
-    must(leases == j.slots, "slots")
-    must(all(fold.leases[i].closed == COMPLETE for i in leases), "not complete")
-    must(out == sorted(set(out)) and set(out) <= set(j.to_subtract), "taken out")
-    must(len(out) == 4096 or all(i in out for i, seq in j.to_subtract.items() if seq < j.round_seq),
-         "left in")
-
-    def change():
-        for i in leases:
-            fold.leases[i].merged = True
-        for i in out:
-            del j.to_subtract[i]
-        j.roots.append(b.root)
-        j.round, j.round_seq, j.slots = j.round + 1, r.seq, [None] * len(j.slots)
-    return [change], []
-
-
-def draw(fold, r, body):
-    b = body.fields("job_id:d key:d batch:Q leases:I reason:B s1:d")
-    body.end()
-    must(FULL <= b.reason <= IDLE, "reason")
-    batch = fold.batch_of(b.job_id, b.key, b.batch)
-    j = fold.jobs[b.job_id]
-    must(batch.tickets is None and batch.settled is None and batch.open == 0, "drawn or open")
-    must(b.leases == len(batch.leases) >= 1 and not fold.members[b.key].banned, "leases or ban")
-    must(audit.coin_commit(b.s1) == batch.commit, "secret")
-    must({FULL: len(batch.leases) == batch.size, ASKED: True, JOB_ENDED: fold.ended(j),
-          IDLE: r.time_ms >= batch.last_close + 10 * j.terms.lease_ms}[b.reason], "no reason")
-    seed = audit.share_seed(b.s1, [s.id for i in batch.leases for s in fold.leases[i].shares])
-    drawn = [SimpleNamespace(place=place, kind=kind, challenge=None,
-                             seed=audit.thread_seed(seed, batch.leases[place], n))
-             for n, (place, kind) in enumerate(audit.tickets(j.terms, b.leases, seed))]
-    return [lambda: vars(batch).update(tickets=drawn, s1=b.s1, seed=seed)], []
-
-
-def redraw(fold, r, body):
-    b = body.fields("job_id:d key:d batch:Q s0:d")
-    body.end()
-    batch = fold.batch_of(b.job_id, b.key, b.batch)
-    must(batch.tickets is not None and batch.settled is None and batch.redrawn is None, "state")
-    must(audit.coin_commit(b.s0) == batch.s1, "secret")
-    silent = fold.silent_tickets(batch)
-    must(silent, "not silent")
-    at = audit.silent_ticket(b.s0, batch.seed, len(silent))
-    return [lambda: vars(batch).update(redrawn=silent[at])], []
-
-
-def settle(fold, r, body):
-    b = body.fields("job_id:d key:d batch:Q outcome:B paid:I")
-    body.end()
-    outcome, paid, spent = fold.settlement(b.job_id, b.key, b.batch)
-    must((b.outcome, b.paid) == (outcome, len(paid)), "outcome")
-    batch, j, entries = fold.batches[b.job_id, b.key, b.batch], fold.jobs[b.job_id], []
-    fee = j.gross * j.terms.fee_ppm // 10**6
-    for i in paid:
-        entries += [("escrow:" + b.job_id.hex(), -j.gross), ("fee:" + fold.fee_account, fee),
-                    ("account:" + fold.leases[i].account, j.gross - fee)]
-
-    def change():
-        batch.settled, batch.paid, batch.spent = outcome, len(paid), int(spent)
-        j.unsettled -= len(batch.leases)
-    return [change], entries
-
-
-def stop(fold, r, body):
-    b = body.fields("job_id:d lease_id:d step:I reason:B")
-    body.end()
-    j, x = fold.job_of(b.job_id), fold.lease_of(b.lease_id)
-    must(b.reason == 1 and not fold.ended(j), "reason or ended")
-    must((x.terms.job_id, x.terms.round) == (b.job_id, j.round), "lease")
-    first = len(x.shares) * x.terms.steps_per_share
-    must(first <= b.step < min(first + x.terms.steps_per_share, x.terms.steps), "step")
-    must(fold.all_looked_at(b.job_id), "not replayed")
-    return [lambda: vars(j).update(stopped=True)], []
-
-
-def finish(fold, r, body):
-    b = body.fields("job_id:d root:d")
-    body.end()
-    j = fold.job_of(b.job_id)
-    must(not j.finished and fold.ended(j) and j.open == 0 and j.unsettled == 0, "not yet")
-    must(b.root == j.roots[-1], "root")
-    escrow = "escrow:" + b.job_id.hex()
-    rest = fold.accounts.get(escrow, 0)
-    return [lambda: vars(j).update(finished=True)], [(escrow, -rest), ("external", rest)]
 
 
 RULES = {GENESIS: genesis, JOB: job, FUND: fund, MEMBER: member, LEASE: lease, SHARE: share,

@@ -41,6 +41,7 @@ def write(g):
     audited_at_once(s, stops)
     silence(s, job)
     faults(s, job)
+    repair(s, job)
     ban(s, job)
     stop(s, stops)
     unfair(s, job)
@@ -88,7 +89,7 @@ def shares(s, job):
     s.refused(SHARE, blob(s.make_share(job, lease, 1, state_before=OTHER).encode()))
     # What the pool asks the key in the meantime is added to its time.
     s.refused(CHALLENGE, s.challenge_body(job, lease, DESCENT, 2, OTHER, more_ms=-1))
-    s.refused(CHALLENGE, s.challenge_body(job, lease, DESCENT, 1, OTHER))
+    s.refused(CHALLENGE, s.challenge_body(job, lease, DESCENT, 7, OTHER))
     s.refused(CHALLENGE, s.challenge_body(job, lease, IMMEDIATE, 1, OTHER))
     s.refused(CHALLENGE, s.challenge_body(job, lease, TICKET, 1, OTHER))
     asked = s.push(CHALLENGE, s.challenge_body(job, lease, DESCENT, 2, OTHER))
@@ -234,6 +235,35 @@ def faults(s, job):
     s.merge(job, [bad.id])
     fresh = s.whole_lease(job, 0, ALICE)
     s.refused(MERGE, s.merge_body(job, [fresh.id], [bad.id]))
+    s.merge(job)
+
+
+def repair(s, job):
+    """What a wrong lease added is taken out of the current weights: the round begins again."""
+    bad = s.whole_lease(job, 0, ALICE)
+    s.merge(job)
+    s.refused(MERGE, s.merge_body(job, []))
+    s.replay(bad, INVALID)
+    open_ = s.lease(job, 0, ALICE)
+    s.push(SHARE, blob(s.make_share(job, open_, 0).encode()))
+    s.refused(CLOSE, s.close_body(open_, CANCELLED))
+    good = s.merge_body(job, [], [bad.id])
+    s.refused(MERGE, s.merge_body(job, []))
+    s.refused(MERGE, good[:36] + OTHER + good[68:])
+    s.repair(job, [bad.id])
+    s.refused(MERGE, s.merge_body(job, [], [bad.id]))
+    s.refused(SHARE, blob(s.make_share(job, open_, 1).encode()))
+    s.push(CLOSE, s.close_body(open_, CANCELLED))
+    aside = s.whole_lease(job, 0, ALICE)
+    number = s.fold.leases[aside.id].batch
+    s.refused(DRAW, s.draw_body(job, A, number, FULL))
+    said = s.draw_body(job, A, number, ASKED)
+    s.refused(DRAW, said[:-64] + bytes(64))
+    s.refused(DRAW, said[:-64] + s.draw_body(job, A, 0, ASKED)[-64:])
+    s.refused(DRAW, said[:84] + u8(IDLE) + said[85:], wait=10 * job.lease_ms)
+    batch = s.draw(job, A, number, ASKED)
+    s.judge_open(job, batch)
+    s.settle(job, A, number)
     s.merge(job)
 
 

@@ -5,7 +5,7 @@ import ed25519
 import toy
 from b3 import b3, domain
 from fold import Fold
-from ledger_reader import (ABANDONED, ANSWER, CHALLENGE, CLOSE, COMPLETE, DELTA, DRAW, FUND,
+from ledger_reader import (ABANDONED, ANSWER, ASKED, CHALLENGE, CLOSE, COMPLETE, DELTA, DRAW, FUND,
                            GENESIS, IMMEDIATE, JOB, LEASE, MEMBER, MERGE, NO_SIGNATURE, OPEN, POST,
                            PROOF, REDRAW, SETTLE, SHARE, TICKET, VERDICT, Refused)
 from records import (INVALID, NO_STEP, REPLAY, THREAD, UNANSWERED, UNDECIDED, VALID, ZERO, Share,
@@ -134,8 +134,8 @@ class Script:
     def merge_body(self, job, leases, taken_out=(), root=None):
         state = self.fold.jobs[job.id]
         root = root or b3(state.roots[-1])
-        return (job.id + u32(state.round) + root + u32(len(leases)) + b"".join(leases)
-                + u32(len(taken_out)) + b"".join(taken_out))
+        return (job.id + u32(state.round) + state.roots[-1] + root + u32(len(leases))
+                + b"".join(leases) + u32(len(taken_out)) + b"".join(taken_out))
 
     def batch_body(self, job, key, number):
         return job.id + key + u64(number)
@@ -143,7 +143,9 @@ class Script:
     def draw_body(self, job, key, number, reason):
         leases = self.fold.batches[job.id, key, number].leases
         s1 = toy.batch_secrets(job.id, key, number)[1]
-        return self.batch_body(job, key, number) + u32(len(leases)) + u8(reason) + s1
+        said = ed25519.sign(self.seeds[key], domain("settle", self.fold.batches[
+            job.id, key, number].commit)) if reason == ASKED else NO_SIGNATURE
+        return self.batch_body(job, key, number) + u32(len(leases)) + u8(reason) + s1 + said
 
     # What happens again and again
 
@@ -184,6 +186,9 @@ class Script:
     def merge(self, job, taken_out=(), root=None):
         slots = self.fold.jobs[job.id].slots
         self.push(MERGE, self.merge_body(job, slots, taken_out, root))
+
+    def repair(self, job, taken_out):
+        self.push(MERGE, self.merge_body(job, [], taken_out))
 
     def draw(self, job, key, number, reason):
         self.push(DRAW, self.draw_body(job, key, number, reason))

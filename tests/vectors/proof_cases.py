@@ -125,17 +125,19 @@ def record(seq, kind, body, before=None, time_ms=None):
                            signed=at + head + signature, head=head, signature=signature)
 
 
-def merge(job, thetas, row, chunk, after):
-    """Kind 4 of round 0, which the pool says gave `after`."""
+def merge(job, published, row, chunk, after, repair=False):
+    """Kind 4 of round 0, which the pool says gave `after`; a repair takes all of it out again."""
     ids = [runs[0].lease.id for runs in row]
     after = records.theta_bytes(after)
     first = 256 * chunk
     count = min(256, job.program.parameter_count(job) - first)
     places = proof_parts.published_offsets(job, first, count)
-    said = record(40, MERGE, job.id + u32(0) + b3.b3(after) + u32(len(ids)) + b"".join(ids)
-                  + u32(0))
-    out = put_lease(job, row[0][0].lease) + u32(chunk) + said.data
-    out += proof_parts.put_chunks(records.theta_bytes(thetas[0]), places)
+    before = b3.b3(records.theta_bytes(published))
+    listed, none = u32(len(ids)) + b"".join(ids), u32(0)
+    said = record(40, MERGE, job.id + u32(0) + before + b3.b3(after)
+                  + (none + listed if repair else listed + none))
+    out = blob(job.encode()) + toy.public(toy.POOL) + u32(chunk) + said.data
+    out += proof_parts.put_chunks(records.theta_bytes(published), places)
     out += proof_parts.put_chunks(after, places)
     blocks = (job.program.parameter_count(job) + 127) // 128
     for i, runs in enumerate(row):
@@ -223,9 +225,12 @@ def pool_cases(job, thetas, runs):
 
     def heads(*words):
         return seal(proofs.EQUIVOCATION, public + b"".join(words))
-    return {"merge": merge(job, thetas, runs[0], 1, wrong),
-            "merge_beside": merge(job, thetas, runs[0], 0, wrong),
-            "merge_honest": merge(job, thetas, runs[0], 1, thetas[1]),
+    back = job.merge(thetas[1], [], [row[-1].delta for row in runs[0]])
+    return {"merge": merge(job, thetas[0], runs[0], 1, wrong),
+            "merge_beside": merge(job, thetas[0], runs[0], 0, wrong),
+            "merge_honest": merge(job, thetas[0], runs[0], 1, thetas[1]),
+            "repair": merge(job, thetas[1], runs[0], 1, wrong, True),
+            "repair_honest": merge(job, thetas[1], runs[0], 1, back, True),
             "theta0": theta0(job, first, 1, lease), "theta0_beside": theta0(job, first, 0, lease),
             "theta0_honest": theta0(job, thetas[0], 1, lease),
             "heads": heads(u8(0) + fund[0].signed, u8(0) + fund[1].signed),

@@ -45,11 +45,15 @@ def read_lease(data):
     return out
 
 
-def take_lease(reader, jobs):
-    encoded, lease = reader.bytes(1024), read_lease(reader.blob(LEASE_BYTES))
+def take_job(reader, jobs):
+    encoded = reader.bytes(1024)
     if encoded not in jobs:
         raise Malformed("job")
-    return jobs[encoded], lease
+    return jobs[encoded]
+
+
+def take_lease(reader, jobs):
+    return take_job(reader, jobs), read_lease(reader.blob(LEASE_BYTES))
 
 
 def read_share(data):

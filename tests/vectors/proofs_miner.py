@@ -16,7 +16,7 @@ from proof_parts import NotProven, bytes_of, check_share, expect, published_floa
 from records import u64
 
 NO_WITNESS = 0xFFFFFFFF
-WITNESSES = 4  # what a question about witnesses asks for
+WITNESSES = 5  # what a question about witnesses asks for
 QUESTION_BYTES = 52
 
 

@@ -8,15 +8,15 @@ import records
 from ledger_reader import DELTA, MERGE
 from openings import Malformed
 from proof_parts import Reader, bytes_of, check_head, check_lease, expect, published_floats, \
-    published_offsets, take_chunks, take_lease, take_record, take_slice
+    published_offsets, take_chunks, take_job, take_lease, take_record, take_slice
 
 
 def decide_merge(reader, jobs):
-    job, lease = take_lease(reader, jobs)
+    job, pool_key = take_job(reader, jobs), reader.take(32)
     first, count = take_slice(reader, job)
     record = take_record(reader)
     body = Reader(record.body)
-    job_id, round_, next_root = struct.unpack("<32sI32s", body.take(68))
+    job_id, _, root, next_root = struct.unpack("<32sI32s32s", body.take(100))
     slots, taken_out = ([body.take(32) for _ in range(body.number("I"))] for _ in range(2))
     body.end()
     if record.kind != MERGE or max(len(slots), len(taken_out)) > 4096:
@@ -32,24 +32,23 @@ def decide_merge(reader, jobs):
             raise Malformed("delta")
         deltas.append((said, take_chunks(reader, blocks + parameters)))
     reader.end()
-    check_lease(job, lease)
-    expect(job_id == job.id and round_ == lease.round and lease.id in slots, "round")
-    check_head(record, lease.pool_key)
+    expect(job_id == job.id, "job")
+    check_head(record, pool_key)
     for lease_id, (said, _) in zip(ids, deltas):
         expect(said.body[:32] == lease_id, "another lease's delta")
-        check_head(said, lease.pool_key)
+        check_head(said, pool_key)
     places = published_offsets(job, first, count)
     before, after = (np.frombuffer(bytes_of(root, chunks, places), "<f4")
-                     for root, chunks in zip((lease.theta_root, next_root), weights))
+                     for root, chunks in zip((root, next_root), weights))
     places = [*range(first // 128, -(-(first + count) // 128)),
               *range(blocks + first, blocks + first + count)]
     own = [bytes_of(said.body[32:], chunks, places) for said, chunks in deltas]
-    expect(len(slots) == job.slots, "slots")
+    expect(len(slots) == job.slots or not slots and taken_out, "slots")
     if not all(records.delta_is_valid(delta, count, job.delta_max) for delta in own):
-        return lease.pool_key
-    merged = job.merge(before, own[:job.slots], own[job.slots:])
+        return pool_key
+    merged = job.merge(before, own[:len(slots)], own[len(slots):])
     expect(not np.isfinite(merged).all() or merged.tobytes() != after.tobytes(), "it is right")
-    return lease.pool_key
+    return pool_key
 
 
 def decide_theta0(reader, jobs):

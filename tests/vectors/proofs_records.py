@@ -46,7 +46,7 @@ def take_challenge(reader):
 
 
 def take_draw(reader):
-    record, (job_id, key, batch, leases, reason, s1) = take_said(reader, DRAW, "32s32sQIB32s")
+    record, (job_id, key, batch, leases, reason, s1, _) = take_said(reader, DRAW, "32s32sQIB32s64s")
     if not 1 <= reason <= 4:
         raise Malformed("draw")
     return SimpleNamespace(record=record, job_id=job_id, key=key, batch=batch, leases=leases, s1=s1)

@@ -72,7 +72,7 @@ def coin_cases(log, job):
     one, other = log_lease(log, job, 1), log_lease(log, job, 2)
     s1 = audit.coin_commit(S0)
     key = toy.public(toy.MINERS[0])
-    draw = log.say(DRAW, job.id + key + u64(0) + u32(2) + u8(FULL) + s1)
+    draw = log.say(DRAW, job.id + key + u64(0) + u32(2) + u8(FULL) + s1 + bytes(64))
     seed = audit.share_seed(s1, one.ids + other.ids)
     drawn = (one, other)[audit.tickets(job, 2, seed)[0][0]].lease.id
     own = audit.share_seed(one.secret, one.ids)

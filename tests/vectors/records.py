@@ -114,6 +114,8 @@ class GptJob(Job):
             return theta + outer * mean_delta(deltas, len(theta), self.slots, taken_out)
         old, velocity = np.split(theta, 2)
         g = mean_delta(deltas, len(old), self.slots, taken_out)
+        if not deltas:  # a repair takes no step of the momentum
+            return np.concatenate([old + outer * (g + mu * g), velocity + g])
         velocity = mu * velocity + g
         return np.concatenate([old + outer * (g + mu * velocity), velocity])
 

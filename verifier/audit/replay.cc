@@ -32,9 +32,10 @@ Status check_arguments(const LeaseView& view, uint32_t index, std::span<const fl
 struct Watch {
   std::span<const Digest> claimed = {};  // the run ends with the first step that differs
   std::function<bool()> stop = {};
-  Digest last = {};      // of the last step that was done; before the first, of the state
-  uint32_t done = 0;     // steps
-  bool differs = false;  // the last of them
+  Digest last = {};           // of the last step that was done; before the first, of the state
+  uint32_t done = 0;          // steps
+  bool differs = false;       // the last of them
+  std::string no_delta = {};  // why the steps give none: θ moved beyond what a float holds
 };
 
 // After a step that is not as claimed the run is that long, and the rest of it is not filled in.
@@ -79,7 +80,11 @@ Result<ShareRun> run(kernels::Engine& engine, const LeaseView& view, uint32_t in
   if (index + 1 < lease.shares()) return out;
   auto delta = make_delta(std::span<const float>(out.state_after).first(view.theta.size()),
                           view.theta, view.work.job().audit.delta_max);
-  if (!delta) return delta.error();
+  if (!delta && delta.error().code != Errc::invalid) return delta.error();
+  if (!delta) {
+    watch.no_delta = delta.error().detail;
+    return out;
+  }
   out.delta = std::move(delta.value());
   share.delta_root = kernels::blake3(out.delta);
   return out;
@@ -92,6 +97,7 @@ Result<ShareRun> run_share(kernels::Engine& engine, const LeaseView& view, uint3
   Watch watch;
   auto out = run(engine, view, index, {state.begin(), state.end()}, watch);
   if (done != nullptr) *done = watch.done;
+  if (out && !watch.no_delta.empty()) return Error{Errc::invalid, watch.no_delta};
   return out;
 }
 
@@ -101,8 +107,9 @@ Digest digest_of(const Finding& finding, const Share& claimed, const ShareRun& o
       finding.step - own.share.first_step < own.step_digests.size())
     return own.step_digests[finding.step - own.share.first_step];
   if (claimed.state_after != own.share.state_after) return own.share.state_after;
-  if (claimed.delta_root != own.share.delta_root) return own.share.delta_root;
-  return own.share.trace_root;
+  const bool other_delta = claimed.delta_root != own.share.delta_root;
+  if (other_delta && !own.share.delta_root.is_zero()) return own.share.delta_root;
+  return share_id(own.share);
 }
 
 namespace {
@@ -208,16 +215,15 @@ Finding compare_share(const Share& claimed, const ShareRun& own) {
   if (claimed.lease_id != truth.lease_id || claimed.index != truth.index ||
       claimed.first_step != truth.first_step || claimed.steps != truth.steps)
     return invalid(kNoStep, "the share covers other steps");
-  if (claimed.state_before != truth.state_before)
-    return invalid(claimed.first_step, "state_before differs");
-  // With one step there is only one that can be wrong.
+  if (claimed.state_before != truth.state_before) return invalid(kNoStep, "state_before differs");
+  // With one step there is only one whose digest can be wrong.
   const uint32_t step = claimed.steps == 1 ? claimed.first_step : kNoStep;
   if (claimed.trace_root != truth.trace_root) return invalid(step, "trace_root differs");
-  if (claimed.state_after != truth.state_after) return invalid(step, "state_after differs");
+  if (claimed.state_after != truth.state_after) return invalid(kNoStep, "state_after differs");
   if (std::bit_cast<uint32_t>(claimed.loss) != std::bit_cast<uint32_t>(truth.loss))
-    return invalid(step, "loss differs");
-  if (claimed.macs != truth.macs) return invalid(step, "macs differ");
-  if (claimed.delta_root != truth.delta_root) return invalid(step, "delta_root differs");
+    return invalid(kNoStep, "loss differs");
+  if (claimed.macs != truth.macs) return invalid(kNoStep, "macs differ");
+  if (claimed.delta_root != truth.delta_root) return invalid(kNoStep, "delta_root differs");
   return {Outcome::valid, kNoStep, ""};
 }
 

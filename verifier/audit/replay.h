@@ -43,7 +43,8 @@ struct Finding {
 Finding compare_share(const Share& claimed, const ShareRun& own);
 
 // What the run has in place of what was found wrong: of the finding's step, if it names one; else
-// the state or the delta behind the share, or its trace root. Zero when nothing is wrong.
+// the state or the delta behind the share, where they differ; else the id of the share as the run
+// would have it (PROTOCOL 6.6). Zero when nothing is wrong.
 Digest digest_of(const Finding& finding, const Share& claimed, const ShareRun& own);
 
 // What running a lease again shows, share by share.

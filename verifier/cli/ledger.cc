@@ -65,19 +65,18 @@ class MergeCheck {
     const auto body = decode<MergeBody>(record.body);
     GEMMINE_CHECK(body.ok());  // the fold has accepted it
     const JobState& job = state.jobs().at(body.value().job_id);
-    std::vector<Digest> leases = body.value().lease_ids;
-    leases.insert(leases.end(), body.value().subtracted.begin(), body.value().subtracted.end());
-    const uint32_t round = body.value().round;
     ++merges_;
-    if (!all_there(state, job, round, leases)) {
+    if (!all_there(state, body.value())) {
       ++dropped_;
       return;
     }
-    if (Status status = redo(state, job, round, leases); !status) {
+    const std::string round = "round " + std::to_string(body.value().round);
+    if (Status status = redo(state, job, body.value()); !status) {
       report_.failure(name, status.error());
     } else {
       report_.finding(Outcome::valid, name,
-                      "round " + std::to_string(round) + " redone from its deltas");
+                      round + (body.value().repairs() ? " repaired: bad deltas taken out"
+                                                      : " redone from its deltas"));
     }
   }
 
@@ -92,34 +91,38 @@ class MergeCheck {
   }
 
  private:
-  // leases: of the round's slots, then those that it takes out again.
-  bool all_there(const LedgerState& state, const JobState& job, uint32_t round,
-                 const std::vector<Digest>& leases) const {
-    return blobs_.has(job.theta_roots[round]) &&
-           std::ranges::all_of(leases, [&](const Digest& lease) {
+  // Of the round's slots, then those that it takes out again.
+  static std::vector<Digest> leases_of(const MergeBody& body) {
+    std::vector<Digest> out = body.lease_ids;
+    out.insert(out.end(), body.subtracted.begin(), body.subtracted.end());
+    return out;
+  }
+  bool all_there(const LedgerState& state, const MergeBody& body) const {
+    return blobs_.has(body.theta_before) &&
+           std::ranges::all_of(leases_of(body), [&](const Digest& lease) {
              return blobs_.has(*state.leases().at(lease).delta_root);
            });
   }
-  Status redo(const LedgerState& state, const JobState& job, uint32_t round,
-              const std::vector<Digest>& leases) {
+  Status redo(const LedgerState& state, const JobState& job, const MergeBody& body) {
     const kernels::Program& program = job.work.program();
-    const auto published = blobs_.floats(job.theta_roots[round], program.published_floats());
+    const auto published = blobs_.floats(body.theta_before, program.published_floats());
     if (!published) return published.error();
-    if (round == 0 && !same_bits(published.value(), initial_published(program)))
+    if (body.round == 0 && !same_bits(published.value(), initial_published(program)))
       return Error{Errc::invalid, "theta of round 0 does not follow from init_seed"};
     const Digest start = start_root(program, theta_of(program, published.value()));
-    const auto slots = static_cast<uint32_t>(job.slots.size());
-    const auto subtracted = static_cast<uint32_t>(leases.size()) - slots;
+    const std::vector<Digest> leases = leases_of(body);
+    const MergeCounts counts{static_cast<uint32_t>(body.lease_ids.size()),
+                             static_cast<uint32_t>(body.subtracted.size())};
     const auto delta_of = [&](uint32_t number) -> Result<Bytes> {
       const LeaseState& lease = state.leases().at(leases[number]);
-      if (number < slots && lease.shares.front().share.state_before != start)
+      if (number < counts.added && lease.shares.front().share.state_before != start)
         return Error{Errc::invalid,
                      "lease " + to_hex(lease.lease.id.view()) + " does not start from theta"};
       return blobs_.get(*lease.delta_root, delta_bytes(program.parameters()));
     };
-    const auto redone = redo_round(job.work, published.value(), subtracted, delta_of);
+    const auto redone = redo_round(job.work, published.value(), counts, delta_of);
     if (!redone) return redone.error();
-    if (redone.value().theta_root != job.theta_roots[round + 1])
+    if (redone.value().theta_root != body.theta_root)
       return Error{Errc::invalid, "the deltas give another theta than theta_root"};
     return Ok{};
   }

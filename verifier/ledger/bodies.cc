@@ -143,6 +143,10 @@ MemberBody sign_member(const Digest& pool_key, const Identity& miner, std::strin
 Digest abandon_message(const Digest& lease_id) {
   return kernels::blake3_derive_key(domain::kAbandon, lease_id.view());
 }
+Digest settle_message(const Digest& batch_commit) {
+  return kernels::blake3_derive_key(domain::kSettle, batch_commit.view());
+}
+
 Digest answer_message(const AnswerBody& answer) {
   return kernels::blake3_derive_key(domain::kAnswer, Writer()
                                                          .put_digest(answer.lease_id)

@@ -58,7 +58,15 @@ enum class CloseReason : uint8_t {
   cancelled = 5
 };
 enum class ChallengeWhy : uint8_t { immediate = 1, ticket = 2, descent = 3 };
-enum class ChallengeWhat : uint8_t { thread = 1, step_roots = 2, leaves = 3, fibre = 4 };
+// What a miner is asked for: a thread, or a question about one step (PROTOCOL 12.11).
+enum class Asked : uint8_t {
+  thread = 1,
+  roots = 2,
+  nodes = 3,
+  chunks = 4,
+  witnesses = 5,
+  state_nodes = 6
+};
 enum class DrawReason : uint8_t { full = 1, asked = 2, job_ended = 3, idle = 4 };
 enum class SettleOutcome : uint8_t { paid = 1, fined = 2, forfeited = 3 };
 enum class StopReason : uint8_t { diverged = 1 };
@@ -152,15 +160,18 @@ struct BanBody {
   Digest proof;
   static void fields(auto& f, auto& b) { f(b.key)(b.lease_id)(b.proof); }
 };
+// Without leases it is a repair: it takes deltas out, and the round begins again (PROTOCOL 8.3).
 struct MergeBody {
   static constexpr std::string_view kName = "the body";
   Digest job_id;
   uint32_t round = 0;
-  Digest theta_root;               // of round + 1
+  Digest theta_before;             // of round
+  Digest theta_root;               // of round + 1; of a repair of round from now on
   std::vector<Digest> lease_ids;   // by slot
   std::vector<Digest> subtracted;  // ascending: leases of earlier rounds whose deltas are taken out
+  bool repairs() const { return lease_ids.empty(); }
   static void fields(auto& f, auto& b) {
-    f(b.job_id)(b.round)(b.theta_root);
+    f(b.job_id)(b.round)(b.theta_before)(b.theta_root);
     f.template list<uint32_t>(b.lease_ids, kernels::kSlotsMax);
     f.template list<uint32_t>(b.subtracted, kernels::kSlotsMax);
   }
@@ -201,13 +212,13 @@ struct ChallengeBody {
   static constexpr std::string_view kName = "the body";
   Digest lease_id;
   ChallengeWhy why = ChallengeWhy::immediate;
-  ChallengeWhat what = ChallengeWhat::thread;
+  Asked what = Asked::thread;
   Digest question;  // a thread's ticket_seed(), else the content address of what is asked
   uint32_t answer_ms = 0;
   static void fields(auto& f, auto& b) {
     f(b.lease_id)(b.why)(b.what)(b.question)(b.answer_ms);
     f.must(b.why >= ChallengeWhy::immediate && b.why <= ChallengeWhy::descent);
-    f.must(b.what >= ChallengeWhat::thread && b.what <= ChallengeWhat::fibre);
+    f.must(b.what >= Asked::thread && b.what <= Asked::state_nodes);
   }
 };
 struct AnswerBody {
@@ -230,8 +241,9 @@ struct DrawBody {
   uint32_t leases = 0;  // complete ones that it holds
   DrawReason reason = DrawReason::full;
   Digest s1;
+  Signature asked = {};  // of asked only: the miner's, over settle_message()
   static void fields(auto& f, auto& b) {
-    f(b.job_id)(b.key)(b.batch)(b.leases)(b.reason)(b.s1);
+    f(b.job_id)(b.key)(b.batch)(b.leases)(b.reason)(b.s1).raw(b.asked);
     f.must(b.reason >= DrawReason::full && b.reason <= DrawReason::idle);
   }
 };
@@ -267,12 +279,13 @@ struct StopBody {
   }
 };
 
-// What a miner signs to say who is paid for its work, to give a lease back, and to answer a
-// challenge (PROTOCOL 1.3).
+// What a miner signs to say who is paid for its work, to give a lease back, to answer a challenge,
+// and to have a batch settled (PROTOCOL 1.3).
 Digest member_message(const Digest& pool_key, const MemberBody& member);
 MemberBody sign_member(const Digest& pool_key, const Identity& miner, std::string_view account,
                        uint64_t counter);
 Digest abandon_message(const Digest& lease_id);
 Digest answer_message(const AnswerBody& answer);
+Digest settle_message(const Digest& batch_commit);
 
 }  // namespace gemmine::verifier

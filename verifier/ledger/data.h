@@ -112,6 +112,10 @@ Status check_proof(const LedgerData& data, const Digest& address, const Digest& 
 // A proof was named against the lease's miner: the first one stays.
 void prove(LedgerData& data, LeaseState& lease, const Digest& address);
 
+// Merged leases that may have spoiled the job's weights and that nobody has looked at: of batches
+// that are not settled, and of the last kSuspectRounds rounds; ascending (PROTOCOL 8.5, stop).
+std::vector<Digest> suspects(const LedgerData& data, const JobState& job);
+
 // Of a drawn batch.
 TicketStatus ticket_status(const LedgerData& data, const BatchState& batch, uint32_t ticket);
 uint32_t free_silences(const JobState& job, const KeyState& key);

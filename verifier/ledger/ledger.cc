@@ -173,6 +173,11 @@ std::optional<Digest> LedgerState::immediate_audit(const Digest& lease_id,
   return verifier::immediate_audit(*data_, *lease, secret);
 }
 
+std::vector<Digest> LedgerState::suspects(const Digest& job_id) const {
+  const JobState* const job = find_in(data_->jobs, job_id);
+  return job == nullptr ? std::vector<Digest>{} : verifier::suspects(*data_, *job);
+}
+
 TicketStatus LedgerState::ticket_status(const BatchId& id, uint32_t ticket) const {
   const BatchState* const found = batch(id);
   GEMMINE_CHECK(found != nullptr);

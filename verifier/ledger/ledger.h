@@ -64,6 +64,9 @@ class LedgerState {
   // The seed of the thread audit that the lease must pass before it may be complete, by the coin
   // that its secret tosses; nothing when the coin calls for none. Its delta is logged.
   std::optional<Digest> immediate_audit(const Digest& lease_id, const Digest& secret) const;
+  // Merged leases of the job that must be replayed or found wrong before it may be stopped: of
+  // batches that are not settled, and of the last kSuspectRounds rounds. Empty for an unknown job.
+  std::vector<Digest> suspects(const Digest& job_id) const;
   // Whether a drawn batch's ticket has its verdict. The batch is drawn.
   TicketStatus ticket_status(const BatchId& id, uint32_t ticket) const;
   // Silences that cost the key nothing, and that it has not used (PROTOCOL 13.6).

@@ -64,7 +64,7 @@ Status check_asked(const ChallengeState* challenge, const Verdict& verdict, uint
   if (challenge == nullptr) return invalid("nobody asked that");
   if (challenge->outcome) return invalid("the challenge has its verdict");
   if (verdict.kind == AuditKind::thread) {
-    if (challenge->what != ChallengeWhat::thread) return invalid("the challenge is no thread's");
+    if (challenge->what != Asked::thread) return invalid("the challenge is no thread's");
     if (!challenge->answer) return invalid("the challenge has no answer");
     return Ok{};
   }
@@ -80,7 +80,7 @@ void find_wrong(LedgerData& data, LeaseState& lease, const Verdict& verdict, uin
   JobState& job = data.jobs.at(lease.lease.job_id);
   if (lease.merged) {
     job.to_subtract.emplace(lease.lease.id, seq);
-  } else if (lease.closed == CloseReason::complete && !job.ended()) {
+  } else if (lease.closed == CloseReason::complete && !lease.set_aside && !job.ended()) {
     // Nothing is built on it yet: its slot is given out again.
     GEMMINE_CHECK(job.slots[lease.lease.slot] == lease.lease.id);
     job.slots[lease.lease.slot].reset();
@@ -142,8 +142,8 @@ Status apply_challenge(LedgerData& data, const Record& record) {
   if (lease->challenges.size() >= kLeaseChallengesMax)
     return invalid("the lease has had lease_challenges_max challenges");
   if (find_challenge(data, *lease, body.question) != nullptr) return invalid("it was asked before");
-  if ((body.why == ChallengeWhy::descent) == (body.what == ChallengeWhat::thread))
-    return invalid("a descent asks for no thread, and nothing else asks for anything but one");
+  if (body.why != ChallengeWhy::descent && body.what != Asked::thread)
+    return invalid("only a descent asks for anything but a thread");
   TicketState* ticket = nullptr;
   if (body.why == ChallengeWhy::immediate) {
     if (lease->closed || !lease->delta_root) return invalid("the lease is not open with its delta");
@@ -183,7 +183,8 @@ Status apply_answer(LedgerData& data, const Record& record) {
   const LeaseState& lease = data.leases.at(body.lease_id);
   if (!verify_signature(lease.lease.miner_key, answer_message(body), body.signature))
     return invalid("the answer is not signed by the lease's miner");
-  challenge->answer = AnswerState{record.seq, record.time_ms, body.address, body.bytes};
+  challenge->answer =
+      AnswerState{record.seq, record.time_ms, body.address, body.bytes, body.signature};
   return Ok{};
 }
 

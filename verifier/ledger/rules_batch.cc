@@ -7,14 +7,20 @@ namespace gemmine::verifier {
 namespace {
 
 // A batch that is not drawn may be closed for this reason at this time (PROTOCOL 13.3).
-Status check_closing(const JobState& job, const BatchState& batch, DrawReason reason,
+Status check_closing(const JobState& job, const BatchState& batch, const DrawBody& body,
                      uint64_t time_ms) {
-  switch (reason) {
+  if (body.reason != DrawReason::asked && body.asked != Signature{})
+    return invalid("the miner's signature belongs to asked only");
+  switch (body.reason) {
     case DrawReason::full:
       if (batch.leases.size() == batch.size) return Ok{};
       return invalid("the batch is not full");
     case DrawReason::asked:
-      return Ok{};  // it hurts nobody: whatever its size, a batch is worth its honest leases
+      // Every batch costs the pool its tickets: it is no smaller than a new key's.
+      if (batch.leases.size() < job.work.job().audit.first_batch)
+        return invalid("the batch has less than first_batch leases");
+      if (verify_signature(body.key, settle_message(batch.commit), body.asked)) return Ok{};
+      return invalid("the miner did not ask for it");
     case DrawReason::job_ended:
       if (job.ended()) return Ok{};
       return invalid("the job has not ended");
@@ -176,8 +182,7 @@ Status apply_draw(LedgerData& data, const Record& record) {
   if (coin_commit(body.s1) != batch->commit)
     return invalid("the secret is not the one committed to");
   const JobState& job = data.jobs.at(body.job_id);
-  if (Status closing = check_closing(job, *batch, body.reason, record.time_ms); !closing)
-    return closing;
+  if (Status closing = check_closing(job, *batch, body, record.time_ms); !closing) return closing;
 
   DrawState drawn = draw_batch(data, job.work.job().audit, *batch, body.s1);
   drawn.seq = record.seq;

@@ -23,11 +23,23 @@ Status check_subtracted(const JobState& job, const std::vector<Digest>& subtract
   return Ok{};
 }
 
+// A repair takes out what is known to be wrong, and waits for no lease of the round (PROTOCOL 8.3).
+Status check_repair(const JobState& job, const MergeBody& body) {
+  if (job.to_subtract.empty()) return invalid("a merge without leases has nothing to take out");
+  if (Status order = check_subtracted(job, body.subtracted); !order) return order;
+  if (body.subtracted.size() < std::min<size_t>(job.to_subtract.size(), kernels::kSlotsMax))
+    return invalid("a repair takes out every lease that was found wrong");
+  return Ok{};
+}
+
 Status check_merge(const LedgerData& data, const JobState& job, const MergeBody& body) {
   if (job.finished) return invalid("the job has finished");
-  if (job.stopped) return invalid("the job has stopped");
-  if (body.round != job.round || job.ended())
+  if (body.round != job.round)
     return invalid("the job's current round is " + std::to_string(job.round));
+  if (body.theta_before != job.theta_roots.back())
+    return invalid("theta_before is not the current round's");
+  if (body.repairs()) return check_repair(job, body);
+  if (job.ended()) return invalid("the job has ended");
   if (body.lease_ids.size() != job.slots.size())
     return invalid("a merge names one lease for each slot");
   for (size_t slot = 0; slot < job.slots.size(); ++slot) {
@@ -39,21 +51,32 @@ Status check_merge(const LedgerData& data, const JobState& job, const MergeBody&
   return check_subtracted(job, body.subtracted);
 }
 
-// Weights that make training diverge may be somebody's doing: nothing that was merged into them and
-// may still be found wrong is left unlooked at.
-bool all_looked_at(const LedgerData& data, const Digest& job_id) {
-  for (auto it = data.unsettled.lower_bound({job_id, {}, 0});
-       it != data.unsettled.end() && it->job_id == job_id; ++it) {
-    const bool done = std::ranges::all_of(find_batch(data, *it)->leases, [&](const Digest& id) {
-      const LeaseState& lease = data.leases.at(id);
-      return !lease.merged || lease.replayed || lease.wrong;
-    });
-    if (!done) return false;
+// The round begins again from other weights: nothing is built on its leases.
+void set_round_aside(LedgerData& data, JobState& job, const Digest& theta_root) {
+  for (const std::optional<Digest>& slot : job.slots) {
+    if (slot) data.leases.at(*slot).set_aside = true;
   }
-  return true;
+  job.replaced.emplace_back(job.round, job.theta_roots.back());
+  job.theta_roots.back() = theta_root;
 }
 
 }  // namespace
+
+std::vector<Digest> suspects(const LedgerData& data, const JobState& job) {
+  std::set<Digest> out;
+  const auto look = [&](const Digest& id) {
+    const LeaseState& lease = data.leases.at(id);
+    if (lease.merged && !lease.replayed && !lease.wrong) out.insert(id);
+  };
+  const Digest& job_id = job.work.id();
+  for (auto it = data.unsettled.lower_bound({job_id, {}, 0});
+       it != data.unsettled.end() && it->job_id == job_id; ++it)
+    std::ranges::for_each(find_batch(data, *it)->leases, look);
+  const size_t rounds = std::min<size_t>(job.merged.size(), kSuspectRounds);
+  for (size_t round = job.merged.size() - rounds; round < job.merged.size(); ++round)
+    std::ranges::for_each(job.merged[round], look);
+  return {out.begin(), out.end()};
+}
 
 Status apply_genesis(LedgerData& data, const Record& record) {
   auto decoded = decode<GenesisBody>(record.body);
@@ -84,7 +107,8 @@ Status apply_job(LedgerData& data, const Record& record) {
                  .theta_roots = {body.value().theta_root},
                  .slots = {},
                  .merged = {},
-                 .to_subtract = {}};
+                 .to_subtract = {},
+                 .replaced = {}};
   state.slots.resize(state.work.job().spec.slots);
   data.jobs.emplace(id, std::move(state));
   return Ok{};
@@ -139,9 +163,13 @@ Status apply_merge(LedgerData& data, const Record& record) {
     data.leases.at(id).subtracted = true;
     GEMMINE_CHECK(job->to_subtract.erase(id) == 1);
   }
-  job->merged.push_back(body.lease_ids);
-  job->theta_roots.push_back(body.theta_root);
-  ++job->round;
+  if (body.repairs()) {
+    set_round_aside(data, *job, body.theta_root);
+  } else {
+    job->merged.push_back(body.lease_ids);
+    job->theta_roots.push_back(body.theta_root);
+    ++job->round;
+  }
   job->round_seq = record.seq;
   job->slots.assign(job->slots.size(), std::nullopt);
   return Ok{};
@@ -157,15 +185,17 @@ Status apply_stop(LedgerData& data, const Record& record) {
   const LeaseState* const lease = find_in(data.leases, body.lease_id);
   if (lease == nullptr || lease->lease.job_id != body.job_id)
     return invalid("the lease is not one of this job");
-  if (lease->lease.round != job->round) return invalid("the lease is not of the current round");
+  if (lease->lease.round != job->round || lease->lease.theta_root != job->theta_roots.back())
+    return invalid("the lease is not of the current round");
   // Who diverges has no share to show from there on.
   const auto next = static_cast<uint32_t>(lease->shares.size());
   if (next == lease->lease.shares()) return invalid("the lease has all its shares");
   const uint32_t first = lease->lease.first_step(next);
   if (body.step < first || body.step - first >= lease->lease.steps_of(next))
     return invalid("the step is not one of the lease's next share");
-  if (!all_looked_at(data, body.job_id))
-    return invalid("a merged lease that is not settled was not replayed");
+  if (!job->to_subtract.empty())
+    return invalid("a merged lease was found wrong and is not taken out");
+  if (!suspects(data, *job).empty()) return invalid("a merged lease was not replayed");
   job->stopped = StopState{body.lease_id, body.step, body.reason};
   return Ok{};
 }
@@ -180,6 +210,8 @@ Status apply_finish(LedgerData& data, const Record& record) {
   if (!job->ended()) return invalid("the last round is not merged, and the job has not stopped");
   if (job->open_leases != 0) return invalid("a lease of the job is open");
   if (job->unsettled_leases != 0) return invalid("a batch of the job is not settled");
+  if (!job->to_subtract.empty())
+    return invalid("a merged lease was found wrong and is not taken out");
   if (body.theta_root != job->theta_roots.back())
     return invalid("theta_root is not the last round's");
   PostingSheet sheet;

@@ -138,6 +138,8 @@ Status check_reason(const LedgerData& data, const LeaseState& lease, const JobSt
     case CloseReason::cancelled:
       // Found wrong and not proven yet: it loses its slot, and that is all.
       if (job.ended() || lease.wrong || data.members.at(lease.lease.miner_key).banned) return Ok{};
+      // Its round began again; whoever had sent everything is paid all the same.
+      if (lease.set_aside && !lease.delta_root) return Ok{};
       return invalid("the job has not ended, and neither is the key banned nor the lease wrong");
   }
   return malformed("unknown reason");
@@ -232,6 +234,7 @@ Status apply_share(LedgerData& data, const Record& record) {
   const JobState* const job = find_in(data.jobs, lease->lease.job_id);
   GEMMINE_CHECK(job != nullptr);
   if (job->ended()) return invalid("the job has ended");
+  if (lease->set_aside) return invalid("the lease's round began again");
   if (record.time_ms > shares_until_ms(data, *lease))
     return invalid("the lease's time has run out");
   // Share 0 starts from (θ, 0), which only who has θ can hash: audits look at it (PROTOCOL 7.6).
@@ -295,8 +298,10 @@ Status apply_close(LedgerData& data, const Record& record) {
     data.unsettled.insert(batch_id(*lease));
     return Ok{};
   }
-  GEMMINE_CHECK(job->slots[lease->lease.slot] == lease->lease.id);
-  job->slots[lease->lease.slot].reset();
+  if (!lease->set_aside) {
+    GEMMINE_CHECK(job->slots[lease->lease.slot] == lease->lease.id);
+    job->slots[lease->lease.slot].reset();
+  }
   if (body.reason == CloseReason::rejected) prove(data, *lease, body.proof);
   return Ok{};
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/base/bytes.h"
@@ -18,7 +19,9 @@ namespace gemmine::verifier {
 
 inline constexpr uint32_t kOpenLeasesMax = 4;       // per key
 inline constexpr size_t kLeaseChallengesMax = 256;  // of one lease
-inline constexpr uint64_t kIdleLeases = 10;         // lease_ms after which a batch may be closed
+// Rounds whose every merged lease is looked at before a job stops, settled or not.
+inline constexpr uint32_t kSuspectRounds = 4;
+inline constexpr uint64_t kIdleLeases = 10;  // lease_ms after which a batch may be closed
 
 struct ShareState {
   Share share;
@@ -51,6 +54,7 @@ struct LeaseState {
   std::optional<Digest> proof;      // that its miner signed wrong bits, as the pool named it first
   bool merged = false;
   bool subtracted = false;  // its delta was taken out again
+  bool set_aside = false;   // its round began again: nothing is built on it
   bool paid = false;
   uint64_t challenged_before_ms = 0;  // MemberState::challenged_ms when it was issued
 };
@@ -60,11 +64,12 @@ struct AnswerState {
   uint64_t time_ms = 0;
   Digest address;
   uint64_t bytes = 0;
+  Signature signature = {};  // the miner's, over answer_message()
 };
 struct ChallengeState {
   Digest lease_id;
   ChallengeWhy why = ChallengeWhy::immediate;
-  ChallengeWhat what = ChallengeWhat::thread;
+  Asked what = Asked::thread;
   Digest question;
   uint64_t time_ms = 0;
   uint32_t answer_ms = 0;
@@ -152,6 +157,7 @@ struct JobState {
   std::vector<std::optional<Digest>> slots;  // current round: open or complete lease by slot
   std::vector<std::vector<Digest>> merged;   // leases by round and slot
   std::map<Digest, uint64_t> to_subtract;    // merged, then found wrong; by that verdict's seq
+  std::vector<std::pair<uint32_t, Digest>> replaced;  // roots before a repair, with their round
 
   // No more leases: all rounds are merged, or it was stopped.
   bool ended() const { return stopped || round == work.job().spec.rounds; }

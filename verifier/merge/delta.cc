@@ -148,7 +148,8 @@ Status Merge::accumulate(ByteView delta, int64_t sign) {
 Result<std::vector<float>> Merge::finish(std::span<const float> published, uint32_t slots) const {
   const size_t count = sums_.size();
   const bool with_velocity = outer_.momentum > 0;
-  if (slots == 0 || added_ != slots)
+  const bool repair = added_ == 0 && subtracted_ > 0;
+  if (slots == 0 || (added_ != slots && !repair))
     return Error{Errc::invalid_argument,
                  "merge: " + std::to_string(added_) + " deltas of " + std::to_string(slots)};
   if (published.size() != (with_velocity ? 2 * count : count))
@@ -162,8 +163,9 @@ Result<std::vector<float>> Merge::finish(std::span<const float> published, uint3
     float move = (static_cast<float>(sums_[i]) * 0x1p-40F) * share;
     if (with_velocity) {
       float& velocity = out[count + i];
-      velocity = outer_.momentum * published[count + i] + move;
-      move = move + outer_.momentum * velocity;
+      const float old = published[count + i];
+      velocity = (repair ? old : outer_.momentum * old) + move;
+      move = move + outer_.momentum * (repair ? move : velocity);
       if (!std::isfinite(velocity))
         return Error{Errc::invalid,
                      "merge: the velocity of parameter " + std::to_string(i) + " is not finite"};

@@ -58,8 +58,10 @@ class Merge {
   Status add(ByteView delta);
   Status subtract(ByteView delta);
   // What the next round publishes, from what this one did; of the same length. `slots` is S.
-  // Errors: invalid when a value is not finite; invalid_argument when not exactly S deltas were
-  // added, or `published` has another length.
+  // If deltas were only subtracted it is a repair: what the same round publishes from now on,
+  // without a step of the momentum (PROTOCOL 8.3). Errors: invalid when a value is not finite;
+  // invalid_argument when neither exactly S deltas were added nor any was subtracted alone, or
+  // `published` has another length.
   Result<std::vector<float>> finish(std::span<const float> published, uint32_t slots) const;
 
  private:

@@ -29,15 +29,17 @@ Digest start_root(const kernels::Program& program, std::span<const float> theta)
 }
 
 Result<RedoneRound> redo_round(const Work& work, std::span<const float> published,
-                               uint32_t subtracted, const DeltaSource& delta_of) {
+                               MergeCounts counts, const DeltaSource& delta_of) {
   GEMMINE_CHECK(published.size() == work.program().published_floats());
-  GEMMINE_CHECK(subtracted <= kernels::kSlotsMax);
+  GEMMINE_CHECK(counts.subtracted <= kernels::kSlotsMax);
   const uint32_t slots = work.program().spec().slots;
+  GEMMINE_CHECK(counts.added == slots || (counts.added == 0 && counts.subtracted > 0));
   Merge merge(work);
-  for (uint32_t number = 0; number < slots + subtracted; ++number) {
+  for (uint32_t number = 0; number < counts.added + counts.subtracted; ++number) {
     const auto delta = delta_of(number);
     if (!delta) return delta.error();
-    const Status done = number < slots ? merge.add(delta.value()) : merge.subtract(delta.value());
+    const bool adds = number < counts.added;
+    const Status done = adds ? merge.add(delta.value()) : merge.subtract(delta.value());
     if (!done) return done.error();
   }
   auto next = merge.finish(published, slots);

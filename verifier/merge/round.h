@@ -23,16 +23,21 @@ std::vector<float> start_state(const kernels::Program& program, std::span<const 
 Digest start_root(const kernels::Program& program, std::span<const float> theta);
 
 struct RedoneRound {
-  std::vector<float> published;  // by the next round
+  std::vector<float> published;  // by the next round, or by this one after a repair
   Digest theta_root;             // content address of it, as a merge record names it
 };
-// The deltas that a round is made of: first each slot's, then those that it takes out again, in the
-// order of its merge record. Asked for once each, in order; only one is held at a time.
+// How many deltas a merge adds, S or none, and how many it takes out again, at most kSlotsMax.
+struct MergeCounts {
+  uint32_t added = 0;
+  uint32_t subtracted = 0;
+};
+// The deltas that a merge is made of: first each slot's, then those that it takes out again, in the
+// order of its record. Asked for once each, in order; only one is held at a time.
 using DeltaSource = std::function<Result<Bytes>(uint32_t number)>;
-// published: what the merged round did, program.published_floats(). `subtracted` deltas are taken
-// out again, at most kSlotsMax. Errors: those of delta_of; malformed (a delta); invalid (a value is
-// not finite).
+// published: what the merged round did, program.published_floats(). Nothing added: a repair, which
+// subtracts, and gives what the same round publishes. Errors: those of delta_of; malformed (a
+// delta); invalid (a value is not finite).
 Result<RedoneRound> redo_round(const Work& work, std::span<const float> published,
-                               uint32_t subtracted, const DeltaSource& delta_of);
+                               MergeCounts counts, const DeltaSource& delta_of);
 
 }  // namespace gemmine::verifier

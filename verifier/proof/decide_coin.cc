@@ -135,7 +135,7 @@ Status decide_immediate(Reader& in, ProofFinding& out) {
   if (!said_by(lease, out.pool_key) || !verifier::said_by(asked.value().record, out.pool_key))
     return not_proven(out, kNotSaid);
   if (challenge.lease_id != lease.lease.id || challenge.why != ChallengeWhy::immediate ||
-      challenge.what != ChallengeWhat::thread)
+      challenge.what != Asked::thread)
     return not_proven(out, "the challenge is not one of the lease's own coin");
   const Digest seed = immediate_seed(lease.close.secret, lease.share_ids);
   if (challenge.question == ticket_seed(seed, lease.lease.id, 0))
@@ -189,7 +189,7 @@ std::string doubt_of(const DrawnBatch& batch, const Digest& pool_key) {
     before = seq;
   }
   const ChallengeBody& challenge = batch.asked.body;
-  if (challenge.why != ChallengeWhy::ticket || challenge.what != ChallengeWhat::thread ||
+  if (challenge.why != ChallengeWhy::ticket || challenge.what != Asked::thread ||
       batch.asked.record.receipt.seq <= batch.draw.record.receipt.seq ||
       !ids.contains(challenge.lease_id))
     return "the challenge is none of the batch's tickets";

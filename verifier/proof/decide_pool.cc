@@ -122,20 +122,15 @@ Result<MergeProof> get_merge_proof(Reader& in, const kernels::Program& program) 
   return out;
 }
 
-// Why the parts are not about one round of this pool; empty when they are.
-std::string doubt_of(const LeaseCase& at, const MergeProof& proof) {
-  if (std::string doubt = verifier::doubt_of(at); !doubt.empty()) return doubt;
-  const MergeBody& merge = proof.merge;
-  const bool in_round = std::ranges::find(merge.lease_ids, at.lease.id) != merge.lease_ids.end();
-  if (merge.job_id != at.work.id() || merge.round != at.lease.round || !in_round)
-    return "the lease is not one of the merged round";
-  if (!said_by(proof.record, at.lease.pool_key))
-    return "the pool's signature of the merge is wrong";
+// Why the parts are not about one merge of this pool; empty when they are.
+std::string doubt_of(const Work& work, const Digest& pool_key, const MergeProof& proof) {
+  if (proof.merge.job_id != work.id()) return "the merge is of another job";
+  if (!said_by(proof.record, pool_key)) return "the pool's signature of the merge is wrong";
   const std::vector<Digest> leases = proof.leases();
   for (size_t i = 0; i < proof.deltas.size(); ++i) {
     const std::string name = "delta " + std::to_string(i);
     if (proof.deltas[i].body.lease_id != leases[i]) return name + " is of another lease";
-    if (!said_by(proof.deltas[i].record, at.lease.pool_key))
+    if (!said_by(proof.deltas[i].record, pool_key))
       return "the pool's signature of " + name + " is wrong";
   }
   return {};
@@ -163,18 +158,20 @@ Result<std::vector<float>> redo_slice(const Work& work, MergeProof& proof,
 }  // namespace
 
 Status decide_merge(Reader& in, ProofFinding& out) {
-  auto decoded = get_lease_case(in);
-  if (!decoded) return decoded.error();
-  const LeaseCase& at = decoded.value();
-  const kernels::Program& program = at.work.program();
-  accuse_pool(out, at.lease.pool_key);
-  out.job_id = at.lease.job_id;
+  auto decoded = Work::decode(in.get_blob(kJobBytesMax));
+  if (!decoded) return bad_proof("job", decoded.error().detail);
+  const Work& work = decoded.value();
+  const kernels::Program& program = work.program();
+  const Digest pool_key = in.get_digest();
+  accuse_pool(out, pool_key);
+  out.job_id = work.id();
   auto read = get_merge_proof(in, program);
   if (!read) return read.error();
   MergeProof& proof = read.value();
-  if (const std::string doubt = doubt_of(at, proof); !doubt.empty()) return not_proven(out, doubt);
+  if (const std::string doubt = doubt_of(work, pool_key, proof); !doubt.empty())
+    return not_proven(out, doubt);
   std::vector<std::vector<float>> weights;
-  const Digest* root = &at.lease.theta_root;
+  const Digest* root = &proof.merge.theta_before;
   for (OpenedObject* const chunks : {&proof.before, &proof.after}) {
     auto blob = OpenedBlob::make(*root, std::move(*chunks));
     if (!blob) return not_proven(out, "the weights: " + blob.error().detail);
@@ -183,8 +180,9 @@ Status decide_merge(Reader& in, ProofFinding& out) {
     weights.push_back(std::move(*floats));
     root = &proof.merge.theta_root;
   }
-  const std::string round = "merge of round " + std::to_string(proof.merge.round) + ": ";
-  const auto own = redo_slice(at.work, proof, weights[0]);
+  const std::string round = (proof.merge.repairs() ? "repair of round " : "merge of round ") +
+                            std::to_string(proof.merge.round) + ": ";
+  const auto own = redo_slice(work, proof, weights[0]);
   if (!own && own.error().code == Errc::undecided) return not_proven(out, own.error().detail);
   if (!own && own.error().code == Errc::invalid_argument)
     return not_proven(out, "it is no merge of the job's slots: " + own.error().detail);

@@ -133,6 +133,8 @@ Status Descent::take(const SignedAnswer& answer) {
     return Error{Errc::invalid, "the miner did not sign the answer"};
   const ByteView payload = bytes.subspan(kQuestionBytes);
   switch (question_.asked) {
+    case Asked::thread:
+      break;  // no question of a descent
     case Asked::roots:
       return take_roots(payload);
     case Asked::nodes:

@@ -27,6 +27,8 @@ uint64_t answer_bytes(const kernels::Program& program, const Question& question)
   const kernels::TensorInfo& tensor = tensors[of_step ? question.position : 0];
   uint64_t out = 0;
   switch (question.asked) {
+    case Asked::thread:
+      break;
     case Asked::roots:
       out = tensors.size() * 32 + 4;
       break;

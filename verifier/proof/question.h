@@ -8,15 +8,14 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/fields.h"
 #include "kernels/model/program.h"
+#include "verifier/ledger/bodies.h"
 
 namespace gemmine::verifier {
 
-// Payloads: roots ‖ loss of the step; chaining values of nodes [first, first + count) of 2^level
-// chunks of a tensor's string, or of a share's state_after; the bytes of chunks [first, first +
-// count) of a tensor; scales [first, first + count) of an int8 tensor (f32), then the witness of
-// each of them (u32).
-enum class Asked : uint8_t { roots = 1, nodes = 2, chunks = 3, witnesses = 4, state_nodes = 5 };
-
+// Payloads of Asked: roots ‖ loss of the step; chaining values of nodes [first, first + count) of
+// 2^level chunks of a tensor's string, or of a share's state_after; the bytes of chunks [first,
+// first + count) of a tensor; scales [first, first + count) of an int8 tensor (f32), then the
+// witness of each of them (u32).
 struct Question {
   static constexpr std::string_view kName = "question";
   Digest lease_id = {};

@@ -138,11 +138,10 @@ Result<Bytes> write_update(const AccusedShare& at, const UpdateClaim& claim, Byt
   return seal_proof(ProofKind::update, out.bytes());
 }
 
-Bytes write_merge(const Work& work, const Lease& lease, uint32_t chunk, const Statement& merge,
+Bytes write_merge(const Work& work, const Digest& pool_key, uint32_t chunk, const Statement& merge,
                   ByteView before, ByteView after, std::span<const MergedDelta> deltas) {
   Writer out;
-  put_lease_case(out, work, lease);
-  out.put(chunk);
+  out.put_blob(work.bytes()).put_digest(pool_key).put(chunk);
   put_statement(out, merge);
   const std::vector<Place> places = published_places(work.program(), chunk);
   put_places(out, before, places);

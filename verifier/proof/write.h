@@ -47,12 +47,12 @@ Bytes write_scale(const AccusedShare& at, uint32_t step, uint16_t position, uint
 Result<Bytes> write_update(const AccusedShare& at, const UpdateClaim& claim, ByteView published,
                            ByteView train);
 
-// Kind 4: chunk `chunk` of the weights. `lease` is one of the merged round.
+// Kind 4: chunk `chunk` of the weights.
 struct MergedDelta {
   const Statement& record;
   ByteView bytes;
 };
-Bytes write_merge(const Work& work, const Lease& lease, uint32_t chunk, const Statement& merge,
+Bytes write_merge(const Work& work, const Digest& pool_key, uint32_t chunk, const Statement& merge,
                   ByteView before, ByteView after, std::span<const MergedDelta> deltas);
 
 // Kind 5. `lease` is of round 0.

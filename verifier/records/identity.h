@@ -27,6 +27,7 @@ inline constexpr std::string_view kHead = "gemmine 2026-11-22 head";
 inline constexpr std::string_view kMember = "gemmine 2026-11-22 member";
 inline constexpr std::string_view kAbandon = "gemmine 2026-11-22 abandon";
 inline constexpr std::string_view kAnswer = "gemmine 2026-11-22 answer";
+inline constexpr std::string_view kSettle = "gemmine 2026-11-22 settle";
 inline constexpr std::string_view kThread = "gemmine 2026-11-22 thread";
 }  // namespace domain
 

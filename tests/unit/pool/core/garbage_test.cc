@@ -47,14 +47,15 @@ TEST(OldRounds, StartWhereThePolicySays) {
   EXPECT_EQ(first_round_kept(16, 16), 0U);
   EXPECT_EQ(first_round_kept(17, 16), 1U);
   EXPECT_EQ(first_round_kept(1'000, 0), 0U);
+  EXPECT_EQ(first_round_kept(9, 1), 5U) << "those that are looked at when training diverges";
 }
 
 TEST(OldRounds, LoseTheirBlobs) {
-  FakePool fake(rounds(6, 2));
+  FakePool fake(rounds(9, 5));
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  do_rounds(fake, 4);
-  EXPECT_EQ(thetas(fake), (std::vector{false, false, true, true, true}));
-  EXPECT_EQ(deltas(fake), 4U);  // two rounds of two slots
+  do_rounds(fake, 7);
+  EXPECT_EQ(thetas(fake), (std::vector{false, false, true, true, true, true, true, true}));
+  EXPECT_EQ(deltas(fake), 10U);  // five rounds of two slots
   do_rounds(fake, 2);
   EXPECT_TRUE(fake.job_state().finished);
   EXPECT_TRUE(thetas(fake).back());
@@ -74,29 +75,29 @@ TEST(OldRounds, WaitForTheSettlementOfTheirLeases) {
   const auto change = how.change;
   how.change = [change](verifier::Job& job) {
     change(job);
-    job.audit.batch_leases = job.audit.first_batch = 50;
+    job.spec.rounds = 14;
+    job.audit.batch_leases = job.audit.first_batch = 22;
   };
   FakePool fake(how);
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  do_rounds(fake, 4);
-  EXPECT_EQ(thetas(fake), std::vector<bool>(5, true));
-  EXPECT_EQ(deltas(fake), 8U);
+  do_rounds(fake, 10);
+  EXPECT_EQ(thetas(fake), std::vector<bool>(11, true));
+  EXPECT_EQ(deltas(fake), 20U);
   const size_t kept = fake.kept.size();
-  fake.frame(kMiner, MessageType::settle, encode(Settle{fake.job_id()}));
-  do_rounds(fake, 1);
-  EXPECT_EQ(deltas(fake), 2U);
+  do_rounds(fake, 2);  // the batch is full with the first of them
+  EXPECT_EQ(deltas(fake), 2 * verifier::kSuspectRounds);
   EXPECT_LT(fake.kept.size(), kept);  // so have the digests of their steps
 }
 
 TEST(OldRounds, AreDroppedAfterARestartToo) {
-  FakePool fake(rounds(6, 0));
+  FakePool fake(rounds(8, 0));
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  do_rounds(fake, 4);
-  EXPECT_EQ(thetas(fake), std::vector<bool>(5, true));
+  do_rounds(fake, 6);
+  EXPECT_EQ(thetas(fake), std::vector<bool>(7, true));
   fake.setup.rounds_kept = 1;
   fake.start(std::vector(fake.durable));
   const auto left = thetas(fake);
-  EXPECT_EQ(std::count(left.begin(), left.end(), true), 2);
+  EXPECT_EQ(std::count(left.begin(), left.end(), true), 5);
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
   do_rounds(fake, 2);
   EXPECT_TRUE(fake.job_state().finished);
@@ -184,13 +185,13 @@ TEST_F(LeftDelta, WithoutARecordGoesAtTheNextStart) {
 
 // Two jobs of one first θ: the slow one's is not the quick one's garbage.
 TEST(OldRounds, LeaveWhatAnotherJobNeeds) {
-  FakePool fake(rounds(6, 1));
+  FakePool fake(rounds(8, 1));
   verifier::Job job = fake.job();
   job.name = "slow";
   ASSERT_TRUE(fake.add_beside(verifier::Work::make(job).value(), 1'000'000'000).ok());
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
   const Digest first = fake.job_state().theta_roots.front();
-  do_rounds(fake, 3);
+  do_rounds(fake, 6);
   EXPECT_TRUE(fake.has_blob(first));
   EXPECT_FALSE(fake.has_blob(fake.job_state().theta_roots[1]));
 }

@@ -37,6 +37,23 @@ FakeSetup long_job(uint32_t leases, uint8_t first_audits = 0) {
   };
   return out;
 }
+FakeSetup small_first(uint32_t first_batch, uint32_t leases) {
+  FakeSetup out = long_job(leases);
+  const auto change = out.change;
+  out.change = [change, first_batch](verifier::Job& job) {
+    change(job);
+    job.audit.first_batch = first_batch;
+  };
+  return out;
+}
+// SETTLE for the lease's batch; what the pool refuses.
+std::optional<WireError> ask(FakePool& fake, const verifier::Lease& lease,
+                             const verifier::Identity& who = miner()) {
+  fake.inbox.clear();
+  const verifier::Signature said = who.sign(verifier::settle_message(lease.batch_commit));
+  fake.frame(kMiner, MessageType::settle, encode(Settle{lease.batch_commit, said}));
+  return fake.error();
+}
 // A lease of which the last share has other bits, committed to throughout.
 verifier::Lease steal(FakePool& fake, ConnId id, const verifier::Identity& who) {
   const auto lease = *fake.get_lease(id);
@@ -74,31 +91,49 @@ TEST(Batches, HaveOneCommitmentAndTheNextHasAnother) {
 
 // Nothing is said of a draw, nor looked at, before the last lease is committed.
 TEST(Batches, AreNotDrawnWhileALeaseIsOpen) {
-  FakePool fake(long_job(2, 1));
+  FakePool fake(small_first(1, 3));
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  const auto first = fake.do_lease(kMiner, miner());  // proves the key: it may have two
-  ASSERT_TRUE(first);
+  ASSERT_TRUE(fake.do_lease(kMiner, miner()));  // proves the key: it may have two
+  ASSERT_TRUE(fake.do_lease(kMiner, miner()));
   const auto open = *fake.get_lease(kMiner);
-  fake.frame(kMiner, MessageType::settle, encode(Settle{fake.job_id()}));
-  EXPECT_FALSE(batch(fake, 0).draw);
+  EXPECT_EQ(ask(fake, open), std::nullopt);
+  EXPECT_FALSE(batch(fake, 1).draw);
   fake.abandon(kMiner, open, miner());
-  EXPECT_EQ(batch(fake, 0).draw->reason, DrawReason::asked);
-  EXPECT_EQ(batch(fake, 0).draw->tickets.size(), 1U);
-  EXPECT_EQ(batch(fake, 0).settled, SettleOutcome::paid);
+  EXPECT_EQ(batch(fake, 1).draw->reason, DrawReason::asked);
+  EXPECT_EQ(batch(fake, 1).draw->tickets.size(), 1U);
+  EXPECT_EQ(batch(fake, 1).settled, SettleOutcome::paid);
 }
 
 TEST(Batches, AreSettledWhenTheMinerAsks) {
-  FakePool fake(long_job(5));
+  FakePool fake(small_first(2, 5));
   ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
-  ASSERT_TRUE(fake.do_lease(kMiner, miner()));
-  fake.frame(kMiner, MessageType::settle, encode(Settle{fake.job_id()}));
-  EXPECT_EQ(batch(fake, 0).settled, SettleOutcome::paid);
-  // Asked again, there is nothing to settle; for a job it never worked on, it is told so.
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE(fake.do_lease(kMiner, miner()));
+  const auto first = *fake.do_lease(kMiner, miner());
+  EXPECT_EQ(ask(fake, first), WireError::too_many) << "each batch costs a replay";
+  const auto second = *fake.do_lease(kMiner, miner());
+  EXPECT_EQ(second.batch_commit, first.batch_commit) << "nothing was remembered";
+  EXPECT_EQ(ask(fake, second), std::nullopt);
+  EXPECT_EQ(batch(fake, 1).settled, SettleOutcome::paid);
+  // Asked again, there is nothing to settle; for a batch of somebody else, it is told so.
   const size_t records = fake.durable.size();
-  fake.frame(kMiner, MessageType::settle, encode(Settle{fake.job_id()}));
+  EXPECT_EQ(ask(fake, second), std::nullopt);
   EXPECT_EQ(fake.durable.size(), records);
-  fake.frame(kMiner, MessageType::settle, encode(Settle{filled(1)}));
-  EXPECT_EQ(fake.error(), WireError::unknown_job);
+  fake.frame(kMiner, MessageType::settle, encode(Settle{filled(1), {}}));
+  EXPECT_EQ(fake.error(), WireError::unknown_lease);
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE(fake.do_lease(kMiner, miner()));
+  EXPECT_EQ(ask(fake, *fake.do_lease(kMiner, miner()), auditor()), WireError::bad_signature);
+  EXPECT_FALSE(batch(fake, 2).draw) << "the draw would carry the miner's word";
+}
+
+// Who asks after every lease costs the pool no replay for each.
+TEST(Batches, AreNoSmallerThanANewKeysHoweverOftenTheMinerAsks) {
+  FakePool fake(small_first(5, 10));
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  for (int i = 0; i < 30; ++i)
+    ask(fake, *fake.do_lease(kMiner, miner()));
+  EXPECT_EQ(fake.pool->totals().leases().audited, 6U);
 }
 
 TEST(Batches, AreSettledAfterALongIdleTime) {

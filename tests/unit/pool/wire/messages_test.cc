@@ -57,7 +57,7 @@ template <> NoLease sample() { return {500, "no slot is free"}; }
 template <> GetBlob sample() { return {filled(1), 2, 16}; }
 template <> BlobPart sample() { return blob_part(); }
 template <> Abandon sample() { return {filled(1), 7, {}}; }
-template <> Settle sample() { return {filled(1)}; }
+template <> Settle sample() { return {filled(1), {}}; }
 template <> AccuseMessage sample() { return {{1, 2}}; }
 template <> ShareMessage sample() { return {{1, 2}, {filled(3), filled(4)}}; }
 template <> ShareOk sample() { return {filled(1), 2, receipt()}; }

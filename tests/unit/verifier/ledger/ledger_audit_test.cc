@@ -11,7 +11,7 @@ using enum RecordKind;
 ChallengeBody immediate(const World& w, const Lease& lease) {
   const auto seed = w.state.immediate_audit(lease.id, World::secret_of(lease));
   EXPECT_TRUE(seed.has_value());
-  return {lease.id, ChallengeWhy::immediate, ChallengeWhat::thread, seed.value_or(Digest{}),
+  return {lease.id, ChallengeWhy::immediate, Asked::thread, seed.value_or(Digest{}),
           w.job.audit.answer_ms};
 }
 
@@ -19,7 +19,7 @@ TEST(LedgerChallenge, AsksInTimeAndOnce) {
   World w;
   w.begin();
   const Lease empty = w.lease(0, w.miner);
-  const ChallengeBody early{empty.id, ChallengeWhy::immediate, ChallengeWhat::thread, filled(1),
+  const ChallengeBody early{empty.id, ChallengeWhy::immediate, Asked::thread, filled(1),
                             w.job.audit.answer_ms};
   w.refuses(challenge, encode(early), "not open with its delta");
   const Lease lease = w.trained(1, w.other);
@@ -30,13 +30,12 @@ TEST(LedgerChallenge, AsksInTimeAndOnce) {
   };
   refuse([](ChallengeBody& b) { b.lease_id = filled(1); }, "no such lease");
   refuse([](ChallengeBody& b) { --b.answer_ms; }, "less than answer_ms");
-  refuse([](ChallengeBody& b) { b.what = ChallengeWhat::leaves; }, "asks for no thread");
-  refuse([](ChallengeBody& b) { b.why = ChallengeWhy::descent; }, "asks for no thread");
+  refuse([](ChallengeBody& b) { b.what = Asked::nodes; }, "but a thread");
   refuse([](ChallengeBody& b) { b.why = ChallengeWhy::ticket; }, "no ticket");
   w.must(challenge, encode(immediate(w, lease)));
   refuse([](ChallengeBody&) {}, "asked before");
   refuse([](ChallengeBody& b) { b.question = filled(9); }, "has had its immediate challenge");
-  const ChallengeBody descent{empty.id, ChallengeWhy::descent, ChallengeWhat::fibre, filled(1),
+  const ChallengeBody descent{empty.id, ChallengeWhy::descent, Asked::chunks, filled(1),
                               w.job.audit.answer_ms};
   w.refuses(challenge, encode(descent), "no share");
 }
@@ -45,7 +44,7 @@ TEST(LedgerChallenge, IsBoundedForALease) {
   World w;
   w.begin();
   const Lease lease = w.trained(0, w.miner);
-  ChallengeBody body{lease.id, ChallengeWhy::descent, ChallengeWhat::leaves, filled(1),
+  ChallengeBody body{lease.id, ChallengeWhy::descent, Asked::nodes, filled(1),
                      w.job.audit.answer_ms};
   for (uint32_t i = 0; i < kLeaseChallengesMax; ++i) {
     body.question.bytes[0] = static_cast<uint8_t>(i);
@@ -141,7 +140,7 @@ TEST(LedgerVerdict, OfAThreadNeedsTheAnswer) {
   w.refuses(verdict, World::wrap(silence), "was answered");
   w.must(verdict, World::wrap(valid));
   w.refuses(verdict, World::wrap(valid), "has its verdict");
-  const ChallengeBody leaves{lease.id, ChallengeWhy::descent, ChallengeWhat::leaves, filled(8),
+  const ChallengeBody leaves{lease.id, ChallengeWhy::descent, Asked::nodes, filled(8),
                              w.job.audit.answer_ms};
   w.must(challenge, encode(leaves));
   w.must(answer, encode(w.make_answer(lease, w.state.next_seq() - 1, w.miner)));

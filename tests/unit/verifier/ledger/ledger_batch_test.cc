@@ -63,7 +63,8 @@ TEST(LedgerBatch, HoldsAsManyLeasesAsThePolicySaysAndThenAnotherBegins) {
   const Lease instead = w.lease(1, w.miner);
   EXPECT_EQ(instead.batch_commit, a.batch_commit);
   w.must(close, World::abandon(instead, w.miner));
-  w.must(draw, w.draw(w.batch_id(w.miner, 0), DrawReason::asked));
+  w.time_ms += kIdleLeases * uint64_t{w.job.audit.lease_ms};
+  w.must(draw, w.draw(w.batch_id(w.miner, 0), DrawReason::idle));
   Lease late = w.make_lease(1, w.miner);
   late.batch_commit = a.batch_commit;
   sign(late, w.pool);
@@ -74,7 +75,7 @@ TEST(LedgerDraw, WaitsForAReasonAndForTheLastLease) {
   World w;
   w.begin();
   const BatchId of = w.batch_id(w.miner, 0);
-  DrawBody none{w.id, w.miner.public_key(), 0, 0, DrawReason::asked, {}};
+  DrawBody none{w.id, w.miner.public_key(), 0, 0, DrawReason::asked, {}, {}};
   w.refuses(draw, encode(none), "no such batch");
   const Lease open = w.lease(0, w.miner);
   w.refuses(draw, w.draw(of, DrawReason::asked), "no complete lease");
@@ -92,6 +93,7 @@ TEST(LedgerDraw, WaitsForAReasonAndForTheLastLease) {
   refuse([](DrawBody& b) { b.leases = 2; }, "another number of leases");
   refuse([](DrawBody& b) { b.s1 = filled(1); }, "not the one committed to");
   refuse([](DrawBody& b) { b.batch = 1; }, "no such batch");
+  refuse([](DrawBody&) {}, "less than first_batch");
   const uint64_t idle = w.lease_state(done).closed_ms + 10 * uint64_t{w.job.audit.lease_ms};
   w.time_ms = idle - 1;
   w.refuses(draw, w.draw(of, DrawReason::idle), "not been idle");
@@ -104,6 +106,33 @@ TEST(LedgerDraw, WaitsForAReasonAndForTheLastLease) {
   EXPECT_NE(drawn.seed, batch_seed(drawn.s1, std::vector{share.id})) << "of all the shares";
 }
 
+TEST(LedgerDraw, OfLessThanAFullBatchTakesTheMinersWord) {
+  Job job = small_job();
+  job.audit.first_batch = 1;
+  World w(job);
+  w.begin();
+  w.round(w.miner, w.other);
+  w.complete(0, w.miner);
+  const BatchId of = w.batch_id(w.miner, 1);
+  ASSERT_LT(w.batch(of).leases.size(), w.batch(of).size);
+  const auto refuse = [&](auto change, std::string_view words) {
+    DrawBody body = decode<DrawBody>(w.draw(of, DrawReason::asked)).value();
+    change(body);
+    w.refuses(draw, encode(body), words);
+  };
+  refuse([](DrawBody& b) { b.asked = {}; }, "did not ask");
+  refuse([&](DrawBody& b) { b.asked = w.pool.sign(settle_message(w.batch(of).commit)); },
+         "did not ask");
+  refuse(
+      [&](DrawBody& b) {
+        b.asked = w.miner.sign(settle_message(w.batch(w.batch_id(w.miner, 0)).commit));
+      },
+      "did not ask");
+  w.time_ms += kIdleLeases * uint64_t{w.job.audit.lease_ms};
+  refuse([](DrawBody& b) { b.reason = DrawReason::idle; }, "belongs to asked only");
+  w.must(draw, w.draw(of, DrawReason::asked));
+}
+
 TEST(LedgerChallenge, OfATicketIsTheOneThatWasDrawn) {
   World w(narrow_job(9));
   w.begin();
@@ -111,7 +140,7 @@ TEST(LedgerChallenge, OfATicketIsTheOneThatWasDrawn) {
   const uint32_t ticket = tickets(w, of, AuditKind::thread).at(0);
   const Lease lease = w.ticket_lease(of, ticket);
   const Digest seed = w.batch(of).draw->tickets[ticket].seed;
-  ChallengeBody body{lease.id, ChallengeWhy::ticket, ChallengeWhat::thread, filled(1),
+  ChallengeBody body{lease.id, ChallengeWhy::ticket, Asked::thread, filled(1),
                      w.job.audit.answer_ms};
   w.refuses(challenge, encode(body), "no ticket");
   body.question = seed;

@@ -150,13 +150,16 @@ TEST(LedgerMerge, TakesExactlyTheCompleteLeasesOfTheCurrentRound) {
   w.refuses(merge, w.merge({a}), "one lease for each slot");
   w.refuses(merge, w.merge({b, a}), "slot 0 has another lease");
   w.refuses(merge, w.merge({a, a}), "slot 1 has another lease");
-  w.refuses(merge, encode(MergeBody{w.id, 1, filled(1), {a.id, b.id}, {}}), "current round");
-  w.refuses(merge, encode(MergeBody{filled(1), 0, filled(1), {a.id, b.id}, {}}), "no such job");
+  w.refuses(merge, encode(MergeBody{w.id, 1, filled(1), filled(1), {a.id, b.id}, {}}),
+            "current round");
+  w.refuses(merge, encode(MergeBody{filled(1), 0, filled(1), filled(1), {a.id, b.id}, {}}),
+            "no such job");
   w.refuses(finish, encode(FinishBody{w.id, World::theta(0)}), "last round is not merged");
   w.must(merge, w.merge({a, b}));
   EXPECT_EQ(w.job_state().round, 1U);
   EXPECT_TRUE(w.lease_state(a).merged);
-  w.refuses(merge, encode(MergeBody{w.id, 0, filled(1), {a.id, b.id}, {}}), "current round");
+  w.refuses(merge, encode(MergeBody{w.id, 0, filled(1), filled(1), {a.id, b.id}, {}}),
+            "current round");
 }
 
 TEST(LedgerMerge, LeavesOutACompleteLeaseThatIsFoundWrongInTime) {
@@ -241,7 +244,117 @@ TEST(LedgerStop, WaitsUntilWhatWasMergedAndIsNotSettledWasReplayed) {
   w.replay(merged[0]);
   w.refuses(stop, body, "was not replayed");
   w.convict(merged[1]);
+  w.refuses(stop, body, "is not taken out");
+}
+
+TEST(LedgerStop, WaitsForTheLastRoundsThoughTheyAreSettled) {
+  Job job = small_job();
+  job.audit.first_batch = 1;
+  job.audit.threads = 0;
+  job.spec.rounds = kSuspectRounds + 4;
+  World w(job);
+  w.begin();
+  std::vector<Lease> merged;
+  for (uint32_t i = 0; i < kSuspectRounds + 1; ++i) {
+    const std::vector<Lease> leases = w.round(w.miner, w.other);
+    merged.insert(merged.end(), leases.begin(), leases.end());
+  }
+  for (const Identity* const who : {&w.miner, &w.other}) {
+    for (uint64_t number = 0; w.state.batch(w.batch_id(*who, number)) != nullptr; ++number) {
+      if (w.batch(w.batch_id(*who, number)).leases.size() == 3 || number == 0)
+        w.pay(*who, number, DrawReason::full);
+    }
+  }
+  const Lease open = w.lease(0, w.other);
+  const Bytes body = encode(StopBody{w.id, open.id, 0, StopReason::diverged});
+  EXPECT_TRUE(w.lease_state(merged[2]).paid);
+  const std::vector<Digest> suspects = w.state.suspects(w.id);
+  EXPECT_FALSE(std::ranges::binary_search(suspects, merged[0].id)) << "paid, five rounds ago";
+  for (const Digest& id : suspects) {
+    w.refuses(stop, body, "was not replayed");
+    w.replay(w.state.leases().at(id).lease);
+  }
   w.must(stop, body);
+}
+
+// The poison of one lease ends no job: it is taken out, and the round begins again.
+TEST(LedgerRepair, TakesOutWhatIsWrongAndBeginsTheRoundAgain) {
+  Job job = small_job();
+  job.spec.rounds = 3;
+  World w(job);
+  w.begin();
+  const std::vector<Lease> merged = w.round(w.miner, w.other);
+  const Lease whole = w.complete(0, w.other);
+  const Lease sent = w.lease(1, w.miner);
+  w.share(sent, 0, w.miner);
+  w.refuses(merge, w.repair({}), "nothing to take out");
+  w.refuses(merge, w.repair({merged[0].id}), "nothing to take out");
+  w.convict(merged[0]);
+  w.refuses(merge, w.repair({}), "takes out every lease");
+  w.refuses(merge, w.repair({merged[1].id}), "not merged and found wrong");
+  MergeBody body = decode<MergeBody>(w.repair({merged[0].id})).value();
+  body.round = 2;
+  w.refuses(merge, encode(body), "current round");
+  body = decode<MergeBody>(w.repair({merged[0].id})).value();
+  body.theta_before = World::theta(0);
+  w.refuses(merge, encode(body), "theta_before");
+  w.refuses(close, World::close(sent, CloseReason::cancelled), "has not ended");
+  w.must(merge, w.repair({merged[0].id}));
+  EXPECT_EQ(w.job_state().round, 1U);
+  EXPECT_EQ(w.job_state().theta_roots.size(), 2U);
+  EXPECT_EQ(w.job_state().replaced.size(), 1U);
+  EXPECT_TRUE(w.lease_state(merged[0]).subtracted);
+  EXPECT_TRUE(w.lease_state(whole).set_aside);
+  w.refuses(merge, w.repair({merged[0].id}), "nothing to take out");
+
+  w.refuses(share, World::wrap(w.make_share(sent, 1, w.miner)), "began again");
+  w.must(close, World::close(sent, CloseReason::cancelled));
+  Lease old = w.make_lease(0, w.other);
+  old.theta_root = World::theta(1);
+  sign(old, w.pool);
+  w.refuses(lease, World::wrap(old), "theta_root");
+  const std::vector<Lease> again = {w.complete(0, w.other), w.complete(1, w.other)};
+  w.refuses(merge, w.merge({whole, again[1]}), "another lease");
+  w.must(merge, w.merge(again));
+  EXPECT_FALSE(w.lease_state(whole).merged);
+  w.pay(w.other, 0, DrawReason::full);  // bob's first two, of which one was set aside
+  EXPECT_TRUE(w.lease_state(whole).paid) << "whose work was of weights that are no more";
+}
+
+TEST(LedgerRepair, LetsWhoHadSentEverythingComplete) {
+  World w;
+  w.begin();
+  const std::vector<Lease> merged = w.round(w.miner, w.other);
+  const Lease sent = w.trained(0, w.other);
+  w.convict(merged[0]);
+  w.must(merge, w.repair({merged[0].id}));
+  w.refuses(close, World::close(sent, CloseReason::cancelled), "has not ended");
+  w.must(close, done(sent));
+  EXPECT_FALSE(w.job_state().slots[0]);
+  w.convict(sent);  // its slot is another's now
+  const Lease again = w.lease(0, w.other);
+  EXPECT_EQ(w.job_state().slots[0], again.id);
+  w.must(close, World::abandon(again, w.other));
+}
+
+TEST(LedgerRepair, ComesBeforeTheEndWhenTheLastRoundIsMerged) {
+  World w;
+  w.begin();
+  w.round(w.miner, w.other);
+  const std::vector<Lease> last = w.round(w.miner, w.other);
+  w.convict(last[0]);
+  w.pay(w.other, 0, DrawReason::full);
+  w.must(draw, w.draw(w.batch_id(w.miner, 0), DrawReason::full));
+  for (uint32_t i = 0; i < w.batch(w.batch_id(w.miner, 0)).draw->tickets.size(); ++i) {
+    if (w.state.ticket_status(w.batch_id(w.miner, 0), i) == TicketStatus::open)
+      w.judge(w.batch_id(w.miner, 0), i, Outcome::valid, w.miner);
+  }
+  w.settle_now(w.batch_id(w.miner, 0));
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(2)}), "is not taken out");
+  w.must(merge, w.repair({last[0].id}));
+  w.refuses(finish, encode(FinishBody{w.id, World::theta(2)}), "theta_root");
+  w.must(finish, encode(FinishBody{w.id, w.job_state().theta_roots.back()}));
+  w.refuses(merge, w.repair({last[0].id}), "finished");
 }
 
 TEST(LedgerFinish, WaitsForTheLastRoundAndEveryBatchAndReturnsTheRest) {

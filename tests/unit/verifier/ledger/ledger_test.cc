@@ -316,11 +316,11 @@ TEST(Ledger, RefusesASharePastTheDeadlineUnlessChallengesTookTheTime) {
   // What the pool asked the key in the meantime, about any lease, is added.
   w.state = LedgerState(before);
   w.time_ms = before.last_time_ms();
-  w.must(challenge, encode(ChallengeBody{first.id, ChallengeWhy::descent, ChallengeWhat::step_roots,
-                                         filled(5), 20'000}));
+  w.must(challenge,
+         encode(ChallengeBody{first.id, ChallengeWhy::descent, Asked::roots, filled(5), 20'000}));
   EXPECT_EQ(w.state.shares_until_ms(open.id), end + 20'000);
-  w.must(challenge, encode(ChallengeBody{first.id, ChallengeWhy::descent, ChallengeWhat::leaves,
-                                         filled(6), 90'000}));
+  w.must(challenge,
+         encode(ChallengeBody{first.id, ChallengeWhy::descent, Asked::nodes, filled(6), 90'000}));
   EXPECT_EQ(w.state.shares_until_ms(open.id), end + w.job.audit.lease_ms) << "within bounds";
   w.time_ms = end + w.job.audit.lease_ms + 1;
   w.refuses(share, World::wrap(w.make_share(open, 0, w.miner)), "time has run out");

@@ -1,6 +1,7 @@
 // A small pool in a test: keys, a job, and a ledger that is fed through LedgerState::apply.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -193,7 +194,7 @@ class World {
   }
   uint64_t challenge(const Lease& lease, ChallengeWhy why, const Digest& seed) {
     must(RecordKind::challenge,
-         encode(ChallengeBody{lease.id, why, ChallengeWhat::thread, seed, job.audit.answer_ms}));
+         encode(ChallengeBody{lease.id, why, Asked::thread, seed, job.audit.answer_ms}));
     return state.next_seq() - 1;
   }
   AnswerBody make_answer(const Lease& lease, uint64_t challenge, const Identity& by) const {
@@ -255,7 +256,21 @@ class World {
     for (const Lease& one : leases)
       ids.push_back(one.id);
     const uint32_t round = job_state().round;
-    return encode(MergeBody{id, round, theta(round + 1), ids, subtracted});
+    return encode(
+        MergeBody{id, round, job_state().theta_roots.back(), theta(round + 1), ids, subtracted});
+  }
+  // Other weights for the current round, without these leases of earlier ones.
+  Bytes repair(std::vector<Digest> subtracted) const {
+    std::ranges::sort(subtracted);
+    const Digest& before = job_state().theta_roots.back();
+    return encode(
+        MergeBody{id, job_state().round, before, kernels::blake3(before.view()), {}, subtracted});
+  }
+  std::vector<Digest> to_subtract() const {
+    std::vector<Digest> out;
+    for (const auto& [lease_id, seq] : job_state().to_subtract)
+      out.push_back(lease_id);
+    return out;
   }
   std::vector<Lease> round(const Identity& first, const Identity& second) {
     const std::vector<Lease> leases = {complete(0, first), complete(1, second)};
@@ -269,7 +284,10 @@ class World {
   const BatchState& batch(const BatchId& of) const { return *state.batch(of); }
   Bytes draw(const BatchId& of, DrawReason reason) const {
     const auto leases = static_cast<uint32_t>(batch(of).leases.size());
-    return encode(DrawBody{of.job_id, of.key, of.number, leases, reason, s1_of(of.key, of.number)});
+    DrawBody out{of.job_id, of.key, of.number, leases, reason, s1_of(of.key, of.number), {}};
+    const Identity& key = of.key == miner.public_key() ? miner : other;
+    if (reason == DrawReason::asked) out.asked = key.sign(settle_message(batch(of).commit));
+    return encode(out);
   }
   Bytes redraw(const BatchId& of) const {
     return encode(RedrawBody{of.job_id, of.key, of.number, s0_of(of.key, of.number)});

@@ -220,6 +220,13 @@ TEST(Merge, IsOfWhatTheJobPublishes) {
   EXPECT_EQ(next[count], 1.0F);
   EXPECT_EQ(next[0], first[0] + 0.7F * (1.0F + 0.9F * 1.0F));
   EXPECT_EQ(next[1], first[1]);
+  // Taken out alone, in the round after it, it leaves nothing, in the velocity neither.
+  Merge repair(work);
+  ASSERT_TRUE(repair.subtract(delta).ok());
+  const auto back = repair.finish(next, 1).value();
+  EXPECT_EQ(back[count], 0.0F);
+  EXPECT_NEAR(back[0], first[0], 1e-6F);
+  EXPECT_EQ(back[1], first[1]);
 }
 
 TEST(Merge, RefusesAVelocityThatIsNotFinite) {

@@ -46,7 +46,9 @@ class PoolProof : public ::testing::Test {
   // What follows from the deltas, of which the last ones are taken out again.
   void redo(uint32_t subtracted) {
     const auto delta_of = [&](uint32_t number) -> Result<Bytes> { return deltas_[number]; };
-    after_ = redo_round(*work_, before_, subtracted, delta_of).value().published;
+    after_ = redo_round(*work_, before_, {work_->job().spec.slots, subtracted}, delta_of)
+                 .value()
+                 .published;
   }
 
   static Bytes bytes(const std::vector<float>& floats) {
@@ -76,7 +78,8 @@ class PoolProof : public ::testing::Test {
     std::vector<Digest> subtracted;
     std::vector<Statement> records;
     for (size_t slot = 0; slot < leases_.size(); ++slot) {
-      (slot < work_->job().spec.slots ? ids : subtracted).push_back(leases_[slot].id);
+      const bool merged = slot < work_->job().spec.slots && !repairs_;
+      (merged ? ids : subtracted).push_back(leases_[slot].id);
       records.push_back(say(RecordKind::delta,
                             encode(DeltaBody{leases_[slot].id, kernels::blake3(deltas_[slot])}),
                             10 + slot));
@@ -85,16 +88,19 @@ class PoolProof : public ::testing::Test {
     for (size_t slot = 0; slot < leases_.size(); ++slot)
       deltas.push_back({records[slot], deltas_[slot]});
     const Bytes next = bytes(after_);
-    const Statement merge =
-        say(RecordKind::merge,
-            encode(MergeBody{work_->id(), 0, kernels::blake3(next), ids, subtracted}), 20);
-    return write_merge(*work_, leases_[0], chunk, merge, bytes(before_), next, deltas);
+    const Statement merge = say(RecordKind::merge,
+                                encode(MergeBody{work_->id(), 0, kernels::blake3(bytes(before_)),
+                                                 kernels::blake3(next), ids, subtracted}),
+                                20);
+    return write_merge(*work_, accused_, chunk, merge, bytes(before_), next, deltas);
   }
   Bytes theta0_proof(uint32_t chunk) {
     return write_theta0(*work_, leases_[0], chunk, bytes(before_));
   }
 
   Identity pool_ = toy_identity(1);
+  Digest accused_ = pool_.public_key();
+  bool repairs_ = false;  // the merge is made of what it takes out alone
   std::optional<Work> work_;
   std::vector<float> before_;
   std::vector<float> after_;
@@ -153,11 +159,31 @@ TEST_F(PoolProof, KnowsWhatAMergeTakesOutAgain) {
     EXPECT_FALSE(decide(merge_proof(chunk)).proven) << chunk;
 }
 
-TEST_F(PoolProof, ConvictsNobodyByAMergeOfAnotherRoundOrLease) {
+// A repair has no leases of its own: it takes out, and the round begins again.
+TEST_F(PoolProof, RedoesARepairAndConvictsAWrongOne) {
+  const uint32_t slots = work_->job().spec.slots;
+  before_ = after_;
+  const auto delta_of = [&](uint32_t number) -> Result<Bytes> { return deltas_[number]; };
+  after_ = redo_round(*work_, before_, {0, slots}, delta_of).value().published;
+  repairs_ = true;
+  for (uint32_t chunk = 0; chunk * 256 < work_->program().parameters(); ++chunk)
+    EXPECT_FALSE(decide(merge_proof(chunk)).proven) << chunk;
+  after_[0] = std::nextafter(after_[0], 9.0F);
+  const ProofFinding finding = decide(merge_proof(0));
+  EXPECT_TRUE(finding.proven);
+  EXPECT_NE(finding.words.find("repair of round 0"), std::string::npos) << finding.words;
+}
+
+TEST_F(PoolProof, ConvictsNobodyByAMergeOfAnotherPoolOrBySomeOfTheSlots) {
   after_[0] += 1;
-  leases_[0].round = 1;
-  sign(leases_[0], pool_);
-  EXPECT_FALSE(decide(merge_proof(0)).proven) << "the lease is of round 1";
+  const Identity other = toy_identity(9);
+  accused_ = other.public_key();
+  EXPECT_FALSE(decide(merge_proof(0)).proven) << "that pool has not signed it";
+  accused_ = pool_.public_key();
+  EXPECT_TRUE(decide(merge_proof(0)).proven);
+  leases_.pop_back();
+  deltas_.pop_back();
+  EXPECT_FALSE(decide(merge_proof(0)).proven) << "no fold takes a merge of some slots";
 }
 
 TEST_F(PoolProof, AcquitsTheSeedsOwnWeights) {

@@ -49,7 +49,8 @@ class RecordProof : public ::testing::Test {
                                                            .batch = 0,
                                                            .leases = 2,
                                                            .reason = DrawReason::full,
-                                                           .s1 = s1_}));
+                                                           .s1 = s1_,
+                                                           .asked = {}}));
   }
 
   Lease make_lease(uint64_t serial) const {
@@ -104,7 +105,7 @@ class RecordProof : public ::testing::Test {
   Statement challenge(const Digest& lease_id, ChallengeWhy why, const Digest& question) {
     return say(RecordKind::challenge, gemmine::encode(ChallengeBody{.lease_id = lease_id,
                                                                     .why = why,
-                                                                    .what = ChallengeWhat::thread,
+                                                                    .what = Asked::thread,
                                                                     .question = question,
                                                                     .answer_ms = kAnswerMs}));
   }
