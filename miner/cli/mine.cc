@@ -14,6 +14,7 @@
 #include "miner/cli/commands.h"
 #include "miner/miner.h"
 #include "pool/log/console.h"
+#include "pool/net/supervisor.h"
 
 namespace gemmine::miner {
 
@@ -97,9 +98,13 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   auto miner = Miner::make(loop, *setup.value().identity, setup.value().session, std::move(factory),
                            miner_options, console);
   if (!miner) return fail(ExitCode::failed, miner.error().detail);
-  pool::SignalWatch watch(loop, cli::stop_signals(),
-                          [&](int) { miner.value()->stop("stopped by its owner"); });
+  pool::Supervisor supervisor(loop);
+  pool::SignalWatch watch(loop, cli::stop_signals(), [&](int) {
+    supervisor.stopping();
+    miner.value()->stop("stopped by its owner");
+  });
   miner.value()->start();
+  supervisor.ready("mining on " + options.device.engine + " for " + options.account);
   loop.run();
   const Ending ending = miner.value()->ending();
   console.event(ending.code == ExitCode::ok ? pool::Level::info : pool::Level::error, "end",

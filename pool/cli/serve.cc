@@ -14,6 +14,7 @@
 #include "pool/data/loaded_job.h"
 #include "pool/log/console.h"
 #include "pool/net/listen_address.h"
+#include "pool/net/supervisor.h"
 #include "pool/server/descriptors.h"
 #include "pool/server/server.h"
 #include "pool/store/evaluations.h"
@@ -249,6 +250,17 @@ void say_listening(Console& console, const std::string& host, uint16_t port, con
                  {"records", std::to_string(records)}});
 }
 
+// Until a signal or the server itself ends it; the service manager hears of both.
+void run(Loop& loop, Server& server) {
+  Supervisor supervisor(loop);
+  const SignalWatch signals(loop, cli::stop_signals(), [&](int number) {
+    supervisor.stopping();
+    server.stop(number == SIGINT ? "interrupted" : "terminated");
+  });
+  supervisor.ready("listening on port " + std::to_string(server.port()));
+  loop.run();
+}
+
 }  // namespace
 
 ExitCode serve(const ServeCommand& command) {
@@ -314,10 +326,7 @@ ExitCode serve(const ServeCommand& command) {
                     start_ms, [&](const Event& event) { console.write(event); });
   if (!server) return fail(ExitCode::failed, server.error().detail);
   say_listening(console, config.listen_host, server.value()->port(), folder.keys, records);
-  const SignalWatch signals(loop, cli::stop_signals(), [&](int number) {
-    server.value()->stop(number == SIGINT ? "interrupted" : "terminated");
-  });
-  loop.run();
+  run(loop, *server.value());
   return ExitCode::ok;
 }
 

@@ -15,6 +15,7 @@
 #include "kernels/self_test.h"
 #include "pool/auditor/auditor.h"
 #include "pool/log/console.h"
+#include "pool/net/supervisor.h"
 
 namespace gemmine::pool {
 
@@ -142,9 +143,13 @@ ExitCode watch(const WatchOptions& options) {
                                 .patience_ms = options.patience_s * uint64_t{1000}},
                                console);
   if (!auditor) return fail(ExitCode::failed, auditor.error().detail);
-  const SignalWatch signals(loop, cli::stop_signals(),
-                            [&](int) { auditor.value()->stop("stopped by its owner"); });
+  Supervisor supervisor(loop);
+  const SignalWatch signals(loop, cli::stop_signals(), [&](int) {
+    supervisor.stopping();
+    auditor.value()->stop("stopped by its owner");
+  });
   auditor.value()->start();
+  supervisor.ready("auditing " + options.pools.front());
   loop.run();
   const AuditReport& report = auditor.value()->report();
   const Conclusion conclusion = conclude(report);
