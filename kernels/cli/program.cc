@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <new>
+#include <string_view>
 #include <system_error>
 #include <unistd.h>
 
@@ -15,11 +16,15 @@
 
 #include "kernels/base/check.h"
 #include "kernels/base/nearest.h"
+#include "kernels/cli/describe.h"
 #include "kernels/cli/output.h"
 
 namespace gemmine::cli {
 
 namespace {
+
+// For package/pages.py, and in no help.
+constexpr std::string_view kDescribe = "--describe";
 
 bool hangups_ignored = false;  // set by prepare_process, before there is a second thread
 
@@ -138,6 +143,10 @@ int Program::main(int argc, const char* const* argv) {
 }
 
 ExitCode Program::parse_and_run(int argc, const char* const* argv) {
+  if (argc == 2 && std::string_view(argv[1]) == kDescribe) {
+    print_json(describe(*app_));
+    return ExitCode::ok;
+  }
   try {  // boundary: CLI11 throws
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {

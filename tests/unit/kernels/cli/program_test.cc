@@ -55,6 +55,11 @@ TEST(ProgramDeathTest, RunsTheCommandThatWasTyped) {
   expect({"file", "check", "x"}, ExitCode::ok, "");
 }
 
+TEST(ProgramDeathTest, DescribesItsCommandLineToWhomItConcerns) {
+  expect({"--describe"}, ExitCode::ok, "");
+  expect({"--describe", "say"}, ExitCode::command_line, "there is no option --describe");
+}
+
 TEST(ProgramDeathTest, NamesTheNearestCommand) {
   expect({"sey"}, ExitCode::command_line,
          "tool: there is no command 'sey'; did you mean 'say'? (commands: say, ");
