@@ -33,7 +33,7 @@ def complaints(root, build):
         _, header = output("readelf", "-h", root / "bin" / name)
         if "DYN" not in header:
             yield f"{name} is not position independent"
-    job = root / "share/gemmine/configs/jobs/fashion-mnist.toml"
+    job = root / "share/gemmine/jobs/fashion-mnist.toml"
     code, text = output(root / "bin/gemmine-pool", "job", "check", job)
     if code not in (0, 3):  # 3: its data are another package
         yield f"job check {job.name}: exit {code}: {text}"
