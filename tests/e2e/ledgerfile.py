@@ -132,7 +132,7 @@ def parse_verdict(record):
 def parse_merge(record):
     c = Cursor(record.body)
     c.take(32)
-    round_, theta, count = c.number("I"), c.take(32), c.number("I")
+    round_, _, theta, count = c.number("I"), c.take(32), c.take(32), c.number("I")
     leases = [c.take(32) for _ in range(count)]
     return Merge(record.seq, record.time_ms, round_, theta, leases,
                  [c.take(32) for _ in range(c.number("I"))])
