@@ -174,6 +174,10 @@ void Miner::on_ready(const pool::AuthOk& said) {
 // Is it the pool that its owner means, and that it was before?
 bool Miner::meet_pool() {
   const Status met = state_.heads.meet(session_->pool_key(), session_->endpoint().text());
+  if (const std::string distrust = met ? state_.heads.distrust() : ""; !distrust.empty()) {
+    session_->leave_pool(pool::SessionEnd::untrue, distrust);
+    return false;
+  }
   if (met) return true;
   if (met.error().code == Errc::invalid) {
     session_->leave_pool(pool::SessionEnd::bad_identity, met.error().detail);

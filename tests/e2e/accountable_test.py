@@ -1,6 +1,8 @@
 """The pool is held to what it signed: growth passes; a cut, a rewrite and a rollback do not."""
+import glob
 import json
 import pathlib
+import re
 import shutil
 import sys
 import unittest
@@ -169,7 +171,13 @@ class Accountable(base.EndToEnd):
         again = c.miner("first").start()
         self.assertEqual(again.wait(60), 10, again.tail())
         again.wait_for("rollback: the pool's ledger went back")
-        shutil.rmtree(c.folder / "homes" / "first")  # its owner says that it shall go on
+        again = c.miner("first").start()  # nor does it begin anew with such a pool
+        self.assertEqual(again.wait(60), 10, again.tail())
+        again.wait_for("the pool was seen to contradict what it had signed")
+        self.assertNotRegex(again.text().rpartition(" connected ")[2], " (lease|share)")
+        for said in re.findall(r"removes (\S+\.head) and (\S+\.proof)", again.text())[0]:
+            for file in glob.glob(said):  # its owner says that it shall go on
+                pathlib.Path(file).unlink()
         for miner in [c.miner("first").start(), c.miner("other").start()]:
             self.assertEqual(miner.wait(60), 0, miner.tail())
         auditor = c.auditor("auditor", home="judge").start()
@@ -213,7 +221,7 @@ class Accountable(base.EndToEnd):
         for change, word in ((later, "rollback"), (fee, "rewrite")):
             code, out, pool = self.audit_of(c, word, entries, forged(entries, change, seed))
             self.assertEqual(code, 10, out)
-            self.assertIn(f"NOT TRUE: {word}: ", out)
+            self.assertIn(f"invalid: {word}: ", out)
             self.assertEqual(pool.asked, [0, len(entries) - 1], "the last record again")
             (proof,) = (c.folder / "homes" / word).rglob("*.proof")
             decided = c.run("gemmine-verify", "proof", proof, "--pool-key", c.pool_key, check=False)

@@ -68,7 +68,7 @@ std::optional<HeadWatch::Conflict> HeadWatch::saw(const SignedHead& head) {
     const HeadsSay say = compare_heads(earlier, head);
     if (!contradict(say)) return {};
     const auto path = known_.write_evidence(pool_key_, earlier, head);
-    return Conflict{say, words_of(earlier, head), path ? path.value() : ""};
+    return Conflict{say, words_of(earlier, head) + advice(), path ? path.value() : ""};
   };
   for (const SignedHead& earlier : expected_) {
     if (auto conflict = against(earlier)) return conflict;
@@ -85,7 +85,19 @@ std::string HeadWatch::cut() const {
   return "cut: it ends " +
          (newest_ ? "after record " + std::to_string(newest_->seq) : std::string("at once")) +
          ", and the pool has signed " + name_of(*before_) +
-         ": it is older than that, or its end is missing";
+         ": it is older than that, or its end is missing" + advice();
+}
+
+std::string HeadWatch::distrust() const {
+  const auto proof = known_.evidence(pool_key_);
+  if (!proof || !proof.value()) return "";
+  return "the pool was seen to contradict what it had signed; the proof is " + *proof.value() +
+         advice();
+}
+
+std::string HeadWatch::advice() const {
+  const std::string way_out = known_.way_out(pool_key_);
+  return way_out.empty() ? "" : ". " + way_out;
 }
 
 Status HeadWatch::save() {

@@ -23,7 +23,7 @@ class HeadWatch {
   // Two heads of one pool that contradict each other, and where the proof of it lies.
   struct Conflict {
     HeadsSay say = HeadsSay::fork;
-    std::string words;
+    std::string words;     // what was seen, and what its reader can do
     std::string evidence;  // a path; empty when it could not be written
   };
 
@@ -45,11 +45,16 @@ class HeadWatch {
   // Empty when it does not.
   std::string cut() const;
 
+  // Why nobody works for the pool that was met: it was seen to contradict itself, now or in an
+  // earlier run. Empty when it was not.
+  std::string distrust() const;
+
   // Remembers the newest head. Errors: io, busy.
   Status save();
 
  private:
   void expect(const SignedHead& head);
+  std::string advice() const;
 
   const KnownPools known_;
   const PoolWords words_;

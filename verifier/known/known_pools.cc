@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -41,6 +43,26 @@ std::string default_known_folder() {
 
 std::string KnownPools::head_path(const Digest& pool_key) const {
   return folder_ + "/" + to_hex(pool_key.view()) + ".head";
+}
+
+std::string KnownPools::way_out(const Digest& pool_key) const {
+  if (folder_.empty()) return "";
+  const std::string name = folder_ + "/" + to_hex(pool_key.view());
+  return "Whoever trusts the pool all the same removes " + name + ".head and " + name + "-*.proof";
+}
+
+Result<std::optional<std::string>> KnownPools::evidence(const Digest& pool_key) const {
+  const std::string prefix = to_hex(pool_key.view()) + "-";
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder_, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with(prefix) && name.ends_with(".proof"))
+      return std::optional(at->path().string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return Error{Errc::io, folder_ + ": " + error.message()};
+  return std::optional<std::string>{};
 }
 
 Result<std::optional<SignedHead>> KnownPools::head(const Digest& pool_key) const {

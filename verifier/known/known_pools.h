@@ -32,8 +32,12 @@ class KnownPools {
   // the process where nothing is remembered. Errors: io.
   Result<std::string> write_evidence(const Digest& pool_key, const SignedHead& known,
                                      const SignedHead& now) const;
-  // The file that a head is remembered in: whoever removes it starts anew with the pool.
+  // What write_evidence() has written about the pool, now or in an earlier run: a path. Errors: io.
+  Result<std::optional<std::string>> evidence(const Digest& pool_key) const;
+  // The file that a head is remembered in.
   std::string head_path(const Digest& pool_key) const;
+  // How its owner starts anew with the pool, in a sentence; empty where nothing is remembered.
+  std::string way_out(const Digest& pool_key) const;
 
  private:
   std::string folder_;

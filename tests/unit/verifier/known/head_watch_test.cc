@@ -93,6 +93,29 @@ TEST_F(Watch, ComparesWithinARunToo) {
   EXPECT_TRUE(watch.saw(head(5, 100, 2)));
 }
 
+TEST_F(Watch, DistrustsInLaterRunsUntilItsOwnerRemovesWhatIsRemembered) {
+  remember(head(5, 100, 1));
+  {
+    HeadWatch watch = run();
+    ASSERT_TRUE(watch.meet(key_, ""));
+    EXPECT_EQ(watch.distrust(), "");
+    const auto conflict = watch.saw(head(5, 110, 2));
+    ASSERT_TRUE(conflict);
+    EXPECT_NE(conflict->words.find(known_ + "/" + to_hex(key_.view()) + ".head"), std::string::npos)
+        << "what to do next: " << conflict->words;
+    EXPECT_NE(watch.distrust(), "");
+  }
+  HeadWatch later = run();
+  ASSERT_TRUE(later.meet(key_, ""));
+  EXPECT_NE(later.distrust(), "");
+  ASSERT_TRUE(later.meet(filled(9), ""));
+  EXPECT_EQ(later.distrust(), "") << "another pool";
+  std::filesystem::remove_all(known_);
+  HeadWatch anew = run();
+  ASSERT_TRUE(anew.meet(key_, ""));
+  EXPECT_EQ(anew.distrust(), "");
+}
+
 TEST_F(Watch, HoldsThePoolToAHeadThatItsOwnerWasGiven) {
   HeadWatch watch = run({.keys = {}, .heads = {head(5, 100, 1)}});
   ASSERT_TRUE(watch.meet(key_, ""));
