@@ -128,6 +128,20 @@ Result<std::map<Digest, Digest>> start_roots(const kernels::Program& program, co
   return out;
 }
 
+// What its escrow can be filled up to: amounts are 64-bit numbers, and what comes in from outside
+// is counted over all jobs.
+uint64_t fund_possible(const verifier::LedgerState& ledger, const Digest& job_id) {
+  const auto balance = [&](const std::string& account) {
+    const auto found = ledger.accounts().find(account);
+    return found == ledger.accounts().end() ? int64_t{0} : found->second;
+  };
+  const int64_t there = balance("escrow:" + to_hex(job_id.view()));
+  const int64_t outside = balance("external");
+  GEMMINE_CHECK(there >= 0 && outside <= 0);
+  // −outside is the sum of all other accounts, of which none is below 0: no sum overflows.
+  return static_cast<uint64_t>(INT64_MAX + outside + there);
+}
+
 // The first θ of a job that is new to the ledger becomes a blob.
 std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
                                 const std::vector<Digest>& order, uint64_t fund, uint64_t now) {
@@ -148,6 +162,10 @@ std::optional<Failure> add_jobs(Pool& pool, Blobs& blobs, const JobTable& jobs,
     }
     auto roots = start_roots(program, blobs, std::span(thetas).subspan(first_kept));
     if (!roots) return Failure{ExitCode::failed, roots.error().detail};
+    if (const auto more = fund_possible(pool.ledger(), id); fund > more)
+      return Failure{ExitCode::command_line, "--fund " + std::to_string(fund) + ": at most " +
+                                                 std::to_string(more) + " for job " +
+                                                 job.work.job().name};
     const Status added =
         pool.add_job(job.work, thetas.front(), std::move(roots.value()), fund, now);
     if (!added)
