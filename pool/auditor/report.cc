@@ -6,7 +6,7 @@ namespace gemmine::pool {
 
 Conclusion conclude(const AuditReport& report) {
   GEMMINE_CHECK(report.refusal != ExitCode::ok || report.refused_why.empty());
-  if (!report.untrue.empty()) return {ExitCode::invalid, "invalid", "NOT TRUE: " + report.untrue};
+  if (!report.untrue.empty()) return {ExitCode::invalid, "invalid", report.untrue};
   if (report.refusal != ExitCode::ok) return {report.refusal, "refused", report.refused_why};
   if (report.unchecked > 0)
     return {ExitCode::undecided, "undecided",

@@ -55,6 +55,11 @@ void print_json(const AuditReport& report, const Conclusion& conclusion) {
 }
 
 void print_text(const AuditReport& report, const Conclusion& conclusion) {
+  const std::string last = conclusion.outcome + ": " + printable(conclusion.reason);
+  if (report.records == 0) {  // it was turned away: there is nothing to count
+    std::printf("%s\n", last.c_str());
+    return;
+  }
   const auto row = [](const char* name, uint64_t value) {
     std::printf("%-17s %llu\n", name, static_cast<unsigned long long>(value));
   };
@@ -72,9 +77,8 @@ void print_text(const AuditReport& report, const Conclusion& conclusion) {
     std::printf("  %llu: %s\n", static_cast<unsigned long long>(count), printable(reason).c_str());
   for (const std::string& path : report.evidence)
     std::printf("evidence          %s\n", printable(path).c_str());
-  std::printf("ledger head       %s\nsigned head       %s\n%s: %s\n",
-              to_hex(report.head.bytes).c_str(), signed_text(report).c_str(),
-              conclusion.outcome.c_str(), printable(conclusion.reason).c_str());
+  std::printf("ledger head       %s\nsigned head       %s\n%s\n", to_hex(report.head.bytes).c_str(),
+              signed_text(report).c_str(), last.c_str());
 }
 
 }  // namespace

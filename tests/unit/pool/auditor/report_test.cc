@@ -50,7 +50,7 @@ TEST(AuditReport, PutsWhatIsNotTrueBeforeEverything) {
   report.add_untrue("the first");
   report.add_untrue("the second");
   EXPECT_EQ(conclude(report).code, ExitCode::invalid);
-  EXPECT_EQ(conclude(report).reason, "NOT TRUE: the first");
+  EXPECT_EQ(conclude(report).reason, "the first");
 }
 
 TEST(AuditReport, IsNotValidBelowTheCoverageThatItWasAskedFor) {
