@@ -154,7 +154,7 @@ void TcpConnector::give_up() {
   }
   const OnDone done = on_done_;
   done(Error{Errc::io, "cannot connect to " + host_ + " port " + std::to_string(port_) + ": " +
-                           last_error_ + "; is the pool running, and the address right?"});
+                           last_error_ + "; does it run, and is the address right?"});
 }
 
 }  // namespace gemmine::pool
