@@ -1,4 +1,5 @@
-// Content-addressed blobs: fetched from the pool in parts, every part checked before it is kept.
+// Content-addressed blobs: fetched in parts, every part checked before it is kept. They come from
+// the pool, or from a relay where there is one (PROTOCOL 14), and from the pool when that fails.
 //
 // A blob grows in FOLDER/ADDRESS.part and is read again whole, on a thread of its own, before it
 // gets its name; one that is in the folder already is read and checked there too. So the loop's
@@ -19,6 +20,7 @@
 #include "kernels/base/result.h"
 #include "pool/blobs/part_writer.h"
 #include "pool/client/message_sink.h"
+#include "pool/client/relay_client.h"
 #include "pool/net/side_thread.h"
 
 namespace gemmine::pool {
@@ -33,6 +35,8 @@ class Fetcher {
     uint64_t total = 0;
   };
   using OnDone = std::function<void(Result<Bytes>)>;
+  // May a blob of so many bytes come into the folder? Its error ends the fetch.
+  using MayTake = std::function<Status(uint64_t bytes)>;
   using OnProgress = std::function<void(const Digest& address, Progress)>;
 
   // folder: the cache, one file per blob named by its address; it exists.
@@ -44,23 +48,39 @@ class Fetcher {
   // address, or sends something else), io (our disk).
   void fetch(const Digest& address, uint64_t bytes, OnDone on_done);
 
+  // The same, of a blob that is not in the folder, whose length only the pool knows: at most
+  // kBlobBytesMax, and what may_take says. on_done gets no bytes: the blob is in its file.
+  void bring(const Digest& address, MayTake may_take, OnDone on_done);
+
+  // Blobs come from here as long as it is good; before anything is fetched. on_lost, on_back: as of
+  // RelayClient::Owner, told to a person.
+  void use_relay(const HttpAddress& relay,
+                 std::function<void(const std::string& reason, uint64_t retry_ms)> on_lost,
+                 std::function<void()> on_back);
+
   void on_ready();  // after a reconnect: asks again for what is missing
   void on_blob(const BlobPart& blob);
   void on_error(const ErrorMessage& error);  // one that answers a GET_BLOB of ours
 
  private:
-  enum class Stage : uint8_t { cached, waiting, loading, checking };
+  enum class Stage : uint8_t { cached, waiting, measuring, loading, checking };
   struct Fetch {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0;  // 0 while nobody has said it (bring)
+    MayTake may_take;    // of bring alone
     Stage stage = Stage::cached;
     std::optional<PartWriter> file;       // while loading
     uint64_t asked = 0;                   // groups asked for on this connection, from the first
     std::map<uint32_t, uint64_t> frames;  // GET_BLOBs under way: first group by number of frame
     bool disturbed = false;               // the pool was too busy for a part on this connection
+    bool relayed = false;                 // the relay brings it
     std::vector<OnDone> waiting;
   };
 
   std::string path(const Digest& address) const;
+  void load(const Digest& address, Fetch& fetch);
+  void measure(const Digest& address, Fetch& fetch);
+  void on_measured(const BlobPart& blob, Fetch& fetch);
+  bool take_notice(const Digest& address, Fetch& fetch);
   void look_in_cache(const Digest& address, uint64_t bytes);
   void begin_waiting();
   void ask_again();
@@ -68,6 +88,7 @@ class Fetcher {
   void check(const Digest& address, Fetch& fetch);
   void finish(const Digest& address, const Result<Bytes>& result);
 
+  Loop& loop_;
   MessageSink& sink_;
   const std::string folder_;
   const OnProgress on_progress_;
@@ -75,6 +96,7 @@ class Fetcher {
   std::list<Digest> line_;  // waiting, in the order of asking
   size_t loading_ = 0;
   Timer retry_;
+  std::unique_ptr<RelayClient> relay_;
   SideThread side_;  // last: its results come to what is above
 };
 
