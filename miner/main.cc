@@ -34,6 +34,12 @@ int main(int argc, char** argv) {
       program.command("mine", "work for a pool until stopped", [&] { return miner::mine(mine); }),
       mine);
 
+  miner::RelayOptions relay;
+  miner::add_relay_options(
+      program.command("relay", "download what a farm's miners need once, and hand it to all",
+                      [&] { return miner::relay(relay); }),
+      relay);
+
   miner::ReceiptsOptions receipts;
   miner::add_receipts_options(
       program.command("receipts", "list what pools have signed about this miner's leases",

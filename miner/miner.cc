@@ -41,6 +41,17 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
       [&self](const Digest& address, pool::Fetcher::Progress progress) {
         self.events_.progress("download " + short_hex(address), progress.done, progress.total);
       });
+  if (self.state_.options.relay) {
+    self.fetcher_->use_relay(
+        *self.state_.options.relay,
+        [&self](const std::string& reason, uint64_t retry_ms) {
+          self.events_.event(Level::warning, "relay_lost",
+                             {{"reason", reason},
+                              {"retry_ms", std::to_string(retry_ms)},
+                              {"until_then", "the pool is asked"}});
+        },
+        [&self] { self.events_.event(Level::info, "relay_back", {}); });
+  }
   self.uploader_ = std::make_unique<pool::Uploader>(
       *self.session_,
       pool::Uploader::Owner{

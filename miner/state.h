@@ -19,6 +19,7 @@
 #include "miner/trainer.h"
 #include "pool/client/session.h"
 #include "pool/log/events.h"
+#include "pool/wire/http.h"
 #include "pool/wire/messages.h"
 #include "verifier/known/head_watch.h"
 
@@ -35,6 +36,7 @@ struct MinerOptions {
   int throttle = 100;              // percent of the device's time
   std::string known_pools = {};    // folder of what is remembered of pools; empty: nothing is
   verifier::PoolWords words = {};  // which pools, and what they have signed
+  std::optional<pool::HttpAddress> relay = {};        // where blobs come from, before the pool
   uint64_t parameters_max = kernels::kParametersMax;  // jobs larger than that are left to others
 };
 

@@ -32,7 +32,7 @@ FLOORS = [
     {"verifier/thread/"}, {"verifier/proof/"}, {"verifier/known/"},
     {"verifier/cli/"}, {"verifier/main.cc"},
     {"pool/log/", "pool/wire/"}, {"pool/blobs/", "pool/core/", "pool/net/"},
-    {"pool/client/", "pool/config/", "pool/store/"}, {"pool/auditor/", "pool/data/"},
+    {"pool/client/", "pool/config/", "pool/store/"}, {"pool/auditor/", "pool/data/", "pool/relay/"},
     {"pool/server/", "pool/auditor/cli/"}, {"pool/cli/", "pool/auditor/main.cc"}, {"pool/main.cc"},
     {"miner/bench/"}, {"miner/"}, {"miner/cli/"}, {"miner/main.cc"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

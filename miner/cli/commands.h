@@ -29,12 +29,27 @@ struct MineOptions {
   std::vector<std::string> heads;      // that pools have signed
   std::string account;
   std::string data;
+  std::string relay;  // http://host:port; empty: none
   DeviceOptions device;
   int throttle = 100;  // percent of the device's time
   bool exit_when_finished = false;
   bool dry_run = false;
   bool verbose = false;
 };
+
+// A cache of the pool's blobs for a farm.
+struct RelayOptions {
+  std::vector<std::string> pools;
+  std::vector<std::string> pins;  // none, or one for each pool
+  std::string listen = "127.0.0.1:4481";
+  std::string data;
+  uint64_t disk_mb = 20'480;
+  bool verbose = false;
+};
+inline constexpr uint64_t kRelayDiskMbMax = uint64_t{1} << 24;  // 16 TiB
+ExitCode relay(const RelayOptions& options);
+void add_relay_options(CLI::App& command, RelayOptions& options);
+
 struct ReceiptsOptions {
   std::string data;
   bool json = false;

@@ -26,6 +26,7 @@ struct Setup {
   verifier::PoolWords words;
   std::optional<FolderLock> lock;
   pool::SessionOptions session;
+  std::optional<pool::HttpAddress> relay;
   std::optional<verifier::Identity> identity;
 };
 
@@ -38,6 +39,11 @@ Result<Setup> prepare(const MineOptions& options) {
   auto words = verifier::parse_pool_words(options.pool_keys, options.heads);
   if (!words) return words.error();
   setup.words = std::move(words.value());
+  if (!options.relay.empty()) {
+    auto relay = pool::parse_http_address(options.relay);
+    if (!relay) return Error{relay.error().code, "--relay: " + relay.error().detail};
+    setup.relay = std::move(relay.value());
+  }
   if (!verifier::account_ok(options.account)) {
     return Error{Errc::invalid_argument,
                  "--account: expected 1 to 64 of A-Z a-z 0-9 . _ - (it names who is paid)"};
@@ -90,6 +96,7 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   MinerOptions miner_options;
   miner_options.data = options.data;
   miner_options.known_pools = verifier::default_known_folder();
+  miner_options.relay = setup.value().relay;
   miner_options.words = setup.value().words;
   miner_options.exit_when_finished = options.exit_when_finished;
   miner_options.dry_run = options.dry_run;

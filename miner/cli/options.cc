@@ -57,6 +57,10 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
                 "folder for keys, downloads (what the pool's jobs need now, and for a "
                 "day what they needed) and checkpoints; for one process at a time")
       ->capture_default_str();
+  cli::add_name(command, "--relay", options.relay,
+                "http://host:port of a `gemmine relay`: what we download comes from there, checked "
+                "by its hash, and from the pool when that is gone, slow or wrong")
+      ->envname("GEMMINE_RELAY");
   add_device_options(command, options.device);
   cli::add_number(command, "--throttle", options.throttle, {kThrottleMin, kThrottleMax},
                   "use at most this percentage of the device's time; it rests after every step");

@@ -87,6 +87,7 @@ Result<std::unique_ptr<Auditor>> Auditor::make(Loop& loop, const verifier::Ident
   auto evidence = EvidenceFolder::open(out->options_.data + "/evidence");
   if (!evidence) return evidence.error();
   out->evidence_ = std::move(evidence.value());
+  if (out->options_.relay) out->follow_relay();
   auto replayer = Replayer::start(loop, out->options_.engine, out->options_.threads,
                                   [made = out.get()](ReplayDone done) {
                                     made->last_change_ms_ = made->loop_.now_ms();
@@ -96,6 +97,16 @@ Result<std::unique_ptr<Auditor>> Auditor::make(Loop& loop, const verifier::Ident
   out->replayer_ = std::move(replayer.value());
   out->leases_.use(*out->replayer_);
   return out;
+}
+
+void Auditor::follow_relay() {
+  fetcher_.use_relay(
+      *options_.relay,
+      [this](const std::string& reason, uint64_t retry_ms) {
+        events_.event(Level::warning, "relay_lost",
+                      {{"reason", reason}, {"retry_ms", std::to_string(retry_ms)}});
+      },
+      [this] { events_.event(Level::info, "relay_back", {}); });
 }
 
 void Auditor::start() {

@@ -27,11 +27,12 @@ struct AuditorOptions {
   std::string data;    // folder of our own, with blobs/ in it
   double rate = 0.25;  // of the leases, by a coin that only we know; 0 to 1
   std::string engine = "cpu";
-  int threads = 1;                  // of the cpu engine, 1 or more
-  bool exit_when_finished = false;  // stop the loop when every job is finished and checked
-  std::string known_pools;          // folder of what is remembered of pools; empty: nothing is
-  verifier::PoolWords words;        // which pool, and what it has signed
-  uint64_t patience_ms = 60'000;    // without a byte of what a connected pool owes us
+  int threads = 1;                   // of the cpu engine, 1 or more
+  bool exit_when_finished = false;   // stop the loop when every job is finished and checked
+  std::string known_pools;           // folder of what is remembered of pools; empty: nothing is
+  std::optional<HttpAddress> relay;  // where blobs come from, before the pool
+  verifier::PoolWords words;         // which pool, and what it has signed
+  uint64_t patience_ms = 60'000;     // without a byte of what a connected pool owes us
 };
 
 class Auditor final : public SessionObserver {
@@ -55,6 +56,7 @@ class Auditor final : public SessionObserver {
   void on_down(const std::string& reason, uint64_t retry_ms) override;
   void on_end(SessionEnd end, const std::string& reason) override;
 
+  void follow_relay();
   void on(const BlobPart& blob);
   void on(const RecordMessage& message);
   bool stands_by(const verifier::SignedRecord& record);

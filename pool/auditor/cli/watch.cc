@@ -95,6 +95,9 @@ void add_watch_options(CLI::App& command, WatchOptions& options) {
   cli::add_name(command, "--name", options.name, "how the pool shall call us")
       ->capture_default_str();
   cli::add_name(command, "--data", options.data, "our key and downloads")->capture_default_str();
+  cli::add_name(command, "--relay", options.relay,
+                "http://host:port of a `gemmine relay` to download from, before the pool")
+      ->envname("GEMMINE_RELAY");
   cli::add_number(command, "--rate", options.rate, {0, 1}, "fraction of the leases to replay");
   cli::add_name(command, "--engine", options.engine, "where to replay")->capture_default_str();
   cli::add_number(command, "--threads", options.threads, {1, 1024}, "threads of the cpu engine");
@@ -121,6 +124,12 @@ ExitCode watch(const WatchOptions& options) {
   };
   auto words = verifier::parse_pool_words(only(options.pool_key), only(options.head));
   if (!words) return fail(ExitCode::command_line, words.error().detail);
+  std::optional<HttpAddress> relay;
+  if (!options.relay.empty()) {
+    auto parsed = parse_http_address(options.relay);
+    if (!parsed) return fail(ExitCode::command_line, "--relay: " + parsed.error().detail);
+    relay = std::move(parsed.value());
+  }
   if (options.data.empty()) return fail(ExitCode::command_line, std::string(kNoUserFolder));
   if (auto made = make_folder(options.data + "/blobs"); !made)
     return fail(ExitCode::failed, made.error().detail);
@@ -143,6 +152,7 @@ ExitCode watch(const WatchOptions& options) {
                                 .threads = options.threads,
                                 .exit_when_finished = options.exit_when_finished,
                                 .known_pools = verifier::default_known_folder(),
+                                .relay = std::move(relay),
                                 .words = std::move(words.value()),
                                 .patience_ms = options.patience_s * uint64_t{1000}},
                                console);

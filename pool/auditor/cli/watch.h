@@ -19,6 +19,7 @@ struct WatchOptions {
   std::string head;      // that the pool has signed; empty: none
   std::string name = "auditor";
   std::string data;
+  std::string relay;  // http://host:port; empty: none
   double rate = 0.25;
   std::string engine = "cpu";
   int threads = 1;
