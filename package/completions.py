@@ -6,7 +6,7 @@ ENGINES = ("cpu", "cuda:0", "check:cpu", "check:cuda:0")
 VALUES = {
     "--engine": ENGINES,
     "--pool": "own", "--pin": "own", "--pool-key": "own", "--head": "own", "--account": "own",
-    "--name": "own", "--prompt": "own", "--listen": "own",
+    "--name": "own", "--prompt": "own", "--listen": "own", "--relay": "own",
     "--data": "folder", "--out": "folder", "--bundles": "folder", "--blobs": "folder",
     ("gemmine-pool", "data"): "folder", ("gemmine-pool", "to"): "folder",
     ("gemmine-pool", "export", "--job"): "own",

@@ -13,6 +13,7 @@
 #include "miner/cli/commands.h"
 #include "pool/log/console.h"
 #include "pool/net/listen_address.h"
+#include "pool/net/supervisor.h"
 
 namespace gemmine::miner {
 
@@ -109,8 +110,12 @@ ExitCode relay(const RelayOptions& options) {
                 {{"address", pool::Endpoint{listen.value().host, relay.value()->port()}.text()},
                  {"folder", blobs},
                  {"disk_mb", std::to_string(options.disk_mb)}});
-  const pool::SignalWatch signals(loop, cli::stop_signals(),
-                                  [&](int) { relay.value()->stop("stopped by its owner"); });
+  pool::Supervisor supervisor(loop);
+  const pool::SignalWatch signals(loop, cli::stop_signals(), [&](int) {
+    supervisor.stopping();
+    relay.value()->stop("stopped by its owner");
+  });
+  supervisor.ready("handing out blobs from " + blobs);
   relay.value()->start();
   loop.run();
   const auto& refusal = relay.value()->refusal();
