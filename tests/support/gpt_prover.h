@@ -11,6 +11,7 @@
 
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
+#include "tests/support/engine_around.h"
 #include "tests/support/toy_gpt.h"
 #include "tests/support/toy_job.h"
 #include "verifier/audit/opening.h"
@@ -20,23 +21,18 @@ namespace gemmine::verifier::test_prover {
 
 // Commits to other bytes of one tensor than its inner engine computed: a cheat who is honest about
 // everything else.
-class BentEngine final : public kernels::Engine {
+class BentEngine final : public ::gemmine::test::EngineAround {
  public:
-  explicit BentEngine(std::unique_ptr<kernels::Engine> inner) : inner_(std::move(inner)) {}
-  std::string_view name() const override { return "bent"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return inner_->load_state(state, steps_done);
-  }
+  explicit BentEngine(std::unique_ptr<kernels::Engine> inner) : EngineAround(std::move(inner)) {}
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
-    auto result = inner_->run_step(key, step_key);
+    auto result = inner().run_step(key, step_key);
     if (result && step_key != nullptr && bend_)
       result.value().roots[position_] =
           kernels::blake3_keyed(*step_key, read_tensor(position_).value());
     return result;
   }
-  Status read_state(std::span<float> state) override { return inner_->read_state(state); }
   Result<Bytes> read_tensor(uint32_t position) override {
-    auto bytes = inner_->read_tensor(position);
+    auto bytes = inner().read_tensor(position);
     if (bytes && bend_ && position == position_) bend_(bytes.value());
     return bytes;
   }
@@ -46,7 +42,6 @@ class BentEngine final : public kernels::Engine {
   }
 
  private:
-  std::unique_ptr<kernels::Engine> inner_;
   uint32_t position_ = 0;
   std::function<void(Bytes&)> bend_;
 };

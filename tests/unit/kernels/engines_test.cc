@@ -9,6 +9,7 @@
 #include "kernels/base/cpu.h"
 #include "kernels/engine_check.h"
 #include "kernels/hash/blake3.h"
+#include "tests/support/engine_around.h"
 
 namespace gemmine::kernels {
 namespace {
@@ -283,16 +284,12 @@ TEST(Engine, ReadsLabelsOfTwoBytesWhereThereAreMoreThan256Classes) {
 }
 
 // Lies about one bit of one thing, from the second step on.
-class Liar final : public Engine {
+class Liar final : public test::EngineAround {
  public:
   enum class Lie { nothing, loss, root, state, outcome };
-  Liar(std::unique_ptr<Engine> honest, Lie lie) : honest_(std::move(honest)), lie_(lie) {}
-  std::string_view name() const override { return "liar"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return honest_->load_state(state, steps_done);
-  }
+  Liar(std::unique_ptr<Engine> honest, Lie lie) : EngineAround(std::move(honest)), lie_(lie) {}
   Result<StepResult> run_step(StepKey key, const Digest* step_key) override {
-    auto step = honest_->run_step(key, step_key);
+    auto step = inner().run_step(key, step_key);
     lying_ = key.step > 0;
     if (!step || !lying_) return step;
     if (lie_ == Lie::outcome) return Error{Errc::invalid, "so I say"};
@@ -302,15 +299,13 @@ class Liar final : public Engine {
     return step;
   }
   Status read_state(std::span<float> state) override {
-    const Status status = honest_->read_state(state);
+    const Status status = inner().read_state(state);
     if (lying_ && lie_ == Lie::state)
       state.back() = std::bit_cast<float>(std::bit_cast<uint32_t>(state.back()) ^ 1U);
     return status;
   }
-  Result<Bytes> read_tensor(uint32_t position) override { return honest_->read_tensor(position); }
 
  private:
-  std::unique_ptr<Engine> honest_;
   Lie lie_;
   bool lying_ = false;
 };

@@ -10,6 +10,7 @@
 
 #include "kernels/engines.h"
 #include "kernels/hash/opening.h"
+#include "tests/support/engine_around.h"
 #include "tests/support/toy_lease.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/records/trace.h"
@@ -21,52 +22,38 @@ using kernels::Engine;
 using kernels::Program;
 
 // Honest until a step comes at which it says `error` for good.
-class FailingEngine : public Engine {
+class FailingEngine : public test::EngineAround {
  public:
   FailingEngine(std::unique_ptr<Engine> inner, uint32_t good_steps, Error error)
-      : inner_(std::move(inner)), good_steps_(good_steps), error_(std::move(error)) {}
-  std::string_view name() const override { return inner_->name(); }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return inner_->load_state(state, steps_done);
-  }
+      : EngineAround(std::move(inner)), good_steps_(good_steps), error_(std::move(error)) {}
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
     if (good_steps_ == 0) return error_;
     --good_steps_;
-    return inner_->run_step(key, step_key);
+    return inner().run_step(key, step_key);
   }
-  Status read_state(std::span<float> state) override { return inner_->read_state(state); }
-  Result<Bytes> read_tensor(uint32_t position) override { return inner_->read_tensor(position); }
 
  private:
-  const std::unique_ptr<Engine> inner_;
   uint32_t good_steps_;
   const Error error_;
 };
 
 // Counts its steps; each waits until the test lets it go on.
-class WatchedEngine : public Engine {
+class WatchedEngine : public test::EngineAround {
  public:
   struct Watch {
     std::atomic<uint32_t> steps{0};
     std::atomic<bool> hold{false};
   };
   WatchedEngine(std::unique_ptr<Engine> inner, Watch& watch)
-      : inner_(std::move(inner)), watch_(watch) {}
-  std::string_view name() const override { return inner_->name(); }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return inner_->load_state(state, steps_done);
-  }
+      : EngineAround(std::move(inner)), watch_(watch) {}
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
     ++watch_.steps;
     while (watch_.hold)
       std::this_thread::yield();
-    return inner_->run_step(key, step_key);
+    return inner().run_step(key, step_key);
   }
-  Status read_state(std::span<float> state) override { return inner_->read_state(state); }
-  Result<Bytes> read_tensor(uint32_t position) override { return inner_->read_tensor(position); }
 
  private:
-  const std::unique_ptr<Engine> inner_;
   Watch& watch_;
 };
 

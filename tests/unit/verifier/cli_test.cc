@@ -9,8 +9,8 @@
 
 #include "kernels/hash/blake3.h"
 #include "tests/support/paths.h"
+#include "tests/support/toy_bundle.h"
 #include "tests/support/toy_job.h"
-#include "tests/support/toy_lease.h"
 #include "verifier/audit/bundle.h"
 #include "verifier/ledger/signed_record.h"
 
@@ -66,21 +66,6 @@ Bytes golden_ledger(const std::string& name) {
     out.put_blob(golden.bytes("record " + std::to_string(seq)))
         .put_raw(golden.bytes("signature " + std::to_string(seq)));
   return out.take();
-}
-
-Bundle golden_bundle(const Toy& toy, uint32_t index) {
-  Bundle out{.work = toy.work,
-             .lease = {},
-             .share = {},
-             .theta = {},
-             .seed = {},
-             .openings = {},
-             .verdicts = {}};
-  out.lease = toy.lease(0, 0);
-  out.share = decode_share(toy.golden.bytes("share 0 0 " + std::to_string(index))).value();
-  const ByteView theta = as_bytes(std::span<const float>(toy.thetas[0]));
-  out.theta.assign(theta.begin(), theta.end());
-  return out;
 }
 
 TEST_F(Cli, DigestsAFileAsB3sumDoes) {
@@ -231,12 +216,12 @@ TEST_F(Cli, JudgesAndReplaysShares) {
   const Toy toy("job_sgd");
   const std::string data = " --data " + write("train", toy.train);
   for (const uint32_t index : {0U, 2U}) {
-    const std::string file = write("share", encode_bundle(golden_bundle(toy, index)));
+    const std::string file = write("share", encode_bundle(test::golden_bundle(toy, index)));
     EXPECT_EQ(run("share " + file).code, 0);
     const Ran ran = run("replay " + file + data);
     EXPECT_EQ(ran.code, 0) << ran.out;
   }
-  Bundle bundle = golden_bundle(toy, 0);
+  Bundle bundle = test::golden_bundle(toy, 0);
   const std::string file = write("share", encode_bundle(bundle));
   EXPECT_EQ(run("replay " + file + " --data " + folder_ + "/none").code, 12);
   EXPECT_EQ(run("replay " + file + " --data " + write("other", Bytes(toy.train.size()))).code, 11);
@@ -255,7 +240,7 @@ TEST_F(Cli, FindsAShareThatWasNotRun) {
     seed.bytes.fill(2);
     return seed;
   }());
-  Bundle bundle = golden_bundle(toy, 0);
+  Bundle bundle = test::golden_bundle(toy, 0);
   ASSERT_EQ(bundle.lease.miner_key, miner.public_key());
   bundle.share.state_after.bytes[0] ^= 1;
   sign(bundle.share, miner);

@@ -3,30 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/toy_lease.h"
+#include "tests/support/toy_bundle.h"
 #include "tests/unit/verifier/ledger/ledger_world.h"
 
 namespace gemmine::verifier {
 namespace {
 
+using gemmine::test::golden_bundle;
 using gemmine::test::Toy;
 using test::filled;
-
-// Share 0 of lease (0, 0), as the golden file has it.
-Bundle golden_bundle(const Toy& toy) {
-  Bundle out{.work = toy.work,
-             .lease = {},
-             .share = {},
-             .theta = {},
-             .seed = {},
-             .openings = {},
-             .verdicts = {}};
-  out.lease = toy.lease(0, 0);
-  out.share = decode_share(toy.golden.bytes("share 0 0 0")).value();
-  const ByteView theta = as_bytes(std::span<const float>(toy.thetas[0]));
-  out.theta.assign(theta.begin(), theta.end());
-  return out;
-}
 
 Outcome outcome_of(const Bundle& bundle, const std::string& check) {
   for (const BundleFinding& item : check_bundle(bundle)) {
@@ -37,7 +22,7 @@ Outcome outcome_of(const Bundle& bundle, const std::string& check) {
 }
 
 TEST(BundleCodec, RoundTripsWithAndWithoutTheOptionalParts) {
-  Bundle bundle = golden_bundle(Toy("job_sgd"));
+  Bundle bundle = golden_bundle(Toy("job_sgd"), 0);
   Bytes bytes = encode_bundle(bundle);
   EXPECT_EQ(encode_bundle(decode_bundle(bytes).value()), bytes);
   bundle.theta.clear();
@@ -52,7 +37,7 @@ TEST(BundleCodec, RoundTripsWithAndWithoutTheOptionalParts) {
 }
 
 TEST(BundleCodec, RefusesEveryTruncationAndTrailingBytes) {
-  Bundle bundle = golden_bundle(Toy("job_sgd"));
+  Bundle bundle = golden_bundle(Toy("job_sgd"), 0);
   bundle.theta.resize(8);
   bundle.seed = filled(7);
   bundle.openings = {Bytes(3)};
@@ -67,7 +52,7 @@ TEST(BundleCodec, RefusesEveryTruncationAndTrailingBytes) {
 }
 
 TEST(Bundle, AcceptsTheGoldenShareAndSaysWhatIsWrongWithOthers) {
-  const Bundle good = golden_bundle(Toy("job_sgd"));
+  const Bundle good = golden_bundle(Toy("job_sgd"), 0);
   for (const BundleFinding& item : check_bundle(good))
     EXPECT_EQ(item.finding.outcome, Outcome::valid) << item.check << ": " << item.finding.detail;
 
@@ -93,7 +78,7 @@ TEST(Bundle, AcceptsTheGoldenShareAndSaysWhatIsWrongWithOthers) {
 }
 
 TEST(Bundle, BelievesAVerdictOnlyWithItsSignatureAndRepeatsWhatItSays) {
-  Bundle bundle = golden_bundle(Toy("job_sgd"));
+  Bundle bundle = golden_bundle(Toy("job_sgd"), 0);
   Verdict verdict;
   verdict.share_id = share_id(bundle.share);
   verdict.outcome = Outcome::invalid;

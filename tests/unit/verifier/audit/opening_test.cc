@@ -4,6 +4,7 @@
 
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
+#include "tests/support/engine_around.h"
 #include "tests/support/toy_job.h"
 #include "verifier/audit/opening_codec.h"
 #include "verifier/records/trace.h"
@@ -154,33 +155,28 @@ TEST_F(OpeningTest, AnOpeningOfAnotherStepIsInvalid) {
 
 // A miner that commits consistently to something else than its inputs give.
 TEST_F(OpeningTest, AConsistentLieIsInvalidAndNamesTheElement) {
-  class Liar : public kernels::Engine {
+  class Liar : public test::EngineAround {
    public:
-    Liar(kernels::Engine& inner, uint32_t position) : inner_(inner), position_(position) {}
-    std::string_view name() const override { return "liar"; }
-    Status load_state(std::span<const float> s, uint32_t n) override {
-      return inner_.load_state(s, n);
-    }
+    Liar(std::unique_ptr<kernels::Engine> inner, uint32_t position)
+        : EngineAround(std::move(inner)), position_(position) {}
     Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
-      auto result = inner_.run_step(key, step_key);
+      auto result = inner().run_step(key, step_key);
       result.value().roots[position_] =
           kernels::blake3_keyed(*step_key, read_tensor(position_).value());
       return result;
     }
-    Status read_state(std::span<float> s) override { return inner_.read_state(s); }
     Result<Bytes> read_tensor(uint32_t position) override {
-      auto bytes = inner_.read_tensor(position);
+      auto bytes = inner().read_tensor(position);
       if (position == position_) bytes.value()[5] ^= 1;
       return bytes;
     }
 
    private:
-    kernels::Engine& inner_;
     uint32_t position_;
   };
   for (const TensorKind kind : {TensorKind::x, TensorKind::g1, TensorKind::g2}) {
     const uint32_t position = program_->position(kind, 1);
-    Liar liar(*engine_, position);
+    Liar liar(std::move(kernels::make_engine("cpu", *program_, train_, 1).value()), position);
     const auto run = run_share(liar, at(), 0, states_[0]).value();
     const BlockChoice choice{.step = run.share.steps - 1, .position = position};
     ProverView view{at(), run, states_[0], run.state_after, train_, nullptr, liar};

@@ -9,6 +9,7 @@
 
 #include "kernels/engines.h"
 #include "kernels/hash/blake3.h"
+#include "tests/support/engine_around.h"
 #include "tests/support/toy_gpt_job.h"
 #include "tests/support/toy_job.h"
 #include "verifier/audit/opening.h"
@@ -23,7 +24,7 @@
 namespace gemmine::test {
 
 // An engine whose tensors can be bent after each step: what a cheat commits to.
-class BentEngine final : public kernels::Engine {
+class BentEngine final : public test::EngineAround {
  public:
   // Changes the committed bytes of one tensor of one step.
   struct Lie {
@@ -35,20 +36,16 @@ class BentEngine final : public kernels::Engine {
   };
   BentEngine(std::unique_ptr<kernels::Engine> honest, const kernels::Program& program,
              std::optional<Lie> lie)
-      : honest_(std::move(honest)), program_(program), lie_(lie) {}
+      : EngineAround(std::move(honest)), program_(program), lie_(lie) {}
 
-  std::string_view name() const override { return "bent"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return honest_->load_state(state, steps_done);
-  }
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
-    auto out = honest_->run_step(key, step_key);
+    auto out = inner().run_step(key, step_key);
     step_ = key.step;
     if (out && lie_ && lie_->moves && lie_->step == step_) {
       std::vector<float> state(program_.state_floats());
-      EXPECT_TRUE(honest_->read_state(state).ok());
+      EXPECT_TRUE(inner().read_state(state).ok());
       state[*lie_->moves] += 0.0625F;
-      EXPECT_TRUE(honest_->load_state(state, step_ + 1).ok());
+      EXPECT_TRUE(inner().load_state(state, step_ + 1).ok());
       return out;
     }
     if (out && step_key != nullptr && lie_ && lie_->step == step_)
@@ -56,16 +53,14 @@ class BentEngine final : public kernels::Engine {
           kernels::blake3_keyed(*step_key, read_tensor(lie_->position).value());
     return out;
   }
-  Status read_state(std::span<float> state) override { return honest_->read_state(state); }
   Result<Bytes> read_tensor(uint32_t position) override {
-    auto out = honest_->read_tensor(position);
+    auto out = inner().read_tensor(position);
     if (out && lie_ && !lie_->moves && lie_->step == step_ && lie_->position == position)
       out.value().at(lie_->byte) ^= lie_->flip;
     return out;
   }
 
  private:
-  std::unique_ptr<kernels::Engine> honest_;
   const kernels::Program& program_;
   const std::optional<Lie> lie_;
   uint32_t step_ = 0;

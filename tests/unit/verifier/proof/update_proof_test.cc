@@ -1,6 +1,7 @@
 // Kind 3: an update that a thread found wrong (PROTOCOL 12.4).
 #include <gtest/gtest.h>
 
+#include "tests/support/engine_around.h"
 #include "tests/support/thread_stage.h"
 #include "tests/unit/verifier/proof/proof_world.h"
 
@@ -10,27 +11,24 @@ namespace {
 using test::convicts;
 
 // An engine that does not move its weights, but for its committed tensors is honest work on them.
-class FrozenEngine final : public kernels::Engine {
+class FrozenEngine final : public test::EngineAround {
  public:
   FrozenEngine(std::unique_ptr<kernels::Engine> honest, const kernels::Program& program)
-      : honest_(std::move(honest)), state_(program.state_floats()) {}
-  std::string_view name() const override { return "frozen"; }
+      : EngineAround(std::move(honest)), state_(program.state_floats()) {}
   Status load_state(std::span<const float> state, uint32_t done) override {
     state_.assign(state.begin(), state.end());
-    return honest_->load_state(state, done);
+    return inner().load_state(state, done);
   }
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
-    if (Status status = honest_->load_state(state_, key.step); !status) return status.error();
-    return honest_->run_step(key, step_key);
+    if (Status status = inner().load_state(state_, key.step); !status) return status.error();
+    return inner().run_step(key, step_key);
   }
   Status read_state(std::span<float> state) override {
     std::copy(state_.begin(), state_.end(), state.begin());
     return Ok{};
   }
-  Result<Bytes> read_tensor(uint32_t position) override { return honest_->read_tensor(position); }
 
  private:
-  std::unique_ptr<kernels::Engine> honest_;
   std::vector<float> state_;
 };
 

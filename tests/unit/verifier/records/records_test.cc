@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/every_bit.h"
 #include "tests/unit/verifier/ledger/ledger_world.h"
 
 namespace gemmine::verifier {
@@ -189,22 +190,7 @@ TEST(Admission, NamesTheWireCodeOfEachRefusal) {
 }
 
 TEST(JobCodec, RefusesEveryTruncationAndGivesEveryBitFlipAnotherName) {
-  const Bytes good = encode_job(small_job());
-  EXPECT_EQ(Work::decode(good).value().job(), small_job());
-  for (size_t size = 0; size < good.size(); ++size) {
-    const auto job = Work::decode(ByteView(good).first(size));
-    ASSERT_FALSE(job.ok()) << size;
-    EXPECT_EQ(job.error().code, Errc::malformed) << size;
-  }
-  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
-    Bytes flipped = good;
-    flipped[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
-    EXPECT_NE(job_id(flipped), job_id(good)) << bit;
-    const auto job = Work::decode(flipped);
-    if (job) {
-      EXPECT_EQ(encode_job(job.value().job()), flipped) << bit;
-    }
-  }
+  gemmine::test::expect_every_bit_counts(small_job());
   EXPECT_EQ(Work::decode(Bytes(kJobBytesMax + 1)).error().code, Errc::malformed);
 }
 

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/engine_around.h"
 #include "tests/support/golden.h"
 #include "tests/support/golden_gpt.h"
 #include "tests/support/thread_stage.h"
@@ -46,17 +47,13 @@ Lie lie_of(std::string text) {
 }
 
 // Computes honestly, and commits to something else.
-class Liar final : public kernels::Engine {
+class Liar final : public test::EngineAround {
  public:
   Liar(std::unique_ptr<kernels::Engine> inner, const std::vector<Lie>& lies, uint32_t steps)
-      : inner_(std::move(inner)), lies_(lies), steps_(steps) {}
-  std::string_view name() const override { return "liar"; }
-  Status load_state(std::span<const float> state, uint32_t steps_done) override {
-    return inner_->load_state(state, steps_done);
-  }
+      : EngineAround(std::move(inner)), lies_(lies), steps_(steps) {}
   Result<kernels::StepResult> run_step(kernels::StepKey key, const Digest* step_key) override {
     step_ = key.step;
-    auto out = inner_->run_step(key, step_key);
+    auto out = inner().run_step(key, step_key);
     for (const Lie& lie : lies_)
       if (step_key != nullptr && lie.step == step_ && lie.position >= 0)
         out.value().roots[static_cast<size_t>(lie.position)] =
@@ -64,14 +61,14 @@ class Liar final : public kernels::Engine {
     return out;
   }
   Status read_state(std::span<float> state) override {
-    if (auto read = inner_->read_state(state); !read) return read.error();
+    if (auto read = inner().read_state(state); !read) return read.error();
     for (const Lie& lie : lies_)
       if (lie.position == -1 && step_ + 1 == steps_)
         lie.tell({reinterpret_cast<uint8_t*>(state.data()), state.size_bytes()});
     return Ok{};
   }
   Result<Bytes> read_tensor(uint32_t position) override {
-    auto out = inner_->read_tensor(position);
+    auto out = inner().read_tensor(position);
     for (const Lie& lie : lies_)
       if (lie.step == step_ && lie.position == static_cast<int32_t>(position))
         lie.tell(out.value());
@@ -79,7 +76,6 @@ class Liar final : public kernels::Engine {
   }
 
  private:
-  std::unique_ptr<kernels::Engine> inner_;
   const std::vector<Lie> lies_;
   const uint32_t steps_;
   uint32_t step_ = 0;
