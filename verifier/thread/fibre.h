@@ -23,7 +23,6 @@ struct Fibre {
   Range cols;
 
   uint32_t count() const { return rows.count * cols.count; }
-  bool operator==(const Fibre&) const = default;
 };
 
 // The linear whose W shows the fibre: λ of a weight, the head of a row of a tied E.
