@@ -16,6 +16,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <limits>
 #include <string>
@@ -24,6 +25,7 @@
 #include <vector>
 
 #include "kernels/base/bytes.h"
+#include "kernels/base/printable.h"
 
 namespace gemmine {
 
@@ -45,6 +47,10 @@ class PutFields {
     out_.put_f32(value);
     return *this;
   }
+  PutFields& operator()(double value) {
+    out_.put(std::bit_cast<uint64_t>(value));
+    return *this;
+  }
   PutFields& operator()(const Digest& digest) {
     out_.put_digest(digest);
     return *this;
@@ -56,6 +62,11 @@ class PutFields {
     return *this;
   }
   PutFields& text(std::string_view text, size_t /*bytes_max*/) {
+    out_.put_text(text);
+    return *this;
+  }
+  // Words of a person in any script: UTF-8 that printable() leaves as it is.
+  PutFields& name(std::string_view text, size_t /*bytes_max*/) {
     out_.put_text(text);
     return *this;
   }
@@ -135,6 +146,10 @@ class GetFields {
     value = in_.get_f32();
     return *this;
   }
+  GetFields& operator()(double& value) {
+    value = std::bit_cast<double>(in_.get<uint64_t>());
+    return *this;
+  }
   GetFields& operator()(Digest& digest) {
     digest = in_.get_digest();
     return *this;
@@ -148,6 +163,12 @@ class GetFields {
   GetFields& text(std::string& text, size_t bytes_max) {
     text = in_.get_text(bytes_max);
     return *this;
+  }
+  GetFields& name(std::string& text, size_t bytes_max) {
+    const auto size = in_.get<uint16_t>();
+    const ByteView raw = must(size <= bytes_max).good() ? in_.get_raw(size) : ByteView{};
+    text.assign(raw.begin(), raw.end());
+    return must(printable(text) == text);
   }
   GetFields& words(std::string& text, size_t bytes_max) { return this->text(text, bytes_max); }
   GetFields& blob(Bytes& blob, size_t bytes_max) {

@@ -189,6 +189,13 @@ std::optional<uint64_t> Json::whole_number() const {
   return static_cast<uint64_t>(*number);
 }
 
+std::optional<double> Json::number() const {
+  if (const auto* real = std::get_if<double>(&value_)) return *real;
+  if (const auto* whole = std::get_if<int64_t>(&value_)) return static_cast<double>(*whole);
+  if (const auto* natural = std::get_if<uint64_t>(&value_)) return static_cast<double>(*natural);
+  return std::nullopt;
+}
+
 const Json* Json::find(std::string_view key) const {
   const auto* const list = members();
   if (list == nullptr) return nullptr;

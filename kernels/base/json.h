@@ -55,6 +55,7 @@ class Json {
   const std::vector<Json>* items() const;
   const std::vector<JsonMember>* members() const;
   std::optional<uint64_t> whole_number() const;  // not negative
+  std::optional<double> number() const;          // of any kind, rounded to the nearest double
   // The member of an object; null for none, or for what is no object.
   const Json* find(std::string_view key) const;
 

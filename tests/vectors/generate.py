@@ -18,6 +18,7 @@ import ledger_settle
 import proof_cases
 import record_cases
 import records
+import sheets
 import threads
 import toy
 import toy_gpt
@@ -258,7 +259,9 @@ def proofs(golden, model_file, job, thetas, runs, models):
 
 
 def everything():
-    files = {"numerics": numerics(), "hashes": hashes()}
+    files = {"numerics": numerics(), "hashes": hashes(),
+             "sheets": Golden("Sheets: how rows became records (PROTOCOL 6.7).")}
+    sheets.put_all(files["sheets"])
     for optimiser, name in ((gn1.SGD, "job_sgd"), (gn1.ADAMW, "job_adamw")):
         job = toy.job(optimiser)
         thetas, runs = toy.run_job(job)

@@ -22,7 +22,8 @@ def decode_job(data):
     if architecture == 1:
         layers = reader.number("B")
         shape = dict(widths=tuple(reader.number("I") for _ in range(layers + 1)))
-        fields = vars(reader.fields(f"{DATA} feature_scale:f feature_shift:f {REST}"))
+        fields = vars(reader.fields(
+            f"{DATA} feature_scale:f feature_shift:f sheet_address:d {REST}"))
         job = Job(name=name, program=gn1, **shape, **fields)
     else:
         must(architecture == 2, "architecture")

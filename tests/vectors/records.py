@@ -67,7 +67,8 @@ class Job(SimpleNamespace):
         j = self
         out = text(j.name) + u16(1) + u16(1) + u8(j.layers)
         out += b"".join(u32(w) for w in j.widths)
-        return out + self._data() + f32(j.feature_scale) + f32(j.feature_shift) + self._rest()
+        return out + self._data() + f32(j.feature_scale) + f32(j.feature_shift) + \
+            j.sheet_address + self._rest()
 
     def merge(self, theta, deltas, taken_out=()):
         return merge(theta, deltas, self.slots, taken_out)

@@ -8,6 +8,7 @@ import b3
 import ed25519
 import gn1
 import records
+import sheets
 
 POOL, AUDITOR = b"\x01" * 32, b"\x0a" * 32
 MINERS = [b"\x02" * 32, b"\x03" * 32]  # by slot
@@ -33,6 +34,7 @@ def data_blob(first, count, classes=WIDTHS[-1]):
 
 
 TRAIN, TEST = data_blob(0, 200), data_blob(200, 50)
+SHEET = sheets.encode(sheets.toy_sheet(WIDTHS[0], WIDTHS[-1]))
 
 
 def job(optimiser, **changes):
@@ -40,7 +42,8 @@ def job(optimiser, **changes):
         name="toy-sgd" if optimiser == gn1.SGD else "toy-adamw", widths=WIDTHS,
         train_address=b3.b3(TRAIN.tobytes()), n_train=200,
         test_address=b3.b3(TEST.tobytes()), n_test=50,
-        feature_scale=gn1.f32("0x1p-7"), feature_shift=gn1.F(-1), optimiser=optimiser,
+        feature_scale=gn1.f32("0x1p-7"), feature_shift=gn1.F(-1), sheet_address=b3.b3(SHEET),
+        optimiser=optimiser,
         batch=33, steps_per_lease=5, steps_per_share=2, slots=2, rounds=2,
         init_seed=0x0123456789ABCDEF, data_seed=0xFEDCBA9876543210, sr_seed=0xA5A5A5A55A5A5A5A,
         batch_leases=3, first_batch=2, threads=1, thread_blocks=4, replays_ppm=750000,

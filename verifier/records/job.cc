@@ -82,7 +82,8 @@ struct JobBytes {
     f.text(job.name, kNameBytesMax)(m.numerics)(spec.architecture);
     shape(f, m);
     f(job.train_address)(spec.records)(job.test_address)(job.test_records);
-    if (spec.architecture == Architecture::mlp) f(spec.feature_scale)(spec.feature_shift);
+    if (spec.architecture == Architecture::mlp)
+      f(spec.feature_scale)(spec.feature_shift)(job.sheet_address);
     f(spec.optimiser)(spec.lr)(spec.beta1)(spec.beta2)(spec.eps)(spec.wd)(spec.warmup)(spec.batch);
     f(spec.steps_per_lease)(job.steps_per_share)(spec.slots)(spec.rounds);
     f(spec.init_seed)(spec.data_seed)(spec.sr_seed);

@@ -44,6 +44,7 @@ struct Job {
   Digest train_address;
   Digest test_address;
   uint32_t test_records = 0;
+  Digest sheet_address;          // mlp: how rows became records (sheet.h); zero: it does not say
   uint32_t steps_per_share = 0;  // of a lease whose key is new; a lease has its own (PROTOCOL 6.2)
   AuditPolicy audit;
   uint64_t price_per_tmac = 0;  // token units per 10¹² verified multiply-accumulates
