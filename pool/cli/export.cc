@@ -50,9 +50,16 @@ Status export_model(const verifier::LedgerState& state, const ExportCommand& com
   if (!blob) return blob.error();
   if (blob.value().size() != bytes) return Error{Errc::invalid, "theta of another length"};
   const std::vector<float> published = verifier::floats_of(blob.value());
-  const verifier::ModelOrigin origin{.job_name = work.job().name,
-                                     .job_id = work.id(),
-                                     .round = static_cast<uint32_t>(roots.size() - 1)};
+  verifier::ModelOrigin origin{.job_name = work.job().name,
+                               .job_id = work.id(),
+                               .round = static_cast<uint32_t>(roots.size() - 1)};
+  if (const Digest& sheet = work.job().sheet_address; !sheet.is_zero()) {
+    const auto text = read_blob(blobs_path(command.data), sheet, verifier::kSheetBytesMax);
+    if (!text) return text.error();
+    auto decoded = verifier::decode_sheet(text.value(), program.spec().widths);
+    if (!decoded) return decoded.error();
+    origin.sheet = std::move(decoded.value());
+  }
   return write_output(command.model, verifier::encode_safetensors(
                                          program, verifier::theta_of(program, published), origin));
 }

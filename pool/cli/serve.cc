@@ -22,6 +22,7 @@
 #include "pool/store/sqlite_store.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
+#include "verifier/records/sheet.h"
 
 namespace gemmine::pool {
 
@@ -75,10 +76,17 @@ Status load_jobs(const std::vector<std::string>& paths, JobTable& jobs,
   return Ok{};
 }
 
+// The sheet that a job names; empty where it names none.
+Result<Bytes> read_sheet(const std::string& folder, const verifier::Job& job) {
+  if (job.sheet_address.is_zero()) return Bytes{};
+  return read_blob(folder, job.sheet_address, verifier::kSheetBytesMax);
+}
+
 // Their data becomes blobs.
 Status put_data(const JobTable& jobs, const Blobs& blobs) {
   for (const auto& [id, job] : jobs) {
-    for (const Bytes* const bytes : {&job.train_records, &job.test_records}) {
+    for (const Bytes* const bytes : {&job.train_records, &job.test_records, &job.sheet}) {
+      if (bytes->empty()) continue;  // no sheet
       if (const auto put = blobs.put(*bytes); !put) return put.error();
     }
   }
@@ -93,6 +101,7 @@ Status check_begun(const std::string& data, const verifier::LedgerState& state,
   for (const auto& [id, job] : jobs) {
     const std::vector<float> first = verifier::initial_published(job.work.program());
     own.insert(own.end(), {job.work.job().train_address, job.work.job().test_address,
+                           job.work.job().sheet_address,
                            kernels::blake3(as_bytes(std::span<const float>(first)))});
   }
   return check_nothing_began(data, own);
@@ -107,8 +116,10 @@ Status recall_job(const verifier::Work& work, const Blobs& blobs, JobTable& jobs
   if (!train) return train.error();
   auto test = read_blob(blobs.folder(), job.test_address, bytes(job.test_records));
   if (!test) return test.error();
-  jobs.insert_or_assign(work.id(),
-                        LoadedJob{work, std::move(train.value()), std::move(test.value())});
+  auto sheet = read_sheet(blobs.folder(), job);
+  if (!sheet) return sheet.error();
+  jobs.insert_or_assign(work.id(), LoadedJob{work, std::move(train.value()),
+                                             std::move(test.value()), std::move(sheet.value())});
   return Ok{};
 }
 

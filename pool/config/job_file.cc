@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/base/printable.h"
+#include "verifier/records/sheet.h"
+
 namespace gemmine::pool {
 namespace {
 
@@ -12,13 +15,16 @@ constexpr uint64_t kPpm = 1'000'000;
 constexpr size_t kPathBytesMax = 4096;
 constexpr Toml::Word<Architecture> kArchitectures[] = {{"mlp", Architecture::mlp},
                                                        {"gpt", Architecture::gpt}};
-constexpr Toml::Word<DataKind> kKinds[] = {{"idx", DataKind::idx},
-                                           {"npy", DataKind::npy},
-                                           {"csv", DataKind::csv},
-                                           {"text", DataKind::text},
-                                           {"tokens", DataKind::tokens}};
-constexpr Toml::Word<LabelColumn> kColumns[] = {{"first", LabelColumn::first},
-                                                {"last", LabelColumn::last}};
+constexpr Toml::Word<DataKind> kKinds[] = {
+    {"idx", DataKind::idx},   {"npy", DataKind::npy},      {"npz", DataKind::npz},
+    {"csv", DataKind::csv},   {"jsonl", DataKind::jsonl},  {"images", DataKind::images},
+    {"text", DataKind::text}, {"tokens", DataKind::tokens}};
+constexpr Toml::Word<FeatureScaling> kScalings[] = {{"bytes", FeatureScaling::bytes},
+                                                    {"columns", FeatureScaling::columns},
+                                                    {"whole", FeatureScaling::whole}};
+constexpr Toml::Word<HeldOutRows> kHeldOutRows[] = {{"spread", HeldOutRows::spread},
+                                                    {"end", HeldOutRows::end}};
+constexpr Toml::Word<bool> kMissing[] = {{"refuse", false}, {"mean", true}};
 constexpr Toml::Word<kernels::Norm> kNorms[] = {{"rms", kernels::Norm::rms},
                                                 {"layer", kernels::Norm::layer}};
 constexpr Toml::Word<kernels::Activation> kActivations[] = {{"gelu", kernels::Activation::gelu},
@@ -50,10 +56,9 @@ std::vector<std::string> file_names(Toml& toml, const std::string& key) {
   return names;
 }
 
-// `key` or `key_fraction`, but one of them: data of its own, or the end of the training data.
-void read_held_out(Toml& toml, const std::string& key, DataFiles& out) {
-  const std::string fraction = key + "_fraction";
-  out.held_out = file_names(toml, key);
+// `key` or `fraction`, but one of them: data of its own, or a part of the training data.
+void read_held_out(Toml& toml, const std::string& key, const std::string& fraction,
+                   DataFiles& out) {
   if (toml.has(fraction)) {
     out.held_out_fraction = toml.fraction(fraction);
     if (!out.held_out.empty())
@@ -63,31 +68,92 @@ void read_held_out(Toml& toml, const std::string& key, DataFiles& out) {
   }
 }
 
-void read_data(Toml& toml, DataFiles& out) {
-  out.folder = toml.beside(toml.text("data.directory", kPathBytesMax, "."));
-  if (out.kind == DataKind::idx || out.kind == DataKind::npy) {
-    out.train = {file_name(toml, "data.train_images"), file_name(toml, "data.train_labels")};
+// Arrays: features and labels apart.
+void read_arrays(Toml& toml, DataFiles& out) {
+  out.train = {file_name(toml, "data.train_images"), file_name(toml, "data.train_labels")};
+  if (toml.has("data.test_images") || !toml.has("data.test_fraction"))
     out.held_out = {file_name(toml, "data.test_images"), file_name(toml, "data.test_labels")};
-    return;
+  read_held_out(toml, "data.test_images", "data.test_fraction", out);
+}
+
+// The same in one archive, under the names that Keras gives them.
+void read_archive(Toml& toml, DataFiles& out) {
+  const auto name = [&](const char* key, const char* usual) {
+    return toml.text(std::string("data.") + key, kPathBytesMax, usual);
+  };
+  out.archive = file_name(toml, "data.file");
+  out.train = {name("train_images", "x_train"), name("train_labels", "y_train")};
+  if (toml.has("data.test_fraction")) {
+    out.held_out_fraction = toml.fraction("data.test_fraction");
+  } else {
+    out.held_out = {name("test_images", "x_test"), name("test_labels", "y_test")};
   }
-  if (out.kind == DataKind::csv) {
+}
+
+// Rows of columns with names, or none.
+void read_columns(Toml& toml, DataFiles& out) {
+  out.label_name = toml.text("data.label_column", kPathBytesMax, "last");
+  out.label = out.label_name == "first"  ? LabelColumn::first
+              : out.label_name == "last" ? LabelColumn::last
+                                         : LabelColumn::named;
+  out.skip = toml.texts("data.skip_columns", kernels::kWidthMax);
+}
+
+void read_scaling(Toml& toml, DataFiles& out, kernels::Spec& spec) {
+  const bool given = toml.has("data.feature_scale") || toml.has("data.feature_shift");
+  const bool images = out.kind == DataKind::idx || out.kind == DataKind::images;
+  const FeatureScaling usual = given    ? FeatureScaling::bytes
+                               : images ? FeatureScaling::whole
+                                        : FeatureScaling::by_shape;
+  out.scaling = toml.choice<FeatureScaling>("data.scaling", kScalings, usual);
+  if (out.scaling == FeatureScaling::bytes || given) {
+    spec.feature_scale = toml.decimal("data.feature_scale");
+    spec.feature_shift = toml.decimal("data.feature_shift");
+  }
+  if (out.scaling != FeatureScaling::bytes && given) {
+    toml.fail("data.scaling", "makes no sense next to feature_scale and feature_shift", "",
+              "remove them: they come from the training rows");
+  }
+  out.missing = toml.choice<bool>("data.missing", kMissing, false);
+  if (out.missing && out.scaling != FeatureScaling::columns &&
+      out.scaling != FeatureScaling::by_shape)
+    toml.fail("data.missing", "has a mean only where columns are standardised", "",
+              "say `scaling = \"columns\"`, without feature_scale and feature_shift");
+}
+
+void read_table(Toml& toml, DataFiles& out, kernels::Spec& spec) {
+  if (out.kind == DataKind::idx || out.kind == DataKind::npy) {
+    read_arrays(toml, out);
+  } else if (out.kind == DataKind::npz) {
+    read_archive(toml, out);
+  } else {
     out.train = {file_name(toml, "data.train")};
-    out.label = toml.choice<LabelColumn>("data.label_column", kColumns, LabelColumn::last);
-    read_held_out(toml, "data.test", out);
-    if (out.held_out.size() > 1) toml.fail("data.test", "is more than one file", "one table");
-    return;
+    if (out.kind != DataKind::images) read_columns(toml, out);
+    if (toml.has("data.test")) out.held_out = {file_name(toml, "data.test")};
+    read_held_out(toml, "data.test", "data.test_fraction", out);
   }
+  out.held_out_rows = toml.choice<HeldOutRows>("data.test_rows", kHeldOutRows, HeldOutRows::spread);
+  out.classes = toml.texts("data.classes", kernels::kWidthMax);
+  for (const std::string& name : out.classes)
+    if (name.empty() || name.size() > verifier::kSheetNameBytesMax || printable(name) != name)
+      toml.fail("data.classes", "has a name that no class may have",
+                "1 to 256 bytes of printable text");
+  read_scaling(toml, out, spec);
+}
+
+void read_data(Toml& toml, DataFiles& out, kernels::Spec& spec) {
+  out.folder = toml.beside(toml.text("data.directory", kPathBytesMax, "."));
+  if (!reads_tokens(out.kind)) return read_table(toml, out, spec);
   out.train = file_names(toml, "data.train");
   if (!toml.has("data.train")) toml.miss("data.train", "name a file or a list of files");
-  read_held_out(toml, "data.validation", out);
+  out.held_out = file_names(toml, "data.validation");
+  read_held_out(toml, "data.validation", "data.validation_fraction", out);
 }
 
 void read_mlp(Toml& toml, kernels::Spec& spec) {
   for (const uint64_t width :
        toml.integers("model.widths", {1, kernels::kWidthMax}, kernels::kLayersMax + 1))
     spec.widths.push_back(narrow<uint32_t>(width));
-  spec.feature_scale = toml.decimal("data.feature_scale");
-  spec.feature_shift = toml.decimal("data.feature_shift");
 }
 
 // PROTOCOL 10.1, 10.7, 10.13.
@@ -208,10 +274,10 @@ Result<JobFile> parse_job_file(Toml toml) {
   if (toml.good("model.architecture") && toml.good("data.kind") &&
       gpt != reads_tokens(out.data.kind))
     toml.fail("data.kind", gpt ? "is a table, and a gpt reads tokens" : "are tokens for a gpt",
-              gpt ? R"("text" or "tokens")" : R"("idx", "npy" or "csv")",
+              gpt ? R"("text" or "tokens")" : R"("csv", "jsonl", "npy", "npz", "idx" or "images")",
               gpt ? "" : "`architecture = \"gpt\"` under [model] makes it a language model");
   if (!toml.good("model.architecture") || !toml.good("data.kind")) return toml.first_error();
-  read_data(toml, out.data);
+  read_data(toml, out.data, spec);
   if (gpt) {
     read_gpt(toml, out.data.kind, spec);
   } else {

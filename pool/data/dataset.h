@@ -13,10 +13,14 @@ struct LoadedData {
   uint32_t train_records = 0;
   Bytes test;
   uint32_t test_records = 0;
+  Bytes sheet = {};         // of a table (PROTOCOL 6.7); empty for tokens
+  float feature_scale = 0;  // of a table: the job file's, or what scales its training rows
+  float feature_shift = 0;
 };
-// Where test data are a part of the training data, they are its end: of every file (a table is one)
-// the last ⌊fraction × records⌋, by exact arithmetic on the decimal that the job file gives.
-// Errors: those of load_idx, load_npy, load_csv and load_tokens; invalid (a fraction that leaves
+// Where test data are a part of the training data, they are ⌊fraction × records⌋ of every file (a
+// table is one), by exact arithmetic on the decimal that the job file gives: of tokens the last, of
+// a table those at even distances, unless the job file says "end".
+// Errors: those of the readers, of prepare_rows and of load_tokens; invalid (a fraction that leaves
 // nothing on one side).
 Result<LoadedData> load_data(const JobFile& file);
 

@@ -14,6 +14,7 @@ struct LoadedJob {
   verifier::Work work;
   Bytes train_records;  // what its train_address names
   Bytes test_records;   // what its test_address names
+  Bytes sheet = {};     // what its sheet_address names; empty where that is zero
 };
 // Reads the data that the file names. Errors: those of load_data; invalid (a bound of PROTOCOL 9
 // that only shows with the data).

@@ -4,8 +4,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "kernels/base/fields.h"
 #include "kernels/base/json.h"
 #include "kernels/base/printable.h"
+#include "kernels/hash/blake3.h"
 #include "pool/data/byte_stream.h"
 #include "pool/data/memory.h"
 #include "verifier/merge/safetensors.h"
@@ -110,14 +112,98 @@ class TensorReader {
   const std::string& file_;
 };
 
+// Rows that an MLP computes at a time; they do not depend on each other.
+constexpr uint32_t kBatch = 256;
+constexpr size_t kFactDepthMax = 3;
+
 // PROTOCOL 9 asks for more than a shape.
-kernels::Spec untrained(const kernels::GptShape& shape) {
+kernels::Spec untrained() {
   kernels::Spec spec;
-  spec.architecture = kernels::Architecture::gpt;
-  spec.gpt = shape;
   spec.records = kernels::kRecordsMax;
   spec.batch = spec.steps_per_lease = spec.slots = spec.rounds = 1;
   return spec;
+}
+
+// JSON in a text of the metadata.
+Result<Json> json_fact(const Json& header, std::string_view key, const std::string& name) {
+  const Json facts = member(header, "__metadata__");
+  const Json text = member(facts, key);
+  if (text.text() == nullptr)
+    return Error{Errc::unsupported, name + ": its metadata has no " + std::string(key) +
+                                        ": gemmine wrote no such file"};
+  auto value = Json::parse(*text.text(), kFactDepthMax);
+  if (!value)
+    return Error{Errc::malformed,
+                 name + ": its metadata: " + std::string(key) + " " + value.error().detail};
+  return value;
+}
+
+Error bad_fact(const std::string& name, std::string_view key) {
+  return {Errc::malformed,
+          name + ": its metadata: " + std::string(key) + " is not what gemmine writes"};
+}
+
+Result<float> float_fact(const Json& header, std::string_view key, const std::string& name) {
+  const auto value = json_fact(header, key, name);
+  if (!value) return value.error();
+  const auto number = value.value().number();
+  if (!number) return bad_fact(name, key);
+  return static_cast<float>(*number);
+}
+
+Result<kernels::Spec> mlp_spec(const Json& header, const std::string& name) {
+  const auto widths = json_fact(header, "widths", name);
+  if (!widths) return widths.error();
+  kernels::Spec spec = untrained();
+  spec.batch = kBatch;
+  if (widths.value().items() == nullptr) return bad_fact(name, "widths");
+  for (const Json& width : *widths.value().items()) {
+    const auto number = width.whole_number();
+    if (!number || *number > kernels::kWidthMax) return bad_fact(name, "widths");
+    spec.widths.push_back(static_cast<uint32_t>(*number));
+  }
+  if (fact(header, "activation") != "relu") return bad_fact(name, "activation");
+  const auto scale = float_fact(header, "feature_scale", name);
+  if (!scale) return scale.error();
+  const auto shift = float_fact(header, "feature_shift", name);
+  if (!shift) return shift.error();
+  spec.feature_scale = scale.value();
+  spec.feature_shift = shift.value();
+  return spec;
+}
+
+Result<kernels::Spec> gpt_spec(const Json& header, const std::string& name) {
+  kernels::Spec spec = untrained();
+  spec.architecture = kernels::Architecture::gpt;
+  spec.gpt = {.vocabulary = number(header, "vocabulary"),
+              .width = number(header, "width"),
+              .heads = std::max(number(header, "heads"), 1U),
+              .hidden = number(header, "hidden"),
+              .blocks = number(header, "blocks"),
+              .context = number(header, "context")};
+  const std::string norm = fact(header, "norm");
+  const std::string activation = fact(header, "activation");
+  if ((norm != "rms" && norm != "layer") || (activation != "gelu" && activation != "silu"))
+    return Error{Errc::unsupported, name + ": its metadata names no norm or activation of ours"};
+  spec.gpt.norm = norm == "rms" ? kernels::Norm::rms : kernels::Norm::layer;
+  spec.gpt.activation =
+      activation == "gelu" ? kernels::Activation::gelu : kernels::Activation::silu;
+  spec.gpt.tied = fact(header, "tied") == "true";
+  spec.gpt.token_bytes = spec.gpt.vocabulary <= 256 ? 1 : 2;
+  return spec;
+}
+
+// A list of names in a text of the metadata.
+Status read_names(const Json& header, std::string_view key, const std::string& name,
+                  std::vector<verifier::SheetName>& out) {
+  const auto list = json_fact(header, key, name);
+  if (!list) return list.error();
+  if (list.value().items() == nullptr) return bad_fact(name, key);
+  for (const Json& item : *list.value().items()) {
+    if (item.text() == nullptr) return bad_fact(name, key);
+    out.push_back({*item.text()});
+  }
+  return Ok{};
 }
 
 }  // namespace
@@ -148,28 +234,45 @@ Result<kernels::Program> model_program(ByteView file, const std::string& path) {
   if (!parts) return parts.error();
   const Json& header = parts.value().header;
   const std::string architecture = fact(header, "architecture");
-  if (architecture != "gpt")
+  if (architecture != "gpt" && architecture != "mlp")
     return Error{Errc::unsupported,
                  name + ": its metadata says " +
                      (architecture.empty() ? "no architecture" : "\"" + architecture + "\"") +
-                     ", and only a gpt writes text"};
-  kernels::GptShape shape{.vocabulary = number(header, "vocabulary"),
-                          .width = number(header, "width"),
-                          .heads = std::max(number(header, "heads"), 1U),
-                          .hidden = number(header, "hidden"),
-                          .blocks = number(header, "blocks"),
-                          .context = number(header, "context")};
-  const std::string norm = fact(header, "norm");
-  const std::string activation = fact(header, "activation");
-  if ((norm != "rms" && norm != "layer") || (activation != "gelu" && activation != "silu"))
-    return Error{Errc::unsupported, name + ": its metadata names no norm or activation of ours"};
-  shape.norm = norm == "rms" ? kernels::Norm::rms : kernels::Norm::layer;
-  shape.activation = activation == "gelu" ? kernels::Activation::gelu : kernels::Activation::silu;
-  shape.tied = fact(header, "tied") == "true";
-  shape.token_bytes = shape.vocabulary <= 256 ? 1 : 2;
-  auto program = kernels::Program::make(untrained(shape));
+                     ", and gemmine has \"mlp\" and \"gpt\""};
+  const auto spec = architecture == "gpt" ? gpt_spec(header, name) : mlp_spec(header, name);
+  if (!spec) return spec.error();
+  auto program = kernels::Program::make(spec.value());
   if (!program) return Error{Errc::invalid, name + ": its metadata: " + program.error().detail};
   return program;
+}
+
+Result<verifier::Sheet> model_sheet(ByteView file, const std::string& path,
+                                    const kernels::Program& program) {
+  GEMMINE_CHECK(!program.is_gpt());
+  const std::string name = printable(path);
+  const auto parts = split(file, name);
+  if (!parts) return parts.error();
+  const Json& header = parts.value().header;
+  const std::vector<uint32_t>& widths = program.spec().widths;
+  verifier::Sheet out{.features = widths.front(), .missing = fact(header, "missing") == "mean"};
+  const auto scalings = json_fact(header, "scalings", name);
+  if (!scalings) return scalings.error();
+  if (scalings.value().items() == nullptr) return bad_fact(name, "scalings");
+  for (const Json& pair : *scalings.value().items()) {
+    if (pair.items() == nullptr || pair.items()->size() != 2) return bad_fact(name, "scalings");
+    const auto offset = pair.items()->front().number();
+    const auto factor = pair.items()->back().number();
+    if (!offset || !factor) return bad_fact(name, "scalings");
+    out.scalings.push_back({.offset = *offset, .factor = *factor});
+  }
+  if (Status read = read_names(header, "features", name, out.names); !read) return read.error();
+  if (Status read = read_names(header, "classes", name, out.classes); !read) return read.error();
+  out.label.text = fact(header, "label");
+  // By the rules of PROTOCOL 6.7, whoever wrote the file.
+  auto checked = verifier::decode_sheet(encode(out), widths);
+  if (!checked)
+    return Error{checked.error().code, name + ": its metadata: " + checked.error().detail};
+  return checked;
 }
 
 Result<Model> parse_model(ByteView file, const std::string& path, const kernels::Program& program) {
@@ -210,6 +313,12 @@ Result<Model> parse_model(ByteView file, const std::string& path, const kernels:
                                       ": element " + std::to_string(bad - values) +
                                       " is NaN or infinite"};
   }
+  const auto root = digest_from_hex(fact(header, "theta_root"));
+  if (root && kernels::blake3(as_bytes(std::span<const float>(out.theta))) != root.value())
+    return Error{Errc::invalid, name +
+                                    ": its tensors are not those of the theta_root in its "
+                                    "metadata: the file is damaged, or was changed (then remove "
+                                    "theta_root)"};
   if (auto id = digest_from_hex(fact(header, "job_id")); id) {
     out.job_id = id.value();
     out.round = number(header, "round");

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "kernels/base/printable.h"
 
@@ -36,13 +38,40 @@ std::string shown(std::string_view text) {
   return printable(text.substr(0, kShownBytes)) + (text.size() > kShownBytes ? "..." : "");
 }
 
-template <class T>
-void widen(ByteView bytes, std::vector<int64_t>& out) {
+template <class T, class Out>
+void widen(ByteView bytes, std::vector<Out>& out) {
+  out.resize(bytes.size() / sizeof(T));
   for (size_t i = 0; i < out.size(); ++i) {
     T value;
     std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-    out[i] = static_cast<int64_t>(value);
+    out[i] = static_cast<Out>(value);
   }
+}
+
+// Whole numbers of a kind and size.
+template <class Out>
+void widen_whole(char kind, uint32_t element_bytes, ByteView bytes, std::vector<Out>& out) {
+  const bool is_signed = kind == 'i';
+  if (element_bytes == 1) {
+    is_signed ? widen<int8_t>(bytes, out) : widen<uint8_t>(bytes, out);
+  } else if (element_bytes == 2) {
+    is_signed ? widen<int16_t>(bytes, out) : widen<uint16_t>(bytes, out);
+  } else if (element_bytes == 4) {
+    is_signed ? widen<int32_t>(bytes, out) : widen<uint32_t>(bytes, out);
+  } else {
+    is_signed ? widen<int64_t>(bytes, out) : widen<uint64_t>(bytes, out);
+  }
+}
+
+// IEEE binary16: sign, 5 bits of exponent, 10 of fraction.
+double half(uint16_t bits) {
+  constexpr int kBias = 15;
+  const int exponent = bits >> 10 & 31;
+  const int fraction = bits & 1023;
+  double value = exponent == 31  ? (fraction == 0 ? HUGE_VAL : std::nan(""))
+                 : exponent == 0 ? std::ldexp(fraction, 1 - kBias - 10)
+                                 : std::ldexp(fraction + 1024, exponent - kBias - 10);
+  return (bits & 0x8000) != 0 ? -value : value;
 }
 
 }  // namespace
@@ -76,31 +105,30 @@ Result<NpyReader> NpyReader::open(ByteStream stream, uint64_t bytes_max) {
 
 Status NpyReader::parse_header(std::string_view text, uint64_t bytes_max) {
   const std::string_view order = value_of(text, "fortran_order");
-  if (order == "True")
-    return Error{Errc::unsupported,
-                 name() + ": is in Fortran order; save numpy.ascontiguousarray(array)"};
-  if (order != "False") return Error{Errc::malformed, name() + ": no .npy header"};
+  fortran_ = order == "True";
+  if (!fortran_ && order != "False") return Error{Errc::malformed, name() + ": no .npy header"};
   if (auto taken = take_type(value_of(text, "descr")); !taken) return taken;
   return take_shape(value_of(text, "shape"), bytes_max);
 }
 
 Status NpyReader::take_type(std::string_view descr) {
-  const auto size = [&](char digit) {
-    return digit == '1' || digit == '2' || digit == '4' || digit == '8';
+  const auto one_of = [](char c, std::string_view all) {
+    return all.find(c) != std::string_view::npos;
   };
-  const bool good = descr.size() == 5 && descr.front() == '\'' && descr.back() == '\'' &&
-                    (descr[1] == '<' || (descr[1] == '|' && descr[3] == '1')) &&
-                    (descr[2] == 'u' || descr[2] == 'i') && size(descr[3]);
-  const bool real = descr.size() == 5 && descr[2] == 'f';
+  const bool shaped = descr.size() == 5 && descr.front() == '\'' && descr.back() == '\'';
+  const std::string_view type = shaped ? descr.substr(1, 3) : std::string_view("???");
+  const bool good =
+      one_of(type[0], "<>|=") &&
+      ((type[1] == 'b' && type[2] == '1') || (one_of(type[1], "ui") && one_of(type[2], "1248")) ||
+       (type[1] == 'f' && one_of(type[2], "248")));
   if (!good)
     return wrong(Errc::unsupported,
-                 "elements of type " + shown(descr) + "; whole numbers, little-endian, are read: " +
-                     (real ? "scale images to 0 ... 255 first, and save "
-                             "numpy.rint(array * 255).astype('u1') where 1 is white; save tokens "
-                             "and labels as array.astype('<u2')"
-                           : "save array.astype('<u2') or array.astype('u1')"));
-  is_signed_ = descr[2] == 'i';
-  element_bytes_ = static_cast<uint32_t>(descr[3] - '0');
+                 "elements of type " + shown(descr) +
+                     "; numbers are read: save array.astype('<f4') for features, "
+                     "array.astype('<i8') for labels and tokens");
+  kind_ = type[1];
+  element_bytes_ = static_cast<uint32_t>(type[2] - '0');
+  swapped_ = type[0] == '>';
   return Ok{};
 }
 
@@ -143,27 +171,47 @@ Status NpyReader::take_shape(std::string_view text, uint64_t bytes_max) {
   return Ok{};
 }
 
-Result<std::span<const int64_t>> NpyReader::next() {
+Result<Bytes> NpyReader::next_bytes() {
   const uint64_t wanted = std::min(count_ - done_, kRun);
-  const auto bytes = stream_.read(wanted == 0 ? 1 : wanted * element_bytes_);
-  if (!bytes) return bytes.error();
+  auto bytes = stream_.read(wanted == 0 ? 1 : wanted * element_bytes_);
+  if (!bytes) return bytes;
   if (bytes.value().size() != wanted * element_bytes_)
     return Error{Errc::malformed,
                  name() + ": its shape gives " + std::to_string(count_ * element_bytes_) +
                      " bytes, and the file has " + (wanted == 0 ? "more" : "fewer")};
-  run_.resize(wanted);
-  if (element_bytes_ == 1) {
-    is_signed_ ? widen<int8_t>(bytes.value(), run_) : widen<uint8_t>(bytes.value(), run_);
-  } else if (element_bytes_ == 2) {
-    is_signed_ ? widen<int16_t>(bytes.value(), run_) : widen<uint16_t>(bytes.value(), run_);
-  } else if (element_bytes_ == 4) {
-    is_signed_ ? widen<int32_t>(bytes.value(), run_) : widen<uint32_t>(bytes.value(), run_);
-  } else {
-    widen<int64_t>(bytes.value(), run_);
+  if (swapped_) {
+    for (auto at = bytes.value().begin(); at != bytes.value().end(); at += element_bytes_)
+      std::reverse(at, at + element_bytes_);
   }
   done_ += wanted;
   GEMMINE_CHECK(done_ <= count_);
+  return bytes;
+}
+
+Result<std::span<const int64_t>> NpyReader::next() {
+  GEMMINE_CHECK(!is_real());
+  const auto bytes = next_bytes();
+  if (!bytes) return bytes.error();
+  widen_whole(kind_, element_bytes_, bytes.value(), run_);
   return std::span<const int64_t>(run_);
+}
+
+Result<std::span<const double>> NpyReader::next_reals() {
+  const auto bytes = next_bytes();
+  if (!bytes) return bytes.error();
+  if (!is_real()) {
+    widen_whole(kind_, element_bytes_, bytes.value(), reals_);
+  } else if (element_bytes_ == 4) {
+    widen<float>(bytes.value(), reals_);
+  } else if (element_bytes_ == 8) {
+    widen<double>(bytes.value(), reals_);
+  } else {
+    reals_.clear();
+    std::vector<uint16_t> halves;
+    widen<uint16_t>(bytes.value(), halves);
+    std::ranges::transform(halves, std::back_inserter(reals_), half);
+  }
+  return std::span<const double>(reals_);
 }
 
 }  // namespace gemmine::pool

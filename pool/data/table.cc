@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/base/printable.h"
 #include "pool/data/idx.h"
 #include "pool/data/memory.h"
-#include "pool/data/npy.h"
 
 namespace gemmine::pool {
 namespace {
@@ -18,16 +16,6 @@ Result<IdxReader> open_idx(const std::string& path) {
   auto stream = ByteStream::open(path, kTableBytesMax);
   if (!stream) return stream.error();
   return IdxReader::open(std::move(stream.value()), kTableBytesMax);
-}
-
-Result<NpyReader> open_npy(const std::string& path) {
-  auto stream = ByteStream::open(path, kTableBytesMax);
-  if (!stream) return stream.error();
-  const auto magic = stream.value().read(kNpyMagic.size());
-  if (!magic) return magic.error();
-  if (!std::ranges::equal(magic.value(), as_bytes(kNpyMagic)))
-    return Error{Errc::malformed, stream.value().name() + ": no .npy file; numpy.save makes one"};
-  return NpyReader::open(std::move(stream.value()), kTableBytesMax);
 }
 
 template <class Reader>
@@ -105,35 +93,13 @@ Result<Table> join(Reader& images, Reader& labels, const TableShape& shape) {
   });
 }
 
-// Memory for a whole table, from its first row.
-uint64_t expected_bytes(const CsvReader& csv, const TableShape& shape) {
-  const uint64_t rows = csv.stream().size_hint() / (csv.row_bytes() + 1) + 1;
-  return std::min<uint64_t>(rows + rows / 8, kernels::kRecordsMax) * shape.record_bytes();
-}
-
-Status append_row(const CsvReader& csv, std::span<const uint8_t> row, LabelColumn label_column,
-                  const TableShape& shape, Table& out) {
-  const std::string place = csv.stream().name() + ":" + std::to_string(csv.line());
-  if (row.size() != size_t{shape.features} + 1)
-    return wrong(place, std::to_string(row.size()) + " columns; model.widths starts with " +
-                            std::to_string(shape.features) + ", and there is a label");
-  const bool first = label_column == LabelColumn::first;
-  const uint8_t label = first ? row.front() : row.back();
-  if (label >= shape.classes)
-    return wrong(place, "label " + std::to_string(label) + "; the model has " +
-                            std::to_string(shape.classes) +
-                            " classes (data.label_column says where labels are)");
-  if (out.count == kernels::kRecordsMax) return wrong(place, "too many rows");
-  if (out.count == 0) out.records.reserve(expected_bytes(csv, shape));
-  const auto values = first ? row.subspan(1) : row.first(shape.features);
-  out.records.insert(out.records.end(), values.begin(), values.end());
-  out.records.push_back(label);
-  if (shape.label_bytes() == 2) out.records.push_back(0);
-  ++out.count;
-  return Ok{};
-}
-
 }  // namespace
+
+void put_label(uint32_t label, const TableShape& shape, Bytes& records) {
+  GEMMINE_CHECK(label < shape.classes);
+  records.push_back(static_cast<uint8_t>(label));
+  if (shape.label_bytes() == 2) records.push_back(static_cast<uint8_t>(label >> 8));
+}
 
 Result<Table> load_idx(const ImageFiles& files, const TableShape& shape) {
   auto images = open_idx(files.images);
@@ -143,34 +109,13 @@ Result<Table> load_idx(const ImageFiles& files, const TableShape& shape) {
   return join(images.value(), labels.value(), shape);
 }
 
-Result<Table> load_npy(const ImageFiles& files, const TableShape& shape) {
-  auto images = open_npy(files.images);
-  if (!images) return images.error();
-  auto labels = open_npy(files.labels);
-  if (!labels) return labels.error();
-  if (images.value().shape().size() > 1 && !images.value().is_bytes())
-    return wrong(images.value().name(),
-                 "images are uint8: scale them to 0 ... 255 and save array.astype('u1')");
-  return join(images.value(), labels.value(), shape);
+Status check_arrays(const NpyReader& images, const NpyReader& labels, const TableShape& shape) {
+  return check_shapes(images, labels, shape);
 }
 
-Result<Table> load_csv(const std::string& path, LabelColumn label, const TableShape& shape) {
-  GEMMINE_CHECK(shape.features > 0 && shape.classes > 0);
-  auto stream = ByteStream::open(path, kTableBytesMax);
-  if (!stream) return stream.error();
-  CsvReader csv(std::move(stream.value()), label);
-  return within_memory(printable(path), [&]() -> Result<Table> {
-    Table out;
-    while (true) {
-      const auto row = csv.next();
-      if (!row) return row.error();
-      if (row.value().empty()) break;
-      if (auto added = append_row(csv, row.value(), label, shape, out); !added)
-        return added.error();
-    }
-    if (out.count == 0) return wrong(printable(path), "no rows");
-    return out;
-  });
+Result<Table> load_npy(NpyReader& images, NpyReader& labels, const TableShape& shape) {
+  GEMMINE_CHECK(images.is_bytes() && !images.is_fortran() && !labels.is_real());
+  return join(images, labels, shape);
 }
 
 }  // namespace gemmine::pool

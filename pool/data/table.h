@@ -1,4 +1,4 @@
-// Tables of features and labels as the records of PROTOCOL 3.2, from IDX, .npy and CSV files.
+// Tables of bytes and labels as the records of PROTOCOL 3.2, from IDX and .npy files.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 #include "kernels/base/bytes.h"
 #include "kernels/base/result.h"
 #include "kernels/model/program.h"
-#include "pool/data/csv.h"
+#include "pool/data/npy.h"
 
 namespace gemmine::pool {
 
@@ -35,9 +35,12 @@ struct ImageFiles {
 // swapped, differ in number, do not have `features` values each, or a label is not below `classes`;
 // out_of_memory.
 Result<Table> load_idx(const ImageFiles& files, const TableShape& shape);
-// The images are uint8, the labels whole numbers of any size.
-Result<Table> load_npy(const ImageFiles& files, const TableShape& shape);
-// A row is an image and its label, which ends at 255.
-Result<Table> load_csv(const std::string& path, LabelColumn label, const TableShape& shape);
+// Of images that are bytes and lie row by row, and labels that are whole numbers.
+Result<Table> load_npy(NpyReader& images, NpyReader& labels, const TableShape& shape);
+// Whether features and labels fit each other and the shape. Errors: invalid, as above.
+Status check_arrays(const NpyReader& images, const NpyReader& labels, const TableShape& shape);
+
+// Appends a record's label.
+void put_label(uint32_t label, const TableShape& shape, Bytes& records);
 
 }  // namespace gemmine::pool

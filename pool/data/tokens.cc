@@ -66,6 +66,9 @@ Status append_npy(ByteStream stream, const GptShape& shape, Bytes& out) {
   auto npy = NpyReader::open(std::move(stream), kCorpusBytesMax);
   if (!npy) return npy.error();
   const std::string& name = npy.value().name();
+  if (npy.value().is_real())
+    return Error{Errc::unsupported,
+                 name + ": has real numbers, and tokens are whole: save array.astype('<u2')"};
   if (npy.value().shape().size() != 1)
     return Error{Errc::invalid, name + ": has " + std::to_string(npy.value().shape().size()) +
                                     " dimensions; tokens have one: save array.ravel()"};
@@ -193,6 +196,18 @@ class Loader {
 Result<Tokens> load_tokens(const DataFiles& data, const kernels::GptShape& shape) {
   GEMMINE_CHECK(shape.token_bytes == 1 || shape.token_bytes == 2);
   return Loader(data, shape).load();
+}
+
+Result<Bytes> read_token_file(DataKind kind, const std::string& path,
+                              const kernels::GptShape& shape) {
+  GEMMINE_CHECK(kind == DataKind::text || kind == DataKind::tokens);
+  return within_memory(printable(path), [&]() -> Result<Bytes> {
+    Bytes out;
+    const Status read =
+        kind == DataKind::text ? append_text(path, shape, out) : append_tokens(path, shape, out);
+    if (!read) return read.error();
+    return out;
+  });
 }
 
 }  // namespace gemmine::pool

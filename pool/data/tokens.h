@@ -18,4 +18,8 @@ struct Tokens {
 // token that is not in the vocabulary, too few tokens for one context, a file on both sides).
 Result<Tokens> load_tokens(const DataFiles& data, const kernels::GptShape& shape);
 
+// All of one file. Errors: as above.
+Result<Bytes> read_token_file(DataKind kind, const std::string& path,
+                              const kernels::GptShape& shape);
+
 }  // namespace gemmine::pool

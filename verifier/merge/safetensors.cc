@@ -21,10 +21,41 @@ Json describe(const kernels::ParameterInfo& parameter) {
   return {{"dtype", "F32"}, {"shape", std::move(shape)}, {"data_offsets", std::move(place)}};
 }
 
+Json texts(const std::vector<SheetName>& names) {
+  Json out = Json::array();
+  for (const SheetName& name : names)
+    out.push_back(name.text);
+  return out;
+}
+
+// How a row becomes what the first layer reads, and what the last one's outputs are called: JSON in
+// texts, which numbers come back from to the last bit.
+void put_sheet(const Sheet& sheet, Json& facts) {
+  Json scalings = Json::array();
+  for (const Scaling& scaling : sheet.scalings) {
+    Json pair;
+    pair.push_back(scaling.offset);
+    pair.push_back(scaling.factor);
+    scalings.push_back(std::move(pair));
+  }
+  facts["scalings"] = scalings.dump();
+  facts["missing"] = sheet.missing ? "mean" : "refused";
+  facts["features"] = texts(sheet.names).dump();
+  facts["label"] = sheet.label.text;
+  facts["classes"] = texts(sheet.classes).dump();
+}
+
 // The values of metadata are texts.
 void put_shape(const kernels::Spec& spec, Json& facts) {
   if (spec.architecture == kernels::Architecture::mlp) {
     facts["architecture"] = "mlp";
+    Json widths;
+    for (const uint32_t width : spec.widths)
+      widths.push_back(width);
+    facts["widths"] = widths.dump();
+    facts["activation"] = "relu";
+    facts["feature_scale"] = Json(double{spec.feature_scale}).dump();
+    facts["feature_shift"] = Json(double{spec.feature_shift}).dump();
     return;
   }
   const kernels::GptShape& gpt = spec.gpt;
@@ -82,6 +113,7 @@ Bytes encode_safetensors(const kernels::Program& program, std::span<const float>
   facts["round"] = std::to_string(origin.round);
   facts["theta_root"] = to_hex(kernels::blake3(as_bytes(theta)).bytes);
   put_shape(program.spec(), facts);
+  if (origin.sheet) put_sheet(*origin.sheet, facts);
   for (const kernels::ParameterInfo& parameter : program.parameter_list())
     header[parameter_name(program, parameter)] = describe(parameter);
   std::string text = header.dump();

@@ -1,12 +1,14 @@
 // The trained model in the format people load: safetensors. Pure; pool/data/model_file.h reads it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "kernels/base/bytes.h"
 #include "kernels/model/program.h"
+#include "verifier/records/sheet.h"
 
 namespace gemmine::verifier {
 
@@ -14,7 +16,8 @@ namespace gemmine::verifier {
 struct ModelOrigin {
   std::string job_name;
   Digest job_id;
-  uint32_t round = 0;  // merged rounds
+  uint32_t round = 0;               // merged rounds
+  std::optional<Sheet> sheet = {};  // an MLP's
 };
 
 // The name of a parameter in a file: an MLP's "layers.<l>.weight" and ".bias"; a gpt's

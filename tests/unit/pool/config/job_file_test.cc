@@ -176,8 +176,59 @@ TEST(MlpJobFile, ReadsCsvAndNumpyFiles) {
   EXPECT_EQ(data.label, LabelColumn::first);
   EXPECT_EQ(data.path(data.train[0]), "/usr/share/datasets/fashion-mnist/a.csv");
   EXPECT_EQ(data.held_out_fraction.of(100), 10U);
+  EXPECT_EQ(data.scaling, FeatureScaling::bytes);
   text.replace(text.find("\"first\""), 7, "\"third\"");
-  EXPECT_NE(parse(text).error().detail.find("expected \"first\" or \"last\""), std::string::npos);
+  EXPECT_EQ(parse(text).value().data.label, LabelColumn::named);
+  EXPECT_EQ(parse(text).value().data.label_name, "third");
+}
+
+std::string csv_job(const std::string& keys) {
+  std::string text = example("fashion-mnist.toml");
+  const size_t begin = text.find("kind = \"idx\"");
+  text.replace(begin, text.find("[model]") - begin, "kind = \"csv\"\ntrain = \"a.csv\"\n" + keys);
+  return text;
+}
+
+TEST(MlpJobFile, StandardisesWhatIsNotSaidToBeBytes) {
+  const auto job =
+      parse(csv_job("test_fraction = 0.1\nskip_columns = [\"id\"]\n"
+                    "missing = \"mean\"\nclasses = [\"no\", \"ja\"]\n"));
+  ASSERT_TRUE(job) << job.error().detail;
+  const DataFiles& data = job.value().data;
+  EXPECT_EQ(data.scaling, FeatureScaling::by_shape);
+  EXPECT_TRUE(data.missing);
+  EXPECT_EQ(data.skip, (std::vector<std::string>{"id"}));
+  EXPECT_EQ(data.classes, (std::vector<std::string>{"no", "ja"}));
+  EXPECT_EQ(data.held_out_rows, HeldOutRows::spread);
+  const auto refusal = [](const std::string& keys) {
+    const auto bad = parse(csv_job("test_fraction = 0.1\n" + keys));
+    return bad ? "" : bad.error().detail;
+  };
+  EXPECT_NE(refusal("feature_scale = 0.1\n").find("feature_shift"), std::string::npos);
+  EXPECT_NE(refusal("feature_scale = 0.1\nfeature_shift = 0.0\nmissing = \"mean\"\n")
+                .find("has a mean only where"),
+            std::string::npos);
+  EXPECT_NE(refusal("feature_scale = 0.1\nfeature_shift = 0.0\nscaling = \"whole\"\n")
+                .find("makes no sense next to feature_scale"),
+            std::string::npos);
+  EXPECT_NE(refusal("scaling = \"rows\"\n").find("\"columns\""), std::string::npos);
+  EXPECT_NE(refusal("test_rows = \"random\"\n").find("\"spread\""), std::string::npos);
+  EXPECT_NE(refusal("classes = [\"a\\tb\"]\n").find("no class may have"), std::string::npos);
+}
+
+TEST(MlpJobFile, ReadsArchivesAndFoldersOfImages) {
+  std::string text = csv_job("");
+  text.replace(text.find("kind = \"csv\"\ntrain = \"a.csv\""), 28,
+               "kind = \"npz\"\nfile = \"m.npz\"");
+  const auto npz = parse(text);
+  ASSERT_TRUE(npz) << npz.error().detail;
+  EXPECT_EQ(npz.value().data.train, (std::vector<std::string>{"x_train", "y_train"}));
+  EXPECT_EQ(npz.value().data.held_out, (std::vector<std::string>{"x_test", "y_test"}));
+  text.replace(text.find("kind = \"npz\"\nfile = \"m.npz\""), 28,
+               "kind = \"images\"\ntrain = \"a\"\ntest = \"b\"\n");
+  const auto images = parse(text);
+  ASSERT_TRUE(images) << images.error().detail;
+  EXPECT_EQ(images.value().data.scaling, FeatureScaling::whole);
 }
 
 TEST(MlpJobFile, HasNoKeysOfAGpt) {

@@ -23,7 +23,7 @@ class Data : public testing::Test {
   JobFile file_;
 };
 
-TEST_F(Data, OfATableHasItsLastRowsHeldOut) {
+TEST_F(Data, OfATableHasRowsAtEvenDistancesHeldOut) {
   write("t.csv", as_bytes(std::string_view("1,2,0\n3,4,1\n5,6,2\n7,8,0\n")));
   file_.data.kind = DataKind::csv;
   file_.data.train = {"t.csv"};
@@ -34,6 +34,10 @@ TEST_F(Data, OfATableHasItsLastRowsHeldOut) {
   EXPECT_EQ(loaded.value().test, (Bytes{7, 8, 0}));
   EXPECT_EQ(loaded.value().train_records, 3U);
   EXPECT_EQ(loaded.value().test_records, 1U);
+  file_.data.held_out_fraction = {.digits = 5, .places = 1};
+  EXPECT_EQ(load_data(file_).value().train, (Bytes{1, 2, 0, 5, 6, 2}));
+  file_.data.held_out_rows = HeldOutRows::end;
+  EXPECT_EQ(load_data(file_).value().train, (Bytes{1, 2, 0, 3, 4, 1}));
   file_.data.held_out_fraction = {.digits = 24, .places = 2};
   EXPECT_EQ(load_data(file_).error().detail, "job.toml: data.test_fraction of 4 rows is none");
 }

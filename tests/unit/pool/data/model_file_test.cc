@@ -59,13 +59,62 @@ TEST(ModelFile, SaysItsOwnShape) {
     expected.token_bytes = expected.vocabulary <= 256 ? 1 : 2;
     EXPECT_EQ(program.value().spec().gpt, expected);
   }
-  const auto mlp = model_program(file_of(toy_mlp()), "m");
-  ASSERT_FALSE(mlp);
-  EXPECT_NE(mlp.error().detail.find("says \"mlp\", and only a gpt"), std::string::npos);
+  kernels::Spec rows = toy_mlp();
+  rows.feature_scale = 0.1F;
+  rows.feature_shift = -1.0F / 3;
+  const auto mlp = model_program(file_of(rows), "m");
+  ASSERT_TRUE(mlp) << mlp.error().detail;
+  EXPECT_EQ(mlp.value().spec().widths, rows.widths);
+  EXPECT_EQ(mlp.value().spec().feature_scale, rows.feature_scale);
+  EXPECT_EQ(mlp.value().spec().feature_shift, rows.feature_shift);
   const Bytes other = edited(file_of(testing::toy_gpt()), R"("heads":"2")", R"("heads":"3")");
   ASSERT_FALSE(model_program(other, "m"));
   EXPECT_NE(model_program(other, "m").error().detail.find("heads must cut width"),
             std::string::npos);
+}
+
+verifier::Sheet small_sheet() {
+  return {.features = 4,
+          .missing = true,
+          .scalings = {{0.1, 1.0 / 3}, {-1e300, 5e-324}, {0, 1}, {3.25, -2}},
+          .names = {{"größe \"m\""}, {"b"}, {"c, d"}, {"e"}},
+          .label = {"kind"},
+          .classes = {{"猫"}, {"no"}}};
+}
+
+Bytes file_with(const verifier::Sheet& sheet) {
+  const auto program = program_of(toy_mlp());
+  return verifier::encode_safetensors(
+      program, program.initial_theta(),
+      {.job_name = "rows", .job_id = Digest{}, .round = 1, .sheet = sheet});
+}
+
+TEST(ModelFile, GivesBackItsSheetToTheLastBit) {
+  const auto sheet = model_sheet(file_with(small_sheet()), "m", program_of(toy_mlp()));
+  ASSERT_TRUE(sheet) << sheet.error().detail;
+  EXPECT_EQ(sheet.value(), small_sheet());
+}
+
+TEST(ModelFile, RefusesASheetThatDoesNotFit) {
+  const auto why = [](const Bytes& file) {
+    const auto sheet = model_sheet(file, "m", program_of(toy_mlp()));
+    return sheet ? "" : sheet.error().detail;
+  };
+  EXPECT_NE(why(file_of(toy_mlp())).find("m: its metadata has no scalings"), std::string::npos);
+  verifier::Sheet sheet = small_sheet();
+  sheet.classes.push_back({"more"});
+  EXPECT_NE(why(file_with(sheet)).find("more classes"), std::string::npos);
+  const Bytes file = file_with(small_sheet());
+  EXPECT_NE(why(edited(file, "[0.0,1.0]", "[0 ,null]")).find("scalings is not what"),
+            std::string::npos);
+  EXPECT_NE(why(edited(file, "[0.0,1.0]", "[0.0;1.0]")).find("scalings is no JSON"),
+            std::string::npos);
+}
+
+TEST(ModelFile, RefusesOtherWeightsThanItsRootNames) {
+  Bytes file = file_of(toy_mlp());
+  file.back() ^= 1;
+  EXPECT_NE(refusal(file, toy_mlp()).find("are not those of the theta_root"), std::string::npos);
 }
 
 TEST(ModelFile, RefusesAnotherArchitectureShapeOrType) {
