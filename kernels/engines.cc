@@ -91,18 +91,36 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const Program
   return without_exceptions([&] { return build(name, program, train_records, threads); });
 }
 
-Result<Evaluation> evaluate(const Program& program, std::span<const float> theta,
-                            ByteView test_records, int threads) {
+namespace {
+
+Status check_records(const Program& program, ByteView records, int threads) {
   if (threads < 1 || threads > kPoolThreadsMax)
     return Error{Errc::invalid_argument, "threads must be in 1 … 1024"};
-  if (test_records.size() % program.data_bytes(1) != 0)
+  if (records.size() % program.data_bytes(1) != 0)
     return Error{Errc::invalid_argument, "records: not a whole number of them"};
-  if (Status status = check_labels(program, test_records); !status) return status.error();
+  return check_labels(program, records);
+}
+
+}  // namespace
+
+Result<Evaluation> evaluate(const Program& program, std::span<const float> theta,
+                            ByteView test_records, int threads) {
+  if (Status good = check_records(program, test_records, threads); !good) return good.error();
   return without_exceptions([&]() -> Result<Evaluation> {
     if (program.is_gpt())
       return GptCpuEngine(program, test_records, threads).evaluate(theta, test_records);
     CpuEngine engine(program, test_records, threads);
     return engine.evaluate(theta, test_records);
+  });
+}
+
+Result<std::vector<float>> predict(const Program& program, std::span<const float> theta,
+                                   ByteView records, int threads) {
+  GEMMINE_CHECK(!program.is_gpt());
+  if (Status good = check_records(program, records, threads); !good) return good.error();
+  return without_exceptions([&] {
+    CpuEngine engine(program, records, threads);
+    return engine.predict(theta, records);
   });
 }
 

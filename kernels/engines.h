@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "kernels/engine.h"
 #include "kernels/model/step_products.h"
@@ -21,6 +22,11 @@ Result<std::unique_ptr<Engine>> make_engine(std::string_view name, const Program
 // Errors: invalid_argument, out_of_memory, invalid (NaN or infinity).
 Result<Evaluation> evaluate(const Program& program, std::span<const float> theta,
                             ByteView test_records, int threads);
+
+// What an MLP gives for each record: records × classes outputs of its last layer, before any
+// softmax; the labels in the records do not matter. program is an MLP. Errors: as of evaluate.
+Result<std::vector<float>> predict(const Program& program, std::span<const float> theta,
+                                   ByteView records, int threads);
 
 // device: "cpu" or "cuda:<number>"; threads: of the CPU.
 // Errors: unsupported (another engine, no such device), out_of_memory, closed, invalid.

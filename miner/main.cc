@@ -1,7 +1,6 @@
 // gemmine: mine for a pool, or train a job here.
 #include <CLI/CLI.hpp>
 
-#include "kernels/cli/name.h"
 #include "kernels/cli/program.h"
 #include "miner/cli/commands.h"
 
@@ -57,13 +56,22 @@ int main(int argc, char** argv) {
                                             [&] { return miner::sample(sample); }),
                             sample);
 
+  miner::PredictOptions predict;
+  miner::add_predict_options(program.command("predict", "what a trained model says of your rows",
+                                             [&] { return miner::predict(predict); }),
+                             predict);
+
+  miner::EvaluateOptions evaluate;
+  miner::add_evaluate_options(
+      program.command("evaluate", "how well a trained model does on your rows or text",
+                      [&] { return miner::evaluate(evaluate); }),
+      evaluate);
+
   miner::DataOptions data;
-  CLI::App& data_command =
+  miner::add_data_options(
       program.command("data", "read a job's data, say what is there, and write it as plain files",
-                      [&] { return miner::data(data); });
-  gemmine::cli::add_name(data_command, "job", data.job, "job file (TOML)")->required();
-  gemmine::cli::add_name(data_command, "--out", data.out,
-                         "folder for train.bin and validation.bin or test.bin");
+                      [&] { return miner::data(data); }),
+      data);
 
   miner::DevicesOptions devices;
   program

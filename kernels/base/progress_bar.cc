@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace gemmine {
@@ -13,6 +14,23 @@ std::string bar_text(const std::string& what, uint64_t done, uint64_t total) {
   const auto filled = static_cast<size_t>(part * kWidth);
   return what + " [" + std::string(filled, '#') + std::string(kWidth - filled, '.') + "] " +
          std::to_string(static_cast<int>(part * 100)) + " %";
+}
+
+namespace {
+
+// Columns of the terminal at stderr: a bar that wraps cannot be taken away again.
+size_t columns() {
+  constexpr size_t kUsual = 80;
+  winsize size{};
+  const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : kUsual;
+}
+
+}  // namespace
+
+std::string fit_bar(const std::string& text, size_t columns) {
+  // Terminals wrap behind the last column, some before anything more is written.
+  return columns == 0 ? std::string() : text.substr(0, columns - 1);
 }
 
 ProgressBar::ProgressBar() : terminal_(isatty(STDERR_FILENO) != 0) {}
@@ -28,7 +46,7 @@ void ProgressBar::show(const std::string& what, uint64_t done, uint64_t total) {
   if (shown_ && now - last_ < std::chrono::milliseconds(100)) return;
   last_ = now;
   shown_ = true;
-  std::fputs(("\r\033[K" + bar_text(what, done, total)).c_str(), stderr);
+  std::fputs(("\r\033[K" + fit_bar(bar_text(what, done, total), columns())).c_str(), stderr);
   std::fflush(stderr);
 }
 

@@ -30,6 +30,9 @@ class ProgressBar {
   std::chrono::steady_clock::time_point last_;
 };
 
+// As much of a bar as stays on one line of so many columns. The text is ASCII.
+std::string fit_bar(const std::string& text, size_t columns);
+
 // "training [######......] 20 %"; without a total "training 1234".
 std::string bar_text(const std::string& what, uint64_t done, uint64_t total);
 

@@ -5,6 +5,7 @@
 // commitments 1/32 of the committed bytes.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <string>
 
@@ -21,6 +22,8 @@ class CpuEngine final : public StepEngine {
 
   // Forward only; leaves the engine without a state to go on from. Errors: invalid.
   Result<Evaluation> evaluate(std::span<const float> theta, ByteView test_records);
+  // The same; the last layer's outputs, [records, classes].
+  Result<std::vector<float>> predict(std::span<const float> theta, ByteView records);
 
  private:
   // Everything a layer owns in a step. Hidden Y is kept after its ReLU, which is all that later
@@ -86,6 +89,9 @@ class CpuEngine final : public StepEngine {
   Status quantise_weights(uint32_t layer);
   void pack_forward(Layer& layer);
   Status forward();
+  // Forward on all records, batch by batch; `done` sees each batch's rows. Errors: its own, too.
+  Status forward_all(std::span<const float> theta, ByteView records,
+                     const std::function<Status()>& done);
   Result<float> loss();
 
   Status backward();

@@ -107,17 +107,26 @@ Result<float> CpuEngine::loss() {
   return mean;
 }
 
+Status CpuEngine::forward_all(std::span<const float> theta, ByteView records,
+                              const std::function<Status()>& done) {
+  if (Status status = take_theta(theta); !status) return status;
+  const size_t record_bytes = program_.record_bytes();
+  const uint64_t count = records.size() / record_bytes;
+  for (uint64_t first = 0; first < count; first += batch_rows_) {
+    batch_rows_ = std::min<uint64_t>(program_.spec().batch, count - first);
+    for (size_t i = 0; i < batch_rows_; ++i)
+      rows_[i] = records.data() + (first + i) * record_bytes;
+    if (Status status = forward(); !status) return status;
+    if (Status status = done(); !status) return status;
+  }
+  return Ok{};
+}
+
 Result<Evaluation> CpuEngine::evaluate(std::span<const float> theta, ByteView test_records) {
   const ProtocolFloats floats;
-  if (Status status = take_theta(theta); !status) return status.error();
-  const size_t record_bytes = program_.record_bytes();
   Evaluation out;
-  out.records = test_records.size() / record_bytes;
-  for (uint64_t first = 0; first < out.records; first += batch_rows_) {
-    batch_rows_ = std::min<uint64_t>(program_.spec().batch, out.records - first);
-    for (size_t i = 0; i < batch_rows_; ++i)
-      rows_[i] = test_records.data() + (first + i) * record_bytes;
-    if (Status status = forward(); !status) return status.error();
+  out.records = test_records.size() / program_.record_bytes();
+  const Status ran = forward_all(theta, test_records, [&]() -> Status {
     if (auto mean = loss(); !mean) return mean.error();
     const Layer& last = layers_.back();
     for (size_t t = 0; t < batch_rows_; ++t) {
@@ -126,8 +135,24 @@ Result<Evaluation> CpuEngine::evaluate(std::span<const float> theta, ByteView te
       out.correct += best == label(t) ? 1 : 0;
       out.loss += nll_[t];
     }
-  }
+    return Ok{};
+  });
+  if (!ran) return ran.error();
   if (out.records > 0) out.loss /= static_cast<double>(out.records);
+  return out;
+}
+
+Result<std::vector<float>> CpuEngine::predict(std::span<const float> theta, ByteView records) {
+  const ProtocolFloats floats;
+  std::vector<float> out;
+  out.reserve(records.size() / program_.record_bytes() * layers_.back().outputs);
+  const Status ran = forward_all(theta, records, [&]() -> Status {
+    const auto& y = layers_.back().y;
+    out.insert(out.end(), y.begin(),
+               y.begin() + static_cast<ptrdiff_t>(batch_rows_ * layers_.back().outputs));
+    return Ok{};
+  });
+  if (!ran) return ran.error();
   return out;
 }
 

@@ -74,8 +74,11 @@ struct TrainOptions {
   std::string job;
   uint32_t rounds = 0;
   DeviceOptions device;
-  std::string from;   // safetensors file to start from
-  std::string model;  // safetensors file to write
+  std::string from;                 // safetensors file to start from
+  std::string model;                // safetensors file to write
+  std::string checkpoint;           // empty: beside the model
+  std::vector<std::string> curves;  // files to write: .csv, .svg
+  bool resume = false;
   bool json = false;
 };
 ExitCode train(const TrainOptions& options);
@@ -92,11 +95,38 @@ ExitCode sample(const SampleOptions& options);
 void add_sample_options(CLI::App& command, SampleOptions& options);
 void add_train_options(CLI::App& command, TrainOptions& options);
 
+// Rows for a model; see pool/data/model_rows.h.
+struct RowOptions {
+  std::string rows;
+  std::string model;
+  std::string kind;
+  std::string label_column;
+  std::string labels;
+  std::string features;
+  int threads = 0;  // 0: one per core
+};
+struct PredictOptions {
+  RowOptions rows;
+  std::string out;  // empty: standard output
+  bool probabilities = false;
+  bool json = false;
+};
+ExitCode predict(const PredictOptions& options);
+void add_predict_options(CLI::App& command, PredictOptions& options);
+
+struct EvaluateOptions {
+  RowOptions rows;
+  bool json = false;
+};
+ExitCode evaluate(const EvaluateOptions& options);
+void add_evaluate_options(CLI::App& command, EvaluateOptions& options);
+
 struct DataOptions {
   std::string job;
   std::string out;  // folder; empty: only say what is there
 };
 ExitCode data(const DataOptions& options);
+void add_data_options(CLI::App& command, DataOptions& options);
 
 struct DevicesOptions {
   bool json = false;

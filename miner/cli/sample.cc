@@ -88,6 +88,10 @@ ExitCode sample(const SampleOptions& options) {
   if (!file) return fail(ExitCode::bad_input, file.error().detail);
   const auto program = pool::model_program(file.value(), options.model);
   if (!program) return fail(ExitCode::bad_input, program.error().detail);
+  if (!program.value().is_gpt())
+    return fail(ExitCode::bad_input, options.model +
+                                         ": is an mlp, and only a gpt writes text; gemmine predict "
+                                         "runs it on rows");
   auto model = pool::parse_model(file.value(), options.model, program.value());
   if (!model) return fail(ExitCode::bad_input, model.error().detail);
   const kernels::GptShape& gpt = program.value().spec().gpt;
