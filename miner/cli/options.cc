@@ -86,10 +86,19 @@ void add_train_options(CLI::App& command, TrainOptions& options) {
   cli::add_name(command, "--from", options.from,
                 "start from this model (safetensors): one of this job goes on where it "
                 "stopped, any other of the same shape begins at round 0");
-  cli::add_name(
-      command, "--model", options.model,
-      "write the model here (safetensors), after each round. ^C or SIGTERM ends the training "
-      "with what the last round gave, exit code 128 + signal; --from goes on from it");
+  cli::add_name(command, "--model", options.model,
+                "write the model here (safetensors), after each round");
+  cli::add_name(command, "--checkpoint", options.checkpoint,
+                "keep here how far it is, after each round, every minute within one, and when ^C, "
+                "SIGTERM or SIGHUP ends it (exit code 128 + signal); else in FILE.checkpoint "
+                "beside the model, until the last round is done");
+  command.add_flag("--resume", options.resume,
+                   "go on from the checkpoint, with the same bits; begin where there is none yet");
+  cli::add_name(command, "--curves", options.curves,
+                "write losses and accuracy by round here, a table (.csv) or a picture (.svg); may "
+                "be repeated")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_flag("--json", options.json, "the result as JSON on stdout");
   add_device_options(command, options.device);
 }

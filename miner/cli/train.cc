@@ -1,6 +1,6 @@
 #include <csignal>
 #include <cstdio>
-#include <filesystem>
+#include <optional>
 
 #include "kernels/base/cores.h"
 #include "kernels/base/cpu.h"
@@ -15,11 +15,11 @@
 #include "kernels/hash/blake3.h"
 #include "kernels/self_test.h"
 #include "miner/cli/commands.h"
+#include "miner/cli/train_files.h"
 #include "miner/local.h"
 #include "pool/data/loaded_job.h"
 #include "pool/data/model_file.h"
 #include "pool/log/console.h"
-#include "verifier/merge/safetensors.h"
 
 namespace gemmine::miner {
 
@@ -91,47 +91,6 @@ void print_round(std::FILE* to, const kernels::Program& program, const RoundRepo
   std::fflush(to);
 }
 
-// The model file: a round's θ replaces the one before. What keeps only the last bytes written to it
-// (a device, a FIFO, standard output) gets the last one alone.
-class ModelFile {
- public:
-  ModelFile(const std::string& path, const verifier::Work& work) : path_(path), work_(work) {
-    std::error_code error;  // a path that cannot be looked at was refused before
-    const auto status = std::filesystem::status(path, error);
-    each_round_ = !path.empty() && path != "-" &&
-                  (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status));
-  }
-
-  void after_round(uint32_t round, std::span<const float> theta) {
-    if (!each_round_) return;
-    if (Status written = write(round, theta); !written)
-      std::fprintf(stderr, "\ngemmine train: after round %u: %s; training goes on\n", round,
-                   printable(written.error().detail).c_str());
-  }
-  Status at_end(const LocalModel& model) {
-    if (path_.empty() || model.round == kept_) return Ok{};
-    return write(model.round, model.theta);
-  }
-  // Which round is in the file; 0: none yet.
-  uint32_t kept() const { return kept_; }
-  const std::string& path() const { return path_; }
-
- private:
-  Status write(uint32_t round, std::span<const float> theta) {
-    Status written = write_output(
-        path_, verifier::encode_safetensors(
-                   work_.program(), theta,
-                   {.job_name = work_.job().name, .job_id = work_.id(), .round = round}));
-    if (written) kept_ = round;
-    return written;
-  }
-
-  const std::string path_;
-  const verifier::Work& work_;
-  bool each_round_ = false;
-  uint32_t kept_ = 0;
-};
-
 // The signal that asked for the end; 0: none yet. A second one ends the process at once.
 volatile std::sig_atomic_t stop_signal = 0;
 
@@ -143,25 +102,170 @@ void watch_signals() {
     ::sigaction(signal, &action, nullptr);
 }
 
-std::string where_it_is(const ModelFile& file, const std::string& job) {
-  if (file.kept() > 0)
-    return file.path() + " holds the model after round " + std::to_string(file.kept()) +
-           "; go on with: gemmine train " + shell_word(job) + " --from " + shell_word(file.path()) +
-           " --model " + shell_word(file.path());
-  return file.path().empty() ? "nothing is kept without --model"
-                             : "no round had ended, so no model is kept";
+// What is on disk, and how to go on from it.
+std::string where_it_is(const TrainOptions& options, const ModelFile& model,
+                        const CheckpointFile& checkpoint) {
+  std::string out = model.kept() > 0 ? model.path() + " holds the model after round " +
+                                           std::to_string(model.kept())
+                    : model.path().empty() ? "nothing is kept without --model"
+                                           : "no round had ended, so no model is kept";
+  if (!checkpoint.written()) return out;
+  out += "; go on with: gemmine train " + shell_word(options.job);
+  if (!options.model.empty()) out += " --model " + shell_word(options.model);
+  if (!options.checkpoint.empty()) out += " --checkpoint " + shell_word(options.checkpoint);
+  return out + " --resume";
+}
+
+// Every path that will be written is tried before anything is read.
+Status check_outputs(const TrainOptions& options, const std::string& checkpoint) {
+  if (!options.model.empty())
+    if (Status usable = check_output_path(options.model); !usable)
+      return Error{Errc::io, "--model: " + usable.error().detail};
+  if (!checkpoint.empty())
+    if (Status usable = check_output_path(checkpoint); !usable)
+      return Error{Errc::io, "--checkpoint: " + usable.error().detail};
+  if (Status usable = CurveFiles::check(options.curves); !usable)
+    return Error{usable.error().code, "--curves: " + usable.error().detail};
+  return Ok{};
+}
+
+// Sets where `local` begins: a model, a checkpoint (kept in `held`), or the job's beginning.
+Status choose_start(const TrainOptions& options, const CheckpointFile& file,
+                    const verifier::Work& work, std::optional<LocalCheckpoint>& held,
+                    LocalOptions& local) {
+  if (!options.from.empty()) return start_from(options.from, work, local);
+  if (!options.resume) {
+    if (!file.exists()) return Ok{};
+    return Error{Errc::invalid, file.path() +
+                                    ": a training that has not ended left it here; go on with "
+                                    "--resume, or remove it to begin again"};
+  }
+  if (!file.exists()) {
+    std::fprintf(stderr, "There is no checkpoint %s yet: beginning at round 0.\n",
+                 printable(file.path()).c_str());
+    return Ok{};
+  }
+  auto checkpoint = read_local_checkpoint(file.path(), work);
+  if (!checkpoint) return checkpoint.error();
+  held = std::move(checkpoint.value());
+  local.resume = &*held;
+  const kernels::Spec& spec = work.program().spec();
+  std::fprintf(
+      stderr, "Going on from %s: round %u of %u, %llu of its %llu steps done.\n",
+      printable(file.path()).c_str(), held->round, spec.rounds,
+      static_cast<unsigned long long>(held->deltas.size() * spec.steps_per_lease + held->steps),
+      static_cast<unsigned long long>(uint64_t{spec.slots} * spec.steps_per_lease));
+  return Ok{};
+}
+
+// A training that goes on when a file of it cannot be written.
+class Files {
+ public:
+  Files(const TrainOptions& options, CheckpointFile& checkpoint, const pool::LoadedJob& job,
+        pool::Console& console)
+      : console_(console),
+        model_(options.model, job),
+        checkpoint_(checkpoint),
+        curves_(options.curves, job.work.program().is_gpt(), job.work.job().name) {}
+
+  ModelFile& model() { return model_; }
+  void merged(uint32_t round, std::span<const float> theta) {
+    warn("model_not_written", model_.after_round(round, theta));
+  }
+  void drawn(const std::vector<RoundReport>& reports) {
+    warn("curves_not_written", curves_.write(reports));
+  }
+  void kept(const LocalCheckpoint& checkpoint) {
+    warn("checkpoint_not_written", checkpoint_.write(checkpoint));
+  }
+
+ private:
+  void warn(const char* event, const Status& status) {
+    if (!status)
+      console_.event(pool::Level::warning, event,
+                     {{"reason", status.error().detail}, {"note", "training goes on"}});
+  }
+
+  pool::Console& console_;
+  ModelFile model_;
+  CheckpointFile& checkpoint_;
+  CurveFiles curves_;
+};
+
+LocalHooks hooks_of(const TrainOptions& options, const kernels::Program& program,
+                    pool::Console& console, Files& files, CheckpointFile& checkpoint,
+                    std::vector<RoundReport>& reports) {
+  std::FILE* const report_to = is_standard_output(options.model) ? stderr : stdout;
+  LocalHooks hooks;
+  hooks.step_done = [&](uint64_t done, uint64_t total) {
+    console.progress("training", done, total);
+  };
+  hooks.merged = [&](uint32_t round, std::span<const float> theta) { files.merged(round, theta); };
+  hooks.round_done = [&, report_to](const RoundReport& round) {
+    reports.push_back(round);
+    console.clear_bar();
+    if (!options.json) print_round(report_to, program, round);
+    files.drawn(reports);
+  };
+  hooks.stop = [] { return stop_signal != 0; };
+  if (!checkpoint.path().empty()) {
+    hooks.wants_checkpoint = [&](bool round_ended) { return checkpoint.wants(round_ended); };
+    hooks.checkpoint = [&](const LocalCheckpoint& at) { files.kept(at); };
+  }
+  return hooks;
+}
+
+std::string why_it_failed(const Error& error) {
+  if (error.code != Errc::invalid) return error.detail;
+  return error.detail +
+         ": the training diverged. Try a smaller train.lr, a longer train.warmup or train.clip";
+}
+
+// Where a checkpoint goes: where it was asked for, or beside the model.
+std::string checkpoint_path(const TrainOptions& options) {
+  if (!options.checkpoint.empty()) return options.checkpoint;
+  return keeps_a_file(options.model) ? options.model + ".checkpoint" : std::string();
+}
+
+// Ends with the model written, and the result said.
+ExitCode finish(const TrainOptions& options, const pool::LoadedJob& job, const LocalModel& model,
+                const std::vector<RoundReport>& reports, ModelFile& file,
+                const CheckpointFile& checkpoint) {
+  if (Status written = file.at_end(model.round, model.theta); !written) {
+    // A signal also ends the wait for the reader of a FIFO.
+    const ExitCode code = stop_signal != 0 ? stopped_by(stop_signal) : ExitCode::failed;
+    return fail(code, written.error().detail);
+  }
+  if (options.json) {
+    cli::print_json(to_json(job.work, reports));
+  } else if (!reports.empty()) {
+    std::fprintf(is_standard_output(options.model) ? stderr : stdout, "state root %s\n",
+                 to_hex(reports.back().theta_root.bytes).c_str());
+  }
+  const uint32_t rounds = job.work.job().spec.rounds;
+  if (!model.stopped) {
+    if (model.round == rounds) checkpoint.remove();
+    return ExitCode::ok;
+  }
+  return fail(stopped_by(stop_signal), "stopped by signal " + std::to_string(stop_signal) +
+                                           " after round " + std::to_string(model.round) + " of " +
+                                           std::to_string(rounds) + "; " +
+                                           where_it_is(options, file, checkpoint));
 }
 
 }  // namespace
 
 ExitCode train(const TrainOptions& options) {
-  if (!options.model.empty()) {
-    if (Status usable = check_output_path(options.model); !usable)
-      return fail(ExitCode::failed, "--model: " + usable.error().detail);
-  }
-  const bool to_stdout = is_standard_output(options.model);
-  if (to_stdout && options.json)
+  CheckpointFile checkpoint(checkpoint_path(options));
+  if (Status usable = check_outputs(options, checkpoint.path()); !usable)
+    return fail(usable.error().code == Errc::io ? ExitCode::failed : ExitCode::command_line,
+                usable.error().detail);
+  if (is_standard_output(options.model) && options.json)
     return fail(ExitCode::command_line, "--model and --json both write to standard output");
+  if (options.resume && checkpoint.path().empty())
+    return fail(ExitCode::command_line, "--resume: say which with --model or --checkpoint");
+  if (options.resume && !options.from.empty())
+    return fail(ExitCode::command_line, "--resume and --from both say where to begin");
   const auto loaded = pool::load_job(options.job);
   if (!loaded) return fail(ExitCode::bad_input, loaded.error().detail);
   const pool::LoadedJob& job = loaded.value();
@@ -169,32 +273,21 @@ ExitCode train(const TrainOptions& options) {
     return fail(ExitCode::command_line, path.error().detail);
   const int threads = options.device.threads > 0 ? options.device.threads : usable_cores();
   LocalOptions local{.rounds = options.rounds, .threads = threads};
-  if (!options.from.empty()) {
-    const Status started = start_from(options.from, job.work, local);
-    if (!started) return fail(ExitCode::bad_input, started.error().detail);
-  }
+  std::optional<LocalCheckpoint> held;
+  if (Status started = choose_start(options, checkpoint, job.work, held, local); !started)
+    return fail(ExitCode::bad_input, started.error().detail);
   if (auto tested = kernels::self_test(options.device.engine); !tested)
     return fail(cli::code_of_engine(tested.error()),
                 "self-test of '" + options.device.engine + "': " + tested.error().detail);
 
   watch_signals();
-  std::FILE* const report_to = to_stdout ? stderr : stdout;
   pool::Console console;
-  ModelFile file(options.model, job.work);
-  std::vector<RoundReport> reports;
-  LocalHooks hooks;
-  hooks.step_done = [&](uint64_t done, uint64_t total) {
-    console.progress("training", done, total);
-  };
-  hooks.merged = [&](uint32_t round, std::span<const float> theta) {
-    file.after_round(round, theta);
-  };
-  hooks.round_done = [&](const RoundReport& round) {
-    reports.push_back(round);
-    console.clear_bar();
-    if (!options.json) print_round(report_to, job.work.program(), round);
-  };
-  hooks.stop = [] { return stop_signal != 0; };
+  Files files(options, checkpoint, job, console);
+  std::vector<RoundReport> reports = held ? held->reports : std::vector<RoundReport>();
+  // A round that was merged and not yet looked at comes again.
+  if (!reports.empty() && reports.back().evaluation.records == 0) reports.pop_back();
+  const LocalHooks hooks =
+      hooks_of(options, job.work.program(), console, files, checkpoint, reports);
   const auto model = train_locally(
       job,
       [&](const kernels::Program& wanted, ByteView records) {
@@ -203,22 +296,9 @@ ExitCode train(const TrainOptions& options) {
       local, hooks);
   console.clear_bar();
   if (!model)
-    return fail(ExitCode::failed, model.error().detail + "; " + where_it_is(file, options.job));
-  if (Status written = file.at_end(model.value()); !written) {
-    // A signal also ends the wait for the reader of a FIFO.
-    const ExitCode code = stop_signal != 0 ? stopped_by(stop_signal) : ExitCode::failed;
-    return fail(code, written.error().detail);
-  }
-  if (options.json) {
-    cli::print_json(to_json(job.work, reports));
-  } else if (!reports.empty()) {
-    std::fprintf(report_to, "state root %s\n", to_hex(reports.back().theta_root.bytes).c_str());
-  }
-  if (!model.value().stopped) return ExitCode::ok;
-  return fail(stopped_by(stop_signal), "stopped by signal " + std::to_string(stop_signal) +
-                                           " after round " + std::to_string(model.value().round) +
-                                           " of " + std::to_string(job.work.job().spec.rounds) +
-                                           "; " + where_it_is(file, options.job));
+    return fail(ExitCode::failed, why_it_failed(model.error()) + "; " +
+                                      where_it_is(options, files.model(), checkpoint));
+  return finish(options, job, model.value(), reports, files.model(), checkpoint);
 }
 
 }  // namespace gemmine::miner
