@@ -64,7 +64,8 @@ class DataCase(case.Case):
         """What `gemmine data` counts: (train, held out)."""
         done = self.accept("gemmine", "data", job)
         self.assertEqual(done.stderr, "")
-        return tuple(int(number) for number in re.findall(r"(?m)^\w+ +(\d+) ", done.stdout))
+        return tuple(int(number) for number in re.findall(
+            r"(?m)^(?:train|test|validation) +(\d+) ", done.stdout))
 
     def bytes_of(self, job, part="train"):
         out = self.folder / "out"

@@ -245,8 +245,11 @@ class Training(case.Case):
             self.assertRegex(training.text(),
                              rf"stopped by signal {how.value} after round \d of 6; "
                              rf"{model} holds the model after round \d; go on")
-            self.accept("gemmine", "train", job, "--from", model, "--model", model)
+            self.refuse(3, r"checkpoint: a training that has not ended left it here", "gemmine",
+                        "train", job, "--model", model)
+            self.accept("gemmine", "train", job, "--model", model, "--resume")
             self.assertEqual(model.read_bytes(), whole.read_bytes())
+            self.assertFalse(pathlib.Path(f"{model}.checkpoint").exists())
             training.log.unlink()
 
     def test_F13_a_signal_ends_the_wait_for_a_reader(self):
@@ -265,7 +268,7 @@ class Training(case.Case):
         training.wait_for("round  1 of 50")
         training.popen.send_signal(signal.SIGINT)
         self.assertEqual(training.wait(20 * base.SLOW), 130, training.tail())
-        self.assertIn(f"--from '{model}' --model '{model}'", training.text())
+        self.assertIn(f"--model '{model}' --resume", training.text())
 
     def test_F16_a_dry_run_ends_where_no_pool_answers(self):
         pin = "sha256:" + "00" * 32

@@ -65,6 +65,51 @@ TEST_F(Local, AStopKeepsTheLastRoundAndNothingOfTheNext) {
   EXPECT_EQ(steps, in_a_round + 1);
 }
 
+// Stopped before any step whatever, a training goes on to the same bits.
+TEST_F(Local, GoesOnFromACheckpointOfAnyStep) {
+  const auto whole = train({.rounds = 2});
+  ASSERT_TRUE(whole);
+  const uint64_t steps = uint64_t{2} * toy_.job.spec.slots * toy_.job.spec.steps_per_lease;
+  for (uint64_t stop_at = 0; stop_at < steps; ++stop_at) {
+    uint64_t done = 0;
+    LocalCheckpoint kept;
+    LocalHooks hooks;
+    hooks.step_done = [&](uint64_t now, uint64_t) { done = now; };
+    hooks.stop = [&] { return done == stop_at; };
+    hooks.checkpoint = [&](const LocalCheckpoint& at) { kept = at; };
+    const auto stopped = train({.rounds = 2}, hooks);
+    ASSERT_TRUE(stopped && stopped.value().stopped) << stop_at;
+    const auto read = decode_local_checkpoint(encode_local_checkpoint(kept), toy_.work);
+    ASSERT_TRUE(read) << stop_at << ": " << read.error().detail;
+    const auto rest = train({.rounds = 2, .resume = &read.value()});
+    ASSERT_TRUE(rest) << stop_at;
+    EXPECT_EQ(rest.value().theta, whole.value().theta) << stop_at;
+    EXPECT_EQ(rest.value().round, 2U);
+  }
+}
+
+TEST_F(Local, ACheckpointOfAnotherJobOrADamagedOneIsRefused) {
+  LocalCheckpoint kept;
+  LocalHooks hooks;
+  hooks.wants_checkpoint = [](bool round_ended) { return !round_ended; };
+  hooks.checkpoint = [&](const LocalCheckpoint& at) { kept = at; };
+  ASSERT_TRUE(train({.rounds = 1}, hooks));
+  EXPECT_EQ(kept.deltas.size(), 1U);  // of two slots
+  const Bytes good = encode_local_checkpoint(kept);
+  ASSERT_TRUE(decode_local_checkpoint(good, toy_.work));
+  for (size_t size = 0; size < good.size(); size += 97)
+    EXPECT_EQ(decode_local_checkpoint(ByteView(good).first(size), toy_.work).error().code,
+              Errc::malformed);
+  for (size_t at = 0; at < good.size(); at += 101) {
+    Bytes bad = good;
+    bad[at] ^= 1;
+    EXPECT_FALSE(decode_local_checkpoint(bad, toy_.work)) << at;
+  }
+  EXPECT_EQ(decode_local_checkpoint(good, test::Toy("job_adamw").work).error().code, Errc::invalid);
+  kept.published.pop_back();
+  EXPECT_FALSE(decode_local_checkpoint(encode_local_checkpoint(kept), toy_.work));
+}
+
 TEST_F(Local, BeginsOnlyWithinTheJob) {
   EXPECT_DEATH((void)train({.first_round = toy_.job.spec.rounds + 1}), "first_round");
 }
