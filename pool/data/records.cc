@@ -33,6 +33,7 @@ std::optional<uint32_t> class_number(const std::string& text) {
 
 std::vector<SheetName> names_of(const std::vector<std::string>& texts) {
   std::vector<SheetName> out;
+  out.reserve(texts.size());
   for (const std::string& text : texts)
     out.push_back({text});
   return out;

@@ -140,7 +140,7 @@ class Sample(LanguageModel):
         self.refuse(3, r"lm_head\.weight: .*cut short", "sample", "--model", broken)
         mlp = self.folder / "mlp.safetensors"
         self.gemmine(0, "train", self.toy(), "--rounds", "1", "--model", mlp)
-        self.refuse(3, r'says "mlp", and only a gpt writes text', "sample", "--model", mlp)
+        self.refuse(3, r'is an mlp, and only a gpt writes text', "sample", "--model", mlp)
 
 
 class Corpus(LanguageModel):
