@@ -12,7 +12,7 @@ void need_job(const PoolState& pool, const JobState& job, uint32_t first_kept,
               std::set<Digest>& needed) {
   needed.insert(job.work.job().train_address);
   needed.insert(job.work.job().test_address);
-  needed.insert(job.work.job().sheet_address);  // no blob has the address zero
+  if (const Digest& sheet = job.work.job().sheet_address; !sheet.is_zero()) needed.insert(sheet);
   GEMMINE_CHECK(!job.theta_roots.empty());
   const size_t from = std::min<size_t>(first_kept, job.theta_roots.size() - 1);
   needed.insert(job.theta_roots.begin() + static_cast<ptrdiff_t>(from), job.theta_roots.end());

@@ -20,6 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     GEMMINE_CHECK(model.error().detail.starts_with("fuzz.safetensors"));
     return 0;
   }
+  if (!program.value().is_gpt()) {
+    const auto sheet = gp::model_sheet(file, "fuzz.safetensors", program.value());
+    GEMMINE_CHECK(sheet ? sheet.value().features == program.value().spec().widths.front()
+                        : sheet.error().detail.starts_with("fuzz.safetensors"));
+  }
   GEMMINE_CHECK(model.value().theta.size() * sizeof(float) < size);
   GEMMINE_CHECK(model.value().theta.size() == program.value().parameters());
   for (const float value : model.value().theta)
