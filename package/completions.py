@@ -7,7 +7,6 @@ VALUES = {
     "--engine": ENGINES,
     "--pool": "own", "--pin": "own", "--pool-key": "own", "--head": "own", "--account": "own",
     "--name": "own", "--prompt": "own", "--listen": "own", "--relay": "own",
-    "--name": "own", "--prompt": "own", "--listen": "own",
     "--kind": ("csv", "jsonl", "npy", "npz", "idx", "images", "text", "tokens"),
     "--label-column": "own", "--features": "own", ("gemmine", "predict", "--out"): "file",
     "--data": "folder", "--out": "folder", "--bundles": "folder", "--blobs": "folder",
