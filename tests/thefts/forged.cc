@@ -126,7 +126,7 @@ std::vector<Theft> forged_mlp_tensors(const Program& program) {
   Theft other = {.name = "other data", .how = "of the next row, but in the first step"};
   other.bend = [](Draft& draft) {
     if (!is(TensorKind::x, 0)(draft.info) || draft.key.step == 0) return;
-    std::ranges::rotate(draft.values, draft.values.begin() + draft.info.cols);
+    std::rotate(draft.values.begin(), draft.values.begin() + draft.info.cols, draft.values.end());
   };
   other.found_min = kPromised;
   out.push_back(std::move(other));

@@ -195,7 +195,8 @@ std::vector<ThreadBlock> stars(const Program& program, const ThreadDraw& draw, c
   const bool few = program.spec().optimiser == kernels::Optimiser::adamw;
   // From a drawn one on, round and round.
   const size_t first = of_vectors.empty() ? 0 : pick(seed, kBlockNumbers - 1, of_vectors.size());
-  std::ranges::rotate(of_vectors, of_vectors.begin() + static_cast<ptrdiff_t>(first));
+  std::rotate(of_vectors.begin(), of_vectors.begin() + static_cast<ptrdiff_t>(first),
+              of_vectors.end());
   if (few && of_vectors.size() > kVectorStars) of_vectors.resize(kVectorStars);
   out.insert(out.end(), of_vectors.begin(), of_vectors.end());
   return out;
