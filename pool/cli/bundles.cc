@@ -1,5 +1,6 @@
 #include "pool/cli/bundles.h"
 
+#include <algorithm>
 #include <map>
 #include <unistd.h>
 #include <utility>
@@ -40,12 +41,26 @@ struct Wanted {
   uint32_t index;
 };
 
+bool came_to_its_end(const LeaseState& lease) {
+  return lease.closed && *lease.closed == verifier::CloseReason::complete && !lease.wrong;
+}
+
+// Of each job the newest round in which a lease came to its end.
+std::map<Digest, uint32_t> newest_rounds(const LedgerState& state) {
+  std::map<Digest, uint32_t> out;
+  for (const auto& [id, lease] : state.leases()) {
+    if (!came_to_its_end(lease)) continue;
+    uint32_t& newest = out.try_emplace(lease.lease.job_id, 0).first->second;
+    newest = std::max(newest, lease.lease.round);
+  }
+  return out;
+}
+
 std::vector<Wanted> choose(const LedgerState& state) {
   std::vector<Wanted> out;
+  const std::map<Digest, uint32_t> newest = newest_rounds(state);
   for (const auto& [id, lease] : state.leases()) {
-    const verifier::JobState& job = state.jobs().at(lease.lease.job_id);
-    const bool last = lease.lease.round + 1 == job.work.job().spec.rounds && lease.closed &&
-                      *lease.closed == verifier::CloseReason::complete && !lease.wrong;
+    const bool last = came_to_its_end(lease) && newest.at(lease.lease.job_id) == lease.lease.round;
     for (const verifier::ShareState& share : lease.shares) {
       const std::string name =
           to_hex(id.bytes).substr(0, 8) + "-" + std::to_string(share.share.index);
@@ -73,7 +88,9 @@ Result<std::vector<std::string>> export_bundles(LedgerStore& store, const Ledger
   if (!verdicts) return verdicts.error();
   if (const Status made = make_folder(folder); !made) return made.error();
   std::vector<std::string> left_out;
-  for (const Wanted& wanted : choose(state)) {
+  const std::vector<Wanted> chosen = choose(state);
+  if (chosen.empty()) left_out.emplace_back("no lease has come to its end yet: there is no bundle");
+  for (const Wanted& wanted : chosen) {
     const verifier::JobState& job = state.jobs().at(wanted.lease->lease.job_id);
     const verifier::Lease& lease = wanted.lease->lease;
     if (was_dropped(data, lease.theta_root)) {
