@@ -153,6 +153,8 @@ def try_clone(system):
     subprocess.run(["git", "clone", "-q", "--no-local", SOURCE, system.root / "srv/gemmine"],
                    check=True)
     system.cwd = "/srv/gemmine"
+    if "CCACHE_DIR" in system.more:
+        system.check("apt-get install -y -qq --no-install-recommends ccache")
     Reader(system, clone=True).follow()
 
 

@@ -66,7 +66,7 @@ class System:
                 self.more[name] = value
         if ccache:
             self.bind(ccache, "/ccache")
-            self.more["CCACHE_DIR"] = "/ccache"
+            self.more |= {"CCACHE_DIR": "/ccache", "CCACHE_READONLY": "1"}
 
     def bind(self, outside, inside):
         (self.root / inside.lstrip("/")).mkdir(exist_ok=True)
