@@ -28,14 +28,17 @@ FILES = {
 KNOWN_POOLS = ("~/.local/state/gemmine/pools", "What pools have signed, so that one that "
                "contradicts itself is found; $XDG_STATE_HOME instead of ~/.local/state where it "
                "is set.")
-ENVIRONMENT = {
-    "GEMMINE_CPU": "portable, avx2 or avx512: the instructions that the cpu engine uses, instead "
-                   "of the best that this machine has. The results are the same.",
-    "NO_COLOR": "Where it is set and not empty, the log has no colours on a terminal either.",
-    "NOTIFY_SOCKET": "Where a service manager hears that the program is ready, alive "
-                     "(WATCHDOG_USEC) and stopping; see sd_notify(3).",
-}
 SERVICES = ("gemmine", "gemmine-pool", "gemmine-audit")
+ENVIRONMENT = {  # what it does, and to which programs
+    "GEMMINE_CPU": ("portable, avx2 or avx512: the instructions that the cpu engine uses, instead "
+                    "of the best that this machine has. The results are the same.", tuple(ABOUT)),
+    "GEMMINE_RELAY": ("The address of a `gemmine relay` to download from, where --relay names "
+                      "none.", ("gemmine", "gemmine-audit")),
+    "NO_COLOR": ("Where it is set and not empty, the log has no colours on a terminal either.",
+                 SERVICES),
+    "NOTIFY_SOCKET": ("Where a service manager hears that the program is ready, alive "
+                      "(WATCHDOG_USEC) and stopping; see sd_notify(3).", SERVICES),
+}
 
 
 def roff(text):
@@ -143,8 +146,8 @@ def page(program, version, date):
     for code, meaning in re.findall(r"^ *(\d+)  (.+)$", codes, re.M):
         lines += [".TP", f".B {code}", roff(meaning)]
     lines += [".SH ENVIRONMENT"]
-    for variable, text in ENVIRONMENT.items():
-        if variable != "NOTIFY_SOCKET" or name in SERVICES:
+    for variable, (text, programs) in ENVIRONMENT.items():
+        if name in programs:
             lines += [".TP", f".B {variable}", roff(text)]
     known = [] if name == "gemmine-pool" else [KNOWN_POOLS]
     lines += [".SH FILES", *tagged([*FILES[name], *known])]

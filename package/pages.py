@@ -19,13 +19,14 @@ import completions
 import manual
 
 HOME = "/HOME-OF-THE-READER"  # so that nobody's own home gets into a page
+EXAMPLES = "/usr/share/gemmine/"  # where a package has what a clone has in configs
 
 
 def describe(program):
     clean = {"HOME": HOME, "PATH": os.defpath, "LC_ALL": "C"}
     text = subprocess.run([program, "--describe"], check=True, stdout=subprocess.PIPE, text=True,
                           env=clean).stdout
-    return json.loads(text.replace(HOME, "~"))
+    return json.loads(text.replace(HOME, "~").replace("configs/", EXAMPLES))
 
 
 def newest(changelog):

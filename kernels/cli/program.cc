@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <new>
 #include <string_view>
 #include <system_error>
@@ -60,6 +61,30 @@ std::string no_meaning(const CLI::App& at, const std::string& word) {
   if (words.empty()) return "'" + word + "' is one word too many";
   return "there is no command '" + word + "'; did you mean '" + nearest(word, words) +
          "'? (commands: " + list_of(words) + ")";
+}
+
+// The folder of examples of an installed program, which help speaks of as `configs`; else empty.
+std::string examples_folder() {
+  std::error_code none;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", none);
+  const auto folder = program.parent_path().parent_path() / "share/gemmine";
+  return std::filesystem::is_directory(folder / "jobs", none) ? folder.string() : "";
+}
+
+std::string pointed_to(const std::string& folder, std::string text) {
+  constexpr std::string_view kInAClone = "configs/";
+  for (size_t at = 0; (at = text.find(kInAClone, at)) != std::string::npos;) {
+    text.replace(at, kInAClone.size() - 1, folder);
+    at += folder.size();
+  }
+  return text;
+}
+
+void point_to_examples(CLI::App& app, const std::string& folder) {
+  app.description(pointed_to(folder, app.get_description()));
+  app.footer(pointed_to(folder, app.get_footer()));
+  for (CLI::App* const command : app.get_subcommands({}))
+    point_to_examples(*command, folder);
 }
 
 }  // namespace
@@ -147,6 +172,8 @@ ExitCode Program::parse_and_run(int argc, const char* const* argv) {
     print_json(describe(*app_));
     return ExitCode::ok;
   }
+  if (const std::string examples = examples_folder(); !examples.empty())
+    point_to_examples(*app_, examples);
   try {  // boundary: CLI11 throws
     app_->parse(argc, argv);
   } catch (const CLI::ParseError& error) {

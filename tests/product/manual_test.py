@@ -69,6 +69,17 @@ class Manual(tools.Product):
             for code, meaning in codes:
                 self.assertIn(f".TP\n.B {code}\n{meaning}\n", page)
 
+    def test_every_variable_of_ours_is_in_a_page(self):
+        rooms = ("kernels", "verifier", "pool", "miner")
+        read = {name for room in rooms for path in (tools.SOURCE / room).rglob("*.cc")
+                for name in re.findall(r'getenv\("(\w+)"\)|variable\("(\w+)"\)|'
+                                       r'envname\("(\w+)"\)', path.read_text())
+                for name in name if name}
+        self.assertIn("GEMMINE_CPU", read)
+        pages = "".join(plain(page_of(program)) for program in tools.PROGRAMS)
+        for name in read - {"HOME", "WATCHDOG_PID"}:
+            self.assertIn(name, pages)
+
     def test_pages_know_nobodys_home(self):
         for program in tools.PROGRAMS:
             page = page_of(program)

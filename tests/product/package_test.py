@@ -111,6 +111,18 @@ class Installation(tools.Product):
         self.assertTrue((prefix / "etc/gemmine/pool.toml").is_file())
         self.assertIn(f"{prefix}/etc/gemmine/pool.toml", words)
 
+    def test_help_names_examples_that_are_there(self):
+        prefix = self.folder() / "place"
+        tools.run("cmake", "--install", tools.BUILD, "--prefix", prefix)
+        named = re.compile(r"\S*/jobs/\S+\.toml")
+        for words in ([], ["bench"], ["sample"]):
+            there = named.findall(tools.run(prefix / "bin/gemmine", *words, "--help").stdout)
+            self.assertTrue(there, words)
+            for path in there:
+                self.assertEqual(path, f"{prefix}/share/gemmine/jobs/{path.split('/')[-1]}")
+                self.assertTrue(os.path.isfile(path), path)
+        self.assertIn("configs/jobs/fashion-mnist.toml", tools.help_of("gemmine"))
+
     def test_a_system_without_the_licence_gets_it(self):
         here = os.path.exists(f"/{LICENCES}/Apache-2.0")
         self.assertEqual((self.installed() / "usr/share/doc/gemmine/LICENSE").exists(), not here)
