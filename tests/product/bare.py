@@ -3,6 +3,8 @@
 
 bare.py --deb FILE   installs the package, follows configs/getting-started.md as an ordinary user,
                      removes the package again
+bare.py --deb FILE --boot    boots it with systemd instead, and runs the services there
+bare.py --build DIR  makes a package of the build first
 bare.py --clone      clones this repository there and follows the pages with ./run
 bare.py --container  goes the steps of package/Containerfile, one by one
 
@@ -27,6 +29,18 @@ SKIPPED = 77
 LIMIT_S = 1800
 # What only a system with a running systemd can do; tests/product/services_test.py has the units.
 NEEDS_SYSTEMD = re.compile(r"systemctl|journalctl|sudo -u")
+TRIAL = """[Unit]
+SuccessAction=poweroff-force
+FailureAction=poweroff-force
+[Service]
+Type=oneshot
+ExecStart=/bin/sh /opt/booted.sh
+StandardOutput=file:/opt/said
+StandardError=inherit
+TimeoutStartSec=20min
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def commands_of(page):
@@ -123,6 +137,13 @@ class Reader:
         return command.replace("apt-get install", "apt-get install -y -qq")
 
 
+def made_of(build, folder):
+    subprocess.run(["cpack", "-G", "DEB", "--config", build / "CPackConfig.cmake", "-B", folder],
+                   check=True, stdout=subprocess.DEVNULL)
+    (deb,) = folder.glob("*.deb")
+    return deb
+
+
 def try_package(system, deb):
     shutil.copy(deb, system.root / "tmp" / deb.name)
     system.check(f"apt-get install -y -qq --no-install-recommends /tmp/{deb.name}")
@@ -149,6 +170,20 @@ def try_package(system, deb):
         system.fail("a purge left the wrong things", f"there still: {left}")
 
 
+def try_services(system, deb):
+    """With a systemd of its own and no network but its loopback: what booted.sh does."""
+    shutil.copy(deb, system.root / "tmp" / deb.name)
+    system.check("apt-get install -y -qq --no-install-recommends systemd systemd-sysv dbus sudo")
+    system.check(f"apt-get install -y -qq --no-install-recommends /tmp/{deb.name} "
+                 "dataset-fashion-mnist")
+    shutil.copy(SOURCE / "tests/product/booted.sh", system.root / "opt/booted.sh")
+    (system.root / "etc/systemd/system/trial.service").write_text(TRIAL)
+    said = system.boot("trial.service")
+    print(said)
+    if said.rstrip().split("\n")[-1] != "ok":
+        system.fail("the services are not what they should be", said)
+
+
 def try_clone(system):
     subprocess.run(["git", "clone", "-q", "--no-local", SOURCE, system.root / "srv/gemmine"],
                    check=True)
@@ -162,16 +197,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--deb", type=pathlib.Path)
+    what.add_argument("--build", type=pathlib.Path)
     what.add_argument("--clone", action="store_true")
     what.add_argument("--container", action="store_true")
+    parser.add_argument("--boot", action="store_true", help="needs systemd-nspawn")
     parser.add_argument("--base", type=pathlib.Path)
     parser.add_argument("--ccache", type=pathlib.Path)
     args = parser.parse_args()
     if os.geteuid() != 0 or not shutil.which("debootstrap") or not shutil.which("unshare"):
         print("SKIPPED: needs root, debootstrap and unshare; ./run package --try has them")
         sys.exit(SKIPPED)
+    if args.boot and not shutil.which("systemd-nspawn"):
+        print("SKIPPED: there is no systemd-nspawn (Debian package systemd-container)")
+        sys.exit(SKIPPED)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gemmine-bare-") as folder:
+        if args.build:
+            args.deb = made_of(args.build, pathlib.Path(folder) / "deb")
         base = args.base or pathlib.Path(folder) / "base"
         if not (base / "etc/debian_version").exists() and not chroot.bootstrap(base):
             print("SKIPPED: no Debian mirror answers")
@@ -183,7 +225,10 @@ def main():
             system = chroot.System(base, pathlib.Path(folder) / "root", args.ccache)
             with system:
                 system.check("apt-get update -qq")
-                try_package(system, args.deb.resolve()) if args.deb else try_clone(system)
+                if args.clone:
+                    try_clone(system)
+                else:
+                    (try_services if args.boot else try_package)(system, args.deb.resolve())
     print(f"ok: every line typed as it stands, {time.monotonic() - began:.0f} s")
 
 

@@ -109,6 +109,19 @@ class System:
             self.fail(f"`{command}` ended with {done.returncode}", done.stdout)
         return done
 
+    def boot(self, unit):
+        """Boots it with this unit, which powers it off; what the unit has said in /opt/said."""
+        self.check(f"systemctl -q enable {unit}")
+        print(f"booting for {unit}", flush=True)
+        done = subprocess.run(["systemd-nspawn", "--quiet", "--register=no", "--keep-unit",
+                               "--private-network", "-D", self.root, "--boot"], text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
+                              stderr=subprocess.STDOUT, timeout=LIMIT_S)
+        said = self.root / "opt/said"
+        if not said.exists():
+            self.fail("it did not boot", done.stdout)
+        return said.read_text(errors="replace")
+
     def start(self, command, user=None):
         log = self.root.parent / f"{len(self.running)}.log"
         with log.open("wb") as out:
