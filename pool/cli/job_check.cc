@@ -84,6 +84,10 @@ Crowd crowd_of(const verifier::Work& work, const CheckCommand& command) {
   crowd.auditors = command.auditors;
   crowd.lease_s = command.lease_seconds.value_or(std::max(1U, job.audit.lease_ms / 2000));
   crowd.idle_s = 1e-3 * static_cast<double>(verifier::kIdleLeases * job.audit.lease_ms);
+  crowd.answer_s =
+      1e-3 * static_cast<double>(job.audit.answer_ms + line_ms(answer_bytes_max(work))) +
+      2 * crowd.lease_s;
+  crowd.thread_cost = thread_cost(work);
   return crowd;
 }
 

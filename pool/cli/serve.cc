@@ -324,6 +324,7 @@ ExitCode serve(const ServeCommand& command) {
                         .upload_bytes = config.upload_bytes,
                         .share_ms = uint64_t{1000} * config.share_seconds,
                         .audits_at_once = config.audit_threads,
+                        .always_threads = config.always_threads,
                         .rounds_kept = config.rounds_kept,
                         .auditors = config.auditors});
   if (const Status recalled = recall_secrets(pool, *folder.store); !recalled)

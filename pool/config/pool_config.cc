@@ -54,6 +54,7 @@ Result<PoolConfig> parse_pool_config(Toml toml) {
   };
   out.share_seconds = u32("share_seconds", {0, kShareSecondsMax}, out.share_seconds);
   out.audit_threads = u32("audit.threads", {1, kAuditThreadsMax}, out.audit_threads);
+  out.always_threads = toml.boolean("audit.always_threads", false);
   out.upload_bytes = toml.integer("limits.upload_mib", {1, 1 << 20}, 16 << 10) << 20;
   out.idle_ms = u32("limits.idle_ms", {1'000, 86'400'000}, out.idle_ms);
   out.connections = u32("limits.connections", {1, 1'000'000}, out.connections);

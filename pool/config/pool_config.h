@@ -27,6 +27,7 @@ struct PoolConfig {
   uint32_t connections_per_ip = 256;
   uint32_t leases_per_key = 2;             // ≤ kOpenLeasesMax
   uint32_t share_seconds = kShareSeconds;  // what a share should take its device; 0: the job's size
+  bool always_threads = false;             // asks for threads where a replay costs less, too
   uint32_t rounds_kept = 16;               // merged rounds whose blobs stay on disk; 0: all
   std::vector<Digest> auditors;            // whose every word is logged
   std::vector<std::string> jobs;           // job files, relative to the file

@@ -15,6 +15,7 @@
 #include "verifier/audit/replay.h"
 #include "verifier/proof/proof.h"
 #include "verifier/records/records.h"
+#include "verifier/thread/checker.h"
 
 namespace gemmine::pool {
 
@@ -41,6 +42,14 @@ struct Sender {
 struct ReplayTask {
   verifier::Lease lease;
   std::vector<verifier::Share> shares;  // of the lease, all that are logged
+};
+// Is the answer to a thread right?
+struct ThreadTask {
+  verifier::Lease lease;
+  std::vector<verifier::Share> shares;
+  uint64_t challenge = 0;  // seq of its record
+  Digest seed;
+  Digest address;  // the answer's, a blob
 };
 // Does the lease diverge at the step of which its miner says so?
 struct DivergenceTask {
@@ -69,7 +78,8 @@ struct EvaluateTask {
   uint32_t round = 0;  // rounds merged into this θ
   Digest theta_root;
 };
-using Task = std::variant<ReplayTask, DivergenceTask, ProofTask, MergeTask, EvaluateTask>;
+using Task =
+    std::variant<ReplayTask, ThreadTask, DivergenceTask, ProofTask, MergeTask, EvaluateTask>;
 
 // A proof that was decided and is a blob.
 struct ProvenFile {
@@ -87,6 +97,11 @@ struct ProofDone {
 struct AuditDone {
   Digest lease_id;
   verifier::LeaseFinding found;
+};
+struct ThreadDone {
+  Digest lease_id;
+  uint64_t challenge = 0;
+  verifier::ThreadFinding found;
 };
 struct DivergenceDone {
   Digest lease_id;
@@ -112,7 +127,8 @@ struct EvaluateDone {
   uint64_t records = 0;
   double loss = 0;
 };
-using TaskDone = std::variant<AuditDone, DivergenceDone, ProofDone, MergeDone, EvaluateDone>;
+using TaskDone =
+    std::variant<AuditDone, ThreadDone, DivergenceDone, ProofDone, MergeDone, EvaluateDone>;
 
 // What a miner sends in bulk, for the disk; what became of it comes back as an event. The pool
 // looks at none of its bytes.
@@ -129,6 +145,12 @@ struct FinishDelta {
   uint64_t parameters = 0;
   int8_t delta_max = 0;  // the job's
 };
+// An answer all of whose parts are stored: becomes a durable blob.
+struct FinishAnswer {
+  Digest upload_id;
+  Digest root;
+  uint64_t total_bytes = 0;
+};
 // Half of a delta that is of no use any more.
 struct DropUpload {
   Digest lease_id;
@@ -138,7 +160,7 @@ struct DropUpload {
 struct DropBlobs {
   std::vector<Digest> addresses;  // those that are not there are no failure
 };
-using DiskTask = std::variant<StorePart, FinishDelta, DropUpload, DropBlobs>;
+using DiskTask = std::variant<StorePart, FinishDelta, FinishAnswer, DropUpload, DropBlobs>;
 
 enum class Stored : uint8_t {
   yes,

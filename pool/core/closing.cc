@@ -27,7 +27,7 @@ bool close_lease(PoolState& pool, verifier::CloseBody body, uint64_t now) {
   if (body.reason == CloseReason::complete) {
     pool.keys[key].pause = {};
   } else if (state.delta_root) {
-    drop_delta(pool, *state.delta_root);
+    drop_unneeded(pool, *state.delta_root);
   }
   // Without it the batch may be what it waited to be.
   pool.due.batches.insert({state.lease.job_id, key, state.batch});

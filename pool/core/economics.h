@@ -28,7 +28,7 @@ struct PayTerms {
   uint32_t batch = 1;             // leases
   uint32_t first_batch = 1;       // of a key's first batch in the job
   uint32_t threads = 0;           // thread tickets of a batch
-  bool threads_replayed = false;  // the pool answers their tickets by a replay
+  bool threads_replayed = false;  // a replay is the cheaper answer to them: the pool takes it
   double replays = 0;             // 1.25: one for certain, and one more with probability 1/4
   double fine = 1;                // part of its batch that a single failed ticket costs
   uint32_t first_audits = 0;      // leases of a key that are audited at once

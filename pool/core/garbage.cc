@@ -8,6 +8,17 @@ using verifier::JobState;
 
 namespace {
 
+// What its miner has sent: the delta, and the answers.
+std::vector<Digest> blobs_of(const PoolState& pool, const verifier::LeaseState& lease) {
+  std::vector<Digest> out;
+  if (lease.delta_root) out.push_back(*lease.delta_root);
+  for (const uint64_t challenge : lease.challenges) {
+    const auto& answer = pool.ledger().challenges().at(challenge).answer;
+    if (answer) out.push_back(answer->address);
+  }
+  return out;
+}
+
 void need_job(const PoolState& pool, const JobState& job, uint32_t first_kept,
               std::set<Digest>& needed) {
   needed.insert(job.work.job().train_address);
@@ -17,8 +28,8 @@ void need_job(const PoolState& pool, const JobState& job, uint32_t first_kept,
   const size_t from = std::min<size_t>(first_kept, job.theta_roots.size() - 1);
   needed.insert(job.theta_roots.begin() + static_cast<ptrdiff_t>(from), job.theta_roots.end());
   const auto need_delta = [&](const Digest& lease_id) {
-    const verifier::LeaseState& lease = pool.known_lease(lease_id);
-    if (lease.delta_root) needed.insert(*lease.delta_root);
+    for (const Digest& address : blobs_of(pool, pool.known_lease(lease_id)))
+      needed.insert(address);
   };
   for (const auto& [round, root] : job.replaced) {
     if (round >= first_kept) needed.insert(root);
@@ -54,10 +65,14 @@ std::set<Digest> needed_blobs(const PoolState& pool) {
     needed.insert(upload.root);
   for (const auto& [address, proof] : pool.ledger().proofs())
     needed.insert(address);
+  for (const auto& [seq, notes] : pool.answers) {
+    const auto& answer = pool.ledger().challenges().at(seq).answer;
+    if (answer) needed.insert(answer->address);
+  }
   return needed;
 }
 
-void drop_delta(PoolState& pool, const Digest& address) {
+void drop_unneeded(PoolState& pool, const Digest& address) {
   if (!needed_blobs(pool).contains(address)) pool.out.disk.emplace_back(DropBlobs{{address}});
 }
 
@@ -84,7 +99,8 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
     old.push_back(job.theta_roots[round]);
     for (const Digest& lease_id : job.merged[round]) {
       const verifier::LeaseState& lease = pool.known_lease(lease_id);
-      if (lease.delta_root) old.push_back(*lease.delta_root);
+      const std::vector<Digest> blobs = blobs_of(pool, lease);
+      old.insert(old.end(), blobs.begin(), blobs.end());
       for (const verifier::ShareState& share : lease.shares)
         pool.kept.drop.push_back(share.id);
     }

@@ -29,6 +29,6 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id);
 std::set<Digest> needed_blobs(const PoolState& pool);
 
 // The delta of a lease that came to nothing, whole or half sent: it goes now if nothing needs it.
-void drop_delta(PoolState& pool, const Digest& address);
+void drop_unneeded(PoolState& pool, const Digest& address);
 
 }  // namespace gemmine::pool

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pool/core/closing.h"
+#include "pool/core/settlement.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {
@@ -170,7 +171,7 @@ void on_get_lease(PoolState& pool, const Peer& peer, const GetLease& get, uint32
                          NoLease{static_cast<uint32_t>(std::min<uint64_t>(wait, UINT32_MAX)),
                                  "the last lease of this key came to nothing"});
   // Nothing is paid unaudited: a pool that is behind takes no more on.
-  if (pool.audits.full())
+  if (pool.audits.full() || unsettled_batches(pool, peer.key).size() > kUnsettledBatchesMax)
     return pool.out.send(peer.id, NoLease{kAuditsBehindMs, "audits are behind"});
   bool unfinished = false;
   bool slots = false;  // taken ones, of a job that could pay

@@ -1,5 +1,6 @@
 #include "pool/core/pool.h"
 
+#include "pool/core/answers.h"
 #include "pool/core/audits.h"
 #include "pool/core/garbage.h"
 #include "pool/core/granting.h"
@@ -39,6 +40,7 @@ struct FromMiner {
   void operator()(const GetLease& m) const { on_get_lease(pool, peer, m, seq, now); }
   void operator()(const Abandon& m) const { on_abandon(pool, peer, m, seq, now); }
   void operator()(const ShareMessage& m) const { on_share(pool, peer, m, seq, now); }
+  void operator()(const AnswerMessage& m) const { on_answer(pool, peer, m, seq, now); }
   void operator()(Upload& m) const { on_upload(pool, peer, m, seq); }
   void operator()(const Settle& m) const { on_settle(pool, peer, m, seq); }
 };
@@ -167,12 +169,19 @@ void Pool::welcome(Peer& peer, uint32_t seq) {
     reply.leases.push_back({encode(lease.lease), static_cast<uint32_t>(lease.shares.size()),
                             lease.delta_root.has_value()});
   }
+  if (miner) {
+    for (const verifier::BatchId& id : unsettled_batches(state_, peer.key)) {
+      if (reply.batches.size() < kOpenBatchesMax)
+        reply.batches.push_back(state_.ledger().batch(id)->commit);
+    }
+  }
   state_.out.send(peer.id, reply);
   state_.out.note(
       miner ? "miner_joined" : "auditor_joined",
       {{"key", short_hex(peer.key)}, {"account", peer.member.account}, {"agent", peer.agent}});
   for (const Digest& id : open)
     say_have(state_, peer.id, id);
+  if (miner) ask_again(state_, peer.id, peer.key);
 }
 
 void Pool::on_tick(uint64_t now) {
@@ -180,6 +189,7 @@ void Pool::on_tick(uint64_t now) {
     state_.out.hangups.push_back(std::move(hangup));
   state_.audits.wake(now);
   expire(state_, now);
+  look_at_challenges(state_, now);
   look_at_batches(state_, now);
   retry_merges(state_, now);
   settle(now);
@@ -188,6 +198,8 @@ void Pool::on_tick(uint64_t now) {
 void Pool::on_task_done(const TaskDone& done, uint64_t now) {
   if (const auto* audit = std::get_if<AuditDone>(&done)) {
     on_audit_done(state_, *audit, now);
+  } else if (const auto* thread = std::get_if<ThreadDone>(&done)) {
+    on_thread_done(state_, *thread, now);
   } else if (const auto* diverged = std::get_if<DivergenceDone>(&done)) {
     on_divergence_done(state_, *diverged, now);
   } else if (const auto* proof = std::get_if<ProofDone>(&done)) {

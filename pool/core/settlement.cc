@@ -1,15 +1,21 @@
 #include "pool/core/settlement.h"
 
+#include <algorithm>
+
+#include "pool/core/answers.h"
 #include "pool/core/audits.h"
 #include "pool/core/granting.h"
+#include "pool/core/terms.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {
 
+using verifier::AuditKind;
 using verifier::BatchId;
 using verifier::BatchState;
 using verifier::DrawReason;
 using verifier::JobState;
+using verifier::LeaseState;
 using verifier::RecordKind;
 using verifier::TicketStatus;
 
@@ -58,20 +64,36 @@ bool draw(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_t 
   return true;
 }
 
+// The lease of this thread is run again anyhow, which sees all that a thread sees.
+bool is_replayed(const PoolState& pool, const BatchState& batch, uint32_t lease) {
+  const auto replays = [&](const verifier::TicketState& other) {
+    return other.ticket.kind == AuditKind::replay && other.ticket.lease == lease;
+  };
+  return pool.audits.contains(batch.leases.at(lease)) ||
+         std::ranges::any_of(batch.draw->tickets, replays);
+}
+
 struct Tickets {
   bool open = false;
   bool silent = false;
 };
 // Begins the audits of those that are open.
-Tickets look_at_tickets(PoolState& pool, const BatchId& id, const BatchState& batch) {
+Tickets look_at_tickets(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_t now) {
   Tickets out;
   for (uint32_t i = 0; i < batch.draw->tickets.size(); ++i) {
     const TicketStatus status = pool.ledger().ticket_status(id, i);
     out.silent |= status == TicketStatus::silent;
     if (status != TicketStatus::open) continue;
     out.open = true;
-    const Digest& lease_id = batch.leases.at(batch.draw->tickets[i].ticket.lease);
-    want_replay(pool, pool.known_lease(lease_id));
+    const verifier::TicketState& ticket = batch.draw->tickets[i];
+    const LeaseState& lease = pool.known_lease(batch.leases.at(ticket.ticket.lease));
+    const bool asks = pool.options.always_threads || !replays_threads(pool.work_of(lease.lease));
+    const bool thread = ticket.ticket.kind == AuditKind::thread;
+    if (thread && asks && !is_replayed(pool, batch, ticket.ticket.lease)) {
+      want_thread(pool, lease, ticket, now);
+    } else {
+      want_replay(pool, lease);
+    }
   }
   return out;
 }
@@ -111,6 +133,18 @@ void settle(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_
 
 }  // namespace
 
+std::vector<BatchId> unsettled_batches(const PoolState& pool, const Digest& key) {
+  std::vector<BatchId> out;
+  const std::set<BatchId>& all = pool.ledger().unsettled();
+  for (const auto& [job_id, room] : pool.rooms) {
+    for (auto at = all.lower_bound({job_id, key, 0}); at != all.end(); ++at) {
+      if (at->job_id != job_id || at->key != key) break;
+      out.push_back(*at);
+    }
+  }
+  return out;
+}
+
 void on_settle(PoolState& pool, const Peer& peer, const Settle& settle, uint32_t seq) {
   const auto id = pool.ledger().batch_of(settle.batch_commit);
   if (!id || id->key != peer.key)
@@ -135,7 +169,7 @@ void look_at_batch(PoolState& pool, const BatchId& id, uint64_t now) {
   const bool banned = pool.ledger().members().at(id.key).banned;
   if (!banned) {
     if (!batch->draw && !draw(pool, id, *batch, now)) return;
-    const Tickets tickets = look_at_tickets(pool, id, *batch);
+    const Tickets tickets = look_at_tickets(pool, id, *batch, now);
     if (!tickets.open && tickets.silent) redraw(pool, id, *batch, now);
   }
   settle(pool, id, *batch, now);

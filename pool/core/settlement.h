@@ -6,6 +6,13 @@
 
 namespace gemmine::pool {
 
+// Of a key, over it no lease is granted: what a pool owes verdicts on, and a miner has to keep.
+inline constexpr size_t kUnsettledBatchesMax = 256;
+static_assert(kUnsettledBatchesMax < kOpenBatchesMax);
+
+// Of the jobs that are served.
+std::vector<verifier::BatchId> unsettled_batches(const PoolState& pool, const Digest& key);
+
 void on_settle(PoolState& pool, const Peer& peer, const Settle& settle, uint32_t seq);
 
 // Draws the batch if it is closed, begins its audits, redraws when a ticket is silent, and settles

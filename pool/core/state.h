@@ -32,6 +32,7 @@ struct PoolOptions {
   uint64_t upload_bytes = uint64_t{16} << 30;  // of half deltas on disk, each counted whole
   uint64_t share_ms = 0;         // what a share should take its device; 0: shares of the job's size
   uint32_t audits_at_once = 1;   // replays that run at the same time
+  bool always_threads = false;   // also where a replay costs the pool less (terms.h)
   uint32_t rounds_kept = 16;     // merged rounds whose blobs stay (garbage.h); 0: all
   std::vector<Digest> auditors;  // whose every word is logged; others' are heard, too
 };
@@ -63,6 +64,14 @@ struct JobRoom {
 struct AuditorNotes {
   uint32_t accused = 0;
   uint32_t confirmed = 0;
+};
+
+// A challenge that is not judged yet, beside the ledger.
+struct AnswerNotes {
+  Digest lease_id;
+  verifier::Receipt receipt = {};            // of the challenge
+  std::optional<verifier::AnswerBody> said;  // what its miner says he will send
+  uint64_t again_ms = 0;                     // when this pool was back, or lost what it had
 };
 
 // A key as a miner, beside the ledger.
@@ -125,6 +134,8 @@ struct PoolState {
   std::map<Digest, std::set<Digest>> accusers;         // by lease: auditors who say it is wrong
   std::map<Digest, AuditorNotes> auditors;             // by key
   std::map<std::string, uint64_t> accusing;            // who sent a file: until when (proofs.cc)
+  std::map<uint64_t, AnswerNotes> answers;             // by the challenge's seq
+  std::map<Digest, uint64_t> answer_uploads;           // challenges, by the upload of the answer
   std::map<Digest, uint32_t> diverged;                 // by lease: step at which its miner says so
   std::map<Digest, Digest> secrets;                    // by commitment
   KeptChanges kept;                                    // since the last look

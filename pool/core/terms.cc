@@ -6,6 +6,7 @@
 
 #include "pool/core/answer_time.h"
 #include "pool/wire/messages.h"
+#include "verifier/thread/cost.h"
 
 namespace gemmine::pool {
 namespace {
@@ -45,12 +46,31 @@ Status check_theft(const verifier::Work& work) {
 
 }  // namespace
 
+bool replays_threads(const verifier::Work& work) {
+  return !verifier::thread_pays(work.program(), work.job().spec.steps_per_lease);
+}
+
+double thread_cost(const verifier::Work& work) {
+  const uint32_t steps = work.job().spec.steps_per_lease;
+  const uint16_t blocks = work.job().audit.thread_blocks;
+  const uint64_t lease = work.program().macs_per_step() * steps;
+  const uint64_t thread =
+      verifier::thread_work(work.program(), steps, blocks) +
+      verifier::kMacsPerByte * verifier::thread_bytes(work.program(), steps, blocks);
+  return std::min(1.0, static_cast<double>(thread) / static_cast<double>(lease));
+}
+
+uint64_t answer_bytes_max(const verifier::Work& work) {
+  return verifier::thread_bytes_max(work.program(), work.job().spec.steps_per_lease,
+                                    work.job().audit.thread_blocks);
+}
+
 PayTerms terms_of(const verifier::Work& work) {
   const verifier::AuditPolicy& audit = work.job().audit;
   return {.batch = audit.batch_leases,
           .first_batch = audit.first_batch,
           .threads = audit.threads,
-          .threads_replayed = true,  // want_replay(): no pool asks a miner for a thread yet
+          .threads_replayed = replays_threads(work),
           .replays = audit.replays_ppm * kPpm,
           .fine = audit.fail_ppm * kPpm,
           .first_audits = audit.first_audits,

@@ -7,6 +7,13 @@
 
 namespace gemmine::pool {
 
+// Thread tickets of this job are answered by a replay: the cheaper of the two (PROTOCOL 13.4).
+bool replays_threads(const verifier::Work& work);
+// What the check of one answered thread costs the pool, in leases.
+double thread_cost(const verifier::Work& work);
+// The most that the answer to one thread ticket has.
+uint64_t answer_bytes_max(const verifier::Work& work);
+
 PayTerms terms_of(const verifier::Work& work);
 
 // No theft pays, and no honest device at the pool's own share size is late (answer_time.h).

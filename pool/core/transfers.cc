@@ -1,5 +1,6 @@
 #include "pool/core/transfers.h"
 
+#include "pool/core/answers.h"
 #include "pool/core/garbage.h"
 #include "verifier/merge/delta.h"
 
@@ -27,34 +28,34 @@ void finish(PoolState& pool, const LeaseState& state, const Uploads::Upload& upl
                   .delta_max = pool.work_of(state.lease).job().audit.delta_max});
 }
 
-// Checked against what is known of the lease, and in its turn.
-void take_part(PoolState& pool, const Sender& from, const LeaseState& state, Upload& sent) {
-  const uint64_t total_bytes = delta_bytes_of(pool, state.lease);
-  const GroupRange range = range_of(sent.part);
-  if (sent.part.total_bytes != total_bytes || !range.is_in(total_bytes) ||
-      sent.part.bytes.size() != range.bytes(total_bytes))
-    return pool.refuse(from.id, from.seq, WireError::bad_delta,
-                       "the delta has " + std::to_string(total_bytes) + " bytes");
-  const Digest root = state.shares.back().share.delta_root;
-  const auto begun = pool.uploads.begin(state.lease.id, root, total_bytes);
+}  // namespace
+
+void take_part(PoolState& pool, const Sender& from, const Incoming& incoming, Part& part) {
+  const uint64_t total_bytes = incoming.total_bytes;
+  const GroupRange range = range_of(part);
+  if (part.total_bytes != total_bytes || !range.is_in(total_bytes) ||
+      part.bytes.size() != range.bytes(total_bytes))
+    return pool.refuse(from.id, from.seq, incoming.wrong,
+                       (incoming.have.challenge == kDelta ? "the delta has " : "the answer has ") +
+                           std::to_string(total_bytes) + " bytes");
+  const auto begun = pool.uploads.begin(incoming.id, incoming.root, total_bytes);
   if (!begun)
     return pool.refuse(from.id, from.seq, WireError::busy, begun.error().detail, 2 * kDiskBehindMs);
   Uploads::Upload& upload = *begun.value();
   GEMMINE_CHECK(upload.had <= upload.taken && upload.taken <= groups_of(total_bytes));
   if (range.first + range.count <= upload.taken)
-    return pool.out.send(from.id, Have{state.lease.id, kDelta, upload.had});
+    return pool.out.send(from.id,
+                         Have{incoming.have.lease_id, incoming.have.challenge, upload.had});
   if (range.first != upload.taken)
     return pool.refuse(from.id, from.seq, WireError::out_of_order,
                        "group " + std::to_string(upload.taken) + " comes next", kOutOfOrderMs);
   if (upload.waiting >= kPartsWaitingMax)
     return pool.refuse(from.id, from.seq, WireError::busy, "too many parts at once", kOutOfOrderMs);
-  if (!wait_for_disk(pool, from, sent.part.bytes.size())) return;
+  if (!wait_for_disk(pool, from, part.bytes.size())) return;
   upload.taken += range.count;
   ++upload.waiting;
-  pool.out.disk.emplace_back(StorePart{from, state.lease.id, root, std::move(sent.part)});
+  pool.out.disk.emplace_back(StorePart{from, incoming.id, incoming.root, std::move(part)});
 }
-
-}  // namespace
 
 bool wait_for_disk(PoolState& pool, const Sender& from, uint64_t bytes) {
   const Status room = pool.uploads.wait_for_disk(bytes);
@@ -66,8 +67,7 @@ void on_upload(PoolState& pool, const Peer& peer, Upload& upload, uint32_t seq) 
   const LeaseState* const state = pool.lease(upload.lease_id);
   if (state == nullptr || state->lease.miner_key != peer.key)
     return pool.refuse(peer.id, seq, WireError::unknown_lease, "not a lease of this key");
-  if (upload.challenge != kDelta)
-    return pool.refuse(peer.id, seq, WireError::not_challenged, "nobody asked for this answer");
+  if (upload.challenge != kDelta) return on_answer_part(pool, peer, upload, seq);
   if (const auto* const receipt = pool.book.receipts().delta(upload.lease_id))
     return pool.out.send(peer.id, DeltaOk{upload.lease_id, *receipt});
   if (state->closed)
@@ -75,32 +75,46 @@ void on_upload(PoolState& pool, const Peer& peer, Upload& upload, uint32_t seq) 
   if (state->shares.size() != state->lease.shares())
     return pool.refuse(peer.id, seq, WireError::out_of_order,
                        "the delta comes after the last share", kDiskBehindMs);
-  take_part(pool, {peer.id, seq}, *state, upload);
+  take_part(pool, {peer.id, seq},
+            {.id = upload.lease_id,
+             .root = state->shares.back().share.delta_root,
+             .total_bytes = delta_bytes_of(pool, state->lease),
+             .have = {upload.lease_id, kDelta, 0},
+             .wrong = WireError::bad_delta},
+            upload.part);
+}
+
+Uploads::Upload* part_stored(PoolState& pool, const PartStored& done, WireError wrong) {
+  Uploads::Upload* const upload = pool.uploads.find(done.lease_id);
+  if (upload == nullptr || upload->waiting == 0) return nullptr;  // of no use meanwhile
+  --upload->waiting;
+  if (done.stored == Stored::yes) {
+    GEMMINE_CHECK(done.had <= groups_of(upload->total_bytes));
+    upload->had = done.had;
+    return upload;
+  }
+  // What was taken after it has a gap before it now.
+  upload->taken = upload->had;
+  if (done.stored == Stored::later) return nullptr;
+  const bool refused = done.stored == Stored::refused;
+  if (!refused) upload_failed(pool, done.lease_id, done.why);
+  pool.refuse(done.from.id, done.from.seq, refused ? wrong : WireError::internal,
+              refused ? done.why : kDiskInTrouble, refused ? 0 : kDiskFailedMs);
+  return nullptr;
 }
 
 void on_part_stored(PoolState& pool, const PartStored& done) {
   pool.uploads.waited_for_disk(done.bytes);
-  Uploads::Upload* const upload = pool.uploads.find(done.lease_id);
-  if (upload == nullptr || upload->waiting == 0) return;  // the lease was closed meanwhile
-  --upload->waiting;
+  if (on_answer_stored(pool, done)) return;
+  Uploads::Upload* const upload = part_stored(pool, done, WireError::bad_delta);
+  if (upload == nullptr) return;
   const LeaseState& state = pool.known_lease(done.lease_id);
-  if (done.stored == Stored::yes) {
-    GEMMINE_CHECK(done.had <= groups_of(upload->total_bytes));
-    upload->had = done.had;
-    pool.tell_miner(state.lease.miner_key, Have{done.lease_id, kDelta, upload->had});
-    if (upload->whole()) finish(pool, state, *upload);
-    return;
-  }
-  // What was taken after it has a gap before it now.
-  upload->taken = upload->had;
-  if (done.stored == Stored::later) return;
-  const bool refused = done.stored == Stored::refused;
-  if (!refused) upload_failed(pool, done.lease_id, done.why);
-  pool.refuse(done.from.id, done.from.seq, refused ? WireError::bad_delta : WireError::internal,
-              refused ? done.why : kDiskInTrouble, refused ? 0 : kDiskFailedMs);
+  pool.tell_miner(state.lease.miner_key, Have{done.lease_id, kDelta, upload->had});
+  if (upload->whole()) finish(pool, state, *upload);
 }
 
 void on_delta_finished(PoolState& pool, const DeltaFinished& done, uint64_t now) {
+  if (on_answer_finished(pool, done, now)) return;
   Uploads::Upload* const upload = pool.uploads.find(done.lease_id);
   if (upload == nullptr) return;  // the lease was closed meanwhile
   const Digest key = pool.known_lease(done.lease_id).lease.miner_key;
@@ -140,7 +154,7 @@ void drop_upload(PoolState& pool, const Digest& lease_id) {
   pool.uploads.forget(lease_id);
   pool.out.disk.emplace_back(DropUpload{lease_id});
   // It may be becoming a blob right now.
-  drop_delta(pool, root);
+  drop_unneeded(pool, root);
 }
 
 void take_up_uploads(PoolState& pool, const std::map<Digest, uint64_t>& half_deltas) {

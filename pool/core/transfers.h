@@ -17,6 +17,19 @@ inline constexpr const char* kDiskInTrouble = "the pool's disk is in trouble";
 // Room for so many bytes among what waits for the disk. False: the sender was told to come back.
 bool wait_for_disk(PoolState& pool, const Sender& from, uint64_t bytes);
 
+// What is uploaded: a delta, or an answer under a name of its own.
+struct Incoming {
+  Digest id;  // of the upload
+  Digest root;
+  uint64_t total_bytes = 0;
+  Have have;  // what its sender is told, but for the count
+  WireError wrong = WireError::bad_delta;
+};
+// A part of it, in its turn.
+void take_part(PoolState& pool, const Sender& from, const Incoming& incoming, Part& part);
+// The upload, when a part more of it is on disk; null when it is not, and its sender was told.
+Uploads::Upload* part_stored(PoolState& pool, const PartStored& done, WireError wrong);
+
 void on_upload(PoolState& pool, const Peer& peer, Upload& upload, uint32_t seq);
 void on_part_stored(PoolState& pool, const PartStored& done);
 void on_delta_finished(PoolState& pool, const DeltaFinished& done, uint64_t now);

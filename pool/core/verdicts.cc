@@ -85,7 +85,8 @@ bool log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
   verdict.kind = kind;
   verdict.outcome = finding.outcome;
   verdict.step = finding.step;
-  verdict.digest = wrong ? found.digest : Digest{};
+  // Of a thread or of silence: which challenge it is about.
+  verdict.digest = wrong || kind != AuditKind::replay ? found.digest : Digest{};
   verdict.detail = verifier::detail_text(finding.detail);
   return log_signed(pool, state, std::move(verdict), now);
 }

@@ -34,8 +34,9 @@ Disk::Disk(Loop& loop, Intake intake, const std::string& blobs, Peers peers,
 
 void Disk::post(DiskTask task) {
   const bool half_delta = std::holds_alternative<DropUpload>(task);
-  const bool slow =
-      std::holds_alternative<FinishDelta>(task) || std::holds_alternative<DropBlobs>(task);
+  const bool slow = std::holds_alternative<FinishDelta>(task) ||
+                    std::holds_alternative<FinishAnswer>(task) ||
+                    std::holds_alternative<DropBlobs>(task);
   // On the heap: g++ 12 sees uninitialised members in a variant that moves through lambdas.
   auto kept = std::make_unique<DiskTask>(std::move(task));
   if (!half_delta) return post_to(slow ? slow_ : quick_, std::move(kept));

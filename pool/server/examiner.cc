@@ -1,6 +1,7 @@
 #include "pool/server/examiner.h"
 
 #include "kernels/engines.h"
+#include "pool/blobs/piece_file.h"
 #include "pool/core/kept.h"
 #include "pool/store/blobs.h"
 #include "verifier/merge/delta.h"
@@ -12,6 +13,7 @@ using verifier::Outcome;
 
 TaskDone Examiner::run(const Task& task, const std::function<bool()>& stop) {
   if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted, stop);
+  if (const auto* wanted = std::get_if<ThreadTask>(&task)) return thread(*wanted);
   if (const auto* wanted = std::get_if<DivergenceTask>(&task)) return diverges(*wanted, stop);
   if (const auto* wanted = std::get_if<ProofTask>(&task)) return decide(*wanted);
   if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
@@ -78,6 +80,37 @@ AuditDone Examiner::replay(const ReplayTask& task, const std::function<bool()>& 
                                          shares.value(), stop);
   if (!replayed) return undecided(replayed.error());
   out.found = std::move(replayed.value());
+  return out;
+}
+
+// θ and the answer are read where they lie; neither is ever whole in memory.
+ThreadDone Examiner::thread(const ThreadTask& task) const {
+  ThreadDone out{.lease_id = task.lease.id, .challenge = task.challenge, .found = {}};
+  const auto undecided = [&](const std::string& why) {
+    out.found = {verifier::ThreadOutcome::undecided, why, verifier::kNoStep, {}, {}};
+    return out;
+  };
+  const auto found = jobs_.find(task.lease.job_id);
+  if (found == jobs_.end()) return undecided("the job's data is not here");
+  const LoadedJob& job = found->second;
+  const auto published = PieceFile::open(blobs_ + "/" + to_hex(task.lease.theta_root.bytes));
+  if (!published) return undecided(published.error().detail);
+  const auto answer = PieceFile::open(blobs_ + "/" + to_hex(task.address.bytes));
+  if (!answer) return undecided(answer.error().detail);
+  const auto bytes = answer.value().size();
+  if (!bytes) return undecided(bytes.error().detail);
+  verifier::PublicData data = verifier::public_data({}, job.train_records);
+  data.theta = [&published](uint64_t first, std::span<float> floats) {
+    return published.value().read(first * sizeof(float),
+                                  {reinterpret_cast<uint8_t*>(floats.data()), floats.size_bytes()});
+  };
+  const verifier::AnswerSource source{bytes.value(),
+                                      [&answer](uint64_t offset, std::span<uint8_t> part) {
+                                        return answer.value().read(offset, part);
+                                      }};
+  out.found = verifier::check_thread(
+      {job.work, task.lease, task.shares, task.seed, job.work.job().audit.thread_blocks}, source,
+      data);
   return out;
 }
 

@@ -32,6 +32,7 @@ class Examiner {
 
  private:
   AuditDone replay(const ReplayTask& task, const std::function<bool()>& stop);
+  ThreadDone thread(const ThreadTask& task) const;
   DivergenceDone diverges(const DivergenceTask& task, const std::function<bool()>& stop);
   ProofDone decide(const ProofTask& task) const;
   Result<ProvenFile> keep_proof(ByteView file, verifier::ProofFinding finding) const;

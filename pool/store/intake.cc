@@ -96,6 +96,23 @@ DiskDone Intake::run(FinishDelta& task) const {
   return out;
 }
 
+DiskDone Intake::run(FinishAnswer& task) const {
+  DeltaFinished out{.lease_id = task.upload_id, .why = {}};
+  auto file = PartWriter::open(delta_path(task.upload_id), task.root, task.total_bytes);
+  if (file && !file.value().whole()) {
+    out.stored = Stored::later;
+    out.why = "the file of the upload has become shorter";
+    return out;
+  }
+  const Status finished = file
+                              ? file.value().finish(blobs_ + "/" + to_hex(task.root.bytes), nullptr)
+                              : Status(file.error());
+  const bool damaged = !finished && finished.error().code == Errc::invalid;
+  out.stored = damaged ? Stored::later : outcome_of(finished);
+  out.why = why(finished);
+  return out;
+}
+
 DiskDone Intake::run(DropUpload& task) const {
   remove_file(delta_path(task.lease_id));
   return Dropped{};

@@ -27,6 +27,7 @@ class Intake {
   DiskDone run(DiskTask& task) const;
   DiskDone run(StorePart& task) const;
   DiskDone run(FinishDelta& task) const;
+  DiskDone run(FinishAnswer& task) const;
   DiskDone run(DropUpload& task) const;
   DiskDone run(DropBlobs& task) const;
 

@@ -27,6 +27,7 @@ inline constexpr size_t kErrorTextMax = 256;
 inline constexpr size_t kReasonTextMax = 64;
 inline constexpr size_t kByeTextMax = 128;
 inline constexpr size_t kJobsMax = 256;            // in AUTH_OK
+inline constexpr size_t kOpenBatchesMax = 1024;    // of a key, in AUTH_OK
 inline constexpr uint64_t kGroupBytes = 64 << 10;  // of the group that parts count in
 inline constexpr uint32_t kPartGroupsMax = 16;     // groups in one part
 inline constexpr size_t kPartSiblingsMax = 128;    // two paths from leaf to root of any tree
@@ -116,9 +117,11 @@ struct AuthOk {
   uint64_t session = 0;
   std::vector<Job> jobs;
   std::vector<OpenLease> leases;
+  std::vector<Digest> batches;  // batch_commit of those of the key that are not settled
   static void fields(auto& f, auto& m) {
     f(m.session).template list<uint16_t>(m.jobs, kJobsMax);
     f.template list<uint16_t>(m.leases, kOpenLeasesMax);
+    f.template list<uint16_t>(m.batches, kOpenBatchesMax);
   }
 };
 
@@ -247,6 +250,23 @@ struct ShareOk {
   static void fields(auto& f, auto& m) { f(m.lease_id)(m.index).record(m.receipt); }
 };
 
+// The pool asks for a thread of a lease; receipt: of the challenge's record.
+struct ChallengeMessage {
+  static constexpr auto kType = MessageType::challenge;
+  static constexpr std::string_view kName = "CHALLENGE";
+  verifier::ChallengeBody challenge;
+  verifier::Receipt receipt;
+  static void fields(auto& f, auto& m) { f.record(m.challenge).record(m.receipt); }
+};
+
+// What the miner answers, before the answer itself comes as an upload.
+struct AnswerMessage {
+  static constexpr auto kType = MessageType::answer;
+  static constexpr std::string_view kName = "ANSWER";
+  verifier::AnswerBody answer;
+  static void fields(auto& f, auto& m) { f.record(m.answer); }
+};
+
 struct VerdictMessage {
   static constexpr auto kType = MessageType::verdict;
   static constexpr std::string_view kName = "VERDICT";
@@ -346,10 +366,11 @@ struct MessageList {
 };
 
 // Every message there is. Names, is_known(), tests and the fuzz target follow from this list.
-using Messages = MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease,
-                             LeaseMessage, NoLease, GetBlob, BlobPart, Abandon, Settle,
-                             AccuseMessage, ShareMessage, ShareOk, VerdictMessage, Upload, DeltaOk,
-                             LeaseClosed, Watch, RecordMessage, Have, Ping, Pong, Bye>;
+using Messages =
+    MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease, LeaseMessage, NoLease,
+                GetBlob, BlobPart, Abandon, Settle, AccuseMessage, ShareMessage, ShareOk,
+                ChallengeMessage, AnswerMessage, VerdictMessage, Upload, DeltaOk, LeaseClosed, Watch,
+                RecordMessage, Have, Ping, Pong, Bye>;
 
 bool with_message(MessageType type, auto&& visit) {
   return Messages::visit(type, visit);

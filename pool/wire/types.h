@@ -30,6 +30,8 @@ enum class MessageType : uint8_t {
   accuse = 0x18,
   share = 0x20,
   share_ok = 0x21,
+  challenge = 0x22,
+  answer = 0x23,
   verdict = 0x24,
   upload = 0x25,
   delta_ok = 0x26,

@@ -98,10 +98,10 @@ rounds = {rounds}
 [audit]
 batch_leases = {batch_leases}
 first_batch = {first_batch}
-threads = 0
+threads = {threads}
 thread_blocks = 4
-replays_ppm = 1000000
-first_audits = 1
+replays_ppm = {replays_ppm}
+first_audits = {first_audits}
 now_ppm = 0
 fail_ppm = 1000000
 lease_ms = 60000
@@ -116,6 +116,7 @@ LM_DEFAULTS = {
     "kind": "text", "train": "text.txt", "vocabulary": 256, "hidden": 128, "blocks": 2,
     "norm": "rms", "activation": "gelu", "tied": "false", "outer_lr": 1.0, "outer_momentum": 0.0,
     "steps_per_lease": 8, "slots": 2, "rounds": 3, "batch_leases": 3, "first_batch": 1,
+    "threads": 0, "replays_ppm": 1_000_000, "first_audits": 1,
 }
 
 

@@ -62,6 +62,7 @@ struct FakeSetup {
   uint64_t share_ms = 0;
   uint64_t fund = 1'000'000'000;
   uint32_t rounds_kept = 16;
+  bool always_threads = false;
 };
 
 class FakePool {
@@ -99,6 +100,7 @@ class FakePool {
                                   PoolOptions{.random = [this] { return random(); },
                                               .leases_per_key = setup.leases_per_key,
                                               .share_ms = setup.share_ms,
+                                              .always_threads = setup.always_threads,
                                               .rounds_kept = setup.rounds_kept,
                                               .auditors = setup.auditors});
     for (const Digest& commitment : secrets_needed(pool->ledger()))
@@ -352,6 +354,7 @@ class FakePool {
   }
   const Bytes& records() const { return records_; }
   const verifier::Job& job() const { return work_->job(); }
+  ByteView records() const { return records_; }
   const verifier::Identity& identity() const { return identity_; }
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
 

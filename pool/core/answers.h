@@ -1,0 +1,33 @@
+// Threads that are asked for: challenges, answers, and what becomes of those who are silent
+// (PROTOCOL 11, 13). Pure.
+//
+// A challenge is logged before anybody hears of it, and is said again on every new connection until
+// it is answered. The answer comes as a file, beside the deltas, and is logged when it is whole.
+// What nobody answers in time is said to be so, and the batch's rule goes on.
+#pragma once
+
+#include "pool/core/state.h"
+
+namespace gemmine::pool {
+
+// The ticket's thread: asked for, if it was not yet. `ticket` is open, and a thread's.
+void want_thread(PoolState& pool, const verifier::LeaseState& lease,
+                 const verifier::TicketState& ticket, uint64_t now);
+
+// On a new connection of the key: what it still owes, and how much of it is here.
+void ask_again(PoolState& pool, ConnId to, const Digest& key);
+
+void on_answer(PoolState& pool, const Peer& peer, const AnswerMessage& message, uint32_t seq,
+               uint64_t now);
+// A part of an answer. upload.challenge != kDelta.
+void on_answer_part(PoolState& pool, const Peer& peer, Upload& upload, uint32_t seq);
+// Whether the upload is one of an answer; then it is dealt with.
+bool on_answer_stored(PoolState& pool, const PartStored& done);
+bool on_answer_finished(PoolState& pool, const DeltaFinished& done, uint64_t now);
+
+void on_thread_done(PoolState& pool, const ThreadDone& done, uint64_t now);
+
+// Verdicts on what is late.
+void look_at_challenges(PoolState& pool, uint64_t now);
+
+}  // namespace gemmine::pool
