@@ -17,6 +17,13 @@ namespace gemmine::miner {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kRetired = "retired";
+constexpr uint64_t kDiskBlock = 4096;  // what a file takes at least
+
+}  // namespace
+
 Result<Checkpoint> Checkpoint::open(const std::string& folder) {
   if (auto made = make_folder(folder); !made) return made.error();
   return Checkpoint(folder);
@@ -49,12 +56,39 @@ Status Checkpoint::save_share(const verifier::Share& share, std::span<const Dige
                        verifier::encode(share));
 }
 
+Status Checkpoint::save_trace(const Digest& lease_id, uint32_t share,
+                              const verifier::LeaseTrace& trace) const {
+  return write_durable(path(lease_id, "trace-" + std::to_string(share)),
+                       verifier::encode_trace(trace));
+}
+
 Status Checkpoint::save_delta(const Digest& lease_id, ByteView delta) const {
   // The tree first: a delta on disk always has it beside it.
   const auto tree = kernels::ChunkTree::build(kernels::Blake3Mode::plain(),
                                               kernels::ChunkSource::of_bytes(delta));
   if (const Status saved = pool::save_tree(delta_path(lease_id), tree); !saved) return saved;
   return write_durable(delta_path(lease_id), delta);
+}
+
+Result<verifier::Lease> Checkpoint::load_lease(const Digest& lease_id) const {
+  const auto bytes = read_file(path(lease_id, "lease"), verifier::kLeaseBytes);
+  if (!bytes) return bytes.error();
+  return verifier::decode_lease(bytes.value());
+}
+
+Result<verifier::LeaseTrace> Checkpoint::load_trace(const kernels::Program& program,
+                                                    const verifier::Lease& lease) const {
+  Bytes all;
+  for (uint32_t i = 0; i < lease.shares(); ++i) {
+    const auto bytes = read_file(path(lease.id, "trace-" + std::to_string(i)),
+                                 verifier::lease_trace_bytes(program));
+    if (!bytes) return bytes.error();
+    all.insert(all.end(), bytes.value().begin(), bytes.value().end());
+  }
+  auto trace = verifier::decode_trace(program, all);
+  if (trace && trace.value().steps() != lease.steps)
+    return Error{Errc::malformed, "the roots of a lease: not of all its steps"};
+  return trace;
 }
 
 Result<verifier::Share> Checkpoint::load_share(const Digest& lease_id, uint32_t index) const {
@@ -90,6 +124,10 @@ std::string Checkpoint::delta_path(const Digest& lease_id) const {
   return path(lease_id, "delta");
 }
 
+std::string Checkpoint::answer_path(const Digest& lease_id, uint64_t challenge) const {
+  return path(lease_id, "answer-" + std::to_string(challenge));
+}
+
 Result<Bytes> Checkpoint::load_delta(const Digest& lease_id) const {
   return read_file(path(lease_id, "delta"), verifier::delta_bytes(kernels::kParametersMax));
 }
@@ -101,28 +139,32 @@ uint32_t Checkpoint::shares(const Digest& lease_id) const {
   return count;
 }
 
-std::vector<verifier::Lease> Checkpoint::all() const {
-  std::vector<std::pair<fs::file_time_type, verifier::Lease>> found;
+std::vector<Checkpoint::Kept> Checkpoint::all() const {
+  std::vector<std::pair<fs::file_time_type, Kept>> found;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_, error)) {
     const auto id = digest_from_hex(entry.path().filename().string());
     if (!id) continue;
-    const auto bytes = read_file(path(id.value(), "lease"), verifier::kLeaseBytes);
-    const auto lease = bytes ? verifier::decode_lease(bytes.value()) : bytes.error();
+    const auto lease = load_lease(id.value());
     if (lease && lease.value().id == id.value()) {
-      found.emplace_back(fs::last_write_time(entry.path(), error), lease.value());
+      const auto bytes = read_file(path(id.value(), kRetired), sizeof(uint64_t));
+      std::optional<uint64_t> retired;
+      if (bytes) retired = Reader(bytes.value()).get<uint64_t>();
+      found.emplace_back(fs::last_write_time(path(id.value(), "lease"), error),
+                         Kept{lease.value(), retired});
     } else {
       forget(id.value());
     }
   }
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a.first > b.first; });
-  std::vector<verifier::Lease> out;
-  for (const auto& [time, lease] : found) {
-    if (out.size() < kLeasesKeptMax) {
-      out.push_back(lease);
+  std::vector<Kept> out;
+  uint32_t in_work = 0;
+  for (auto& [time, kept] : found) {
+    if (kept.retired || in_work++ < kLeasesKeptMax) {
+      out.push_back(std::move(kept));
     } else {
-      forget(lease.id);
+      forget(kept.lease.id);
     }
   }
   return out;
@@ -130,15 +172,15 @@ std::vector<verifier::Lease> Checkpoint::all() const {
 
 std::vector<Digest> Checkpoint::leases(const Digest& pool_key) const {
   std::vector<Digest> out;
-  for (const verifier::Lease& lease : all())
-    if (lease.pool_key == pool_key) out.push_back(lease.id);
+  for (const Kept& kept : all())
+    if (kept.lease.pool_key == pool_key) out.push_back(kept.lease.id);
   return out;
 }
 
 std::vector<Digest> Checkpoint::thetas() const {
   std::vector<Digest> out;
-  for (const verifier::Lease& lease : all())
-    out.push_back(lease.theta_root);
+  for (const Kept& kept : all())
+    if (!kept.retired) out.push_back(kept.lease.theta_root);
   return out;
 }
 
@@ -158,6 +200,50 @@ Status Checkpoint::room(uint64_t bytes) const {
 void Checkpoint::drop_state(const Digest& lease_id, uint32_t share) const {
   std::error_code error;  // what stays is removed with the lease
   fs::remove(path(lease_id, "state-" + std::to_string(share)), error);
+}
+
+// What is left is counted once: there may be many leases, of many files each.
+void Checkpoint::retire(const Digest& lease_id) const {
+  const auto lease = load_lease(lease_id);
+  if (!lease) return forget(lease_id);
+  for (uint32_t i = 1; i <= lease.value().shares(); ++i)
+    drop_state(lease_id, i);
+  for (const std::string& name : {delta_path(lease_id), pool::tree_path(delta_path(lease_id))})
+    pool::remove_file(name);
+  const Bytes bytes = Writer().put(bytes_of(lease_id)).take();
+  if (!write_durable(path(lease_id, kRetired), bytes)) forget(lease_id);
+}
+
+uint64_t Checkpoint::bytes_of(const Digest& lease_id) const {
+  uint64_t out = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path(lease_id, ""), error))
+    out += (entry.file_size(error) / kDiskBlock + 1) * kDiskBlock;
+  return out;
+}
+
+bool Checkpoint::retired(const Digest& lease_id) const {
+  std::error_code error;
+  return fs::exists(path(lease_id, kRetired), error);
+}
+
+size_t Checkpoint::forget_retired(uint64_t bytes_max) const {
+  uint64_t bytes = 0;
+  size_t gone = 0;
+  for (const Kept& kept : all()) {
+    if (!kept.retired) continue;
+    bytes += *kept.retired;
+    if (bytes <= bytes_max) continue;
+    forget(kept.lease.id);
+    ++gone;
+  }
+  return gone;
+}
+
+void Checkpoint::forget_answer(const Digest& lease_id, uint64_t challenge) const {
+  const std::string file = answer_path(lease_id, challenge);
+  for (const std::string& name : {file, file + ".part", pool::tree_path(file)})
+    pool::remove_file(name);
 }
 
 void Checkpoint::forget(const Digest& lease_id) const {

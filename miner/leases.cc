@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/hash/opening.h"
+#include "miner/answers.h"
 #include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 
@@ -69,22 +70,6 @@ void send_shares(State& state, LeaseWork& lease) {
   lease.sent = lease.run;
   if (lease.run == lease.lease.shares() && !lease.delta_stored)
     state.out.emplace_back(SendDelta{lease.id});
-}
-
-void need_data(State& state, JobWork& job, uint64_t now_ms) {
-  if (job.workload || job.fetching || job.refused || !job.pause.over(now_ms)) return;
-  job.fetching = true;
-  const verifier::Work& work = *job.work;
-  state.out.emplace_back(Fetch{Fetch::What::data, job.id, work.job().train_address,
-                               work.program().data_bytes(work.job().spec.records)});
-}
-
-bool post(State& state, Task task) {
-  GEMMINE_CHECK(state.tasks <= Trainer::kTasksMax);
-  if (state.tasks >= Trainer::kTasksMax) return false;
-  ++state.tasks;
-  state.out.emplace_back(std::move(task));
-  return true;
 }
 
 // One lease's next step, whatever it is.
@@ -156,7 +141,7 @@ void want_lease(State& state, uint64_t now_ms) {
 
 // Everything that can be done here is done: a job is finished, or not for us.
 void look_at_end(State& state) {
-  if (!state.options.exit_when_finished || !state.connected) return;
+  if (!state.options.exit_when_finished || !state.connected || !state.answers.empty()) return;
   bool any = false;
   bool left = false;
   for (const auto& [id, job] : state.jobs) {
@@ -184,7 +169,8 @@ void look_at_stop(State& state, uint64_t now_ms) {
                       return lease.sent > lease.accepted || !lease.give_back.empty() ||
                              (lease.run == lease.lease.shares() && !lease.delta_stored);
                     });
-  if (left && state.connected && now_ms < *state.stop_by_ms) return;
+  const bool owed = !state.answers.empty();
+  if ((left || owed) && state.connected && now_ms < *state.stop_by_ms) return;
   state.leave(state.ending.code, state.ending.reason);
 }
 
@@ -226,6 +212,22 @@ void on_weights(State& state, LeaseWork& lease, const Result<Bytes>& bytes, uint
 }
 
 }  // namespace
+
+void need_data(State& state, JobWork& job, uint64_t now_ms) {
+  if (job.workload || job.fetching || job.refused || !job.pause.over(now_ms)) return;
+  job.fetching = true;
+  const verifier::Work& work = *job.work;
+  state.out.emplace_back(Fetch{Fetch::What::data, job.id, work.job().train_address,
+                               work.program().data_bytes(work.job().spec.records)});
+}
+
+bool post(State& state, Task task) {
+  GEMMINE_CHECK(state.tasks <= Trainer::kTasksMax);
+  if (state.tasks >= Trainer::kTasksMax) return false;
+  ++state.tasks;
+  state.out.emplace_back(std::move(task));
+  return true;
+}
 
 void give_back(LeaseWork& lease, const std::string& reason) {
   GEMMINE_CHECK(!reason.empty());  // by which it is known to be
@@ -286,6 +288,18 @@ void resume(State& state, const verifier::Lease& lease, uint32_t accepted, bool 
   send_shares(state, *known);
 }
 
+void retire(State& state, const Digest& lease_id) {
+  const auto node = state.leases.extract(lease_id);
+  state.checkpoint.retire(lease_id);
+  if (const size_t gone = state.checkpoint.forget_retired(state.options.kept_bytes); gone > 0)
+    state.note(Level::warning, "leases_forgotten",
+               {{"leases", std::to_string(gone)},
+                {"hint",
+                 "they are not paid yet, and a pool that asks about them gets no answer: give "
+                 "--keep-mib more"}});
+  if (!node.empty()) state.out.emplace_back(Prune{{node.mapped().lease.theta_root}});
+}
+
 void close(State& state, const Digest& lease_id) {
   const auto node = state.leases.extract(lease_id);
   state.checkpoint.forget(lease_id);
@@ -295,6 +309,7 @@ void close(State& state, const Digest& lease_id) {
 void on_fetched(State& state, const Fetch& fetch, Result<Bytes> bytes, uint64_t now_ms) {
   if (fetch.what == Fetch::What::data)
     return on_data(state, state.jobs.at(fetch.id), std::move(bytes), now_ms);
+  if (fetch.what == Fetch::What::answer) return on_answer_weights(state, fetch, bytes, now_ms);
   LeaseWork* const lease = state.find(fetch.id);
   if (lease != nullptr && lease->theta.empty()) on_weights(state, *lease, bytes, now_ms);
 }
@@ -322,6 +337,7 @@ void advance(State& state, uint64_t now_ms) {
       ids.push_back(id);
     for (const Digest& id : ids)
       drive(state, state.leases.at(id), now_ms);
+    drive_answers(state, now_ms);
     for (auto& [id, job] : state.jobs) {
       if (job.offered && !job.finished && !state.options.dry_run) need_data(state, job, now_ms);
     }
@@ -339,6 +355,8 @@ std::vector<Digest> needed_blobs(const State& state) {
     out.push_back(job.work->job().train_address);
     if (job.offered) out.push_back(job.theta_root);
   }
+  for (const auto& [seq, answer] : state.answers)
+    out.push_back(answer.lease.theta_root);
   return out;
 }
 

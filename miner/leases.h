@@ -17,7 +17,14 @@ LeaseWork* take(State& state, const verifier::Lease& lease, uint64_t now_ms);
 // A lease that the pool still counts as ours.
 void resume(State& state, const verifier::Lease& lease, uint32_t accepted, bool delta_stored,
             uint64_t now_ms);
+// Nothing more will be asked about it.
 void close(State& state, const Digest& lease_id);
+// It is done; a thread of it may be asked for until it is settled.
+void retire(State& state, const Digest& lease_id);
+// Posts to the device, if it takes more.
+bool post(State& state, Task task);
+// Asks for what the job is trained on, unless it is here.
+void need_data(State& state, JobWork& job, uint64_t now_ms);
 
 // The lease cannot go on here: it is given back when there is a connection.
 void give_back(LeaseWork& lease, const std::string& reason);

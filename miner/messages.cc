@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "miner/answers.h"
 #include "miner/batches.h"
 #include "miner/leases.h"
 #include "miner/words.h"
@@ -63,6 +64,7 @@ void on(State& state, const pool::Round& round, uint64_t /*now_ms*/) {
               {"round", std::to_string(round.round)},
               {"theta", short_hex(round.theta_root)},
               {"finished", round.finished ? "yes" : "no"}});
+  if (round.finished) forget_job(state, round.job_id);
   state.out.emplace_back(Prune{{before}});
 }
 
@@ -124,6 +126,7 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
   if (state.receipts.knows(said.lease_id))
     keep_word(state, said.lease_id,
               {verifier::RecordKind::verdict, verifier::signed_body(message.verdict), {}});
+  on_judged(state, said);
   const bool wrong = said.outcome == verifier::Outcome::invalid;
   pool::Fields fields = {{"lease", short_hex(said.lease_id)},
                          {"index", std::to_string(said.index)},
@@ -136,6 +139,12 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
                         "this device may compute wrong numbers: --engine check:ENGINE compares it "
                         "with the reference and stops at the first bit that differs");
   state.note(wrong ? Level::error : Level::info, "verdict", std::move(fields));
+}
+
+void on(State& state, const pool::ChallengeMessage& message, uint64_t now_ms) {
+  if (vouched(state, "a challenge", message.challenge.lease_id, message.receipt,
+              verifier::RecordKind::challenge, encode(message.challenge)))
+    on_challenge(state, message, now_ms);
 }
 
 void on(State& state, const pool::DeltaOk& ok, uint64_t /*now_ms*/) {
@@ -172,6 +181,8 @@ void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
              {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});
   state.given_back.erase(id);
   state.ask_at_ms = 0;  // a slot may be free; pauses of our own go on
+  // What is not paid for yet may be asked about.
+  if (reason == verifier::CloseReason::complete) return retire(state, id);
   close(state, id);
 }
 
@@ -194,7 +205,10 @@ void on_ready(State& state, const Digest& pool_key, const pool::AuthOk& said, ui
   state.given_back.clear();
   state.ask_at_ms = 0;
   if (state.options.dry_run) return list_jobs(state, said);
-  if (other_pool) state.leases.clear();
+  if (other_pool) {
+    state.leases.clear();
+    state.answers.clear();  // its pool asks again
+  }
   std::vector<Digest> outdated = state.checkpoint.thetas();
   for (auto& [id, job] : state.jobs) {
     job.offered = false;
@@ -214,8 +228,7 @@ void on_ready(State& state, const Digest& pool_key, const pool::AuthOk& said, ui
     return std::find(open.begin(), open.end(), id) != open.end();
   };
   std::erase_if(state.leases, [&](const auto& entry) { return !is_open(entry.first); });
-  for (const Digest& kept : state.checkpoint.leases(pool_key))
-    if (!is_open(kept)) state.checkpoint.forget(kept);
+  keep_unsettled(state, open, said.batches);
   state.out.emplace_back(Prune{std::move(outdated)});
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/base/files.h"
 #include "kernels/hash/opening.h"
+#include "miner/answers.h"
 #include "miner/cache.h"
 #include "miner/leases.h"
 #include "miner/messages.h"
@@ -55,7 +56,8 @@ Result<std::unique_ptr<Miner>> Miner::make(pool::Loop& loop, const verifier::Ide
   self.uploader_ = std::make_unique<pool::Uploader>(
       *self.session_,
       pool::Uploader::Owner{
-          .on_sent = [](const Digest& /*lease_id*/, uint64_t /*challenge*/) {},
+          .on_sent = [&self](const Digest& /*lease_id*/,
+                             uint64_t challenge) { on_answer_sent(self.state_, challenge); },
           .on_refused =
               [&self](const Digest& lease_id, uint64_t challenge, const std::string& reason) {
                 self.on_upload_refused(lease_id, challenge, reason);
@@ -127,6 +129,18 @@ void Miner::carry_out(SendDelta& delta) {
   if (!sent) on_upload_refused(delta.lease_id, pool::kDelta, sent.error().detail);
 }
 
+// Said first, so that the pool knows what the parts are of.
+void Miner::carry_out(SendAnswer& answer) {
+  const auto found = state_.answers.find(answer.challenge);
+  if (found == state_.answers.end() || !found->second.said) return;
+  const verifier::AnswerBody& said = *found->second.said;
+  session_->send(pool::AnswerMessage{said});
+  const Status sent = uploader_->send(said.lease_id, said.challenge,
+                                      state_.checkpoint.answer_path(said.lease_id, said.challenge),
+                                      said.address, loop_.now_ms());
+  if (!sent) on_upload_refused(said.lease_id, said.challenge, sent.error().detail);
+}
+
 void Miner::carry_out(GiveBack& given) {
   session_->send(pool::Abandon{given.lease_id, given.diverged,
                                identity_.sign(verifier::abandon_message(given.lease_id))});
@@ -135,10 +149,9 @@ void Miner::carry_out(GiveBack& given) {
 // A delta that cannot be delivered ends its lease.
 void Miner::on_upload_refused(const Digest& lease_id, uint64_t challenge,
                               const std::string& reason) {
-  LeaseWork* const work = state_.find(lease_id);
-  if (work == nullptr) return;
   state_.note(Level::error, "upload_refused", {{"lease", short_hex(lease_id)}, {"reason", reason}});
-  if (challenge == pool::kDelta) give_back(*work, reason);
+  LeaseWork* const work = state_.find(lease_id);
+  if (challenge == pool::kDelta && work != nullptr) give_back(*work, reason);
 }
 
 void Miner::carry_out(Task& task) {
@@ -227,8 +240,9 @@ void Miner::on_message(pool::MessageType type, ByteView payload) {
 // Of leases that are closed, and deltas that are stored.
 void Miner::forget_uploads() {
   uploader_->keep_if([this](const Digest& lease_id, uint64_t challenge) {
+    if (challenge != pool::kDelta) return state_.answers.contains(challenge);
     const LeaseWork* const work = state_.find(lease_id);
-    return work != nullptr && !(challenge == pool::kDelta && work->delta_stored);
+    return work != nullptr && !work->delta_stored;
   });
 }
 

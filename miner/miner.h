@@ -45,6 +45,7 @@ class Miner final : public pool::SessionObserver {
   void go_on();
   void carry_out(Send& send);
   void carry_out(SendDelta& delta);
+  void carry_out(SendAnswer& answer);
   void carry_out(GiveBack& given);
   void carry_out(Task& task);
   void carry_out(Fetch& fetch);

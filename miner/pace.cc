@@ -39,10 +39,11 @@ Pace::Pace(int percent) : percent_(percent) {
   GEMMINE_CHECK(percent >= kThrottleMin && percent <= kThrottleMax);
 }
 
-void Pace::challenge_waits(Clock::time_point due) {
+void Pace::challenge_waits(Clock::time_point due, uint32_t steps) {
   {
     const std::lock_guard lock(mutex_);
     due_ = waiting_ > 0 ? std::min(due_, due) : due;
+    longest_ = waiting_ > 0 ? std::max(longest_, steps) : steps;
     ++waiting_;
   }
   haste_.notify_all();
@@ -85,8 +86,8 @@ void Pace::begin_answer() {
 }
 
 bool Pace::would_be_late() const {
-  // What is left of the share, an answer that walks through a whole share, and as much to spare.
-  const auto left = step_ * (steps_ - std::min(done_, steps_)) + 2 * step_ * steps_;
+  // What is left of the share, the answer, and as much to spare.
+  const auto left = step_ * (steps_ - std::min(done_, steps_)) + 2 * step_ * longest_;
   return Clock::now() + left > due_;
 }
 

@@ -26,8 +26,8 @@ class Pace {
   explicit Pace(int percent);  // kThrottleMin … kThrottleMax
 
   // Any thread. One challenge more has to be answered by then: steps rest no longer, and the share
-  // in hand gives way if the answer could be late otherwise.
-  void challenge_waits(Clock::time_point due);
+  // in hand gives way if the answer, of so many steps, could be late otherwise.
+  void challenge_waits(Clock::time_point due, uint32_t steps);
   void challenge_taken();  // one that waited does so no more
   void end_share();        // the share in hand ends before its next step
   void end_all();          // so does everything, for good
@@ -53,6 +53,7 @@ class Pace {
   std::condition_variable haste_;
   uint32_t waiting_ = 0;   // challenges
   Clock::time_point due_;  // of the most urgent of them
+  uint32_t longest_ = 0;   // steps of the longest of them
   bool share_ = false;     // a share is in hand, and not an answer
   bool end_share_ = false;
   bool end_all_ = false;

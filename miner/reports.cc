@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <type_traits>
 
+#include "miner/answers.h"
 #include "miner/leases.h"
 
 namespace gemmine::miner {
@@ -127,6 +128,10 @@ void on_report(State& state, Report report, uint64_t now_ms) {
         using T = std::decay_t<decltype(said)>;
         if constexpr (std::is_same_v<T, ShareDone>) {
           on_share_done(state, said);
+        } else if constexpr (std::is_same_v<T, ThreadAnswered>) {
+          on_answered(state, said);
+        } else if constexpr (std::is_same_v<T, AnswerFailed>) {
+          on_answer_failed(state, said, now_ms);
         } else {
           on_task_failed(state, said, now_ms);
         }

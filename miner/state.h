@@ -28,14 +28,18 @@ namespace gemmine::miner {
 using pool::Level;
 using pool::short_hex;
 
+// A lease that is done leaves the roots of its steps and their digests: 32 bytes a tensor and step.
+inline constexpr uint64_t kKeptBytes = uint64_t{4} << 30;
+
 struct MinerOptions {
   std::string data;  // folder of blobs and checkpoints
   bool exit_when_finished = false;
-  bool dry_run = false;            // log in, list the jobs, end
-  bool check_own = true;           // a block of each own share, before it is sent
-  int throttle = 100;              // percent of the device's time
-  std::string known_pools = {};    // folder of what is remembered of pools; empty: nothing is
-  verifier::PoolWords words = {};  // which pools, and what they have signed
+  bool dry_run = false;              // log in, list the jobs, end
+  bool check_own = true;             // a block of each own share, before it is sent
+  int throttle = 100;                // percent of the device's time
+  uint64_t kept_bytes = kKeptBytes;  // on disk, of leases that are done and not settled
+  std::string known_pools = {};      // folder of what is remembered of pools; empty: nothing is
+  verifier::PoolWords words = {};    // which pools, and what they have signed
   std::optional<pool::HttpAddress> relay = {};        // where blobs come from, before the pool
   uint64_t parameters_max = kernels::kParametersMax;  // jobs larger than that are left to others
 };
@@ -80,6 +84,21 @@ struct LeaseWork {
   Pause pause;                            // after trouble to fetch its weights
 };
 
+// A thread that the pool asks for, of a lease that is done.
+struct AnswerWork {
+  uint64_t challenge = 0;  // seq of its record
+  Digest seed;
+  uint64_t due_ms = 0;  // by our clock
+  verifier::Lease lease;
+  JobWork* job = nullptr;
+  std::vector<float> theta;  // empty until it is here, and when the answer is
+  bool fetching = false;
+  bool busy = false;                         // with the device
+  std::optional<verifier::AnswerBody> said;  // the answer lies on disk
+  bool sent = false;                         // the pool has all of it
+  Pause pause;
+};
+
 // The disk takes no more: no lease is asked for and no share begun until it does.
 struct Disk {
   bool full = false;
@@ -87,19 +106,22 @@ struct Disk {
 };
 
 struct Send {
-  std::variant<pool::GetLease, pool::ShareMessage, pool::Settle> message;
+  std::variant<pool::GetLease, pool::ShareMessage, pool::AnswerMessage, pool::Settle> message;
 };
 struct SendDelta {
   Digest lease_id;
+};
+struct SendAnswer {
+  uint64_t challenge = 0;
 };
 // Signed where the key is.
 struct GiveBack {
   Digest lease_id;
   uint32_t diverged = verifier::kNoStep;
 };
-// Training data of a job, or the weights of a lease.
+// Training data of a job, or the weights of a lease, to train from or to answer with.
 struct Fetch {
-  enum class What : uint8_t { data, weights } what = What::data;
+  enum class What : uint8_t { data, weights, answer } what = What::data;
   Digest id;  // of the job or lease
   Digest address;
   uint64_t bytes = 0;
@@ -116,8 +138,8 @@ struct Distrust {
 };
 // The program ends with state.ending.
 struct Leave {};
-using Action =
-    std::variant<Send, SendDelta, GiveBack, Task, Fetch, pool::Event, Prune, Distrust, Leave>;
+using Action = std::variant<Send, SendDelta, SendAnswer, GiveBack, Task, Fetch, pool::Event, Prune,
+                            Distrust, Leave>;
 
 struct State {
   State(const Digest& miner_key, MinerOptions wishes, Checkpoint folder)
@@ -137,9 +159,10 @@ struct State {
   Digest pool_key;  // of the connection, or of the last one
   verifier::HeadWatch heads;
   std::map<Digest, JobWork> jobs;
-  std::map<Digest, LeaseWork> leases;  // of pool_key
-  std::set<Digest> given_back;         // leases whose end the pool has still to say
-  size_t tasks = 0;                    // with the device
+  std::map<Digest, LeaseWork> leases;      // of pool_key
+  std::map<uint64_t, AnswerWork> answers;  // owed to pool_key, by challenge
+  std::set<Digest> given_back;             // leases whose end the pool has still to say
+  size_t tasks = 0;                        // with the device
   Disk disk;
   bool receipts_lost = false;  // one could not be kept, and its owner was told
 

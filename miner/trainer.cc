@@ -6,8 +6,11 @@
 #include <numeric>
 
 #include "kernels/base/random.h"
+#include "pool/blobs/tree_file.h"
+#include "verifier/merge/delta.h"
 #include "verifier/merge/round.h"
 #include "verifier/records/trace.h"
+#include "verifier/thread/prover.h"
 
 namespace gemmine::miner {
 
@@ -24,6 +27,15 @@ auto within_memory(Work&& work) -> decltype(work()) {
   } catch (const std::bad_alloc&) {
     return Error{Errc::out_of_memory, "no memory for the work on a share"};
   }
+}
+
+// Of the lease whose last step the engine has just run.
+Result<Bytes> delta_of(kernels::Engine& engine, const verifier::Work& work,
+                       std::span<const float> theta) {
+  std::vector<float> state(work.program().state_floats());
+  if (auto read = engine.read_state(state); !read) return read.error();
+  return verifier::make_delta(std::span<const float>(state).first(theta.size()), theta,
+                              work.job().audit.delta_max);
 }
 
 // Engines and replays say so when a NaN or infinity appears (PROTOCOL 2.1).
@@ -57,7 +69,13 @@ Status Trainer::start() {
 
 bool Trainer::post(Task task) {
   if (tasks_.waiting() >= kTasksMax) return false;
-  return tasks_.post({std::move(task), ends_});
+  const auto* const answer = std::get_if<AnswerThread>(&task);
+  if (answer == nullptr) return tasks_.post({std::move(task), ends_});
+  pace_.challenge_waits(Pace::Clock::now() + std::chrono::milliseconds(answer->within_ms),
+                        answer->lease.steps);
+  const bool posted = tasks_.post({std::move(task), ends_}, 1);
+  if (!posted) pace_.challenge_taken();
+  return posted;
 }
 
 void Trainer::end_shares() {
@@ -68,6 +86,7 @@ void Trainer::end_shares() {
 void Trainer::work(Posted posted) {
   trouble_ = Trouble::lease;
   steps_done_ = 0;
+  if (const auto* const thread = std::get_if<AnswerThread>(&posted.task)) return run(*thread);
   const auto& share = std::get<RunShare>(posted.task);
   GEMMINE_CHECK(share.workload != nullptr && share.index < share.lease.shares());
   pace_.begin_share(share.lease.steps_of(share.index));
@@ -93,6 +112,83 @@ void Trainer::run(const RunShare& task) {
   auto done = within_memory([&] { return run_share(task); });
   if (done) return on_report_(done.value());
   on_report_(failure(task, done.error()));
+}
+
+void Trainer::run(const AnswerThread& task) {
+  pace_.challenge_taken();
+  pace_.begin_answer();
+  const auto start = std::chrono::steady_clock::now();
+  auto answered = within_memory([&] { return answer(task); });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  if (answered) return on_report_(ThreadAnswered{answered.value(), took.count()});
+  AnswerFailed failed{task.lease.id, task.challenge, trouble_, answered.error()};
+  // A loss that is not the one that was kept, or a fibre that does not check.
+  if (failed.error.code == Errc::invalid) failed.trouble = Trouble::wrong_numbers;
+  if (failed.error.code == Errc::closed) failed.trouble = Trouble::lost;
+  if (pace_.interrupted()) failed.trouble = Trouble::interrupted;
+  on_report_(failed);
+}
+
+// A file that has its name is whole: made before a crash it is sent as it is.
+Result<verifier::AnswerBody> Trainer::answer(const AnswerThread& task) {
+  const std::string path = checkpoint_.answer_path(task.lease.id, task.challenge);
+  if (!pool::PieceFile::open(path)) {
+    if (auto proven = prove(task, path); !proven) return proven.error();
+  }
+  const auto file = pool::PieceFile::open(path);
+  if (!file) return file.error();
+  const auto tree = pool::hash_file(file.value());
+  if (!tree) return tree.error();
+  if (auto saved = pool::save_tree(path, tree.value()); !saved) return saved.error();
+  verifier::AnswerBody body{.lease_id = task.lease.id,
+                            .challenge = task.challenge,
+                            .address = tree.value().root(),
+                            .bytes = tree.value().total_bytes()};
+  body.signature = identity_.sign(verifier::answer_message(body));
+  return body;
+}
+
+Status Trainer::prove(const AnswerThread& task, const std::string& path) {
+  const verifier::Lease& lease = task.lease;
+  const verifier::Work& work = task.workload->work;
+  std::vector<verifier::Share> shares;
+  std::vector<Digest> digests;
+  for (uint32_t i = 0; i < lease.shares(); ++i) {
+    auto share = checkpoint_.load_share(lease.id, i);
+    if (!share) return share.error();
+    shares.push_back(share.value());
+    const auto steps = checkpoint_.load_steps(lease.id, i);
+    if (!steps) return steps.error();
+    digests.insert(digests.end(), steps.value().begin(), steps.value().end());
+  }
+  const auto trace = checkpoint_.load_trace(work.program(), lease);
+  if (!trace) return trace.error();
+  if (digests.size() != lease.steps)
+    return Error{Errc::malformed, "the digests of a lease: not of all its steps"};
+  const auto engine = this->engine(*task.workload);
+  if (!engine) return engine.error();
+  pool::remove_file(path + ".part");
+  auto file = pool::PieceFile::open_or_make(path + ".part");
+  if (!file) return file.error();
+  const verifier::ThreadProver prover{
+      .engine = *engine.value(),
+      .theta = task.theta,
+      .train_records = task.workload->train_records,
+      .train_tree = &task.workload->train_tree,
+      .step_digests = digests,
+      .kept_step = [&](uint32_t step) -> Result<verifier::KeptStep> {
+        return verifier::KeptStep{trace.value().roots[step], trace.value().losses[step]};
+      },
+      .kept_state = {},
+      .delta = [&] { return delta_of(*engine.value(), work, task.theta); },
+      .miner = identity_,
+      .check_own = options_.check_own};
+  const auto written = verifier::prove_thread(
+      {work, lease, shares, task.seed, work.job().audit.thread_blocks}, prover,
+      [&](uint64_t at, ByteView bytes) { return file.value().write(at, bytes); });
+  if (!written) return written.error();
+  if (auto synced = file.value().sync(); !synced) return synced;
+  return pool::rename_durable(path + ".part", path);
 }
 
 Result<kernels::Engine*> Trainer::engine(const Workload& workload) {
@@ -160,7 +256,7 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
   done.seconds = seconds;
   const bool last = task.index + 1 == task.lease.shares();
   done.steps = run.value().step_digests;
-  auto kept = keep(run.value(), last);
+  auto kept = keep(task, run.value(), last);
   if (kept) kept = checkpoint_.save_share(done.share, done.steps);
   if (!kept) {
     trouble_ = Trouble::disk;
@@ -170,9 +266,11 @@ Result<ShareDone> Trainer::run_share(const RunShare& task) {
 }
 
 // State first, share second: a share on disk always has the state it ended with beside it.
-Status Trainer::keep(const ShareRun& run, bool last) {
+Status Trainer::keep(const RunShare& task, const ShareRun& run, bool last) {
   GEMMINE_CHECK(last == !run.delta.empty());
   const Digest lease_id = run.share.lease_id;
+  const verifier::LeaseTrace trace{run.roots, run.losses};
+  if (auto kept = checkpoint_.save_trace(lease_id, task.index, trace); !kept) return kept;
   const Status state = checkpoint_.save_state(lease_id, run.share.index + 1, run.state_after);
   if (!state || !last) return state;
   return checkpoint_.save_delta(lease_id, run.delta);

@@ -17,6 +17,7 @@
 #include "miner/pace.h"
 #include "verifier/audit/opening.h"
 #include "verifier/audit/replay.h"
+#include "verifier/ledger/bodies.h"
 #include "verifier/records/records.h"
 
 namespace gemmine::miner {
@@ -35,7 +36,17 @@ struct RunShare {
   std::vector<float> theta;  // global θ of the lease's round
 };
 
-using Task = std::variant<RunShare>;
+// A thread of a lease that is done.
+struct AnswerThread {
+  const Workload* workload;
+  verifier::Lease lease;
+  uint64_t challenge = 0;  // seq of its record
+  Digest seed;
+  std::vector<float> theta;  // global θ of the lease's round
+  uint64_t within_ms = 0;    // shares give way to it if it would be later
+};
+
+using Task = std::variant<RunShare, AnswerThread>;
 
 struct ShareDone {
   verifier::Share share;      // signed, checked by ourselves, and on disk, as the lease's delta is
@@ -63,7 +74,20 @@ struct TaskFailed {
   Error error;
 };
 
-using Report = std::variant<ShareDone, TaskFailed>;
+// Checked by ourselves, and on disk with its tree.
+struct ThreadAnswered {
+  verifier::AnswerBody answer;  // signed
+  double seconds = 0;
+};
+
+struct AnswerFailed {
+  Digest lease_id;
+  uint64_t challenge = 0;
+  Trouble trouble = Trouble::lease;
+  Error error;
+};
+
+using Report = std::variant<ShareDone, TaskFailed, ThreadAnswered, AnswerFailed>;
 
 using EngineFactory = std::function<Result<std::unique_ptr<kernels::Engine>>(
     const kernels::Program&, ByteView train_records)>;
@@ -73,7 +97,7 @@ struct TrainerOptions {
   int throttle = kThrottleMax;  // percent of the device's time that shares may take
 };
 
-// Tasks in, one report each out.
+// Tasks in, one report each out: answers first, else in the order in which they were posted.
 class Trainer {
  public:
   // on_report is called on the device thread.
@@ -102,8 +126,11 @@ class Trainer {
   void work(Posted posted);
   TaskFailed failure(const RunShare& task, const Error& error);
   void run(const RunShare& task);
+  void run(const AnswerThread& task);
+  Result<verifier::AnswerBody> answer(const AnswerThread& task);
+  Status prove(const AnswerThread& task, const std::string& path);
   Result<ShareDone> run_share(const RunShare& task);
-  Status keep(const verifier::ShareRun& run, bool last);
+  Status keep(const RunShare& task, const verifier::ShareRun& run, bool last);
   Status check_own(const RunShare& task, const verifier::ShareRun& run,
                    std::span<const float> state_before);
   Result<Bytes> open_block(const Workload& workload, const verifier::Lease& lease,

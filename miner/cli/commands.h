@@ -31,7 +31,8 @@ struct MineOptions {
   std::string data;
   std::string relay;  // http://host:port; empty: none
   DeviceOptions device;
-  int throttle = 100;  // percent of the device's time
+  int throttle = 100;        // percent of the device's time
+  uint64_t keep_mib = 4096;  // of disk, for leases that are not settled
   bool exit_when_finished = false;
   bool dry_run = false;
   bool verbose = false;

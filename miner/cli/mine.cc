@@ -102,6 +102,7 @@ ExitCode mine(const MineOptions& options, const MineHooks& hooks) {
   miner_options.dry_run = options.dry_run;
   miner_options.check_own = hooks.check_own;
   miner_options.throttle = options.throttle;
+  miner_options.kept_bytes = options.keep_mib << 20;
   auto miner = Miner::make(loop, *setup.value().identity, setup.value().session, std::move(factory),
                            miner_options, console);
   if (!miner) return fail(ExitCode::failed, miner.error().detail);

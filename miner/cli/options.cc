@@ -64,6 +64,9 @@ void add_mine_options(CLI::App& command, MineOptions& options) {
   add_device_options(command, options.device);
   cli::add_number(command, "--throttle", options.throttle, {kThrottleMin, kThrottleMax},
                   "use at most this percentage of the device's time; it rests after every step");
+  cli::add_number(command, "--keep-mib", options.keep_mib, {0, 1 << 30},
+                  "disk for leases that are done and not paid yet, of which a pool may want to see "
+                  "a thread; over it the oldest go (4096)");
   command.add_flag("--exit-when-finished", options.exit_when_finished,
                    "end with code 0 when the pool has no unfinished job");
   command.add_flag("--dry-run", options.dry_run,

@@ -29,6 +29,7 @@ class Writing {
 
  private:
   Status find_witnesses();
+  Status begin();
   Status walk_to(uint32_t step);
   uint32_t witness_in(const ScaleDraw& draw, std::span<const float> state) const;
   Result<ShareRun> run_of(uint32_t step) const;
@@ -267,6 +268,10 @@ Status Writing::write_front() {
   return sink_(0, encode(header_));
 }
 
+Status Writing::begin() {
+  return prover_.engine.load_state(start_state(program_, prover_.theta), 0);
+}
+
 Result<ThreadWritten> Writing::write() {
   auto plan = ThreadPlan::make(thread_, data_);
   if (!plan) return plan.error();
@@ -279,8 +284,7 @@ Result<ThreadWritten> Writing::write() {
   auto follower = Follower::make(thread_, *plan_, data_);
   if (!follower) return follower.error();
   follower_.emplace(std::move(follower.value()));
-  const std::vector<float> start = start_state(program_, prover_.theta);
-  if (auto loaded = prover_.engine.load_state(start, 0); !loaded) return loaded.error();
+  if (auto begun = begin(); !begun) return begun.error();
   for (uint32_t step = 0; step < thread_.lease.steps; ++step)
     if (auto taken = take_step(); !taken) return taken.error();
   if (auto ends = write_ends(); !ends) return ends.error();

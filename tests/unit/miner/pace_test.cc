@@ -78,7 +78,7 @@ void expect_awake(void (*what)(Pace&)) {
 }
 
 TEST(Pace, AChallengeOrAnEndWakesIt) {
-  expect_awake([](Pace& pace) { pace.challenge_waits(Clock::now()); });
+  expect_awake([](Pace& pace) { pace.challenge_waits(Clock::now(), 1); });
   expect_awake([](Pace& pace) { pace.end_share(); });
   expect_awake([](Pace& pace) { pace.end_all(); });
 }
@@ -87,9 +87,9 @@ TEST(Pace, AShareGivesWayOnlyWhenTheAnswerCouldBeLate) {
   Pace pace(100);
   pace.begin_share(10);
   pace.after_step(milliseconds(100));
-  pace.challenge_waits(Clock::now() + seconds(60));
+  pace.challenge_waits(Clock::now() + seconds(60), 10);
   EXPECT_TRUE(pace.may_step());  // 0.9 s of the share, and 1 s for the answer: time enough
-  pace.challenge_waits(Clock::now() + milliseconds(1500));
+  pace.challenge_waits(Clock::now() + milliseconds(1500), 10);
   EXPECT_FALSE(pace.may_step());
   EXPECT_TRUE(pace.interrupted());
   EXPECT_TRUE(pace.gave_way());

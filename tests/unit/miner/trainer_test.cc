@@ -8,12 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/base/files.h"
 #include "kernels/engines.h"
 #include "kernels/hash/opening.h"
 #include "tests/support/engine_around.h"
 #include "tests/support/toy_lease.h"
 #include "tests/unit/pool/temp_directory.h"
 #include "verifier/records/trace.h"
+#include "verifier/thread/checker.h"
 
 namespace gemmine::miner {
 namespace {
@@ -85,6 +87,25 @@ class Device {
   void post_share(const Workload& workload, const test::Toy& toy, uint32_t index) {
     EXPECT_TRUE(checkpoint_.save_lease(toy.lease(0, 0)).ok());
     EXPECT_TRUE(trainer_.post(RunShare{&workload, toy.lease(0, 0), index, toy.thetas[0]}));
+  }
+  // The toy's lease as this miner's own.
+  verifier::Lease own_lease(const test::Toy& toy) const {
+    verifier::Lease lease = toy.lease(0, 0);
+    lease.miner_key = identity_.public_key();
+    verifier::sign(lease, identity_);
+    return lease;
+  }
+  Report run_own(const Workload& workload, const test::Toy& toy, uint32_t index) {
+    const verifier::Lease lease = own_lease(toy);
+    EXPECT_TRUE(checkpoint_.save_lease(lease).ok());
+    EXPECT_TRUE(trainer_.post(RunShare{&workload, lease, index, toy.thetas[0]}));
+    return next();
+  }
+  Report answer(const Workload& workload, const test::Toy& toy, uint64_t challenge,
+                const Digest& seed) {
+    EXPECT_TRUE(
+        trainer_.post(AnswerThread{&workload, own_lease(toy), challenge, seed, toy.thetas[0]}));
+    return next();
   }
   Report next() {
     std::unique_lock lock(mutex_);
@@ -181,6 +202,39 @@ TEST_F(Devices, AShareComesWithTheDigestsOfItsSteps) {
   EXPECT_EQ(verifier::trace_root(done.share.lease_id, done.share.first_step, done.steps),
             done.share.trace_root);
   EXPECT_EQ(device.checkpoint().load_steps(done.share.lease_id, 0).value(), done.steps);
+}
+
+// Once proven, it is taken from disk.
+TEST_F(Devices, AThreadOfALeaseThatIsDoneIsProvenAndChecks) {
+  Device device(good_engine);
+  const verifier::Lease lease = device.own_lease(toy_);
+  std::vector<verifier::Share> shares;
+  for (uint32_t index = 0; index < lease.shares(); ++index)
+    shares.push_back(std::get<ShareDone>(device.run_own(workload_, toy_, index)).share);
+  device.checkpoint().retire(lease.id);
+  const Digest seed = kernels::blake3(as_bytes(std::string_view("seed")));
+  const Report first = device.answer(workload_, toy_, 7, seed);
+  ASSERT_TRUE(std::holds_alternative<ThreadAnswered>(first));
+  const verifier::AnswerBody& said = std::get<ThreadAnswered>(first).answer;
+  EXPECT_EQ(said.challenge, 7U);
+  const auto bytes =
+      read_file(device.checkpoint().answer_path(lease.id, 7), uint64_t{1} << 28).value();
+  EXPECT_EQ(kernels::blake3(bytes), said.address);
+  const auto found = verifier::check_thread(
+      {toy_.work, lease, shares, seed, toy_.work.job().audit.thread_blocks},
+      verifier::answer_of(bytes), verifier::public_data(toy_.thetas[0], toy_.train));
+  EXPECT_EQ(found.outcome, verifier::ThreadOutcome::valid) << found.detail;
+  const Report again = device.answer(workload_, toy_, 7, seed);
+  EXPECT_EQ(std::get<ThreadAnswered>(again).answer.address, said.address);
+  device.checkpoint().forget_answer(lease.id, 7);
+  EXPECT_FALSE(read_file(device.checkpoint().answer_path(lease.id, 7), 1).ok());
+}
+
+TEST_F(Devices, AThreadOfALeaseThatIsGoneIsNone) {
+  Device device(good_engine);
+  const Report report = device.answer(workload_, toy_, 7, {});
+  ASSERT_TRUE(std::holds_alternative<AnswerFailed>(report));
+  EXPECT_EQ(std::get<AnswerFailed>(report).trouble, Trouble::lease);
 }
 
 TEST_F(Devices, ALostStateIsWalkedToAgain) {
