@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "miner/answers.h"
 #include "miner/messages.h"
 #include "miner/words.h"
 #include "verifier/records/coin.h"
@@ -68,6 +69,7 @@ void on(State& state, const pool::RecordMessage& said, const verifier::SettleBod
   const auto leases =
       with_word(state, [&](const verifier::Statement& word) { return is_draw_of(word, settle); });
   if (!vouched(state, "a settlement", leases, said.receipt, said.kind, said.body)) return;
+  settled(state, leases);
   const bool paid = settle.outcome == verifier::SettleOutcome::paid;
   state.note(paid ? Level::info : Level::warning, "batch_settled",
              {{"job", job_name(state, settle.job_id)},

@@ -369,8 +369,8 @@ struct MessageList {
 using Messages =
     MessageList<Hello, HelloOk, Auth, AuthOk, ErrorMessage, Round, GetLease, LeaseMessage, NoLease,
                 GetBlob, BlobPart, Abandon, Settle, AccuseMessage, ShareMessage, ShareOk,
-                ChallengeMessage, AnswerMessage, VerdictMessage, Upload, DeltaOk, LeaseClosed, Watch,
-                RecordMessage, Have, Ping, Pong, Bye>;
+                ChallengeMessage, AnswerMessage, VerdictMessage, Upload, DeltaOk, LeaseClosed,
+                Watch, RecordMessage, Have, Ping, Pong, Bye>;
 
 bool with_message(MessageType type, auto&& visit) {
   return Messages::visit(type, visit);

@@ -55,8 +55,63 @@ TEST_F(AnswerScene, ALeaseThatIsDoneIsKeptWithoutItsStates) {
   EXPECT_FALSE(state_.checkpoint.load_state(one.id, 1, toy_.program.state_floats()).ok());
   EXPECT_TRUE(state_.checkpoint.load_share(one.id, 0).ok());
   EXPECT_TRUE(state_.checkpoint.thetas().empty());
-  join();  // again: the pool does not name it
+  EXPECT_FALSE(state_.checkpoint.load_delta(one.id).ok());
+}
+
+TEST_F(AnswerScene, ALeaseIsKeptUntilItsBatchIsSettled) {
+  join();
+  const verifier::Lease one = done();
+  batch_ = verifier::coin_commit(batch_);
+  const verifier::Lease two = done();
+  batch_ = verifier::coin_commit(batch_);
+  const verifier::Lease three = done();
+  join({}, {one.batch_commit, three.batch_commit});  // two was settled while we were away
   EXPECT_TRUE(state_.checkpoint.retired(one.id));
+  EXPECT_FALSE(state_.checkpoint.load_lease(two.id).ok());
+  const auto asked = challenge(three);
+  pool_says(pool::MessageType::challenge, asked);
+  settled(state_, std::vector{three.id});
+  EXPECT_FALSE(state_.checkpoint.load_lease(three.id).ok());
+  EXPECT_TRUE(state_.answers.empty());
+  pool_says(pool::MessageType::round, pool::Round{job_id_, 1, theta_address(), true});
+  EXPECT_FALSE(state_.checkpoint.load_lease(one.id).ok()) << "the job has finished";
+}
+
+TEST_F(AnswerScene, WhatIsDueFirstIsMadeFirstAndOneAtATime) {
+  join();
+  auto later = challenge(done());
+  auto first = challenge(done());
+  auto last = challenge(done());
+  const auto ask = [&](pool::ChallengeMessage& asked, uint32_t within_ms) {
+    asked.challenge.answer_ms = within_ms;
+    asked.receipt = receipt(verifier::RecordKind::challenge, encode(asked.challenge));
+    pool_says(pool::MessageType::challenge, asked);
+  };
+  forget();
+  ask(later, 9'000);
+  ask(last, 90'000);
+  ask(first, 1'000);
+  EXPECT_EQ(posted<AnswerThread>(), 1U);
+  device(answered(later));
+  ASSERT_EQ(posted<AnswerThread>(), 2U);
+  EXPECT_EQ(std::get<AnswerThread>(all<Task>().back()).challenge, first.receipt.seq);
+  EXPECT_LE(std::get<AnswerThread>(all<Task>().back()).within_ms, 500U);
+  device(answered(first));
+  EXPECT_EQ(posted<AnswerThread>(), 2U) << "two wait for the line";
+  on_answer_sent(state_, first.receipt.seq);
+  wait(1);
+  EXPECT_EQ(posted<AnswerThread>(), 3U);
+}
+
+TEST_F(AnswerScene, ABoundOnTheDiskLetsTheOldestGo) {
+  join();
+  const verifier::Lease one = done();
+  const verifier::Lease two = done();
+  EXPECT_EQ(state_.checkpoint.forget_retired(uint64_t{1} << 30), 0U);
+  EXPECT_EQ(state_.checkpoint.forget_retired(1 << 16), 0U);
+  EXPECT_EQ(state_.checkpoint.forget_retired(0), 2U);
+  EXPECT_FALSE(state_.checkpoint.load_lease(one.id).ok());
+  EXPECT_FALSE(state_.checkpoint.load_lease(two.id).ok());
 }
 
 TEST_F(AnswerScene, AThreadIsProvenSaidAndForgottenWhenItIsJudged) {

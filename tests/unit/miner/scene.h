@@ -27,10 +27,12 @@ class Scene : public ::testing::Test {
                Checkpoint::open(folder_.path() + "/leases").value()) {}
 
   // Connected, with the data here: the miner asks for its first lease.
-  void join(std::vector<pool::AuthOk::OpenLease> held = {}) {
+  // unsettled: batch_commit of the key's batches that are not settled.
+  void join(std::vector<pool::AuthOk::OpenLease> held = {}, std::vector<Digest> unsettled = {}) {
     pool::AuthOk said;
     said.jobs.push_back({job_bytes_, 0, theta_address(), false});
     said.leases = std::move(held);
+    said.batches = std::move(unsettled);
     on_ready(state_, pool_.public_key(), said, now_);
     go_on();
   }
@@ -47,6 +49,7 @@ class Scene : public ::testing::Test {
     out.steps_per_share = toy_.job.steps_per_share;
     out.deadline_ms = 1'000'000;
     out.coin_commit = verifier::coin_commit(secret_);
+    out.batch_commit = batch_;
     verifier::sign(out, pool_);
     return out;
   }
@@ -166,6 +169,7 @@ class Scene : public ::testing::Test {
   const Bytes job_bytes_;
   const Digest job_id_;
   const Digest secret_{};
+  Digest batch_ = verifier::coin_commit(kernels::blake3({}));  // of leases that are granted
   const verifier::Identity miner_ = verifier::Identity::from_seed(Digest{});
   const verifier::Identity pool_ =
       verifier::Identity::from_seed(kernels::blake3(as_bytes(std::string_view("pool"))));

@@ -173,6 +173,33 @@ TEST_F(Answers, AreAskedForAgainAfterAnotherLoginAndARestart) {
   EXPECT_EQ(batch().settled, SettleOutcome::paid);
 }
 
+TEST_F(Answers, HaveTheirWholeTimeFromARestart) {
+  const ChallengeMessage asked = ask();
+  fake_.now += 10 * asked.challenge.answer_ms;  // nobody was there
+  fake_.start(std::vector(fake_.durable));
+  ASSERT_EQ(fake_.join(kMiner, miner()), std::nullopt);
+  fake_.tick(asked.challenge.answer_ms - 1);
+  EXPECT_EQ(fake_.count(RecordKind::verdict), 0U);
+  send(asked, prove(asked));
+  EXPECT_EQ(batch().settled, SettleOutcome::paid);
+  EXPECT_FALSE(replayed());
+}
+
+TEST_F(Answers, AreNotAskedForOfALeaseThatIsReplayed) {
+  FakeSetup both = threads();
+  const auto change = both.change;
+  both.change = [change](verifier::Job& job) {
+    change(job);
+    job.audit.replays_ppm = 1'000'000;
+  };
+  FakePool fake(both);
+  ASSERT_EQ(fake.join(kMiner, miner()), std::nullopt);
+  const verifier::Lease lease = *fake.get_lease(kMiner);
+  fake.deliver(kMiner, lease, fake.work(lease, miner()));
+  EXPECT_EQ(fake.count(RecordKind::challenge), 0U);
+  EXPECT_TRUE(fake.lease_state(lease).replayed);
+}
+
 TEST_F(Answers, AreTakenOnlyFromWhoWasAsked) {
   const ChallengeMessage asked = ask();
   const Bytes answer(100);

@@ -354,7 +354,6 @@ class FakePool {
   }
   const Bytes& records() const { return records_; }
   const verifier::Job& job() const { return work_->job(); }
-  ByteView records() const { return records_; }
   const verifier::Identity& identity() const { return identity_; }
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
 
