@@ -65,12 +65,11 @@ bool draw(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_t 
 }
 
 // The lease of this thread is run again anyhow, which sees all that a thread sees.
-bool is_replayed(const PoolState& pool, const BatchState& batch, uint32_t lease) {
+bool is_replayed(const BatchState& batch, uint32_t lease) {
   const auto replays = [&](const verifier::TicketState& other) {
     return other.ticket.kind == AuditKind::replay && other.ticket.lease == lease;
   };
-  return pool.audits.contains(batch.leases.at(lease)) ||
-         std::ranges::any_of(batch.draw->tickets, replays);
+  return std::ranges::any_of(batch.draw->tickets, replays);
 }
 
 struct Tickets {
@@ -89,7 +88,7 @@ Tickets look_at_tickets(PoolState& pool, const BatchId& id, const BatchState& ba
     const LeaseState& lease = pool.known_lease(batch.leases.at(ticket.ticket.lease));
     const bool asks = pool.options.always_threads || !replays_threads(pool.work_of(lease.lease));
     const bool thread = ticket.ticket.kind == AuditKind::thread;
-    if (thread && asks && !is_replayed(pool, batch, ticket.ticket.lease)) {
+    if (thread && asks && !is_replayed(batch, ticket.ticket.lease)) {
       want_thread(pool, lease, ticket, now);
     } else {
       want_replay(pool, lease);
