@@ -47,7 +47,7 @@ void on_challenge(State& state, const pool::ChallengeMessage& message, uint64_t 
   const auto job = state.jobs.find(lease.value().job_id);
   if (job == state.jobs.end() || !job->second.work)
     return refuse(state, asked.lease_id, "the pool does not offer its job any more");
-  if (asked.what != verifier::ChallengeWhat::thread)
+  if (asked.what != verifier::Asked::thread)
     return refuse(state, asked.lease_id, "it asks for something that this miner cannot show");
   if (state.answers.size() >= kAnswersMax)
     return refuse(state, asked.lease_id, "too many threads are asked for at once");

@@ -130,7 +130,7 @@ void want_thread(PoolState& pool, const LeaseState& lease, const verifier::Ticke
   }
   const verifier::ChallengeBody body{.lease_id = lease.lease.id,
                                      .why = verifier::ChallengeWhy::ticket,
-                                     .what = verifier::ChallengeWhat::thread,
+                                     .what = verifier::Asked::thread,
                                      .question = ticket.seed,
                                      .answer_ms = time_for(pool, lease)};
   const auto logged = pool.book.append(RecordKind::challenge, verifier::encode(body), now);

@@ -52,7 +52,7 @@ void set_aside(PoolState& pool, const JobState& job, const std::vector<Digest>& 
       now);
   for (const Digest& id : slots) {
     const LeaseState& state = pool.known_lease(id);
-    if (state.closed && state.delta_root) drop_delta(pool, *state.delta_root);
+    if (state.closed && state.delta_root) drop_unneeded(pool, *state.delta_root);
   }
 }
 

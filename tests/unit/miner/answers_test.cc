@@ -24,7 +24,7 @@ class AnswerScene : public Scene {
   pool::ChallengeMessage challenge(const verifier::Lease& lease) {
     const verifier::ChallengeBody body{.lease_id = lease.id,
                                        .why = verifier::ChallengeWhy::ticket,
-                                       .what = verifier::ChallengeWhat::thread,
+                                       .what = verifier::Asked::thread,
                                        .question = lease.id,
                                        .answer_ms = 1'000};
     return {body, receipt(verifier::RecordKind::challenge, encode(body))};
