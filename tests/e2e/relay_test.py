@@ -7,6 +7,7 @@ import http.client
 import http.server
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -107,6 +108,48 @@ class Relay(base.EndToEnd):
         # Everything came through the relay, once; the rest is the talk of four sessions.
         self.assertLess(with_relay, 1.1 * counts["pool_bytes_total"] + 1_000_000)
         self.assertLess(with_relay, without)
+
+    def test_a_hundred_rigs_take_one_download(self):
+        c = self.cluster(self.toy(**JOB | dict(rounds=1, slots=1)))
+        c.start_pool(exit_when_finished=False)
+        line = self.proxy(c.port, 2 << 20)
+        relay = self.relay(c, pool_port=line.port)
+        theta = self.theta(c)
+        got, asked = [], []
+
+        def rig(number):
+            while True:  # each has an address of its own, as in a farm
+                web = http.client.HTTPConnection("127.0.0.1", relay.port, timeout=60,
+                                                 source_address=(f"127.0.1.{number}", 0))
+                web.request("GET", theta)
+                answer = web.getresponse()
+                body = answer.read()
+                web.close()
+                asked.append(answer.status)
+                if answer.status == 200:
+                    got.append(body)
+                    return
+                time.sleep(1)
+
+        begun = time.monotonic()
+        rigs = [threading.Thread(target=rig, args=(i,), daemon=True) for i in range(1, 101)]
+        for each in rigs:
+            each.start()
+        for each in rigs:
+            each.join(120 * base.SLOW)
+        took = time.monotonic() - begun
+        self.assertEqual(len(got), 100)
+        self.assertEqual(set(map(self.b3sum, set(got))), {theta.rpartition("/")[2]})
+        self.assertLessEqual(set(asked), {200, 503})
+        status = pathlib.Path(f"/proc/{relay.popen.pid}/status").read_text()
+        memory = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) >> 10
+        sent = self.metric(relay.port, "sent_bytes_total")
+        print(f"\na hundred rigs at once: {len(asked)} requests, {sent} bytes given, "
+              f"{line.carried['down']} taken of the pool at 2 MiB/s, in {took:.1f} s and "
+              f"{memory} MiB of memory")
+        self.assertEqual(sent, 100 * THETA)
+        self.assertLess(line.carried["down"], 1.1 * THETA + (1 << 18))
+        self.assertLess(memory, 128)
 
     def test_a_relay_that_is_killed_costs_nothing_and_goes_on(self):
         c = self.cluster(self.toy(**JOB | dict(rounds=1)))
