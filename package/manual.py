@@ -13,7 +13,10 @@ FILES = {
         ("~/.local/share/gemmine", "The miner's key, downloads, checkpoints and receipts; "
          "$XDG_DATA_HOME instead of ~/.local/share where it is set."),
         ("/etc/gemmine/mine.conf", "The command line of gemmine.service, which works in "
-         "/var/lib/gemmine.")],
+         "/var/lib/gemmine."),
+        ("~/.local/share/gemmine-relay", "What `gemmine relay` keeps of a pool's downloads."),
+        ("/etc/gemmine/relay.conf", "The command line of gemmine-relay.service, which works in "
+         "/var/lib/gemmine-relay.")],
     "gemmine-pool": [
         ("/etc/gemmine/pool.toml", "The configuration of gemmine-pool.service, which keeps keys, "
          "ledger and blobs in /var/lib/gemmine-pool."),

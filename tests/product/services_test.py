@@ -95,6 +95,10 @@ class Life(tools.Product):
         self.check_life({12}, "gemmine-audit", "watch", "--pool", "127.0.0.1:1", "--pin",
                         "sha256:" + HEX)
 
+    def test_so_is_a_relay(self):
+        self.check_life({0}, "gemmine", "relay", "--pool", "127.0.0.1:1", "--pin",
+                        "sha256:" + HEX, "--listen", f"127.0.0.1:{tools.free_port()}")
+
     def test_what_fails_at_once_is_never_ready(self):
         process, listener = self.start("gemmine-pool", "serve", "--data", "/nonexistent/pool")
         self.assertNotEqual(process.wait(LIMIT_S), 0)

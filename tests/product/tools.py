@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -12,12 +13,18 @@ BUILD = pathlib.Path(os.environ.get("GEMMINE_BUILD", SOURCE / "build")).resolve(
 PAGES = BUILD / "package/pages"
 PROGRAMS = ("gemmine", "gemmine-pool", "gemmine-audit", "gemmine-verify")
 SERVICES = {"gemmine": ("gemmine", "mine"), "gemmine-pool": ("gemmine-pool", "serve"),
-            "gemmine-audit": ("gemmine-audit", "watch")}
+            "gemmine-audit": ("gemmine-audit", "watch"), "gemmine-relay": ("gemmine", "relay")}
 
 
 def run(*command, **options):
     return subprocess.run([str(word) for word in command], capture_output=True, text=True,
                           check=False, timeout=120, **options)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def needs(program):
