@@ -54,19 +54,6 @@ class SheetPrinter {
     print_classes();
   }
 
-  // Classes that only one of the parts has: the rows may be sorted.
-  void warn() const {
-    const auto train = count_classes(program_, job_.train_records);
-    const auto test = count_classes(program_, job_.test_records);
-    for (size_t i = 0; i < train.size(); ++i) {
-      if (train[i] == 0 && test[i] > 0)
-        std::fprintf(stderr,
-                     "gemmine data: class %s is in no training row; are the rows sorted, with "
-                     "test_rows = \"end\"?\n",
-                     printable(class_name(i)).c_str());
-    }
-  }
-
  private:
   const char* scaling_text() const {
     if (sheet_.scalings.empty()) return "bytes";
@@ -97,9 +84,10 @@ class SheetPrinter {
     std::printf("classes     %zu%s%s\n", train.size(), sheet_.label.text.empty() ? "" : " of ",
                 printable(sheet_.label.text).c_str());
     for (size_t i = 0; i < std::min(train.size(), kShownMax); ++i)
-      std::printf("  %-20s  %llu to train on, %llu to test\n", printable(class_name(i)).c_str(),
+      std::printf("  %-20s  %llu to train on, %llu to test%s\n", printable(class_name(i)).c_str(),
                   static_cast<unsigned long long>(train[i]),
-                  static_cast<unsigned long long>(test[i]));
+                  static_cast<unsigned long long>(test[i]),
+                  train[i] == 0 && test[i] > 0 ? ": no training row has it" : "");
     print_more(train.size());
   }
 
@@ -155,7 +143,6 @@ ExitCode data(const DataOptions& options) {
     if (!sheet) return fail(ExitCode::bad_input, sheet.error().detail);
     const SheetPrinter printer(job, std::move(sheet.value()));
     printer.print();
-    printer.warn();
   }
   if (options.out.empty()) return ExitCode::ok;
   const Status written = write_parts(options.out, job);

@@ -45,10 +45,8 @@ class TableLoader {
     if (!test) return test.error();
     if (train.value().bytes && test.value().bytes)
       return prepare_bytes(std::move(*train.value().bytes), std::move(*test.value().bytes), how_);
-    if (train.value().bytes || test.value().bytes)
-      return Error{Errc::invalid, path_ +
-                                      ": the training data are bytes and the test data are "
-                                      "not, or the other way round; save both as one type"};
+    for (AnyTable* const table : {&train.value(), &test.value()})
+      if (table->bytes) table->rows = rows_of(*table->bytes, how_.shape, path_);
     return prepare_rows(train.value().rows, test.value().rows, how_);
   }
 

@@ -257,4 +257,17 @@ Result<Prepared> prepare_bytes(Table train, Table test, const Preparation& how) 
   return out;
 }
 
+RowTable rows_of(const Table& table, const TableShape& shape, const std::string& file) {
+  RowTable out{.file = file, .columns = shape.features};
+  out.values.reserve(uint64_t{table.count} * shape.features);
+  for (uint64_t row = 0; row < table.count; ++row) {
+    const uint8_t* const record = table.records.data() + row * shape.record_bytes();
+    out.values.insert(out.values.end(), record, record + shape.features);
+    uint32_t label = record[shape.features];
+    if (shape.label_bytes() == 2) label |= uint32_t{record[shape.features + 1]} << 8;
+    out.labels.add(std::to_string(label), file + ": row " + std::to_string(row));
+  }
+  return out;
+}
+
 }  // namespace gemmine::pool

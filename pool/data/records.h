@@ -34,6 +34,9 @@ Result<Prepared> prepare_rows(const RowTable& train, const RowTable& test, const
 // The same of features that are bytes, and of labels that are numbers; scaling bytes or whole.
 Result<Prepared> prepare_bytes(Table train, Table test, const Preparation& how);
 
+// A table of bytes as rows; `file` names it in messages.
+RowTable rows_of(const Table& table, const TableShape& shape, const std::string& file);
+
 // Records of rows by a sheet that is there already; the label of rows without labels is class 0.
 // Errors: as above; invalid (a value that is missing, where the sheet refuses it).
 Result<Bytes> records_of(const RowTable& rows, const verifier::Sheet& sheet,

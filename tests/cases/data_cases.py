@@ -185,7 +185,7 @@ class Terminals(DataCase):
         folder = self.corpus("st")
         job = self.corpus("idx") / "rounds.toml"
         escape = folder / "escape.safetensors"
-        self.refuse_quietly(r"says .*only a gpt|architecture", "gemmine", "sample", "--model",
+        self.refuse_quietly(r"says .*and gemmine has", "gemmine", "sample", "--model",
                             escape)
         self.refuse_quietly(r"architecture", "gemmine", "train", job, "--from", escape)
 

@@ -93,7 +93,7 @@ class OwnData(unittest.TestCase):
         for values, label in zip(self.values, self.labels):
             text = [repr(value) for value in values]
             write([t.replace(".", ",") if comma else t for t in text] + [label])
-        (self.folder / name).write_text(out.getvalue())
+        (self.folder / name).write_bytes(out.getvalue().encode())
         return f'kind = "csv"\ntrain = "{name}"\ntest_fraction = 0.2'
 
     def train(self, job, *words):
@@ -222,16 +222,16 @@ class OwnData(unittest.TestCase):
 
     def test_what_is_wrong_is_told_with_its_place_and_a_way_out(self):
         self.train(self.job(self.table()), "--model", "m.safetensors")
-        text = (self.folder / "t.csv").read_text()
+        text = (self.folder / "t.csv").read_bytes().decode()
         for change, pattern in (
                 (lambda t: t.replace(t.split("\r\n")[3].split(",")[1], "red", 1),
                  r"t\.csv:4:\d+: 'red' is no number; leave its column out"),
                 (lambda t: t.replace(t.split("\r\n")[3].split(",")[1], "", 1),
                  r't\.csv:4:\d+: a value is missing; .*missing = "mean"'),
                 (lambda t: t.replace("Igel", "Egel", 1), r"4 different labels .*'Egel'")):
-            (self.folder / "t.csv").write_text(change(text), newline="")
+            (self.folder / "t.csv").write_bytes(change(text).encode())
             self.assertRegex(self.gemmine(3, "data", "job.toml").stderr, pattern)
-        (self.folder / "t.csv").write_text(text, newline="")
+        (self.folder / "t.csv").write_bytes(text.encode())
         self.job(self.table() + '\nlabel_column = "sort"')
         self.assertRegex(self.gemmine(3, "data", "job.toml").stderr, r"t\.csv:1: has no column 'so")
         for words, code, pattern in (

@@ -141,6 +141,14 @@ TEST(Records, OfOtherRowsFollowTheSheet) {
   EXPECT_FALSE(records_of(table({0.5}, {}), {.features = 1}, shape));
 }
 
+TEST(Records, OfBytesAreRowsAgain) {
+  const TableShape shape{.features = 2, .classes = 300};
+  const RowTable rows = rows_of({{7, 255, 3, 1, 0, 1, 2, 0}, 2}, shape, "f");
+  EXPECT_EQ(rows.values, (std::vector<double>{7, 255, 0, 1}));
+  EXPECT_EQ(rows.labels.texts(), (std::vector<std::string>{"259", "2"}));
+  EXPECT_EQ(rows.labels.place(1), "f: row 1");
+}
+
 TEST(HeldOut, IsAsManyRowsAsTheFractionAtEvenDistances) {
   const Fraction third = *Fraction::parse("0.3");
   const HeldOut spread(third, HeldOutRows::spread, 10);
