@@ -26,7 +26,8 @@ const char* objection(const State& state, const verifier::Lease& lease) {
 }
 
 void abandon(State& state, const Digest& lease_id, const std::string& reason) {
-  state.note(Level::warning, "lease_abandoned",
+  const bool asked = reason == state.ending.reason;  // by its owner, who stops
+  state.note(asked ? Level::info : Level::warning, "lease_abandoned",
              {{"lease", short_hex(lease_id)}, {"reason", reason}});
   const LeaseWork* const lease = state.find(lease_id);
   state.out.emplace_back(

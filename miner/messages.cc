@@ -132,8 +132,8 @@ void on(State& state, const pool::VerdictMessage& message, uint64_t /*now_ms*/) 
                          {"index", std::to_string(said.index)},
                          {"kind", std::string(verifier::to_string(said.kind))},
                          {"outcome", std::string(verifier::to_string(said.outcome))},
-                         {"signed", verifier::signed_by_auditor(said) ? "yes" : "no"},
-                         {"detail", said.detail}};
+                         {"signed", verifier::signed_by_auditor(said) ? "yes" : "no"}};
+  if (!said.detail.empty()) fields.emplace_back("detail", said.detail);
   if (wrong)
     fields.emplace_back("hint",
                         "this device may compute wrong numbers: --engine check:ENGINE compares it "
@@ -176,8 +176,9 @@ void on(State& state, const pool::LeaseClosed& closed, uint64_t /*now_ms*/) {
   if (const LeaseWork* const work = state.find(id))
     check_fairness(state, *work, closed.close.secret);
   const verifier::CloseReason reason = closed.close.reason;
-  state.note(reason == verifier::CloseReason::complete ? Level::info : Level::warning,
-             "lease_closed",
+  // Given back, its reason was told before.
+  const bool calm = reason == verifier::CloseReason::complete || state.given_back.contains(id);
+  state.note(calm ? Level::info : Level::warning, "lease_closed",
              {{"lease", short_hex(id)}, {"reason", std::string(verifier::to_string(reason))}});
   state.given_back.erase(id);
   state.ask_at_ms = 0;  // a slot may be free; pauses of our own go on

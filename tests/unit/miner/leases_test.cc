@@ -136,7 +136,8 @@ TEST_F(Scene, ACleanStopGivesTheLeaseBackAndAsksForItsPay) {
   EXPECT_EQ(given_back(), 1U);
   EXPECT_EQ(sent<pool::Settle>(), 1U);
   EXPECT_FALSE(state_.ended) << "the lease's receipts lack its end";
-  close_lease(one);
+  close_lease(one, secret_, verifier::CloseReason::abandoned);
+  EXPECT_EQ(told("lease_abandoned", Level::warning) + told("lease_closed", Level::warning), 0U);
   EXPECT_TRUE(state_.ended);
   EXPECT_EQ(state_.ending.code, ExitCode::ok);
 }

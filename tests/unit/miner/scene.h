@@ -94,8 +94,9 @@ class Scene : public ::testing::Test {
               pool::ShareOk{lease.id, index, receipt(verifier::RecordKind::share, body)});
   }
   void close_lease(const verifier::Lease& lease) { close_lease(lease, secret_); }
-  void close_lease(const verifier::Lease& lease, const Digest& secret) {
-    const verifier::CloseBody close{lease.id, verifier::CloseReason::complete, secret, {}, {}};
+  void close_lease(const verifier::Lease& lease, const Digest& secret,
+                   verifier::CloseReason reason = verifier::CloseReason::complete) {
+    const verifier::CloseBody close{lease.id, reason, secret, {}, {}};
     pool_says(pool::MessageType::lease_closed,
               pool::LeaseClosed{close, receipt(verifier::RecordKind::close, encode(close))});
   }
