@@ -42,7 +42,7 @@ class Training(unittest.TestCase):
             time.sleep(0.02)
 
     def test_killed_or_stopped_it_goes_on_to_the_same_bits(self):
-        job = toyjob.write(self.folder / "job", rounds=5, steps_per_lease=150, width=256)
+        job = toyjob.write(self.folder / "job", rounds=5, steps_per_lease=800, width=256)
         whole = self.gemmine(0, job, "--model", "whole.safetensors").stdout
         root = re.search("state root (\\w+)", whole)[1]
         for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP):
