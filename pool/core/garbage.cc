@@ -88,8 +88,8 @@ void drop_old_rounds(PoolState& pool, const Digest& job_id) {
   const JobState& job = pool.ledger().jobs().at(job_id);
   uint32_t first = first_round_kept(job.round, pool.options.rounds_kept);
   for (const auto& [id, state] : pool.ledger().leases()) {
-    const bool of_use = pool.audits.contains(id) || unsettled(pool, state) ||
-                        (state.merged && state.wrong && !state.subtracted);
+    const bool of_use =
+        pool.audits.contains(id) || unsettled(pool, state) || job.to_subtract.contains(id);
     if (of_use && state.lease.job_id == job_id) first = std::min(first, state.lease.round);
   }
   if (first <= place->first_kept) return;

@@ -50,7 +50,8 @@ bool waits_for_audits(const PoolState& pool, JobRoom& place, const JobState& job
   const bool any = std::ranges::any_of(
       job.slots, [&](const auto& slot) { return slot && pool.audits.wanted(*slot); });
   if (!any || (place.whole_round == job.round && now >= place.merge_due_ms)) return false;
-  if (place.whole_round != job.round) place.merge_due_ms = now + kMergeWaitMs;
+  const uint64_t wait_ms = std::max(kMergeWaitMs, job.work.job().audit.lease_ms / kMergeWaitPart);
+  if (place.whole_round != job.round) place.merge_due_ms = now + wait_ms;
   place.whole_round = job.round;
   return true;
 }
@@ -98,6 +99,7 @@ void condemn(PoolState& pool, const Digest& lease_id, uint64_t now) {
   // Wrong bits convict, and nothing else does: a verdict that the ledger refused is none.
   if (!state.wrong) return;
   const Digest key = state.lease.miner_key;
+  pool.proven.erase(key);  // as a new key it is audited at once again
   if (!state.closed)
     close_lease(pool,
                 {.lease_id = lease_id,

@@ -11,6 +11,7 @@ inline constexpr uint64_t kMergeRetryMs = 1'000;
 // A round that is whole waits so long for replays of its own leases: of a small model's they are
 // there by then, and what they find wrong never gets in. A large model's are taken out later.
 inline constexpr uint64_t kMergeWaitMs = 5'000;
+inline constexpr uint64_t kMergeWaitPart = 10;  // and at least so little of the job's lease_ms
 
 // The lease was found wrong, and the ledger has the verdict: an open one is closed and its slot
 // free; a merged one's delta is taken out by the next merge, which is the ledger's to remember; its

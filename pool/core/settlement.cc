@@ -121,6 +121,7 @@ void settle(PoolState& pool, const BatchId& id, const BatchState& batch, uint64_
   if (!logged) return note_refused(pool, "settle_refused", logged.error());
   pool.drop_secret(batch.commit);
   pool.due.finish.insert(id.job_id);
+  pool.due.merge.insert(id.job_id);
   pool.out.note("batch_settled",
                 {{"miner", short_hex(id.key)},
                  {"batch", std::to_string(id.number)},

@@ -20,11 +20,9 @@ PoolState::PoolState(Book folded, const verifier::Identity& pool_identity, PoolO
   GEMMINE_CHECK(ledger().pool_key() == identity.public_key());
   for (const auto& [id, state] : ledger().leases()) {
     if (!state.closed) open_leases[state.lease.miner_key].insert(id);
-    if (state.replayed) proven.insert(state.lease.miner_key);
-  }
-  for (const auto& [seq, challenge] : ledger().challenges()) {
-    if (challenge.outcome == verifier::Outcome::valid)
-      proven.insert(known_lease(challenge.lease_id).lease.miner_key);
+    const Digest& key = state.lease.miner_key;
+    const verifier::KeyState* const in_job = ledger().key_state(state.lease.job_id, key);
+    if (in_job != nullptr && in_job->right > 0) proven.insert(key);
   }
 }
 

@@ -128,8 +128,8 @@ struct PoolState {
   std::vector<Digest> queue;                       // of the rooms' jobs, as they came
   std::map<Digest, std::set<Digest>> open_leases;  // by key
   std::map<Digest, KeyNotes> keys;
-  std::map<std::string, Pause> neighbourhoods;         // of new keys, by Peer::neighbourhood
-  std::set<Digest> proven;                             // keys with a lease that was found right
+  std::map<std::string, Pause> neighbourhoods;  // of new keys, by Peer::neighbourhood
+  std::set<Digest> proven;  // keys with a lease found right since one was found wrong
   std::map<Digest, verifier::Signature> settle_asked;  // by batch commitment: the miner's word
   std::map<Digest, std::set<Digest>> accusers;         // by lease: auditors who say it is wrong
   std::map<Digest, AuditorNotes> auditors;             // by key

@@ -6,8 +6,8 @@ changed nothing. Leases, shares and verdicts are read back from their bytes.
 import audit
 from b3 import domain
 from fold_rules import RULES
-from ledger_reader import (FINED, FORFEITED, GENESIS, I64_MAX, IMMEDIATE, OPEN, PAID, POST, RIGHT,
-                           SILENT, STOP, WRONG, Reader, must)
+from ledger_reader import (COMPLETE, FINED, FORFEITED, GENESIS, I64_MAX, IMMEDIATE, OPEN, PAID,
+                           POST, RIGHT, SILENT, STOP, WRONG, Reader, must)
 from records import VALID, ZERO, i64, text, u16, u64
 
 
@@ -19,7 +19,7 @@ class Fold:
         self.head, self.seq, self.time, self.serial = ZERO, 0, 0, 0
         self.pool_key = self.fee_account = self.post = None
         self.jobs, self.leases, self.members, self.accounts = {}, {}, {}, {}
-        self.challenges, self.proofs, self.batches = {}, {}, {}
+        self.challenges, self.proofs, self.batches, self.right = {}, {}, {}, {}
         self.coin_commits, self.batch_commits = set(), {}
 
     def apply(self, packed):
@@ -91,7 +91,7 @@ class Fold:
         """The seed of thread audit 0, or None when the coin calls for none (7.2)."""
         seed = audit.share_seed(secret, [s.id for s in lease.shares])
         job = self.jobs[lease.terms.job_id].terms
-        if audit.audited_at_once(job, seed, lease.complete_before):
+        if audit.audited_at_once(job, seed, lease.right_before):
             return audit.thread_seed(seed, lease.terms.id, 0)
         return None
 
@@ -103,12 +103,22 @@ class Fold:
                      for c in lease.challenges)
         return asked is None or lease.replayed or passed
 
+    def strike(self, lease, seq):
+        """Nothing is to be built on it (8.6)."""
+        j, t = self.jobs[lease.terms.job_id], lease.terms
+        if lease.merged and not lease.subtracted:
+            j.to_subtract.setdefault(t.id, seq)
+        elif (lease.closed == COMPLETE and not lease.set_aside and not self.ended(j)
+              and j.slots[t.slot] == t.id):
+            j.slots[t.slot] = None
+
     def all_looked_at(self, job_id):
         """All that is merged, and not settled or of the last four rounds (8.5, stop)."""
         leases = [x for x in self.leases.values() if x.merged and x.terms.job_id == job_id
+                  and not x.subtracted and x.terms.id not in self.jobs[job_id].to_subtract
                   and (self.batch_for(x).settled is None
                        or x.terms.round + 4 >= self.jobs[job_id].round)]
-        return all(x.replayed or x.wrong for x in leases)
+        return all(x.replayed for x in leases)
 
     def ticket_status(self, batch, ticket):
         lease = self.leases[batch.leases[ticket.place]]

@@ -3,7 +3,8 @@ from types import SimpleNamespace
 
 import audit
 from b3 import domain
-from ledger_reader import ASKED, COMPLETE, FULL, IDLE, JOB_ENDED, NO_SIGNATURE, must, signed
+from ledger_reader import (ASKED, COMPLETE, FULL, IDLE, JOB_ENDED, NO_SIGNATURE, PAID, must,
+                           signed)
 
 
 def merge(fold, r, body):
@@ -26,6 +27,7 @@ def merge(fold, r, body):
             fold.leases[i].merged = True
         for i in out:
             del j.to_subtract[i]
+            fold.leases[i].subtracted = True
         if leases:
             j.roots.append(b.root)
             j.round += 1
@@ -83,6 +85,10 @@ def settle(fold, r, body):
                     ("account:" + fold.leases[i].account, j.gross - fee)]
 
     def change():
+        for i in (i for i in batch.leases if b.outcome != PAID and i not in paid):
+            x = fold.leases[i]
+            if not x.right and not x.wrong:
+                fold.strike(x, r.seq)
         batch.settled, batch.paid, batch.spent = outcome, len(paid), int(spent)
         j.unsettled -= len(batch.leases)
     return [change], entries

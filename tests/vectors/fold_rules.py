@@ -92,7 +92,8 @@ def lease(fold, r, body):
     owner = fold.members[t.miner_key]
     state = SimpleNamespace(
         terms=t, account=owner.account, batch=batch_id[2], shares=[], delta_root=None,
-        complete_before=0, challenges=[], closed=None, replayed=False, wrong=False, proof=None,
+        right_before=0, challenges=[], closed=None, replayed=False, right=False, wrong=False,
+        proof=None, subtracted=False,
         merged=False, set_aside=False, challenged_before=owner.challenged_ms)
 
     def change():
@@ -127,9 +128,8 @@ def delta(fold, r, body):
     x = fold.lease_of(b.lease_id)
     must(x.closed is None and x.delta_root is None, "closed or twice")
     must(x.shares and x.shares[-1].delta_root == b.root != ZERO, "root")
-    complete = sum(y.closed == COMPLETE and y.terms.job_id == x.terms.job_id
-                   and y.terms.miner_key == x.terms.miner_key for y in fold.leases.values())
-    return [lambda: vars(x).update(delta_root=b.root, complete_before=complete)], []
+    right = fold.right.get((x.terms.job_id, x.terms.miner_key), 0)
+    return [lambda: vars(x).update(delta_root=b.root, right_before=right)], []
 
 
 def check_proof(fold, address, lease_id):
@@ -239,8 +239,11 @@ def verdict(fold, r, body):
             c.outcome = v.outcome
         if v.outcome == INVALID:
             find_wrong(fold, x, v, r.seq)
-        elif v.kind == REPLAY:
-            x.replayed = True
+        elif v.outcome == VALID:
+            x.replayed = x.replayed or v.kind == REPLAY
+            key = (x.terms.job_id, x.terms.miner_key)
+            fold.right[key] = fold.right.get(key, 0) + (not x.right)
+            x.right = True
     return [change], []
 
 
@@ -249,11 +252,9 @@ def find_wrong(fold, x, v, seq):
         prove(fold, x, v.proof)
     if x.wrong:
         return
-    x.wrong, j = True, fold.jobs[x.terms.job_id]
-    if x.merged:
-        j.to_subtract[x.terms.id] = seq
-    elif x.closed == COMPLETE and not x.set_aside and not fold.ended(j):
-        j.slots[x.terms.slot] = None
+    x.wrong = True
+    fold.right[x.terms.job_id, x.terms.miner_key] = 0
+    fold.strike(x, seq)
 
 
 def close(fold, r, body):

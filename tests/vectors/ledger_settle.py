@@ -226,13 +226,17 @@ def faults(s, job):
     s.refused(BAN, A + bad.id + address)
     s.refused(SETTLE, s.batch_body(job, A, 2) + u8(PAID) + u32(3))
     assert s.settle(job, A, 2) == (FINED, 1)
+    struck = sorted(s.fold.jobs[job.id].to_subtract)
+    assert bad.id in struck and len(struck) == 2  # nobody pays for another, nor vouches for it
+    paid = next(x.id for x in mine if x.id not in struck)
     fresh = s.whole_lease(job, 0, ALICE)
-    s.refused(MERGE, s.merge_body(job, [fresh.id], [another.id]))
+    s.refused(MERGE, s.merge_body(job, [fresh.id], [paid]))
     s.refused(MERGE, s.merge_body(job, [fresh.id], [bad.id, bad.id]))
-    s.merge(job)  # it was found when this round was open already
+    s.merge(job)  # they were struck when this round was open already
     fresh = s.whole_lease(job, 0, ALICE)
     s.refused(MERGE, s.merge_body(job, [fresh.id]))
-    s.merge(job, [bad.id])
+    s.refused(MERGE, s.merge_body(job, [fresh.id], [bad.id]))
+    s.merge(job, struck)
     fresh = s.whole_lease(job, 0, ALICE)
     s.refused(MERGE, s.merge_body(job, [fresh.id], [bad.id]))
     s.merge(job)

@@ -112,6 +112,10 @@ Status check_proof(const LedgerData& data, const Digest& address, const Digest& 
 // A proof was named against the lease's miner: the first one stays.
 void prove(LedgerData& data, LeaseState& lease, const Digest& address);
 
+// Nothing is to be built on the lease: merged, it is taken out again; before, its slot is free.
+// seq: of the record that is the reason.
+void strike(LedgerData& data, LeaseState& lease, uint64_t seq);
+
 // Merged leases that may have spoiled the job's weights and that nobody has looked at: of batches
 // that are not settled, and of the last kSuspectRounds rounds; ascending (PROTOCOL 8.5, stop).
 std::vector<Digest> suspects(const LedgerData& data, const JobState& job);

@@ -77,14 +77,13 @@ void find_wrong(LedgerData& data, LeaseState& lease, const Verdict& verdict, uin
   if (!verdict.proof.is_zero()) prove(data, lease, verdict.proof);
   if (lease.wrong) return;
   lease.wrong = WrongState{verdict.index, verdict.step, seq};
-  JobState& job = data.jobs.at(lease.lease.job_id);
-  if (lease.merged) {
-    job.to_subtract.emplace(lease.lease.id, seq);
-  } else if (lease.closed == CloseReason::complete && !lease.set_aside && !job.ended()) {
-    // Nothing is built on it yet: its slot is given out again.
-    GEMMINE_CHECK(job.slots[lease.lease.slot] == lease.lease.id);
-    job.slots[lease.lease.slot].reset();
-  }
+  data.keys.at({lease.lease.job_id, lease.lease.miner_key}).right = 0;
+  strike(data, lease, seq);
+}
+
+void find_right(LedgerData& data, LeaseState& lease) {
+  if (!lease.right) ++data.keys.at({lease.lease.job_id, lease.lease.miner_key}).right;
+  lease.right = true;
 }
 
 Status check_ticket(LedgerData& data, const LeaseState& lease, const ChallengeBody& body,
@@ -114,6 +113,16 @@ void prove(LedgerData& data, LeaseState& lease, const Digest& address) {
   BatchState* const batch = find_batch(data, batch_id(lease));
   GEMMINE_CHECK(batch != nullptr);
   ++batch->proven;
+}
+
+void strike(LedgerData& data, LeaseState& lease, uint64_t seq) {
+  JobState& job = data.jobs.at(lease.lease.job_id);
+  if (lease.merged && !lease.subtracted) {
+    job.to_subtract.emplace(lease.lease.id, seq);
+  } else if (lease.closed == CloseReason::complete && !lease.set_aside && !job.ended() &&
+             job.slots[lease.lease.slot] == lease.lease.id) {
+    job.slots[lease.lease.slot].reset();  // nothing is built on it yet: it is given out again
+  }
 }
 
 Status apply_proof(LedgerData& data, const Record& record) {
@@ -215,6 +224,7 @@ Status apply_verdict(LedgerData& data, const Record& record) {
   if (challenge != nullptr) challenge->outcome = verdict.outcome;
   if (wrong) find_wrong(data, *lease, verdict, record.seq);
   if (verdict.kind == AuditKind::replay && !wrong) lease->replayed = true;
+  if (verdict.outcome == Outcome::valid) find_right(data, *lease);
   return Ok{};
 }
 

@@ -234,6 +234,13 @@ Status apply_settle(LedgerData& data, const Record& record) {
   BatchState& batch = key.batches.at(id.number);
   for (const Digest& lease_id : due.value().paid)
     data.leases.at(lease_id).paid = true;
+  if (body.outcome != SettleOutcome::paid) {
+    // Nobody pays for them, and nobody vouches for them.
+    for (const Digest& lease_id : batch.leases) {
+      LeaseState& lease = data.leases.at(lease_id);
+      if (!lease.paid && !lease.right && !lease.wrong) strike(data, lease, record.seq);
+    }
+  }
   batch.settled = body.outcome;
   key.paid += body.paid;
   if (due.value().silent) ++key.silences;

@@ -7,28 +7,28 @@ namespace gemmine::verifier {
 
 namespace {
 
-// What a merge takes out again (PROTOCOL 8.3): leases of earlier rounds that were found wrong, each
+// What a merge takes out again (PROTOCOL 8.3): leases of earlier rounds that were struck, each
 // once; all of those that were known when the round began, as far as they fit.
 Status check_subtracted(const JobState& job, const std::vector<Digest>& subtracted) {
   for (size_t i = 0; i < subtracted.size(); ++i) {
     if (i > 0 && subtracted[i] <= subtracted[i - 1]) return invalid("subtracted leases ascend");
     if (!job.to_subtract.contains(subtracted[i]))
-      return invalid("a subtracted lease is not merged and found wrong, or was subtracted before");
+      return invalid("a subtracted lease is not merged and struck, or was subtracted before");
   }
   if (subtracted.size() == kernels::kSlotsMax) return Ok{};
   for (const auto& [id, seq] : job.to_subtract) {
     if (seq < job.round_seq && !std::ranges::binary_search(subtracted, id))
-      return invalid("a lease that was found wrong before the round is not subtracted");
+      return invalid("a lease that was struck before the round is not subtracted");
   }
   return Ok{};
 }
 
-// A repair takes out what is known to be wrong, and waits for no lease of the round (PROTOCOL 8.3).
+// A repair takes out all that is struck, and waits for no lease of the round (PROTOCOL 8.3).
 Status check_repair(const JobState& job, const MergeBody& body) {
   if (job.to_subtract.empty()) return invalid("a merge without leases has nothing to take out");
   if (Status order = check_subtracted(job, body.subtracted); !order) return order;
   if (body.subtracted.size() < std::min<size_t>(job.to_subtract.size(), kernels::kSlotsMax))
-    return invalid("a repair takes out every lease that was found wrong");
+    return invalid("a repair takes out every lease that was struck");
   return Ok{};
 }
 
@@ -66,7 +66,8 @@ std::vector<Digest> suspects(const LedgerData& data, const JobState& job) {
   std::set<Digest> out;
   const auto look = [&](const Digest& id) {
     const LeaseState& lease = data.leases.at(id);
-    if (lease.merged && !lease.replayed && !lease.wrong) out.insert(id);
+    const bool struck = lease.subtracted || job.to_subtract.contains(id);
+    if (lease.merged && !lease.replayed && !struck) out.insert(id);
   };
   const Digest& job_id = job.work.id();
   for (auto it = data.unsettled.lower_bound({job_id, {}, 0});
@@ -193,8 +194,7 @@ Status apply_stop(LedgerData& data, const Record& record) {
   const uint32_t first = lease->lease.first_step(next);
   if (body.step < first || body.step - first >= lease->lease.steps_of(next))
     return invalid("the step is not one of the lease's next share");
-  if (!job->to_subtract.empty())
-    return invalid("a merged lease was found wrong and is not taken out");
+  if (!job->to_subtract.empty()) return invalid("a merged lease was struck and is not taken out");
   if (!suspects(data, *job).empty()) return invalid("a merged lease was not replayed");
   job->stopped = StopState{body.lease_id, body.step, body.reason};
   return Ok{};
@@ -210,8 +210,7 @@ Status apply_finish(LedgerData& data, const Record& record) {
   if (!job->ended()) return invalid("the last round is not merged, and the job has not stopped");
   if (job->open_leases != 0) return invalid("a lease of the job is open");
   if (job->unsettled_leases != 0) return invalid("a batch of the job is not settled");
-  if (!job->to_subtract.empty())
-    return invalid("a merged lease was found wrong and is not taken out");
+  if (!job->to_subtract.empty()) return invalid("a merged lease was struck and is not taken out");
   if (body.theta_root != job->theta_roots.back())
     return invalid("theta_root is not the last round's");
   PostingSheet sheet;

@@ -170,7 +170,7 @@ std::optional<Digest> immediate_audit(const LedgerData& data, const LeaseState& 
   const JobState* const job = find_in(data.jobs, lease.lease.job_id);
   GEMMINE_CHECK(job != nullptr);
   const Digest seed = immediate_seed(secret, share_ids(lease));
-  if (!audited_at_once(job->work.job().audit, seed, lease.complete_before)) return std::nullopt;
+  if (!audited_at_once(job->work.job().audit, seed, lease.right_before)) return std::nullopt;
   return ticket_seed(seed, lease.lease.id, 0);
 }
 
@@ -260,7 +260,7 @@ Status apply_delta(LedgerData& data, const Record& record) {
   if (decoded.value().delta_root != lease->shares.back().share.delta_root)
     return invalid("delta_root differs from the last share's");
   lease->delta_root = decoded.value().delta_root;
-  lease->complete_before = data.keys.at({lease->lease.job_id, lease->lease.miner_key}).complete;
+  lease->right_before = data.keys.at({lease->lease.job_id, lease->lease.miner_key}).right;
   return Ok{};
 }
 
@@ -293,7 +293,6 @@ Status apply_close(LedgerData& data, const Record& record) {
     GEMMINE_CHECK(!batch.draw && batch.leases.size() < batch.size);
     batch.leases.push_back(lease->lease.id);
     batch.last_close_ms = record.time_ms;
-    ++key.complete;
     ++job->unsettled_leases;
     data.unsettled.insert(batch_id(*lease));
     return Ok{};

@@ -44,12 +44,13 @@ struct LeaseState {
   uint64_t batch = 0;   // number of its batch
   std::vector<ShareState> shares;
   std::optional<Digest> delta_root;
-  uint32_t complete_before = 0;  // complete leases of its key in the job when the delta was logged
+  uint32_t right_before = 0;         // KeyState::right when the delta was logged
   std::vector<uint64_t> challenges;  // seqs of their records, ascending
   std::optional<CloseReason> closed;
   uint64_t closed_ms = 0;
   Digest secret;                    // once closed
   bool replayed = false;            // valid by the pool's replay
+  bool right = false;               // by any audit of the pool's
   std::optional<WrongState> wrong;  // by the pool's word; others' words decide nothing
   std::optional<Digest> proof;      // that its miner signed wrong bits, as the pool named it first
   bool merged = false;
@@ -132,7 +133,7 @@ struct BatchState {
 // A key in a job: its batches by number, and what its settled ones earned it.
 struct KeyState {
   std::vector<BatchState> batches;
-  uint32_t complete = 0;  // leases
+  uint32_t right = 0;     // leases found right since one was found wrong
   uint32_t paid = 0;      // leases
   uint32_t silences = 0;  // settled batches in which a silent ticket was replayed and right
 };
@@ -156,7 +157,7 @@ struct JobState {
   std::vector<Digest> theta_roots;           // by round; back() is the current one
   std::vector<std::optional<Digest>> slots;  // current round: open or complete lease by slot
   std::vector<std::vector<Digest>> merged;   // leases by round and slot
-  std::map<Digest, uint64_t> to_subtract;    // merged, then found wrong; by that verdict's seq
+  std::map<Digest, uint64_t> to_subtract;    // merged, then struck; by the seq of the reason
   std::vector<std::pair<uint32_t, Digest>> replaced;  // roots before a repair, with their round
 
   // No more leases: all rounds are merged, or it was stopped.

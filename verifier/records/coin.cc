@@ -71,9 +71,8 @@ Digest immediate_seed(const Digest& lease_secret, std::span<const Digest> share_
 }
 
 bool audited_at_once(const AuditPolicy& policy, const Digest& immediate_seed,
-                     uint32_t complete_leases) {
-  return complete_leases < policy.first_audits ||
-         draw(immediate_seed, 0) % kMillion < policy.now_ppm;
+                     uint32_t right_leases) {
+  return right_leases < policy.first_audits || draw(immediate_seed, 0) % kMillion < policy.now_ppm;
 }
 
 Digest batch_seed(const Digest& s1, std::span<const Digest> share_ids) {

@@ -25,10 +25,10 @@ uint64_t pick(const Digest& seed, uint32_t number, uint64_t count);
 
 // Seed of a lease's immediate coin. share_ids: of all its shares, in order.
 Digest immediate_seed(const Digest& lease_secret, std::span<const Digest> share_ids);
-// Whether a lease is audited before it may be complete. complete_leases: those its key had in the
-// job when its delta was logged.
+// Whether a lease is audited before it may be complete. right_leases: those of its key in the job
+// that were found right since one was found wrong, when its delta was logged.
 bool audited_at_once(const AuditPolicy& policy, const Digest& immediate_seed,
-                     uint32_t complete_leases);
+                     uint32_t right_leases);
 
 // Seed of a batch's draw. share_ids: of all its leases in the order they were closed, each lease's
 // in order.

@@ -87,6 +87,23 @@ TEST_F(PoolRounds, TakeOutWhatAMergedLeaseAddedWhenItIsFoundWrong) {
   EXPECT_FALSE(fake_.pool->ledger().accounts().contains("account:mallory"));
 }
 
+// The weights that are delivered hold nothing that is known to be wrong.
+TEST_F(PoolRounds, RepairTheLastWeightsBeforeTheJobFinishes) {
+  join_all();
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(fake_.do_lease(kHonest, honest_));
+  const auto wrong = steal();  // the last slot of the last round
+  EXPECT_TRUE(fake_.lease_state(wrong).merged);
+  EXPECT_TRUE(fake_.lease_state(wrong).subtracted);
+  EXPECT_TRUE(fake_.pool->all_finished());
+  EXPECT_EQ(fake_.job_state().theta_roots.size(), 4U);
+  const auto finish = std::ranges::find(fake_.durable, RecordKind::finish, &verifier::Record::kind);
+  ASSERT_NE(finish, fake_.durable.end());
+  EXPECT_EQ(decode<verifier::FinishBody>(finish->body).value().theta_root,
+            fake_.job_state().theta_roots.back());
+  EXPECT_FALSE(fake_.pool->ledger().accounts().contains("account:mallory"));
+}
+
 TEST_F(PoolRounds, GoOnFromACrashAfterTheAccusation) {
   join_all();
   const auto wrong = steal();

@@ -15,6 +15,23 @@ ChallengeBody immediate(const World& w, const Lease& lease) {
           w.job.audit.answer_ms};
 }
 
+// Whoever is caught is as a new key again.
+TEST(LedgerCoin, AuditsAKeyAtOnceUntilItsLeasesAreRightAgain) {
+  World w;
+  w.begin();
+  const Lease first = w.trained(0, w.miner);
+  ASSERT_TRUE(w.state.immediate_audit(first.id, World::secret_of(first)));
+  w.replay(first);
+  w.must(close, World::close(first, CloseReason::complete));
+  const Lease second = w.trained(1, w.miner);
+  EXPECT_FALSE(w.state.immediate_audit(second.id, World::secret_of(second)));
+  w.must(close, World::close(second, CloseReason::complete));
+  w.convict(second);
+  const Lease third = w.trained(1, w.miner);
+  EXPECT_TRUE(w.state.immediate_audit(third.id, World::secret_of(third)));
+  w.refuses(close, World::close(third, CloseReason::complete), "lacks the valid verdict");
+}
+
 TEST(LedgerChallenge, AsksInTimeAndOnce) {
   World w;
   w.begin();

@@ -208,6 +208,10 @@ TEST(LedgerSettle, FinesASingleFailedTicket) {
   EXPECT_EQ(w.batch(of).settled, SettleOutcome::fined);
   EXPECT_FALSE(w.lease_state(bad).paid);
   EXPECT_EQ(w.balance("account:alice"), w.net(2 + 1));
+  for (const Digest& id : w.batch(of).leases) {
+    const LeaseState& lease = w.state.leases().at(id);
+    EXPECT_EQ(w.job_state().to_subtract.contains(id), !lease.paid) << "nobody vouches for it";
+  }
   EXPECT_FALSE(w.state.members().at(of.key).banned);
 }
 
@@ -251,6 +255,7 @@ TEST(LedgerSettle, ForfeitsABatchWithTwoFailedLeases) {
   EXPECT_EQ(w.batch(of).settled, SettleOutcome::forfeited);
   EXPECT_EQ(w.balance("account:alice"), w.net(2)) << "what was paid stays paid";
   EXPECT_EQ(w.job_state().unsettled_leases, 0U) << "and the escrow has the rest again";
+  EXPECT_EQ(w.to_subtract().size(), 3U) << "the one that nobody looked at, too";
 }
 
 TEST(LedgerRedraw, ReplaysOneSilentTicketWhichAnswersForAll) {

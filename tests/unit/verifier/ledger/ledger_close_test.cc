@@ -185,8 +185,8 @@ TEST(LedgerMerge, TakesBadLeasesOutAgainOnceAndNobodyElses) {
   w.convict(early);  // before the round's first lease
   Lease a = w.complete(0, w.other);
   Lease b = w.complete(1, w.other);
-  w.refuses(merge, w.merge({a, b}, {a.id}), "not merged and found wrong");
-  w.refuses(merge, w.merge({a, b}, {first[1].id}), "not merged and found wrong");
+  w.refuses(merge, w.merge({a, b}, {a.id}), "not merged and struck");
+  w.refuses(merge, w.merge({a, b}, {first[1].id}), "not merged and struck");
   w.refuses(merge, w.merge({a, b}, {early.id, early.id}), "ascend");
   const LedgerState before(w.state);
   w.must(merge, w.merge({a, b}));  // it was found wrong only after round 1 had begun
@@ -291,7 +291,7 @@ TEST(LedgerRepair, TakesOutWhatIsWrongAndBeginsTheRoundAgain) {
   w.refuses(merge, w.repair({merged[0].id}), "nothing to take out");
   w.convict(merged[0]);
   w.refuses(merge, w.repair({}), "takes out every lease");
-  w.refuses(merge, w.repair({merged[1].id}), "not merged and found wrong");
+  w.refuses(merge, w.repair({merged[1].id}), "not merged and struck");
   MergeBody body = decode<MergeBody>(w.repair({merged[0].id})).value();
   body.round = 2;
   w.refuses(merge, encode(body), "current round");
