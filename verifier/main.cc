@@ -35,6 +35,9 @@ void add_proof(gemmine::cli::Program& program, gv::ProofOptions& proof) {
   gemmine::cli::add_name(proof_command, "FILE", proof.file, "proof file")->required();
   gemmine::cli::add_name(proof_command, "--pool-key", proof.pool_key,
                          "the pool's signing key, 64 hex digits");
+  gemmine::cli::add_name(proof_command, "--blobs", proof.blobs,
+                         "folder of blobs: what a file cannot decide alone is replayed from them");
+  gemmine::cli::add_name(proof_command, "--engine", proof.engine, "engine that replays (cpu)");
   proof_command.add_flag("--json", proof.json, "print JSON");
 }
 

@@ -17,6 +17,7 @@ struct Disagreement {
   Digest lease_id;
   uint32_t index = 0;  // of the share that shows it
   std::string what;
+  std::optional<verifier::Verdict> said = {};  // by the pool, and not true
 };
 
 class Agreement {

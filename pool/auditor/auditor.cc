@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "kernels/base/files.h"
 #include "kernels/base/random.h"
 #include "kernels/hash/blake3.h"
-#include "verifier/audit/bundle.h"
+#include "pool/auditor/doubts.h"
 #include "verifier/proof/write.h"
 #include "verifier/records/coin.h"
 
@@ -279,6 +278,8 @@ void Auditor::look_at(const verifier::SignedRecord& record) {
       return on_verdict_record(record);
     case RecordKind::settle:
       return compare(false);
+    case RecordKind::stop:
+      return on_stop_record(record);
     default:
       return;
   }
@@ -333,26 +334,24 @@ void Auditor::on_finished(const Digest& lease_id) {
 
 void Auditor::compare(bool at_end) {
   for (const Disagreement& difference : agreement_.differences(ledger_, at_end)) {
-    const Bytes bundle = bundle_of(difference);
+    const Bytes bundle = bundle_of(ledger_, options_.data + "/blobs", difference);
     untrue(difference.what, evidence_->keep("share-" + short_hex(difference.lease_id) + "-" +
                                                 std::to_string(difference.index) + ".bin",
                                             bundle));
+    if (difference.said)
+      report_.evidence.push_back(
+          evidence_->keep(proof_name(), doubted_verdict(ledger_, *difference.said)));
   }
 }
 
-// The share with its weights: whoever replays it sees who is right.
-Bytes Auditor::bundle_of(const Disagreement& difference) const {
-  const verifier::LeaseState& logged = ledger_.leases().at(difference.lease_id);
-  const verifier::Work& work = ledger_.jobs().at(logged.lease.job_id).work;
-  const uint64_t bytes = work.program().published_floats() * sizeof(float);
-  auto theta = read_file(options_.data + "/blobs/" + to_hex(logged.lease.theta_root.view()), bytes);
-  return verifier::encode_bundle({.work = work,
-                                  .lease = logged.lease,
-                                  .share = logged.shares.at(difference.index).share,
-                                  .theta = theta ? std::move(theta.value()) : Bytes{},
-                                  .seed = {},
-                                  .openings = {},
-                                  .verdicts = {}});
+// Nobody but a replay can tell whether training diverges there: the file is for who runs one.
+void Auditor::on_stop_record(const verifier::SignedRecord& record) {
+  const std::string file =
+      evidence_->keep("stop-" + std::to_string(record.seq) + ".bin", doubted_stop(ledger_, record));
+  events_.event(Level::warning, "job_stopped",
+                {{"seq", std::to_string(record.seq)},
+                 {"file", file},
+                 {"check", "gemmine-verify proof FILE --blobs " + options_.data + "/blobs"}});
 }
 
 void Auditor::accuse(const ReplayDone& done) {

@@ -69,7 +69,7 @@ class Auditor final : public SessionObserver {
   std::string proof_name();
   void accuse(const ReplayDone& done);
   void compare(bool at_end);
-  Bytes bundle_of(const Disagreement& difference) const;
+  void on_stop_record(const verifier::SignedRecord& record);
   void untrue(const std::string& what, const std::string& evidence = "");
   void unchecked(const std::string& reason, const std::string& what);
   void look_for_end();

@@ -16,6 +16,7 @@ import gpt_openings
 import ledger_complete
 import ledger_settle
 import proof_cases
+import proofs as proof_decider
 import record_cases
 import records
 import sheets
@@ -252,6 +253,14 @@ def proofs(golden, model_file, job, thetas, runs, models):
     cases.update(proof_cases.pool_cases(job, thetas, runs))
     cases.update(record_cases.cases(job, runs[0][0][0], cases))
     proof_cases.put_all(golden, cases, {job.encode(): job})
+    lied = proof_cases.lie(job, runs[0][0][0], toy.MINERS[0], 1, 0, 0)
+    for name, data in record_cases.replayed_cases(job, runs[0][0], lied).items():
+        published = {records.theta_root(thetas[0]): thetas[0]}
+        public, jobs = toy.public(toy.POOL), {job.encode(): job}
+        assert not proof_decider.decide(data, public, jobs), name
+        proven = proof_decider.decide(data, public, jobs, published)
+        assert proven != name.endswith("_honest"), name
+        golden.put(f"replayed {name}", int(proven), data)
     model, model_runs = models["job_gpt"]
     where = {t[:2]: p for p, t in enumerate(model.program.tensors(model))}
     cases = proof_cases.model_cases(model, model_runs, {"model_max": where["m", 0]})

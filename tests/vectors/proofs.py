@@ -15,24 +15,24 @@ DECIDE = {BLOCK: proofs_miner.decide_block, BLOCK_BY_ANOTHER: proofs_miner.decid
           MERGE: proofs_pool.decide_merge, THETA0: proofs_pool.decide_theta0,
           EQUIVOCATION: proofs_pool.decide_equivocation,
           UNFAIR_COIN: proofs_records.decide_unfair_coin,
-          FALSE_VERDICT: lambda reader, jobs: proofs_records.decide_false_verdict(reader, jobs,
-                                                                                 decide),
           UNANSWERED: proofs_records.decide_unanswered}
 
 
-def decide(data, pool_key, jobs):
+def decide(data, pool_key, jobs, thetas=None):
     """True: proven against the pool or one of its miners. False: not, or no proof file.
 
-    jobs: by their bytes.
+    jobs: by their bytes. thetas: what is published, by root, where a replay is to decide (12.9).
     """
     try:
         reader = Reader(data)
         if reader.take(len(MAGIC)) != MAGIC:
             raise Malformed("magic")
         kind = reader.number("B")
-        if kind not in DECIDE:
+        if kind not in DECIDE and kind != FALSE_VERDICT:
             raise Malformed("kind")
         with np.errstate(all="ignore"):
+            if kind == FALSE_VERDICT:
+                return proofs_records.decide_false_verdict(reader, jobs, decide, thetas) == pool_key
             return DECIDE[kind](reader, jobs) == pool_key
     except (Malformed, NotProven):
         return False

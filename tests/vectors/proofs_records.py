@@ -5,12 +5,13 @@ from types import SimpleNamespace
 import audit
 import b3
 import ed25519
+import proofs_replayed
 import records
 from ledger_reader import ANSWER, CHALLENGE, CLOSE, COMPLETE, DRAW, IMMEDIATE, REDRAW, SHARE, \
-    TICKET, VERDICT
+    STOP, TICKET, VERDICT
 from openings import Malformed
-from proof_parts import LEASE_BYTES, SHARE_BYTES, Reader, check_head, check_share, expect, \
-    read_lease, read_share, take_record, take_share
+from proof_parts import LEASE_BYTES, SHARE_BYTES, Reader, check_head, check_lease, \
+    check_share, expect, read_lease, read_share, take_lease, take_record, take_share
 from records import INVALID, NO_STEP, REPLAY, THREAD, UNANSWERED, VALID
 
 OF_THREAD = 1  # what a challenge asks for
@@ -194,7 +195,7 @@ def false_valid(reader, jobs, verdict, decide_inner):
     expect(lease.id == verdict.lease_id, "another lease")
 
 
-def false_invalid(reader, jobs, verdict):
+def false_invalid(reader, jobs, verdict, thetas):
     job, lease, share = take_share(reader, jobs)
     digests = [reader.take(32) for _ in range(share.steps)]
     reader.end()
@@ -207,17 +208,54 @@ def false_invalid(reader, jobs, verdict):
     expect(root == share.trace_root, "digests")
     index = verdict.step - share.first_step
     if verdict.step == NO_STEP:
-        expect(verdict.digest in (share.state_after, share.delta_root), "a replay decides")
-    elif 0 <= index < share.steps:
-        expect(verdict.digest == digests[index], "a replay decides")
+        known = verdict.digest in (share.state_after, share.delta_root)
+    else:
+        known = not 0 <= index < share.steps or verdict.digest == digests[index]
+    if not known:
+        proofs_replayed.check_invalid(job, lease, share, verdict, thetas)
 
 
-def decide_false_verdict(reader, jobs, decide_inner):
-    form, verdict = reader.number("B"), read_verdict(reader.bytes(1 << 10))
+def doubted(reader, jobs, verdict, thetas):
+    job, lease, share = take_share(reader, jobs)
+    reader.end()
+    right = verdict.outcome == VALID
+    expect(verdict.kind == REPLAY and (right or verdict.outcome == INVALID
+                                       and verdict.digest != records.ZERO), "no such word")
+    check_share(job, lease, share)
+    expect((lease.pool_key, lease.id, share.id)
+           == (verdict.auditor_key, verdict.lease_id, verdict.share_id), "another share")
+    if right:
+        expect(share.index + 1 == lease.shares, "not the last")
+        proofs_replayed.check_valid(job, lease, share, thetas)
+    elif verdict.step == NO_STEP or 0 <= verdict.step - share.first_step < share.steps:
+        proofs_replayed.check_invalid(job, lease, share, verdict, thetas)
+
+
+def doubted_stop(reader, jobs, thetas):
+    job, lease = take_lease(reader, jobs)
+    record, (job_id, lease_id, step, reason) = take_said(reader, STOP, "32s32sIB")
+    reader.end()
+    if reason != 1:
+        raise Malformed("stop")
+    check_lease(job, lease)
+    check_head(record, lease.pool_key)
+    expect((job_id, lease_id) == (job.id, lease.id), "another lease")
+    if step < lease.steps:
+        proofs_replayed.check_stop(job, lease, step, thetas)
+    return lease.pool_key
+
+
+def decide_false_verdict(reader, jobs, decide_inner, thetas):
+    form = reader.number("B")
+    if form == 3:
+        return doubted_stop(reader, jobs, thetas)
+    verdict = read_verdict(reader.bytes(1 << 10))
     if form == 0:
         false_valid(reader, jobs, verdict, decide_inner)
     elif form == 1:
-        false_invalid(reader, jobs, verdict)
+        false_invalid(reader, jobs, verdict, thetas)
+    elif form == 2:
+        doubted(reader, jobs, verdict, thetas)
     else:
         raise Malformed("form")
     expect(ed25519.verify(verdict.auditor_key, verdict.id, verdict.signature), "signature")

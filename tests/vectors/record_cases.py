@@ -8,7 +8,7 @@ import proofs
 import records
 import toy
 from ledger_reader import ANSWER, CHALLENGE, CLOSE, COMPLETE, DRAW, FULL, FUND, IMMEDIATE, REDRAW, \
-    SHARE, TICKET, VERDICT
+    SHARE, STOP, TICKET, VERDICT
 from records import blob, u8, u32, u64
 
 S0 = b"\x63" * 32
@@ -116,6 +116,37 @@ def verdict_cases(run, proof, acquitting):
     return invalid, {"valid": valid(records.REPLAY, proof),
                      "valid_thread_honest": valid(records.THREAD, proof),
                      "valid_honest": valid(records.REPLAY, acquitting)}
+
+
+def replayed_cases(job, runs, lied):
+    """Words that a replay decides. runs: a lease's; lied: its first share with a wrong step 1."""
+    log, lease, run = Log(), runs[0].lease, runs[0]
+
+    def about(wrong, digest, step=1):
+        said = verdict(lease.id, records.REPLAY, records.INVALID, digest, wrong.share.id, step)
+        return proof_cases.seal(proofs.FALSE_VERDICT, u8(1) + blob(said.encode())
+                                + proof_cases.put_share(job, wrong) + b"".join(wrong.digests))
+
+    def valid(last):
+        said = records.Verdict(
+            lease_id=lease.id, index=last.share.index, share_id=last.share.id,
+            kind=records.REPLAY, outcome=records.VALID, step=records.NO_STEP, time_ms=0,
+            proof=records.ZERO, auditor_key=toy.public(toy.POOL), digest=records.ZERO,
+            detail="").sign(toy.POOL)
+        return proof_cases.seal(proofs.FALSE_VERDICT, u8(2) + blob(said.encode())
+                                + proof_cases.put_share(job, last))
+
+    def stop(step):
+        said = log.say(STOP, job.id + lease.id + u32(step) + u8(1))
+        return proof_cases.seal(proofs.FALSE_VERDICT, u8(3) + proof_cases.put_lease(job, lease)
+                                + said.data)
+    cheat = copy.copy(runs[-1])
+    cheat.share = copy.copy(cheat.share)
+    cheat.share.state_after = S0
+    cheat.share.sign(toy.MINERS[0])
+    return {"invalid": about(run, S0), "invalid_end": about(run, S0, records.NO_STEP),
+            "invalid_honest": about(lied, run.digests[1]),
+            "valid": valid(cheat), "valid_honest": valid(runs[-1]), "stop": stop(1)}
 
 
 def answer_cases(log, lease):

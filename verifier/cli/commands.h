@@ -45,6 +45,8 @@ ExitCode run_ledger(const LedgerOptions& options);
 struct ProofOptions {
   std::string file;
   std::string pool_key;  // hex; empty: whichever the file names
+  std::string blobs;     // folder of a pool's blobs, for what a replay decides; empty: none
+  std::string engine = "cpu";
   bool json = false;
 };
 // invalid: proven. ok: not. malformed: it is no proof file. failed: it cannot be read.

@@ -8,10 +8,10 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <unistd.h>
 
 #include "kernels/cli/output.h"
 #include "kernels/hash/blake3.h"
+#include "verifier/cli/blob_folder.h"
 #include "verifier/cli/commands.h"
 #include "verifier/cli/report.h"
 #include "verifier/known/head_watch.h"
@@ -26,33 +26,6 @@ namespace gemmine::verifier {
 namespace {
 
 constexpr size_t kPackedMax = 8 + 8 + 1 + 4 + kRecordBytesMax;
-
-// BlobFolder by content address in a folder; each is hashed before it is believed.
-class BlobFolder {
- public:
-  explicit BlobFolder(std::string folder) : folder_(std::move(folder)) {}
-
-  const std::string& folder() const { return folder_; }
-  bool has(const Digest& address) const { return ::access(path(address).c_str(), F_OK) == 0; }
-  Result<Bytes> get(const Digest& address, uint64_t size) const {
-    const std::string path = this->path(address);
-    auto bytes = load(path, size);
-    if (!bytes) return bytes;
-    if (bytes.value().size() != size || kernels::blake3(bytes.value()) != address)
-      return Error{Errc::malformed, path + ": is not the blob it is named for"};
-    return bytes;
-  }
-  Result<std::vector<float>> floats(const Digest& address, uint64_t count) const {
-    const auto bytes = get(address, count * sizeof(float));
-    if (!bytes) return bytes.error();
-    return floats_of(bytes.value());
-  }
-
- private:
-  std::string path(const Digest& address) const { return folder_ + "/" + to_hex(address.view()); }
-
-  std::string folder_;
-};
 
 // What the fold cannot see without blobs: θ of round 0, where leases start, and what merges give.
 class MergeCheck {

@@ -6,7 +6,11 @@
 #include "kernels/base/files.h"
 #include "kernels/base/printable.h"
 #include "kernels/cli/output.h"
+#include "kernels/engines.h"
+#include "verifier/cli/blob_folder.h"
 #include "verifier/cli/commands.h"
+#include "verifier/merge/delta.h"
+#include "verifier/proof/replayed.h"
 
 namespace gemmine::verifier {
 
@@ -38,6 +42,28 @@ void print_json(const ProofFinding& finding) {
                   true);
 }
 
+// What the blobs let a replay decide.
+Result<ProofFinding> replay(const ProofFinding& finding, const ProofOptions& options) {
+  const ToReplay& asked = *finding.replay;
+  const kernels::Program& program = asked.work.program();
+  const verifier::Job& job = asked.work.job();
+  const BlobFolder blobs(options.blobs);
+  const auto records = blobs.get(job.train_address, program.data_bytes(job.spec.records));
+  if (!records) return records.error();
+  const auto published = blobs.floats(asked.lease.theta_root, program.published_floats());
+  if (!published) return published.error();
+  const auto engine = kernels::make_engine(options.engine, program, records.value(), 0);
+  if (!engine) return engine.error();
+  return decide_by_replay(finding, *engine.value(), theta_of(program, published.value()), {});
+}
+
+// Where to look for what decides.
+std::string with_blobs(const ProofFinding& finding) {
+  return finding.words + "; --blobs DIR, with the weights " +
+         to_hex(finding.replay->lease.theta_root.view()) + " and the records " +
+         to_hex(finding.replay->work.job().train_address.view()) + ", runs it";
+}
+
 }  // namespace
 
 ExitCode run_proof(const ProofOptions& options) {
@@ -49,8 +75,14 @@ ExitCode run_proof(const ProofOptions& options) {
   }
   const auto file = read_file(options.file, kProofBytesMax);
   if (!file) return cli::fail(ExitCode::failed, file.error().detail);
-  const auto finding = decide_proof(file.value(), pool_key);
+  auto finding = decide_proof(file.value(), pool_key);
   if (!finding) return cli::fail(ExitCode::malformed, options.file + ": " + finding.error().detail);
+  if (finding.value().replay && options.blobs.empty()) {
+    finding.value().words = with_blobs(finding.value());
+  } else if (finding.value().replay) {
+    finding = replay(finding.value(), options);
+    if (!finding) return cli::fail(ExitCode::failed, finding.error().detail);
+  }
   options.json ? print_json(finding.value()) : print_text(finding.value(), pool_key.has_value());
   return finding.value().proven ? ExitCode::invalid : ExitCode::ok;
 }

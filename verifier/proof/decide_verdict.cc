@@ -66,10 +66,70 @@ Status decide_false_invalid(Reader& in, ProofFinding& out, const Verdict& verdic
     return proven(out, "the pool's replay of step " + std::to_string(step) +
                            " came to the digest that the miner had sent");
   }
-  return not_proven(
-      out, "the pool's replay and the miner differ: a replay of " +
-               (step == kNoStep ? std::string("the last step") : "step " + std::to_string(step)) +
-               " decides, this file does not");
+  out.replay = ToReplay{.said = ToReplay::Said::wrong,
+                        .work = at.work,
+                        .lease = at.lease,
+                        .share = at.share,
+                        .step = step,
+                        .digest = verdict.digest};
+  return not_proven(out, "the pool's replay and the miner differ: a replay decides");
+}
+
+// What the pool's replay says of the share that is here; "valid" is said of a lease's last one.
+Status decide_doubted(Reader& in, ProofFinding& out, const Verdict& verdict) {
+  auto decoded = get_share_case(in);
+  if (!decoded) return decoded.error();
+  const ShareCase& at = decoded.value();
+  if (Status end = expect_end(in, "verdict"); !end) return end;
+  out.job_id = at.work.id();
+  const bool right = verdict.outcome == Outcome::valid;
+  const bool says = right || (verdict.outcome == Outcome::invalid && !verdict.digest.is_zero());
+  if (!says || verdict.kind != AuditKind::replay)
+    return not_proven(out, "the verdict does not say what a replay got");
+  if (const std::string doubt = doubt_of(at); !doubt.empty()) return not_proven(out, doubt);
+  if (at.lease.pool_key != verdict.auditor_key || verdict.lease_id != at.lease.id ||
+      verdict.share_id != share_id(at.share) || (right && at.share.index + 1 != at.lease.shares()))
+    return not_proven(out, "the verdict is about another share");
+  if (!right && verdict.step != kNoStep &&
+      (verdict.step < at.share.first_step || verdict.step - at.share.first_step >= at.share.steps))
+    return proven(out, "the pool found a step wrong that the share does not have");
+  out.replay = ToReplay{.said = right ? ToReplay::Said::right : ToReplay::Said::wrong,
+                        .work = at.work,
+                        .lease = at.lease,
+                        .share = at.share,
+                        .step = verdict.step,
+                        .digest = verdict.digest};
+  return not_proven(out, std::string("the pool's replay found the ") +
+                             (right ? "lease valid" : "share wrong") + ": a replay decides");
+}
+
+// A job that was stopped where this lease is said to diverge.
+Status decide_stopped(Reader& in, ProofFinding& out) {
+  auto decoded = get_lease_case(in);
+  if (!decoded) return decoded.error();
+  const LeaseCase& at = decoded.value();
+  const auto said = get_statement(in);
+  if (!said) return said.error();
+  const auto stop = decode<StopBody>(said.value().body);
+  if (said.value().kind != RecordKind::stop || !stop)
+    return bad_proof("stop", "the record is none");
+  if (Status end = expect_end(in, "stop"); !end) return end;
+  accuse_pool(out, at.lease.pool_key);
+  out.job_id = at.work.id();
+  out.lease_id = at.lease.id;
+  if (const std::string doubt = doubt_of(at); !doubt.empty()) return not_proven(out, doubt);
+  if (!said_by(said.value(), at.lease.pool_key))
+    return not_proven(out, "the pool's signature of the stop is wrong");
+  if (stop.value().job_id != at.work.id() || stop.value().lease_id != at.lease.id)
+    return not_proven(out, "the stop is about another lease");
+  if (stop.value().step >= at.lease.steps)
+    return proven(out, "the pool stopped the job at a step that the lease does not have");
+  out.replay = ToReplay{.said = ToReplay::Said::diverges,
+                        .work = at.work,
+                        .lease = at.lease,
+                        .step = stop.value().step};
+  return not_proven(out, "the pool stopped the job at step " + std::to_string(stop.value().step) +
+                             " of the lease: a replay decides");
 }
 
 // A record of the ledger as it lies there, without a receipt of its own.
@@ -183,16 +243,18 @@ Status decide_denied(Reader& in, ProofFinding& out) {
 
 Status decide_false_verdict(Reader& in, ProofFinding& out) {
   const auto form = in.get<uint8_t>();
+  if (form == 3) return decide_stopped(in, out);
   auto verdict = get_verdict(in);
   if (!verdict) return verdict.error();
   accuse_pool(out, verdict.value().auditor_key);
   out.lease_id = verdict.value().lease_id;
-  if (form > 1) return bad_proof("verdict", "is neither a false valid nor a false invalid");
-  Status decided = form == 0 ? decide_false_valid(in, out, verdict.value())
-                             : decide_false_invalid(in, out, verdict.value());
-  if (decided && out.proven && !signed_by_auditor(verdict.value()))
-    return not_proven(out, "the signature of the verdict is wrong");
-  return decided;
+  if (form > 2) return bad_proof("verdict", "is neither a false valid nor a false invalid");
+  Status decided = form == 0   ? decide_false_valid(in, out, verdict.value())
+                   : form == 1 ? decide_false_invalid(in, out, verdict.value())
+                               : decide_doubted(in, out, verdict.value());
+  if (!decided || signed_by_auditor(verdict.value())) return decided;
+  out.replay.reset();
+  return not_proven(out, "the signature of the verdict is wrong");
 }
 
 Status decide_unanswered(Reader& in, ProofFinding& out) {

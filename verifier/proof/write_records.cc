@@ -77,6 +77,21 @@ Bytes write_false_invalid(const Verdict& verdict, const AccusedShare& share,
   return seal_proof(ProofKind::false_verdict, out.bytes());
 }
 
+Bytes write_doubted_verdict(const Verdict& verdict, const AccusedShare& share) {
+  Writer out;
+  out.put<uint8_t>(2).put_blob(encode(verdict));
+  put_share_case(out, share.work, share.lease, share.share);
+  return seal_proof(ProofKind::false_verdict, out.bytes());
+}
+
+Bytes write_doubted_stop(const Work& work, const Lease& lease, const Statement& stop) {
+  Writer out;
+  out.put<uint8_t>(3);
+  put_lease_case(out, work, lease);
+  put_statement(out, stop);
+  return seal_proof(ProofKind::false_verdict, out.bytes());
+}
+
 Bytes write_silence(const Lease& lease, const Statement& challenge, std::span<const Record> records,
                     const Signature& last) {
   Writer out;

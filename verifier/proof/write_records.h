@@ -32,6 +32,11 @@ Bytes write_wrong_redraw(const Digest& pool_key, const Statement& draw, const St
 Bytes write_false_valid(const Verdict& verdict, ByteView proof);
 Bytes write_false_invalid(const Verdict& verdict, const AccusedShare& share,
                           std::span<const Digest> digests);
+// The verdict says what a replay got of this share, or that it found the lease valid, whose last it
+// is.
+Bytes write_doubted_verdict(const Verdict& verdict, const AccusedShare& share);
+// The job was stopped where this lease is said to diverge.
+Bytes write_doubted_stop(const Work& work, const Lease& lease, const Statement& stop);
 
 // Kind 9. records: all that follow the challenge, to the first after its time; `last` is the
 // signature of the head after that one.

@@ -14,7 +14,7 @@ enum class ProofKind : uint8_t {
   theta0 = 5,            // the weights of round 0 do not follow from the job's seed
   equivocation = 6,      // the pool signed two ledgers
   unfair_coin = 7,       // a draw is not the one that was committed to
-  false_verdict = 8,     // the pool's verdict is not true
+  false_verdict = 8,     // the pool's verdict, or stop, is not true
   unanswered = 9,        // a challenge has no answer in the ledger, or one that was denied
 };
 

@@ -3,7 +3,9 @@
 
 #include "tests/support/golden.h"
 #include "tests/support/toy_job.h"
+#include "tests/support/toy_lease.h"
 #include "verifier/proof/proof.h"
+#include "verifier/proof/replayed.h"
 
 namespace gemmine::verifier {
 namespace {
@@ -32,6 +34,25 @@ TEST(GoldenProofs, AreDecidedAsTheReferenceDecidesThem) {
     EXPECT_GT(convicting, 0U) << name;
     EXPECT_GT(files, convicting) << name << " has files that convict nobody, too";
   }
+}
+
+// Words that only a replay decides: with the weights and the data, as the reference does.
+TEST(GoldenProofs, AreReplayedAsTheReferenceReplaysThem) {
+  const test::Golden golden("proofs");
+  const test::Toy toy("job_sgd");
+  size_t files = 0;
+  for (const auto& [key, tokens] : golden.lines()) {
+    if (!key.starts_with("replayed ")) continue;
+    ++files;
+    const auto finding = decide_proof(golden.bytes(key, 1), test::toy_identity(1).public_key());
+    ASSERT_TRUE(finding.ok()) << key << finding.error().detail;
+    ASSERT_TRUE(finding.value().replay) << key;
+    EXPECT_FALSE(finding.value().proven) << key;
+    const auto engine = toy.engine();
+    const auto decided = decide_by_replay(finding.value(), *engine, toy.theta(0), {});
+    EXPECT_EQ(decided.value().proven, golden.natural(key) == 1) << key;
+  }
+  EXPECT_EQ(files, 6U);
 }
 
 }  // namespace
