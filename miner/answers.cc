@@ -28,7 +28,24 @@ void drive(State& state, AnswerWork& answer, uint64_t now_ms) {
   // Half of the time is for the line.
   const uint64_t left = (answer.due_ms - std::min(answer.due_ms, now_ms)) / 2;
   answer.busy = post(state, AnswerThread{answer.job->workload.get(), answer.lease, answer.challenge,
-                                         answer.seed, answer.theta, left});
+                                         answer.seed, answer.theta, left, answer.question});
+}
+
+// What a challenge asks about one step, which its record has only the hash of.
+std::optional<verifier::Question> question_of(const pool::ChallengeMessage& message) {
+  const auto question = decode<verifier::Question>(message.question);
+  const verifier::ChallengeBody& asked = message.challenge;
+  const bool same = question && question.value().lease_id == asked.lease_id &&
+                    question.value().asked == asked.what &&
+                    verifier::question_digest(question.value()) == asked.question;
+  return same ? std::optional(question.value()) : std::nullopt;
+}
+
+// That a lease was found wrong is no reason to tell everything about it.
+bool told_enough(const State& state, const Digest& lease_id) {
+  return std::ranges::count_if(state.answers, [&](const auto& entry) {
+           return entry.second.descent && entry.second.lease.id == lease_id;
+         }) >= verifier::kDescentQuestionsMax;
 }
 
 }  // namespace
@@ -47,18 +64,25 @@ void on_challenge(State& state, const pool::ChallengeMessage& message, uint64_t 
   const auto job = state.jobs.find(lease.value().job_id);
   if (job == state.jobs.end() || !job->second.work)
     return refuse(state, asked.lease_id, "the pool does not offer its job any more");
-  if (asked.what != verifier::Asked::thread)
-    return refuse(state, asked.lease_id, "it asks for something that this miner cannot show");
+  const auto question = question_of(message);
+  if (asked.what != verifier::Asked::thread && !question)
+    return refuse(state, asked.lease_id, "what it asks for is not what its record names");
+  const bool descent = asked.why == verifier::ChallengeWhy::descent;
+  if (descent && told_enough(state, asked.lease_id))
+    return refuse(state, asked.lease_id, "it has asked as much as it may about this lease");
   if (state.answers.size() >= kAnswersMax)
     return refuse(state, asked.lease_id, "too many threads are asked for at once");
   AnswerWork& answer = state.answers[seq];
   answer.challenge = seq;
   answer.seed = asked.question;
+  if (asked.what != verifier::Asked::thread) answer.question = question;
+  answer.descent = descent;
   answer.due_ms = now_ms + asked.answer_ms;
   answer.lease = lease.value();
   answer.job = &job->second;
-  state.note(Level::info, "thread_asked",
+  state.note(Level::info, answer.question ? "question_asked" : "thread_asked",
              {{"lease", short_hex(asked.lease_id)},
+              {"for", std::string(verifier::to_string(asked.what))},
               {"challenge", std::to_string(seq)},
               {"within_ms", std::to_string(asked.answer_ms)}});
 }
@@ -149,7 +173,7 @@ void on_answered(State& state, const ThreadAnswered& done) {
   answer.said = done.answer;
   char seconds[32];
   std::snprintf(seconds, sizeof seconds, "%.2f", done.seconds);
-  state.note(Level::info, "thread_answered",
+  state.note(Level::info, answer.question ? "question_answered" : "thread_answered",
              {{"lease", short_hex(done.answer.lease_id)},
               {"bytes", std::to_string(done.answer.bytes)},
               {"seconds", seconds}});
@@ -167,7 +191,10 @@ void on_answer_failed(State& state, const AnswerFailed& failed, uint64_t now_ms)
     found->second.busy = false;
     found->second.pause.trouble(now_ms);
   }
-  const bool ends = failed.trouble == Trouble::lost || failed.trouble == Trouble::wrong_numbers;
+  // A lease that was found wrong may not come out alike: it is lost already.
+  const bool descent = found != state.answers.end() && found->second.descent;
+  const bool ends =
+      failed.trouble == Trouble::lost || (failed.trouble == Trouble::wrong_numbers && !descent);
   // Of a lease that is settled meanwhile nothing is here any more.
   if (failed.trouble == Trouble::interrupted || (found == state.answers.end() && !ends)) return;
   refuse(state, failed.lease_id, failed.error.detail);

@@ -303,6 +303,8 @@ void retire(State& state, const Digest& lease_id) {
 
 void close(State& state, const Digest& lease_id) {
   const auto node = state.leases.extract(lease_id);
+  std::erase_if(state.answers,
+                [&](const auto& entry) { return entry.second.lease.id == lease_id; });
   state.checkpoint.forget(lease_id);
   if (!node.empty()) state.out.emplace_back(Prune{{node.mapped().lease.theta_root}});
 }

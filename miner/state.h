@@ -88,6 +88,8 @@ struct LeaseWork {
 struct AnswerWork {
   uint64_t challenge = 0;  // seq of its record
   Digest seed;
+  std::optional<verifier::Question> question = {};  // of a descent, in place of a thread's seed
+  bool descent = false;
   uint64_t due_ms = 0;  // by our clock
   verifier::Lease lease;
   JobWork* job = nullptr;

@@ -133,7 +133,8 @@ void Trainer::run(const AnswerThread& task) {
 Result<verifier::AnswerBody> Trainer::answer(const AnswerThread& task) {
   const std::string path = checkpoint_.answer_path(task.lease.id, task.challenge);
   if (!pool::PieceFile::open(path)) {
-    if (auto proven = prove(task, path); !proven) return proven.error();
+    const Status made = task.question ? explain(task, path) : prove(task, path);
+    if (!made) return made.error();
   }
   const auto file = pool::PieceFile::open(path);
   if (!file) return file.error();

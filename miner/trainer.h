@@ -18,6 +18,7 @@
 #include "verifier/audit/opening.h"
 #include "verifier/audit/replay.h"
 #include "verifier/ledger/bodies.h"
+#include "verifier/proof/question.h"
 #include "verifier/records/records.h"
 
 namespace gemmine::miner {
@@ -36,14 +37,15 @@ struct RunShare {
   std::vector<float> theta;  // global θ of the lease's round
 };
 
-// A thread of a lease that is done.
+// A thread of a lease that is done, or what a descent asks about one of its steps.
 struct AnswerThread {
   const Workload* workload;
   verifier::Lease lease;
   uint64_t challenge = 0;  // seq of its record
   Digest seed;
-  std::vector<float> theta;  // global θ of the lease's round
-  uint64_t within_ms = 0;    // shares give way to it if it would be later
+  std::vector<float> theta;                         // global θ of the lease's round
+  uint64_t within_ms = 0;                           // shares give way to it if it would be later
+  std::optional<verifier::Question> question = {};  // in place of a thread
 };
 
 using Task = std::variant<RunShare, AnswerThread>;
@@ -129,6 +131,7 @@ class Trainer {
   void run(const AnswerThread& task);
   Result<verifier::AnswerBody> answer(const AnswerThread& task);
   Status prove(const AnswerThread& task, const std::string& path);
+  Status explain(const AnswerThread& task, const std::string& path);
   Result<ShareDone> run_share(const RunShare& task);
   Status keep(const RunShare& task, const verifier::ShareRun& run, bool last);
   Status check_own(const RunShare& task, const verifier::ShareRun& run,

@@ -4,7 +4,6 @@
 
 #include "kernels/base/random.h"
 #include "kernels/hash/blake3.h"
-#include "pool/auditor/doubts.h"
 #include "verifier/proof/write.h"
 #include "verifier/records/coin.h"
 
@@ -74,6 +73,15 @@ Auditor::Auditor(Loop& loop, const verifier::Identity& identity, SessionOptions 
                      ++report_.thetas_checked;
                      last_change_ms_ = loop_.now_ms();
                    }}),
+      proofs_(fetcher_, ledger_,
+              {.proven = [this](const verifier::ProofFinding& finding,
+                                const Bytes& file) { on_proven(finding, file); },
+               .untrue =
+                   [this](const std::string& what, const Bytes& file) {
+                     untrue(what, evidence_->keep(proof_name(), file));
+                   },
+               .unchecked = [this](const std::string& reason,
+                                   const std::string& what) { unchecked(reason, what); }}),
       look_(loop, [this] { look_for_end(); }) {
   GEMMINE_CHECK(options_.rate >= 0 && options_.rate <= 1);
 }
@@ -260,6 +268,7 @@ void Auditor::on_untrue_record(const verifier::SignedRecord& record, const std::
 
 void Auditor::look_at(const verifier::SignedRecord& record) {
   merges_.watch(record);
+  proofs_.watch(record);
   switch (record.kind) {
     case RecordKind::lease:
       return watch_lease(record);
@@ -307,70 +316,6 @@ void Auditor::on_verdict_record(const Record& record) {
   compare(false);
 }
 
-// That nothing is wrong is worth nobody's record: whoever doubts it looks for himself.
-void Auditor::on_replayed(const ReplayDone& done) {
-  const bool valid = done.finding.outcome == Outcome::valid;
-  ++(valid ? report_.shares_valid : report_.shares_invalid);
-  const verifier::Lease& lease = ledger_.leases().at(done.lease_id).lease;
-  Fields fields = {{"lease", short_hex(done.lease_id)},
-                   {"index", std::to_string(done.index)},
-                   {"miner", short_hex(lease.miner_key)},
-                   {"outcome", std::string(verifier::to_string(done.finding.outcome))}};
-  if (!done.finding.detail.empty()) fields.emplace_back("detail", done.finding.detail);
-  events_.event(valid ? Level::info : Level::warning, "replayed", std::move(fields));
-  if (valid) return;
-  agreement_.found_wrong(done.lease_id, done.index, done.finding);
-  accuse(done);
-  compare(false);
-}
-
-// All of its shares are replayed, or one of them was wrong.
-void Auditor::on_finished(const Digest& lease_id) {
-  ++report_.leases_replayed;
-  if (agreement_.knows(lease_id)) return;
-  agreement_.found_right(lease_id);
-  compare(false);
-}
-
-void Auditor::compare(bool at_end) {
-  for (const Disagreement& difference : agreement_.differences(ledger_, at_end)) {
-    const Bytes bundle = bundle_of(ledger_, options_.data + "/blobs", difference);
-    untrue(difference.what, evidence_->keep("share-" + short_hex(difference.lease_id) + "-" +
-                                                std::to_string(difference.index) + ".bin",
-                                            bundle));
-    if (difference.said)
-      report_.evidence.push_back(
-          evidence_->keep(proof_name(), doubted_verdict(ledger_, *difference.said)));
-  }
-}
-
-// Nobody but a replay can tell whether training diverges there: the file is for who runs one.
-void Auditor::on_stop_record(const verifier::SignedRecord& record) {
-  const std::string file =
-      evidence_->keep("stop-" + std::to_string(record.seq) + ".bin", doubted_stop(ledger_, record));
-  events_.event(Level::warning, "job_stopped",
-                {{"seq", std::to_string(record.seq)},
-                 {"file", file},
-                 {"check", "gemmine-verify proof FILE --blobs " + options_.data + "/blobs"}});
-}
-
-void Auditor::accuse(const ReplayDone& done) {
-  const verifier::LeaseState& logged = ledger_.leases().at(done.lease_id);
-  verifier::Verdict verdict;
-  verdict.lease_id = done.lease_id;
-  verdict.index = done.index;
-  verdict.share_id = logged.shares[done.index].id;
-  verdict.kind = verifier::AuditKind::replay;
-  verdict.outcome = done.finding.outcome;
-  verdict.step = done.finding.step;
-  verdict.time_ms = pool_time_ms_;
-  verdict.digest = done.digest;
-  verdict.detail = verifier::detail_text(done.finding.detail);
-  verifier::sign(verdict, identity_);
-  const Bytes bytes = verifier::encode(verdict);
-  own_verdicts_.sent({done.lease_id, done.index}, bytes, session_.send(VerdictMessage{bytes}));
-}
-
 void Auditor::look_for_end() {
   const auto& jobs = ledger_.jobs();
   const EndFacts facts{
@@ -379,7 +324,7 @@ void Auditor::look_for_end() {
           std::ranges::all_of(jobs, [](const auto& entry) { return entry.second.finished; }),
       .replays = leases_.replays_owed(),
       .replaying = leases_.replaying(),
-      .downloads = leases_.downloads() + merges_.owed(),
+      .downloads = leases_.downloads() + merges_.owed() + proofs_.owed(),
       .merges = merges_.owed(),
       .verdicts_awaited = own_verdicts_.awaited(),
       .connected = connected_,
@@ -391,6 +336,7 @@ void Auditor::look_for_end() {
   if (!reason) return;
   leases_.give_up_all(*reason);
   merges_.give_up_all(*reason);
+  proofs_.give_up_all(*reason);
   if (options_.exit_when_finished) stop(*reason);
 }
 

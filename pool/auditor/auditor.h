@@ -12,6 +12,7 @@
 #include "pool/auditor/evidence.h"
 #include "pool/auditor/lease_watch.h"
 #include "pool/auditor/merge_watch.h"
+#include "pool/auditor/proof_watch.h"
 #include "pool/auditor/replayer.h"
 #include "pool/auditor/report.h"
 #include "pool/client/fetcher.h"
@@ -66,6 +67,7 @@ class Auditor final : public SessionObserver {
   void on_verdict_record(const verifier::Record& record);
   void on_replayed(const ReplayDone& done);
   void on_finished(const Digest& lease_id);
+  void on_proven(const verifier::ProofFinding& finding, const Bytes& file);
   std::string proof_name();
   void accuse(const ReplayDone& done);
   void compare(bool at_end);
@@ -95,6 +97,7 @@ class Auditor final : public SessionObserver {
   Fetcher fetcher_;
   LeaseWatch leases_;
   MergeWatch merges_;
+  ProofWatch proofs_;
   Timer look_;
   std::unique_ptr<Replayer> replayer_;  // last: its thread looks at the leases
 };

@@ -23,6 +23,7 @@ struct AuditReport {
   uint64_t merges_redone = 0;
   uint64_t thetas_checked = 0;   // jobs whose first weights follow from their seed
   uint64_t coins_checked = 0;    // leases whose secret fits what was committed to
+  uint64_t proofs_checked = 0;   // against miners: the pool logged them, and they prove it
   uint64_t leases_asked = 0;     // that our own coin chose to replay
   uint64_t leases_replayed = 0;  // of them, every share that was logged, or up to a wrong one
 

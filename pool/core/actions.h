@@ -13,9 +13,8 @@
 #include "pool/log/events.h"
 #include "pool/wire/messages.h"
 #include "verifier/audit/replay.h"
-#include "verifier/proof/proof.h"
+#include "verifier/proof/accuser.h"
 #include "verifier/records/records.h"
-#include "verifier/thread/checker.h"
 
 namespace gemmine::pool {
 
@@ -51,6 +50,20 @@ struct ThreadTask {
   Digest seed;
   Digest address;  // the answer's, a blob
 };
+// The next step of a descent, from the answers so far.
+struct DescentAnswer {
+  uint64_t challenge = 0;  // seq of its record
+  verifier::Asked what = verifier::Asked::roots;
+  Digest address;  // a blob
+  uint64_t bytes = 0;
+  verifier::Signature signature{};
+};
+struct DescentTask {
+  verifier::Lease lease;
+  std::vector<verifier::Share> shares;  // of the lease, all that are logged
+  uint32_t index = 0;                   // of the one at fault
+  std::vector<DescentAnswer> answers;   // in the order of their questions
+};
 // Does the lease diverge at the step of which its miner says so?
 struct DivergenceTask {
   verifier::Lease lease;
@@ -78,8 +91,8 @@ struct EvaluateTask {
   uint32_t round = 0;  // rounds merged into this θ
   Digest theta_root;
 };
-using Task =
-    std::variant<ReplayTask, ThreadTask, DivergenceTask, ProofTask, MergeTask, EvaluateTask>;
+using Task = std::variant<ReplayTask, ThreadTask, DescentTask, DivergenceTask, ProofTask, MergeTask,
+                          EvaluateTask>;
 
 // A proof that was decided and is a blob.
 struct ProvenFile {
@@ -94,14 +107,26 @@ struct ProofDone {
   std::string why;      // when it is not
   bool failed = false;  // our disk's fault: nobody knows
 };
+// What an accuser does next; a proof is a file by then.
+struct DescentNext {
+  verifier::DescentStep step = {};
+  std::optional<ProvenFile> proven = {};  // of `accuse`
+  std::string failed = {};                // not empty: why nobody knows yet
+};
+struct DescentDone {
+  Digest lease_id;
+  DescentNext next;
+};
 struct AuditDone {
   Digest lease_id;
   verifier::LeaseFinding found;
+  DescentNext next = {};  // where the lease is wrong
 };
 struct ThreadDone {
   Digest lease_id;
   uint64_t challenge = 0;
   verifier::ThreadFinding found;
+  std::optional<ProvenFile> proven = {};  // of what is wrong, where it can be cut out
 };
 struct DivergenceDone {
   Digest lease_id;
@@ -127,8 +152,8 @@ struct EvaluateDone {
   uint64_t records = 0;
   double loss = 0;
 };
-using TaskDone =
-    std::variant<AuditDone, ThreadDone, DivergenceDone, ProofDone, MergeDone, EvaluateDone>;
+using TaskDone = std::variant<AuditDone, ThreadDone, DescentDone, DivergenceDone, ProofDone,
+                              MergeDone, EvaluateDone>;
 
 // What a miner sends in bulk, for the disk; what became of it comes back as an event. The pool
 // looks at none of its bytes.

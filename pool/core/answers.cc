@@ -5,15 +5,19 @@
 #include "kernels/hash/blake3.h"
 #include "pool/core/answer_time.h"
 #include "pool/core/audits.h"
+#include "pool/core/descents.h"
 #include "pool/core/garbage.h"
+#include "pool/core/proofs.h"
 #include "pool/core/terms.h"
 #include "pool/core/transfers.h"
 #include "pool/core/verdicts.h"
 
 namespace gemmine::pool {
 
+using verifier::Asked;
 using verifier::AuditKind;
 using verifier::ChallengeState;
+using verifier::ChallengeWhy;
 using verifier::LeaseState;
 using verifier::Outcome;
 using verifier::RecordKind;
@@ -25,8 +29,11 @@ Digest upload_id(const Digest& lease_id, uint64_t challenge) {
   return kernels::blake3(Writer().put_digest(lease_id).put(challenge).bytes());
 }
 
-// Judged, or of a lease that was run again, which shows all that was asked for.
+// Judged, or of a lease that was run again, which shows all that was asked for; a descent's when
+// that is over.
 bool over(const PoolState& pool, const ChallengeState& challenge) {
+  if (challenge.why == ChallengeWhy::descent)
+    return challenge.outcome || !pool.descents.contains(challenge.lease_id);
   const LeaseState& lease = pool.known_lease(challenge.lease_id);
   return challenge.outcome || lease.replayed || lease.wrong;
 }
@@ -47,13 +54,18 @@ const ChallengeState* find(const PoolState& pool, uint64_t seq) {
   return found == all.end() ? nullptr : &found->second;
 }
 
+uint64_t bytes_max(const PoolState& pool, const LeaseState& lease, Asked what) {
+  return what == Asked::thread ? answer_bytes_max(pool.work_of(lease.lease))
+                               : verifier::kAnswerBytesMax;
+}
+
 // A share of each lease that the key has open goes first, and what it was asked before.
-uint32_t time_for(const PoolState& pool, const LeaseState& lease) {
+uint32_t time_for(const PoolState& pool, const LeaseState& lease, Asked what) {
   const Digest& key = lease.lease.miner_key;
   const verifier::Work& work = pool.work_of(lease.lease);
   Question question{.share_macs = 0,
                     .lease_macs = work.program().macs_per_step() * lease.lease.steps,
-                    .answer_bytes = answer_bytes_max(work),
+                    .answer_bytes = bytes_max(pool, lease, what),
                     .waiting = 1};
   if (const auto open = pool.open_leases.find(key); open != pool.open_leases.end()) {
     for (const Digest& id : open->second) {
@@ -73,7 +85,8 @@ ChallengeMessage message_of(const PoolState& pool, uint64_t seq, const Challenge
            .what = challenge.what,
            .question = challenge.question,
            .answer_ms = challenge.answer_ms},
-          pool.answers.at(seq).receipt};
+          pool.answers.at(seq).receipt,
+          pool.answers.at(seq).question};
 }
 
 void forget(PoolState& pool, uint64_t seq) {
@@ -105,6 +118,7 @@ void judge(PoolState& pool, uint64_t seq, AuditKind kind, Outcome outcome, uint3
 }
 
 void check(PoolState& pool, uint64_t seq, const ChallengeState& challenge) {
+  if (challenge.why == ChallengeWhy::descent) return on_descent_answer(pool, challenge.lease_id);
   const LeaseState& lease = pool.known_lease(challenge.lease_id);
   ThreadTask task{lease.lease, {}, seq, challenge.question, challenge.answer->address};
   for (const verifier::ShareState& share : lease.shares)
@@ -112,40 +126,60 @@ void check(PoolState& pool, uint64_t seq, const ChallengeState& challenge) {
   pool.out.tasks.emplace_back(std::move(task));
 }
 
+// Begun by an earlier process: its answer is on disk, or comes again.
+void go_on(PoolState& pool, const LeaseState& lease, uint64_t seq, const Bytes& text) {
+  const ChallengeState& asked = *find(pool, seq);
+  if (asked.outcome || pool.answers.contains(seq)) return;
+  const auto* const receipt = pool.book.receipts().challenge(asked.lease_id, asked.question);
+  GEMMINE_CHECK(receipt != nullptr);
+  pool.answers[seq] = {.lease_id = lease.lease.id,
+                       .receipt = *receipt,
+                       .said = {},
+                       .again_ms = pool.resumed_ms,
+                       .question = text};
+  if (asked.answer) return check(pool, seq, asked);
+  pool.tell_miner(lease.lease.miner_key, message_of(pool, seq, asked));
+}
+
 }  // namespace
 
 void want_thread(PoolState& pool, const LeaseState& lease, const verifier::TicketState& ticket,
                  uint64_t now) {
-  if (ticket.challenge) {
-    // Begun by an earlier process: its answer is on disk, or comes again.
-    const ChallengeState& asked = *find(pool, *ticket.challenge);
-    const bool known = pool.answers.contains(*ticket.challenge);
-    if (asked.outcome || known) return;
-    const auto* const receipt = pool.book.receipts().challenge(asked.lease_id, asked.question);
-    GEMMINE_CHECK(receipt != nullptr);
-    pool.answers[*ticket.challenge] = {
-        .lease_id = lease.lease.id, .receipt = *receipt, .said = {}, .again_ms = pool.resumed_ms};
-    if (asked.answer) return check(pool, *ticket.challenge, asked);
-    return pool.tell_miner(lease.lease.miner_key, message_of(pool, *ticket.challenge, asked));
+  ask_miner(
+      pool, lease,
+      {.why = ChallengeWhy::ticket, .what = Asked::thread, .question = ticket.seed, .text = {}},
+      now);
+}
+
+bool ask_miner(PoolState& pool, const LeaseState& lease, const Challenge& wanted, uint64_t now) {
+  for (const uint64_t seq : lease.challenges) {
+    if (find(pool, seq)->question != wanted.question) continue;
+    go_on(pool, lease, seq, wanted.text);
+    return true;
   }
   const verifier::ChallengeBody body{.lease_id = lease.lease.id,
-                                     .why = verifier::ChallengeWhy::ticket,
-                                     .what = verifier::Asked::thread,
-                                     .question = ticket.seed,
-                                     .answer_ms = time_for(pool, lease)};
+                                     .why = wanted.why,
+                                     .what = wanted.what,
+                                     .question = wanted.question,
+                                     .answer_ms = time_for(pool, lease, wanted.what)};
   const auto logged = pool.book.append(RecordKind::challenge, verifier::encode(body), now);
   if (!logged) {
     pool.out.note("challenge_refused", {{"reason", logged.error().detail}}, Level::error);
-    return;
+    return false;
   }
   const uint64_t seq = logged.value().seq;
   AnswerNotes& notes = pool.answers[seq];
   notes.lease_id = lease.lease.id;
   notes.receipt = logged.value();
-  pool.out.note("thread_asked", {{"lease", short_hex(lease.lease.id)},
-                                 {"miner", short_hex(lease.lease.miner_key)},
-                                 {"answer_ms", std::to_string(body.answer_ms)}});
+  notes.question = wanted.text;
+  const bool thread = wanted.what == Asked::thread;
+  pool.out.note(thread ? "thread_asked" : "question_asked",
+                {{"lease", short_hex(lease.lease.id)},
+                 {"miner", short_hex(lease.lease.miner_key)},
+                 {"for", std::string(verifier::to_string(wanted.what))},
+                 {"answer_ms", std::to_string(body.answer_ms)}});
   pool.tell_miner(lease.lease.miner_key, message_of(pool, seq, *find(pool, seq)));
+  return true;
 }
 
 void ask_again(PoolState& pool, ConnId to, const Digest& key) {
@@ -169,7 +203,7 @@ void on_answer(PoolState& pool, const Peer& peer, const AnswerMessage& message, 
                      lease->lease.miner_key == peer.key && now < due_ms(*challenge, notes->second);
   if (!asked)
     return pool.refuse(peer.id, seq, WireError::not_challenged, "nobody asks for this answer");
-  if (answer.bytes == 0 || answer.bytes > answer_bytes_max(pool.work_of(lease->lease)))
+  if (answer.bytes == 0 || answer.bytes > bytes_max(pool, *lease, challenge->what))
     return pool.refuse(peer.id, seq, WireError::not_challenged, "the answer is too long");
   if (!verifier::verify_signature(peer.key, verifier::answer_message(answer), answer.signature))
     return pool.refuse(peer.id, seq, WireError::bad_signature, "the answer is not signed");
@@ -257,13 +291,17 @@ void on_thread_done(PoolState& pool, const ThreadDone& done, uint64_t now) {
             done.found.detail, now);
       break;
     case verifier::ThreadOutcome::wrong:
-      // The replay finds the step and the tensor, and says so with a digest that all can check.
       pool.out.note("thread_wrong",
                     {{"lease", short_hex(done.lease_id)},
                      {"step", std::to_string(done.found.step)},
                      {"detail", done.found.detail}},
                     Level::warning);
-      want_replay(pool, lease);
+      if (done.proven && log_proof(pool, *done.proven, challenge, now)) {
+        forget(pool, done.challenge);
+      } else {
+        // The replay finds the step and the tensor, and says so with a digest that all can check.
+        want_replay(pool, lease);
+      }
       break;
     case verifier::ThreadOutcome::undecided:
       pool.out.note("audit_undecided",
@@ -289,9 +327,12 @@ void look_at_challenges(PoolState& pool, uint64_t now) {
   }
   for (const uint64_t seq : done)
     forget(pool, seq);
-  for (const uint64_t seq : late)
+  for (const uint64_t seq : late) {
+    const ChallengeState& challenge = *find(pool, seq);
     judge(pool, seq, AuditKind::unanswered, Outcome::undecided, verifier::kNoStep,
           "no answer in time", now);
+    if (challenge.why == ChallengeWhy::descent) on_descent_silence(pool, challenge.lease_id);
+  }
 }
 
 }  // namespace gemmine::pool

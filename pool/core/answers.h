@@ -14,6 +14,17 @@ namespace gemmine::pool {
 void want_thread(PoolState& pool, const verifier::LeaseState& lease,
                  const verifier::TicketState& ticket, uint64_t now);
 
+// Asks a lease's miner for something, and waits for its answer.
+struct Challenge {
+  verifier::ChallengeWhy why = verifier::ChallengeWhy::ticket;
+  verifier::Asked what = verifier::Asked::thread;
+  Digest question;
+  Bytes text;  // whose address `question` is; of a thread empty
+};
+// A question that is logged already is asked again. False: the ledger refused it.
+bool ask_miner(PoolState& pool, const verifier::LeaseState& lease, const Challenge& challenge,
+               uint64_t now);
+
 // On a new connection of the key: what it still owes, and how much of it is here.
 void ask_again(PoolState& pool, ConnId to, const Digest& key);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pool/core/closing.h"
+#include "pool/core/descents.h"
 #include "pool/core/repairs.h"
 #include "pool/core/verdicts.h"
 
@@ -113,10 +114,7 @@ void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now) {
   pool.audits.erase(id);
   pool.due.diverged.insert(state.lease.job_id);
   judge_accusers(pool, id, wrong);
-  if (wrong) {
-    pool.due.wrong.insert(id);
-    return;
-  }
+  if (wrong) return begin_descent(pool, id, done.next, now);
   pool.proven.insert(state.lease.miner_key);
   pool.due.complete.insert(id);
   pool.due.batches.insert({state.lease.job_id, state.lease.miner_key, state.batch});

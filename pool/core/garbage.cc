@@ -65,6 +65,12 @@ std::set<Digest> needed_blobs(const PoolState& pool) {
     needed.insert(upload.root);
   for (const auto& [address, proof] : pool.ledger().proofs())
     needed.insert(address);
+  for (const auto& [id, notes] : pool.descents) {
+    for (const uint64_t seq : pool.known_lease(id).challenges) {
+      const auto& answer = pool.ledger().challenges().at(seq).answer;
+      if (answer) needed.insert(answer->address);
+    }
+  }
   for (const auto& [seq, notes] : pool.answers) {
     const auto& answer = pool.ledger().challenges().at(seq).answer;
     if (answer) needed.insert(answer->address);

@@ -2,6 +2,7 @@
 
 #include "pool/core/answers.h"
 #include "pool/core/audits.h"
+#include "pool/core/descents.h"
 #include "pool/core/garbage.h"
 #include "pool/core/granting.h"
 #include "pool/core/jobs.h"
@@ -190,6 +191,7 @@ void Pool::on_tick(uint64_t now) {
   state_.audits.wake(now);
   expire(state_, now);
   look_at_challenges(state_, now);
+  look_at_descents(state_, now);
   look_at_batches(state_, now);
   retry_merges(state_, now);
   settle(now);
@@ -200,6 +202,8 @@ void Pool::on_task_done(const TaskDone& done, uint64_t now) {
     on_audit_done(state_, *audit, now);
   } else if (const auto* thread = std::get_if<ThreadDone>(&done)) {
     on_thread_done(state_, *thread, now);
+  } else if (const auto* descent = std::get_if<DescentDone>(&done)) {
+    on_descent_done(state_, *descent, now);
   } else if (const auto* diverged = std::get_if<DivergenceDone>(&done)) {
     on_divergence_done(state_, *diverged, now);
   } else if (const auto* proof = std::get_if<ProofDone>(&done)) {

@@ -60,10 +60,11 @@ void on_proof_done(PoolState& pool, const ProofDone& done, uint64_t now) {
   if (!done.proven) return refuse(WireError::not_proven, done.why);
   if (accused(pool, done.proven->finding) == nullptr)
     return refuse(WireError::unknown_lease, "no such share is logged here");
-  log_proof(pool, *done.proven, now);
+  log_proof(pool, *done.proven, nullptr, now);
 }
 
-bool log_proof(PoolState& pool, const ProvenFile& file, uint64_t now) {
+bool log_proof(PoolState& pool, const ProvenFile& file, const verifier::ChallengeState* asked,
+               uint64_t now) {
   const verifier::ProofFinding& finding = file.finding;
   GEMMINE_CHECK(finding.proven && !finding.against_pool);
   const LeaseState* const state = accused(pool, finding);
@@ -95,7 +96,7 @@ bool log_proof(PoolState& pool, const ProvenFile& file, uint64_t now) {
                    {"proves", finding.words}},
                   Level::warning);
   }
-  log_conviction(pool, *state, finding, file.address, now);
+  log_conviction(pool, *state, finding, file.address, asked, now);
   pool.due.wrong.insert(finding.lease_id);
   return true;
 }

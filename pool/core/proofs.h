@@ -18,6 +18,8 @@ void on_proof_done(PoolState& pool, const ProofDone& done, uint64_t now);
 // Logs the proof and the verdict that names it; what follows is due. The file is a blob. False,
 // with the reason noted: it is about nothing that this pool has logged. A lease has one proof; a
 // further one is true and changes nothing.
-bool log_proof(PoolState& pool, const ProvenFile& file, uint64_t now);
+// asked: the challenge whose answer it was cut out of; null: none.
+bool log_proof(PoolState& pool, const ProvenFile& file, const verifier::ChallengeState* asked,
+               uint64_t now);
 
 }  // namespace gemmine::pool

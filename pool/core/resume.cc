@@ -1,5 +1,6 @@
 #include "pool/core/resume.h"
 
+#include "pool/core/descents.h"
 #include "pool/core/garbage.h"
 
 namespace gemmine::pool {
@@ -47,6 +48,7 @@ void resume(PoolState& pool, uint64_t now) {
   for (const auto& [id, place] : pool.rooms)
     drop_old_rounds(pool, id);
   for (const auto& [id, state] : pool.ledger().leases()) {
+    if (state.wrong && resume_descent(pool, state)) continue;
     if (state.closed) continue;
     if (state.wrong) {
       pool.due.wrong.insert(id);  // the crash came between the verdict and what follows from it

@@ -4,6 +4,7 @@
 
 #include "pool/core/answers.h"
 #include "pool/core/audits.h"
+#include "pool/core/descents.h"
 #include "pool/core/granting.h"
 #include "pool/core/terms.h"
 #include "verifier/records/coin.h"
@@ -171,6 +172,7 @@ void look_at_batch(PoolState& pool, const BatchId& id, uint64_t now) {
     if (!batch->draw && !draw(pool, id, *batch, now)) return;
     const Tickets tickets = look_at_tickets(pool, id, *batch, now);
     if (!tickets.open && tickets.silent) redraw(pool, id, *batch, now);
+    if (descends(pool, id)) return;  // what is asked about may end in a ban
   }
   settle(pool, id, *batch, now);
 }

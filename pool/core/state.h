@@ -72,6 +72,12 @@ struct AnswerNotes {
   verifier::Receipt receipt = {};            // of the challenge
   std::optional<verifier::AnswerBody> said;  // what its miner says he will send
   uint64_t again_ms = 0;                     // when this pool was back, or lost what it had
+  Bytes question;                            // of one that asks for no thread
+};
+
+// A descent that is under way (descents.h).
+struct DescentNotes {
+  uint64_t again_ms = 0;  // when a step is tried again that our own machine could not do; 0: none
 };
 
 // A key as a miner, beside the ledger.
@@ -139,6 +145,7 @@ struct PoolState {
   std::map<Digest, uint32_t> diverged;                 // by lease: step at which its miner says so
   std::map<Digest, Digest> secrets;                    // by commitment
   KeptChanges kept;                                    // since the last look
+  std::map<Digest, DescentNotes> descents;             // by lease
   uint64_t resumed_ms = 0;
   uint64_t told_seq = 0;  // records before it were told to whom they are about (news.h)
   std::deque<std::pair<uint64_t, uint64_t>> speed;  // time, macs of the last shares

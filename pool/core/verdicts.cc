@@ -92,10 +92,11 @@ bool log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
 }
 
 void log_conviction(PoolState& pool, const LeaseState& state, const verifier::ProofFinding& proof,
-                    const Digest& address, uint64_t now) {
+                    const Digest& address, const verifier::ChallengeState* asked, uint64_t now) {
   verifier::Verdict verdict;
   verdict.index = proof.index;
-  verdict.kind = AuditKind::replay;
+  verdict.kind = asked == nullptr ? AuditKind::replay : AuditKind::thread;
+  if (asked != nullptr) verdict.digest = asked->question;
   verdict.outcome = Outcome::invalid;
   verdict.step = proof.step;
   verdict.proof = address;

@@ -17,9 +17,11 @@ inline constexpr size_t kDoubtsPendingMax = 64;
 bool log_verdict(PoolState& pool, const verifier::LeaseState& state, verifier::AuditKind kind,
                  const verifier::LeaseFinding& found, uint64_t now);
 
-// The same on a proof, which is logged: the share that it is about is the lease's.
+// The same on a proof, which is logged: the share that it is about is the lease's. asked: the
+// challenge of a thread that it judges; null: none.
 void log_conviction(PoolState& pool, const verifier::LeaseState& state,
-                    const verifier::ProofFinding& proof, const Digest& address, uint64_t now);
+                    const verifier::ProofFinding& proof, const Digest& address,
+                    const verifier::ChallengeState* asked, uint64_t now);
 
 void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
                         const VerdictMessage& message, uint64_t now);

@@ -14,6 +14,7 @@ using verifier::Outcome;
 TaskDone Examiner::run(const Task& task, const std::function<bool()>& stop) {
   if (const auto* wanted = std::get_if<ReplayTask>(&task)) return replay(*wanted, stop);
   if (const auto* wanted = std::get_if<ThreadTask>(&task)) return thread(*wanted);
+  if (const auto* wanted = std::get_if<DescentTask>(&task)) return descend(*wanted, stop);
   if (const auto* wanted = std::get_if<DivergenceTask>(&task)) return diverges(*wanted, stop);
   if (const auto* wanted = std::get_if<ProofTask>(&task)) return decide(*wanted);
   if (const auto* wanted = std::get_if<MergeTask>(&task)) return merge(*wanted);
@@ -76,10 +77,14 @@ AuditDone Examiner::replay(const ReplayTask& task, const std::function<bool()>& 
   if (!machine) return undecided(machine.error());
   const auto shares = claimed(task.shares);
   if (!shares) return undecided(shares.error());
+  verifier::ShareRun at_fault;
   auto replayed = verifier::replay_lease(*machine.value(), {job.work, task.lease, global.value()},
-                                         shares.value(), stop);
+                                         shares.value(), stop, &at_fault);
   if (!replayed) return undecided(replayed.error());
   out.found = std::move(replayed.value());
+  if (!at_fault.step_digests.empty())
+    out.next = accuse({job, task.lease, task.shares, shares.value()[out.found.index]},
+                      *machine.value(), {std::move(at_fault), {}}, {}, nullptr);
   return out;
 }
 
@@ -93,24 +98,25 @@ ThreadDone Examiner::thread(const ThreadTask& task) const {
   const auto found = jobs_.find(task.lease.job_id);
   if (found == jobs_.end()) return undecided("the job's data is not here");
   const LoadedJob& job = found->second;
-  const auto published = PieceFile::open(blobs_ + "/" + to_hex(task.lease.theta_root.bytes));
-  if (!published) return undecided(published.error().detail);
+  const auto weights = PieceFile::open(blobs_ + "/" + to_hex(task.lease.theta_root.bytes));
+  if (!weights) return undecided(weights.error().detail);
   const auto answer = PieceFile::open(blobs_ + "/" + to_hex(task.address.bytes));
   if (!answer) return undecided(answer.error().detail);
   const auto bytes = answer.value().size();
   if (!bytes) return undecided(bytes.error().detail);
   verifier::PublicData data = verifier::public_data({}, job.train_records);
-  data.theta = [&published](uint64_t first, std::span<float> floats) {
-    return published.value().read(first * sizeof(float),
-                                  {reinterpret_cast<uint8_t*>(floats.data()), floats.size_bytes()});
+  data.theta = [&weights](uint64_t first, std::span<float> floats) {
+    return weights.value().read(first * sizeof(float),
+                                {reinterpret_cast<uint8_t*>(floats.data()), floats.size_bytes()});
   };
   const verifier::AnswerSource source{bytes.value(),
                                       [&answer](uint64_t offset, std::span<uint8_t> part) {
                                         return answer.value().read(offset, part);
                                       }};
-  out.found = verifier::check_thread(
-      {job.work, task.lease, task.shares, task.seed, job.work.job().audit.thread_blocks}, source,
-      data);
+  const verifier::ThreadCase thread{job.work, task.lease, task.shares, task.seed,
+                                    job.work.job().audit.thread_blocks};
+  out.found = verifier::check_thread(thread, source, data);
+  if (out.found.outcome == verifier::ThreadOutcome::wrong) out.proven = cut_out(job, thread, out);
   return out;
 }
 
@@ -135,30 +141,6 @@ DivergenceDone Examiner::diverges(const DivergenceTask& task, const std::functio
   out.diverges = seen.value().step == task.step;
   out.shares = std::move(seen.value().shares);
   return out;
-}
-
-ProofDone Examiner::decide(const ProofTask& task) const {
-  ProofDone out{.from = task.from, .source = task.source, .proven = {}, .why = {}};
-  auto finding = verifier::decide_proof(task.file, pool_key_);
-  if (!finding || !finding.value().proven || finding.value().against_pool) {
-    out.why = !finding                  ? finding.error().detail
-              : !finding.value().proven ? "it proves nothing: " + finding.value().words
-                                        : "it is against this pool: show it to others";
-    return out;
-  }
-  auto file = keep_proof(task.file, std::move(finding.value()));
-  out.failed = !file;
-  if (!file)
-    out.why = file.error().detail;
-  else
-    out.proven = std::move(file.value());
-  return out;
-}
-
-Result<ProvenFile> Examiner::keep_proof(ByteView file, verifier::ProofFinding finding) const {
-  const auto put = put_blob(blobs_, file);
-  if (!put) return put.error();
-  return ProvenFile{std::move(finding), put.value(), static_cast<uint32_t>(file.size())};
 }
 
 MergeDone Examiner::merge(const MergeTask& task) {

@@ -33,6 +33,20 @@ class Examiner {
  private:
   AuditDone replay(const ReplayTask& task, const std::function<bool()>& stop);
   ThreadDone thread(const ThreadTask& task) const;
+  DescentDone descend(const DescentTask& task, const std::function<bool()>& stop);
+  // What is found wrong, and what it is found in.
+  struct AtFault {
+    const LoadedJob& job;
+    const verifier::Lease& lease;
+    const std::vector<verifier::Share>& shares;
+    const verifier::ClaimedShare& claimed;
+  };
+  // `machine` stands where the run ended.
+  DescentNext accuse(const AtFault& at, kernels::Engine& machine, const verifier::RunAtFault& run,
+                     std::span<const verifier::SignedAnswer> answers,
+                     const verifier::AnswerSource* thread) const;
+  std::optional<ProvenFile> cut_out(const LoadedJob& job, const verifier::ThreadCase& thread,
+                                    const ThreadDone& done) const;
   DivergenceDone diverges(const DivergenceTask& task, const std::function<bool()>& stop);
   ProofDone decide(const ProofTask& task) const;
   Result<ProvenFile> keep_proof(ByteView file, verifier::ProofFinding finding) const;

@@ -14,6 +14,7 @@
 #include "kernels/base/result.h"
 #include "pool/wire/types.h"
 #include "verifier/ledger/signed_record.h"
+#include "verifier/proof/question.h"
 #include "verifier/records/identity.h"
 #include "verifier/records/job.h"
 #include "verifier/records/records.h"
@@ -250,13 +251,17 @@ struct ShareOk {
   static void fields(auto& f, auto& m) { f(m.lease_id)(m.index).record(m.receipt); }
 };
 
-// The pool asks for a thread of a lease; receipt: of the challenge's record.
+// The pool asks for a thread of a lease, or something of one step; receipt: of the challenge's
+// record.
 struct ChallengeMessage {
   static constexpr auto kType = MessageType::challenge;
   static constexpr std::string_view kName = "CHALLENGE";
   verifier::ChallengeBody challenge;
   verifier::Receipt receipt;
-  static void fields(auto& f, auto& m) { f.record(m.challenge).record(m.receipt); }
+  Bytes question;  // whose address the challenge names; of a thread, which has its seed, empty
+  static void fields(auto& f, auto& m) {
+    f.record(m.challenge).record(m.receipt).blob(m.question, verifier::kQuestionBytes);
+  }
 };
 
 // What the miner answers, before the answer itself comes as an upload.

@@ -145,7 +145,8 @@ def verify_offline(c, ledger, folder, payee):
     """The commands that anyone can repeat on the exported files, and the exit codes they must have.
 
     The rewritten ledger pays somebody else what is `payee`'s.
-    A wrong share is right to be refused, and so is a ledger that was written anew: both end in 10.
+    A wrong share is right to be refused, and so is a ledger that was written anew; a proof proves
+    something: all of them end in 10.
     """
     bundles, blobs = folder / "bundles", folder / "pool/blobs"
     rewritten = folder / "rewritten.bin"
@@ -156,12 +157,17 @@ def verify_offline(c, ledger, folder, payee):
     rewritten.write_bytes(bytes_after)
     share = next(iter(sorted(bundles.glob("share-*"))), None)
     wrong = next(iter(sorted(bundles.glob("wrong-*"))), None)
-    records = blobs / ledgerfile.Ledger(ledger).train_address().hex()
+    facts = ledgerfile.Ledger(ledger)
+    records = blobs / facts.train_address().hex()
     commands = [(0, ["ledger", ledger, "--blobs", blobs])]
     if share:
         commands += [(0, ["share", share]), (0, ["replay", share, "--data", records])]
     if wrong:
         commands += [(10, ["replay", wrong, "--data", records])]
+    for proof in facts.proofs[:1]:
+        file = folder / f"proof-{proof.lease_id.hex()[:8]}.bin"
+        file.write_bytes((blobs / proof.address.hex()).read_bytes())
+        commands += [(10, ["proof", file, "--pool-key", c.pool_key])]
     commands += [(10, ["ledger", rewritten])]
     results = []
     for expected, arguments in commands:

@@ -38,13 +38,16 @@ def cheater_of(ledger, account):
     bad = [v for v in ledger.verdicts if v.outcome == "invalid"
            and ledger.miner_of(v.lease_id) == account]
     if not bad:
-        return {"account": account, "caught": False, "wrong_paid": 0}
+        return {"account": account, "caught": False, "wrong_paid": 0, "proofs": 0}
     keys = ledger.keys_of(account)
     leases = [lease for lease in ledger.leases.values() if lease.miner in keys]
     wrong = {v.lease_id for v in bad}
     right = [lease_id for lease_id in ledger.complete(account) if lease_id not in wrong]
     paid = ledger.paid(account)
-    return {"account": account, "caught": True,
+    proven = [p for p in ledger.proofs if ledger.miner_of(p.lease_id) == account]
+    return {"account": account, "caught": True, "proofs": len(proven),
+            "proof_bytes": [p.bytes for p in proven],
+            "banned": bool({key for _, _, key, _ in ledger.bans} & set(keys)),
             "caught_after_s": round((bad[0].time_ms - start) / 1000, 1),
             "caught_by": f"{bad[0].kind} ({bad[0].outcome}): {bad[0].detail}",
             "shares_before": sum(1 for s in ledger.shares if s.seq < bad[0].seq
@@ -64,6 +67,18 @@ def escrow_of(ledger, fund):
             "spent": fund - returned, "left": left, "sum_of_accounts": sum(accounts.values())}
 
 
+def weights_claim(ledger, pool_key, same_root):
+    """What can be said of the weights: a wrong lease that was merged leaves the rounds after it
+    with other weights to start from, also when it is taken out again."""
+    merged = {lease_id for merge in ledger.merges for lease_id in merge.leases}
+    taken_out = {lease_id for merge in ledger.merges for lease_id in merge.subtracted}
+    wrong = merged & set(ledger.wrong(pool_key))
+    if wrong or taken_out:
+        return {f"every wrong lease that was merged ({len(wrong)}) was taken out again":
+                wrong <= taken_out}
+    return {"training alone gives the same state root": same_root}
+
+
 def collect(*, ledger, status, codes, offline, seconds, fund, folder, honest, cheat, pool_key,
             alone, auditor, accuracy_min):
     job = status["jobs"][0]
@@ -76,6 +91,8 @@ def collect(*, ledger, status, codes, offline, seconds, fund, folder, honest, ch
     model = pathlib.Path(folder) / "model.safetensors"
     wrongly = [v for v in ledger.verdicts
                if v.outcome != "valid" and ledger.miner_of(v.lease_id) != cheat]
+    valid = [step for step in offline if step["expected"] == 0]
+    refused = [step for step in offline if step["expected"] == 10]
     checks = {
         "every round was merged and the job finished": bool(final) and job["finished"],
         f"test accuracy is at least {100 * accuracy_min:.1f} %": accuracy >= accuracy_min,
@@ -91,13 +108,15 @@ def collect(*, ledger, status, codes, offline, seconds, fund, folder, honest, ch
             escrow["spent"] == escrow["credited"] + escrow["fee"],
         "nothing is left in escrow": escrow["left"] == 0,
         "the sum over all accounts is 0": escrow["sum_of_accounts"] == 0,
-        "training alone gives the same state root": root is not None and root == alone_root,
+        **weights_claim(ledger, pool_key, root is not None and root == alone_root),
         "the auditor folded the same ledger": audit.get("head") == ledger.head.hex(),
         "the model was exported": model.is_file() and model.stat().st_size > 0,
+        "the cheat was convicted by a proof file": cheater["proofs"] > 0,
         "offline: ledger and merges, one share and its replay are valid":
-            [step["exit_code"] for step in offline[:3]] == [0, 0, 0],
-        "offline: the cheat's share is found invalid again, and a rewritten ledger is refused":
-            [step["exit_code"] for step in offline[3:]] == [10, 10],
+            valid and all(step["exit_code"] == 0 for step in valid),
+        "offline: the cheat's share is found invalid again, the proof proves, and a rewritten "
+        "ledger is refused":
+            len(refused) >= 3 and all(step["exit_code"] == 10 for step in refused),
     }
     return {
         "accuracy": accuracy, "seconds": round(seconds, 1),
@@ -153,6 +172,8 @@ def text(facts):
             ["caught", f"{cheater['caught_after_s']} s after the start, "
                        f"with {cheater['shares_before']} shares"],
             ["by", cheater["caught_by"]],
+            ["convicted", f"by {cheater['proofs']} proof files of {cheater['proof_bytes']} bytes"
+                          f"{', and banned' if cheater['banned'] else ''}"],
             ["unpaid", f"{cheater['unpaid']} of its {cheater['leases']} leases"],
             ["deltas taken out again", cheater["subtracted"]]])
     lines += table("Escrow", [[name.replace("_", " "), amount] for name, amount in escrow.items()])

@@ -97,6 +97,7 @@ Verdict = collections.namedtuple(
 Close = collections.namedtuple("Close", "seq time_ms lease_id reason")
 Merge = collections.namedtuple("Merge", "seq time_ms round theta_root leases subtracted")
 Settle = collections.namedtuple("Settle", "seq time_ms key batch outcome paid")
+Proof = collections.namedtuple("Proof", "seq time_ms kind lease_id address bytes")
 Post = collections.namedtuple("Post", "seq cause entries")
 
 
@@ -145,6 +146,11 @@ def parse_settle(record):
                   c.number("I"))
 
 
+def parse_proof(record):
+    c = Cursor(record.body)
+    return Proof(record.seq, record.time_ms, c.number("B"), c.take(32), c.take(32), c.number("I"))
+
+
 def parse_post(record):
     c = Cursor(record.body)
     cause, count = c.number("Q"), c.number("H")
@@ -176,6 +182,7 @@ class Ledger:
                        for r in self.of("close")]
         self.merges = [parse_merge(r) for r in self.of("merge")]
         self.bans = [(r.seq, r.time_ms, r.body[:32], r.body[32:64]) for r in self.of("ban")]
+        self.proofs = [parse_proof(r) for r in self.of("proof")]
         self.posts = [parse_post(r) for r in self.of("post")]
         self.settles = [parse_settle(r) for r in self.of("settle")]
         self.members = {}

@@ -62,6 +62,24 @@ std::string_view to_string(RecordKind kind) {
   return "unknown";
 }
 
+std::string_view to_string(Asked asked) {
+  switch (asked) {
+    case Asked::thread:
+      return "thread";
+    case Asked::roots:
+      return "roots";
+    case Asked::nodes:
+      return "nodes";
+    case Asked::chunks:
+      return "chunks";
+    case Asked::witnesses:
+      return "witnesses";
+    case Asked::state_nodes:
+      return "state_nodes";
+  }
+  return "?";
+}
+
 std::string_view to_string(CloseReason reason) {
   switch (reason) {
     case CloseReason::complete:

@@ -73,6 +73,7 @@ enum class StopReason : uint8_t { diverged = 1 };
 
 std::string_view to_string(RecordKind kind);
 std::string_view to_string(CloseReason reason);
+std::string_view to_string(Asked asked);  // "chunks"
 std::string_view to_string(DrawReason reason);
 std::string_view to_string(SettleOutcome outcome);
 

@@ -35,7 +35,7 @@ DescentStep check_answered_thread(const AccusedLease& lease, const Digest& seed,
                        ? "the thread that was asked for is right"
                        : "the thread that was asked for is of no use: " + found.detail);
   DescentStep out;
-  auto proof = proof_of_thread(lease, thread, found);
+  auto proof = proof_of_thread(thread, found, lease.published, lease.train_records);
   if (!proof) return nothing(proof.error().detail);
   out.next = DescentStep::Next::accuse;
   out.proof = std::move(proof.value());
@@ -80,14 +80,14 @@ Result<std::optional<Digest>> seed_through(const Work& work, const Lease& lease,
   return std::optional<Digest>();
 }
 
-Result<Bytes> proof_of_thread(const AccusedLease& lease, const ThreadCase& thread,
-                              const ThreadFinding& finding) {
+Result<Bytes> proof_of_thread(const ThreadCase& thread, const ThreadFinding& finding,
+                              ByteView published, ByteView train_records) {
   GEMMINE_CHECK(finding.outcome == ThreadOutcome::wrong);
   if (!finding.update)
     return Error{Errc::undecided, "a block that is wrong by its witness: " + finding.detail};
   const uint32_t step = std::min(finding.update->step, thread.lease.steps - 1);
   auto proof = write_update({thread.work, thread.lease, thread.share_of(step)}, *finding.update,
-                            lease.published, lease.train_records);
+                            published, train_records);
   if (!proof) return proof;
   const auto decided = decide_proof(proof.value(), thread.lease.pool_key);
   if (!decided) return decided.error();

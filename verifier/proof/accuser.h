@@ -10,8 +10,6 @@
 
 namespace gemmine::verifier {
 
-inline constexpr uint32_t kDescentQuestionsMax = 3;  // of one lease, a thread included
-
 // The lease and what is public of it. All outlive what is made from them.
 struct AccusedLease {
   LeaseView at;
@@ -52,7 +50,7 @@ Result<std::optional<Digest>> seed_through(const Work& work, const Lease& lease,
 
 // The proof of what a thread found wrong. Errors: undecided (a block: its opening shows a witness,
 // which no proof can hold him to); those of write_update().
-Result<Bytes> proof_of_thread(const AccusedLease& lease, const ThreadCase& thread,
-                              const ThreadFinding& finding);
+Result<Bytes> proof_of_thread(const ThreadCase& thread, const ThreadFinding& finding,
+                              ByteView published, ByteView train_records);
 
 }  // namespace gemmine::verifier

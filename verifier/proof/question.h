@@ -32,6 +32,7 @@ struct Question {
     f.must(q.asked >= Asked::roots && q.asked <= Asked::state_nodes);
   }
 };
+inline constexpr uint32_t kDescentQuestionsMax = 3;  // of one lease, a thread included
 inline constexpr size_t kQuestionBytes = 32 + 1 + 4 + 2 + 1 + 8 + 4;
 inline constexpr size_t kAnswerBytesMax = size_t{1} << 21;
 

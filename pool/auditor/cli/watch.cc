@@ -46,6 +46,7 @@ void print_json(const AuditReport& report, const Conclusion& conclusion) {
                    {"merges_redone", report.merges_redone},
                    {"first_weights_checked", report.thetas_checked},
                    {"coins_checked", report.coins_checked},
+                   {"proofs_checked", report.proofs_checked},
                    {"unchecked", report.unchecked},
                    {"unchecked_for", reasons},
                    {"evidence", evidence},
@@ -72,6 +73,7 @@ void print_text(const AuditReport& report, const Conclusion& conclusion) {
   row("merges redone", report.merges_redone);
   row("first weights", report.thetas_checked);
   row("coins checked", report.coins_checked);
+  row("proofs checked", report.proofs_checked);
   row("not checked", report.unchecked);
   for (const auto& [reason, count] : report.unchecked_for)
     std::printf("  %llu: %s\n", static_cast<unsigned long long>(count), printable(reason).c_str());
