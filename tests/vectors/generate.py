@@ -23,6 +23,7 @@ import sheets
 import threads
 import toy
 import toy_gpt
+import update_cases
 from gn1 import F
 
 
@@ -252,6 +253,7 @@ def proofs(golden, model_file, job, thetas, runs, models):
     cases = proof_cases.miner_cases(job, runs, {"x_hidden": places[1, gn1.X]})
     cases.update(proof_cases.pool_cases(job, thetas, runs))
     cases.update(record_cases.cases(job, runs[0][0][0], cases))
+    cases.update(update_cases.cases(job))
     proof_cases.put_all(golden, cases, {job.encode(): job})
     lied = proof_cases.lie(job, runs[0][0][0], toy.MINERS[0], 1, 0, 0)
     for name, data in record_cases.replayed_cases(job, runs[0][0], lied).items():
