@@ -13,7 +13,8 @@ BLOCK, BLOCK_BY_ANOTHER, UPDATE, MERGE, THETA0, EQUIVOCATION, UNFAIR_COIN, FALSE
     UNANSWERED = range(1, 10)
 # Each reads the rest of a file and returns the pool whose signatures it rests on.
 DECIDE = {BLOCK: proofs_miner.decide_block, BLOCK_BY_ANOTHER: proofs_miner.decide_block_by_another,
-          UPDATE: proofs_update.decide_update, MERGE: proofs_pool.decide_merge, THETA0: proofs_pool.decide_theta0,
+          UPDATE: proofs_update.decide_update, MERGE: proofs_pool.decide_merge,
+          THETA0: proofs_pool.decide_theta0,
           EQUIVOCATION: proofs_pool.decide_equivocation,
           UNFAIR_COIN: proofs_records.decide_unfair_coin,
           UNANSWERED: proofs_records.decide_unanswered}
