@@ -141,6 +141,7 @@ def follower_at(plan, claim, theta, digests):
 
 def opened_part(job, share, i, data):
     opening = openings.decode(job, share, SimpleNamespace(step=i, position=0), data)
+    expect(opening.witness == 0, "a part has no witness")
     expect(openings.hashes_hold(job, share, i, opening), "the miner did not commit to this")
     return openings.opened_chunks(job, opening)[0]
 

@@ -162,6 +162,7 @@ Finding check_opened(const Case& at, const Share& share) {
   if (!before) return finding_of(before.error());
   const auto opening = decode_opening(at.program(), at.claim.part);
   if (!opening) return finding_of(opening.error());
+  if (opening.value().witness != 0) return malformed("a part has no witness");
   const uint32_t index = at.at_end() ? share.steps - 1 : at.claim.step - share.first_step;
   const auto committed =
       verify_opened(at.thread.work, at.thread.lease, share, index, opening.value());
