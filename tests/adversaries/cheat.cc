@@ -110,7 +110,6 @@ class CheatingEngine : public kernels::Engine {
   }
 
   void forge(StepKey key, const Digest* step_key, StepResult& result) {
-    if (step_key == nullptr) return;
     for (uint32_t i = 0; i < program_.tensors().size(); ++i) {
       const auto& tensor = program_.tensors()[i];
       if (tensor.kind != kernels::TensorKind::g1 && tensor.kind != kernels::TensorKind::g2)
@@ -119,7 +118,7 @@ class CheatingEngine : public kernels::Engine {
       for (size_t j = 0; j < values.size(); ++j)
         values[j] = static_cast<int8_t>(dice(j + key.step) % 127) - 63;
       forged_[i] = kernels::to_tile_order(values.data(), tensor.rows, tensor.cols, tensor.cols);
-      result.roots[i] = kernels::blake3_keyed(*step_key, forged_[i]);
+      if (step_key != nullptr) result.roots[i] = kernels::blake3_keyed(*step_key, forged_[i]);
     }
   }
 

@@ -355,6 +355,7 @@ class FakePool {
   std::unique_ptr<kernels::Engine> engine() const {
     return std::move(kernels::make_engine("cpu", program(), records_, 1).value());
   }
+  const Bytes& records() const { return records_; }
   const verifier::Job& job() const { return work_->job(); }
   const verifier::Identity& identity() const { return identity_; }
   const verifier::JobState& job_state() const { return pool->ledger().jobs().at(job_id()); }
