@@ -302,6 +302,8 @@ void retire(State& state, const Digest& lease_id) {
 }
 
 void close(State& state, const Digest& lease_id) {
+  std::erase_if(state.answers,
+                [&](const auto& entry) { return entry.second.lease.id == lease_id; });
   const auto node = state.leases.extract(lease_id);
   std::erase_if(state.answers,
                 [&](const auto& entry) { return entry.second.lease.id == lease_id; });

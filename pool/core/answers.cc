@@ -115,6 +115,7 @@ void judge(PoolState& pool, uint64_t seq, AuditKind kind, Outcome outcome, uint3
   log_verdict(pool, lease, kind, found, now);
   forget(pool, seq);
   pool.due.batches.insert({lease.lease.job_id, lease.lease.miner_key, lease.batch});
+  pool.due.complete.insert(lease.lease.id);
 }
 
 void check(PoolState& pool, uint64_t seq, const ChallengeState& challenge) {
@@ -142,6 +143,25 @@ void go_on(PoolState& pool, const LeaseState& lease, uint64_t seq, const Bytes& 
 }
 
 }  // namespace
+
+bool asks_for_threads(const PoolState& pool, const verifier::Lease& lease) {
+  return pool.options.always_threads || !replays_threads(pool.work_of(lease));
+}
+
+bool audit_at_once(PoolState& pool, const LeaseState& lease, const Digest& seed, uint64_t now) {
+  std::optional<Outcome> outcome;
+  for (const uint64_t seq : lease.challenges) {
+    const ChallengeState& asked = *find(pool, seq);
+    if (asked.why == ChallengeWhy::immediate && asked.question == seed) outcome = asked.outcome;
+  }
+  if (lease.replayed || outcome == Outcome::valid) return false;
+  // Silence costs a replay here: until it is right the lease is not complete.
+  const bool asks = asks_for_threads(pool, lease.lease) && !outcome;
+  const Challenge thread{
+      .why = ChallengeWhy::immediate, .what = Asked::thread, .question = seed, .text = {}};
+  if (!asks || !ask_miner(pool, lease, thread, now)) want_replay(pool, lease);
+  return true;
+}
 
 void want_thread(PoolState& pool, const LeaseState& lease, const verifier::TicketState& ticket,
                  uint64_t now) {
@@ -318,6 +338,11 @@ void look_at_challenges(PoolState& pool, uint64_t now) {
   for (const auto& [seq, notes] : pool.answers) {
     const ChallengeState& challenge = *find(pool, seq);
     const auto* const upload = pool.uploads.find(upload_id(notes.lease_id, seq));
+    const LeaseState& lease = pool.known_lease(notes.lease_id);
+    // It holds a slot, and its round: for a slow line nobody waits so long.
+    const uint64_t lease_ms = lease.lease.deadline_ms - lease.lease.issued_ms;
+    const bool holds = challenge.why == ChallengeWhy::immediate && owed(pool, challenge);
+    if (holds && now >= challenge.time_ms + lease_ms) want_replay(pool, lease);
     if (over(pool, challenge)) {
       done.push_back(seq);
     } else if (owed(pool, challenge) && now >= due_ms(challenge, notes) &&

@@ -10,9 +10,17 @@
 
 namespace gemmine::pool {
 
+// Threads of this job are asked for, and not replayed.
+bool asks_for_threads(const PoolState& pool, const verifier::Lease& lease);
+
 // The ticket's thread: asked for, if it was not yet. `ticket` is open, and a thread's.
 void want_thread(PoolState& pool, const verifier::LeaseState& lease,
                  const verifier::TicketState& ticket, uint64_t now);
+
+// The audit of a lease that the immediate coin draws, unless it was passed: a thread where a pool
+// asks for threads, else a replay. False: it was passed.
+bool audit_at_once(PoolState& pool, const verifier::LeaseState& lease, const Digest& seed,
+                   uint64_t now);
 
 // Asks a lease's miner for something, and waits for its answer.
 struct Challenge {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pool/core/answers.h"
 #include "pool/core/audits.h"
 #include "pool/core/closing.h"
 #include "pool/core/granting.h"
@@ -137,8 +138,8 @@ void try_complete(PoolState& pool, const Digest& lease_id, uint64_t now) {
   if (state.closed || state.wrong || !all_in(state)) return;
   if (pool.room(state.lease.job_id) == nullptr) return;
   const Digest& secret = pool.secret(state.lease.coin_commit);
-  if (pool.ledger().immediate_audit(lease_id, secret) && !state.replayed)
-    return want_replay(pool, state);
+  const auto at_once = pool.ledger().immediate_audit(lease_id, secret);
+  if (at_once && audit_at_once(pool, state, *at_once, now)) return;
   if (!close_lease(pool, {.lease_id = lease_id, .reason = CloseReason::complete, .secret = {}},
                    now))
     return pool.out.note("close_refused", {{"lease", short_hex(lease_id)}}, Level::error);

@@ -6,7 +6,6 @@
 #include "pool/core/audits.h"
 #include "pool/core/descents.h"
 #include "pool/core/granting.h"
-#include "pool/core/terms.h"
 #include "verifier/records/coin.h"
 
 namespace gemmine::pool {
@@ -87,7 +86,7 @@ Tickets look_at_tickets(PoolState& pool, const BatchId& id, const BatchState& ba
     out.open = true;
     const verifier::TicketState& ticket = batch.draw->tickets[i];
     const LeaseState& lease = pool.known_lease(batch.leases.at(ticket.ticket.lease));
-    const bool asks = pool.options.always_threads || !replays_threads(pool.work_of(lease.lease));
+    const bool asks = asks_for_threads(pool, lease.lease);
     const bool thread = ticket.ticket.kind == AuditKind::thread;
     if (thread && asks && !is_replayed(batch, ticket.ticket.lease)) {
       want_thread(pool, lease, ticket, now);

@@ -32,7 +32,9 @@ FakeSetup threads() {
 
 class Answers : public testing::Test {
  protected:
-  Answers() : fake_(threads()) { EXPECT_EQ(fake_.join(kMiner, miner()), std::nullopt); }
+  explicit Answers(FakeSetup how = threads()) : fake_(std::move(how)) {
+    EXPECT_EQ(fake_.join(kMiner, miner()), std::nullopt);
+  }
 
   // A lease that is done, and what the pool asks about it.
   ChallengeMessage ask() {
@@ -198,6 +200,50 @@ TEST_F(Answers, AreNotAskedForOfALeaseThatIsReplayed) {
   fake.deliver(kMiner, lease, fake.work(lease, miner()));
   EXPECT_EQ(fake.count(RecordKind::challenge), 0U);
   EXPECT_TRUE(fake.lease_state(lease).replayed);
+}
+
+// The immediate coin asks for a thread of a new key's first lease.
+class AtOnce : public Answers {
+ protected:
+  static FakeSetup first() {
+    FakeSetup out = threads();
+    const auto change = out.change;
+    out.change = [change](verifier::Job& job) {
+      change(job);
+      job.audit.first_audits = 1;
+    };
+    return out;
+  }
+  AtOnce() : Answers(first()) {}
+  bool closed() const { return fake_.lease_state(lease_).closed.has_value(); }
+};
+
+TEST_F(AtOnce, ALeaseIsCompleteWithItsThread) {
+  const ChallengeMessage asked = ask();
+  EXPECT_EQ(asked.challenge.why, verifier::ChallengeWhy::immediate);
+  EXPECT_FALSE(closed());
+  send(asked, prove(asked));
+  EXPECT_TRUE(closed());
+  EXPECT_FALSE(replayed());
+}
+
+TEST_F(AtOnce, SilenceIsReplayed) {
+  const ChallengeMessage asked = ask();
+  fake_.tick(asked.challenge.answer_ms);
+  EXPECT_TRUE(replayed());
+  EXPECT_TRUE(closed());
+}
+
+TEST_F(AtOnce, NobodyWaitsForASlowLineLongerThanForALease) {
+  const ChallengeMessage asked = ask();
+  const uint64_t lease_ms = fake_.job().audit.lease_ms;
+  ASSERT_GT(asked.challenge.answer_ms, lease_ms);
+  fake_.tick(lease_ms - 1);
+  EXPECT_FALSE(replayed());
+  fake_.tick(1);
+  EXPECT_TRUE(replayed());
+  EXPECT_TRUE(closed());
+  EXPECT_EQ(fake_.count(RecordKind::verdict), 1U) << "nobody was silent";
 }
 
 TEST_F(Answers, AreTakenOnlyFromWhoWasAsked) {
