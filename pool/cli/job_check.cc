@@ -99,8 +99,8 @@ void print_pay(const PayTerms& terms, const Crowd& crowd) {
               counted(static_cast<double>(crowd.leases) / crowd.miners, "lease").c_str(),
               crowd.lease_s, counted(crowd.auditors, "auditor").c_str());
   std::printf(
-      "pays        a batch of %s at once (a key's first: %u), after %s and %s%s\n"
-      "            drawn from it when it is closed\n",
+      "pays        a batch of %s at once (a key's first: %u), after %s and %s\n"
+      "            drawn from it when it is closed%s\n",
       counted(terms.batch, "lease").c_str(), terms.first_batch,
       counted(terms.replays, "replay").c_str(), counted(terms.threads, "thread").c_str(),
       replayed ? "; threads are replayed: that is cheaper here" : "");
@@ -130,6 +130,13 @@ void print_theft(const PayTerms& terms, const Crowd& crowd) {
     std::printf("one failed ticket costs %.4g %% of its batch\n", 100 * terms.fine);
   else
     std::printf("one failed ticket costs the whole batch\n");
+}
+
+void print_answers(const verifier::Work& work, const PayTerms& terms) {
+  if (terms.threads == 0 || terms.threads_replayed) return;
+  std::printf("answers     %.0f MB a thread, %.0f MB at most: what a miner sends for a ticket\n",
+              1e-6 * static_cast<double>(answer_bytes_mean(work)),
+              1e-6 * static_cast<double>(answer_bytes_max(work)));
 }
 
 void print_audits(const PayTerms& terms, Crowd crowd) {
@@ -168,6 +175,7 @@ ExitCode check_job(const CheckCommand& command) {
   print_pay(terms, crowd);
   print_theft(terms, crowd);
   print_audits(terms, crowd);
+  print_answers(work, terms);
   print_warnings(terms, crowd);
   Status sound = check_terms(work, uint64_t{1000} * command.share_seconds);
   if (sound && 1000 * crowd.lease_s > work.job().audit.lease_ms)

@@ -31,7 +31,7 @@ struct PayTerms {
   bool threads_replayed = false;  // a replay is the cheaper answer to them: the pool takes it
   double replays = 0;             // 1.25: one for certain, and one more with probability 1/4
   double fine = 1;                // part of its batch that a single failed ticket costs
-  uint32_t first_audits = 0;      // leases of a key that are audited at once
+  uint32_t first_audits = 0;      // leases of a key that are replayed at once
   double now = 0;                 // probability that a later one is
 };
 
@@ -72,7 +72,7 @@ struct Crowd {
   double lease_s = 0;      // that a lease takes a device, the auditors' too
   double idle_s = 0;       // after which a batch that nobody adds to is drawn
   double answer_s = 0;     // that an answer has at most
-  double thread_cost = 0;  // the pool's, for one thread ticket, in leases
+  double thread_cost = 0;  // the pool's compute for one answered thread, in leases
   double silent_part = 0;  // of the challenges, left unanswered
 };
 

@@ -9,9 +9,10 @@ namespace gemmine::pool {
 
 // Thread tickets of this job are answered by a replay: the cheaper of the two (PROTOCOL 13.4).
 bool replays_threads(const verifier::Work& work);
-// What the check of one answered thread costs the pool, in leases.
+// What the check of one answered thread costs the pool, in leases: its compute, not its line.
 double thread_cost(const verifier::Work& work);
-// The most that the answer to one thread ticket has.
+// What the answer to one thread ticket has, as a mean, and at most.
+uint64_t answer_bytes_mean(const verifier::Work& work);
 uint64_t answer_bytes_max(const verifier::Work& work);
 
 PayTerms terms_of(const verifier::Work& work);
