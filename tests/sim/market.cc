@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 
 #include "kernels/hash/blake3.h"
-#include "pool/core/economics.h"
 #include "pool/core/pool.h"
-#include "pool/core/terms.h"
 #include "tests/unit/pool/core/fake_pool.h"
 #include "verifier/records/coin.h"
 #include "verifier/records/trace.h"
@@ -24,19 +23,7 @@ using verifier::Outcome;
 
 constexpr int kTriesMax = 64;  // of a share, by who knows the draw
 constexpr uint64_t kLeaseMs = 60'000;
-
-verifier::Work work_of(const JobTerms& terms) {
-  verifier::Job job = pool::toy_job(Bytes(100, 1));
-  job.spec.slots = 1;
-  job.spec.rounds = terms.leases;
-  job.spec.steps_per_lease = 1;
-  job.steps_per_share = 1;
-  job.audit = terms.audit;
-  job.audit.lease_ms = kLeaseMs;
-  job.audit.answer_ms = 1'000;
-  job.fee_ppm = 0;
-  return verifier::Work::make(job).value();
-}
+constexpr size_t kAnswerBytes = 8;
 
 class Market {
  public:
@@ -46,8 +33,11 @@ class Market {
         random_(seed),
         work_(work_of(terms)),
         pool_(begun(), identity_,
-              pool::PoolOptions{
-                  .random = [this] { return digest(); }, .rounds_kept = 0, .auditors = {}}) {
+              pool::PoolOptions{.random = [this] { return digest(); },
+                                .idle_ms = UINT32_MAX,
+                                .always_threads = terms.asked,
+                                .rounds_kept = 0,
+                                .auditors = {}}) {
     const Digest theta = digest();
     GEMMINE_CHECK(pool_.add_job(work_, theta, {{theta, digest()}}, uint64_t{1} << 50, now_).ok());
     pool_.resume(now_);
@@ -81,8 +71,10 @@ class Market {
   }
 
   void fresh_key() {
-    self_ = std::make_unique<verifier::Identity>(verifier::Identity::from_seed(digest()));
     conn_ = ConnId{++conns_};
+    auto made = std::make_unique<verifier::Identity>(verifier::Identity::from_seed(digest()));
+    self_ = made.get();
+    keys_[conn_] = std::move(made);
     pool_.on_open(conn_, {digest(), digest()}, now_);
     const pool::Peer& peer = *pool_.sessions().find(conn_);
     pool::Hello hello;
@@ -101,7 +93,11 @@ class Market {
 
   template <pool::Message M>
   void say(const M& message) {
-    pool_.on_frame(conn_, static_cast<uint8_t>(M::kType), 0, 1, encode(message), now_);
+    say(conn_, message);
+  }
+  template <pool::Message M>
+  void say(ConnId from, const M& message) {
+    pool_.on_frame(from, static_cast<uint8_t>(M::kType), 0, 1, encode(message), now_);
     settle();
   }
   void tick(uint64_t ms) {
@@ -123,6 +119,8 @@ class Market {
                        .value();
         if (send.to == conn_ && send.type == MessageType::no_lease)
           wait_ms_ = decode<pool::NoLease>(send.payload).value().retry_after_ms;
+        if (send.type == MessageType::challenge)
+          asked_.emplace_back(send.to, decode<pool::ChallengeMessage>(send.payload).value());
       }
       more = !actions.disk.empty() || !actions.tasks.empty();
       for (pool::DiskTask& task : actions.disk)
@@ -130,6 +128,37 @@ class Market {
       for (const pool::Task& task : actions.tasks)
         run(task);
     }
+    while (!asked_.empty()) {
+      const auto [to, challenge] = asked_.front();
+      asked_.pop_front();
+      if (!strategy_.silent || !has_stolen_thread(challenge.challenge.lease_id))
+        answer(to, challenge);
+    }
+  }
+
+  const verifier::BatchState& batch_of(const Digest& lease_id) const {
+    const verifier::LeaseState& state = pool_.ledger().leases().at(lease_id);
+    return *pool_.ledger().batch({state.lease.job_id, state.lease.miner_key, state.batch});
+  }
+  bool has_stolen_thread(const Digest& lease_id) const {
+    const verifier::BatchState& batch = batch_of(lease_id);
+    return std::ranges::any_of(batch.draw->tickets, [&](const verifier::TicketState& each) {
+      return each.ticket.kind == verifier::AuditKind::thread &&
+             stolen_.contains(batch.leases.at(each.ticket.lease));
+    });
+  }
+  // The bytes are nothing: what they would show is asked of whoever knows what was stolen.
+  void answer(ConnId from, const pool::ChallengeMessage& asked) {
+    pool::AnswerMessage message;
+    message.answer.lease_id = asked.challenge.lease_id;
+    message.answer.challenge = asked.receipt.seq;
+    message.answer.address = digest();
+    message.answer.bytes = kAnswerBytes;
+    message.answer.signature = keys_.at(from)->sign(verifier::answer_message(message.answer));
+    say(from, message);
+    say(from, pool::Upload{asked.challenge.lease_id,
+                           asked.receipt.seq,
+                           {kAnswerBytes, 0, 1, {}, Bytes(kAnswerBytes, 0)}});
   }
 
   void store(const pool::DiskTask& task) {
@@ -143,7 +172,19 @@ class Market {
                          now_);
     } else if (const auto* const whole = std::get_if<pool::FinishDelta>(&task)) {
       pool_.on_disk_done(pool::DeltaFinished{whole->lease_id, pool::Stored::yes, ""}, now_);
+    } else if (const auto* const said = std::get_if<pool::FinishAnswer>(&task)) {
+      pool_.on_disk_done(pool::DeltaFinished{said->upload_id, pool::Stored::yes, ""}, now_);
     }
+  }
+
+  // Whether a replay that the redraw of a silent batch demands shows a theft.
+  bool shows_theft(const Digest& id) {
+    const verifier::BatchState& batch = batch_of(id);
+    const bool redrawn =
+        batch.redraw &&
+        batch.leases.at(batch.draw->tickets.at(batch.redraw->ticket).ticket.lease) == id;
+    if (leak_ != Leak::any_lease || !redrawn) return stolen_.contains(id);
+    return stolen_.contains(batch.leases[random_.below(batch.leases.size())]);
   }
 
   void run(const pool::Task& task) {
@@ -152,9 +193,16 @@ class Market {
       pool::AuditDone done{.lease_id = id, .found = {}};
       // A pool that is busy may delay; this one looks away.
       const bool looks = leak_ != Leak::busy_skips || random_.chance(500);
-      const bool wrong = looks && stolen_.contains(id);
+      const bool wrong = looks && shows_theft(id);
       done.found.finding.outcome = wrong ? Outcome::invalid : Outcome::valid;
       if (wrong) done.found.digest = digest();
+      pool_.on_task_done(done, now_);
+    } else if (const auto* const thread = std::get_if<pool::ThreadTask>(&task)) {
+      const bool seen = stolen_.contains(thread->lease.id) &&
+                        random_.chance(static_cast<uint64_t>(1000 * strategy_.convicted));
+      pool::ThreadDone done{
+          .lease_id = thread->lease.id, .challenge = thread->challenge, .found = {}};
+      done.found.outcome = seen ? verifier::ThreadOutcome::wrong : verifier::ThreadOutcome::valid;
       pool_.on_task_done(done, now_);
     } else if (const auto* const merge = std::get_if<pool::MergeTask>(&task)) {
       pool_.on_task_done(pool::MergeDone{.job_id = merge->job_id,
@@ -202,7 +250,8 @@ class Market {
   void turn(const std::function<Act(const Seen&)>& next) {
     Act act = next(look());
     if (act == Act::settle) {
-      say(pool::Settle{work_.id()});
+      if (const verifier::BatchState* const batch = open_batch())
+        say(pool::Settle{batch->commit, self_->sign(verifier::settle_message(batch->commit))});
       act = next(look());
     }
     if (act == Act::fresh_key || act == Act::settle) {
@@ -286,8 +335,10 @@ class Market {
   const verifier::Identity identity_ = verifier::Identity::from_seed(pool::filled(7));
   const verifier::Work work_;
   pool::Pool pool_;
-  std::unique_ptr<verifier::Identity> self_;
+  std::map<ConnId, std::unique_ptr<verifier::Identity>> keys_;  // all that it ever had
+  const verifier::Identity* self_ = nullptr;
   ConnId conn_{};
+  std::deque<std::pair<ConnId, pool::ChallengeMessage>> asked_;
   uint64_t conns_ = 0;
   std::optional<verifier::Lease> lease_;
   uint64_t wait_ms_ = 0;
@@ -296,6 +347,19 @@ class Market {
 };
 
 }  // namespace
+
+verifier::Work work_of(const JobTerms& terms) {
+  verifier::Job job = pool::toy_job(Bytes(100, 1));
+  job.spec.slots = 1;
+  job.spec.rounds = terms.leases;
+  job.spec.steps_per_lease = 1;
+  job.steps_per_share = 1;
+  job.audit = terms.audit;
+  job.audit.lease_ms = kLeaseMs;
+  job.audit.answer_ms = 1'000;
+  job.fee_ppm = 0;
+  return verifier::Work::make(job).value();
+}
 
 double play(const JobTerms& terms, const Strategy& strategy, uint64_t seed, Leak leak) {
   return Market(terms, strategy, seed, leak).play();
@@ -311,48 +375,6 @@ Sample play_often(const JobTerms& terms, const Strategy& strategy, int jobs, Lea
   }
   const double mean = sum / jobs;
   return {mean, std::sqrt(std::max(squares / jobs - mean * mean, 0.0) / jobs)};
-}
-
-double best_expected(const JobTerms& terms, double saved, double convicted) {
-  const pool::PayTerms pay = pool::terms_of(work_of(terms));
-  const double p = pay.threads_replayed ? 1.0 : convicted;
-  const double cost = 1 - saved;
-  const uint32_t most = std::max(pay.batch, pay.first_batch);
-  using Table = std::vector<std::vector<double>>;  // by leases of the open batch, stolen ones
-  const auto settled = [&](uint32_t b, uint32_t k) { return batch_pay(pay, b, k, convicted); };
-  Table first(most + 1, std::vector<double>(most + 1, 0.0));
-  for (uint32_t b = 0; b <= most; ++b) {
-    for (uint32_t k = 0; k <= b; ++k)
-      first[b][k] = settled(b, k);
-  }
-  Table later = first;
-  double fresh = 0;
-  for (uint32_t left = 1; left <= terms.leases; ++left) {
-    // The next lease in a batch that may have `size`: honest, or stolen and perhaps seen at once.
-    const auto lease = [&](const Table& after, uint32_t b, uint32_t k, double rate) {
-      const double caught = std::max(fresh, after[b][k]);
-      const double seen = std::max((1 - p) * after[b + 1][k + 1] + p * caught, caught);
-      return std::max(after[b + 1][k] - 1, (1 - rate) * after[b + 1][k + 1] + rate * seen - cost);
-    };
-    const double opening = lease(first, 0, 0, pay.first_audits > 0 ? 1.0 : pay.now);
-    const double again = std::max(opening, lease(later, 0, 0, pay.now));
-    const auto step = [&](const Table& table, uint32_t size) {
-      Table out = table;
-      for (uint32_t b = 0; b <= most; ++b) {
-        for (uint32_t k = 0; k <= b; ++k) {
-          out[b][k] = settled(b, k) + again;
-          if (b < size) out[b][k] = std::max(out[b][k], lease(table, b, k, pay.now));
-        }
-      }
-      return out;
-    };
-    Table next_first = step(first, pay.first_batch);
-    Table next_later = step(later, pay.batch);
-    first = std::move(next_first);
-    later = std::move(next_later);
-    fresh = opening;
-  }
-  return fresh;
 }
 
 }  // namespace gemmine::sim

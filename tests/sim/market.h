@@ -26,22 +26,32 @@ struct Seen {
 struct Strategy {
   std::string name;
   std::function<Act(const Seen&)> next;
-  double saved = 1;  // of a stolen lease's work
+  double saved = 1;      // of a stolen lease's work
+  double convicted = 1;  // by a thread of a stolen lease that is answered; a replay always does
+  bool silent = false;   // answers no thread of a batch as soon as one is of a stolen lease
 };
 // economics.md §4, and the thefts that save only a part.
 std::vector<Strategy> strategies();
+// Where threads are asked for: those who are silent, and those whom a thread sees badly.
+std::vector<Strategy> answering_strategies();
 
 // Ways to break the pool that the market must find (economics.md §2, "Wrong variants").
 enum class Leak {
   none,
   early_draw,  // the secret of the draw is out before the batch's last lease is committed
   busy_skips,  // audits that wait for others are waved through
+  any_lease,   // a silent ticket is answered by a replay of any lease of the batch
 };
 
 struct JobTerms {
+  std::string name;
   uint32_t leases = 0;
   verifier::AuditPolicy audit;
+  bool asked = false;  // threads are asked of the miner; else the pool replays their leases
 };
+// A job of so many rounds of one slot, with these terms.
+verifier::Work work_of(const JobTerms& terms);
+
 // Pay less work, in leases' pay; a lease costs its whole pay to compute.
 double play(const JobTerms& terms, const Strategy& strategy, uint64_t seed, Leak leak = Leak::none);
 
@@ -54,6 +64,7 @@ Sample play_often(const JobTerms& terms, const Strategy& strategy, int jobs,
 
 // The best that any strategy can expect of a job of so many leases: a dynamic programme over leases
 // left, leases and stolen leases of the open batch, and whether it is the key's first.
+// convicted: by an answered thread.
 double best_expected(const JobTerms& terms, double saved, double convicted);
 
 }  // namespace gemmine::sim

@@ -84,4 +84,29 @@ std::vector<Strategy> strategies() {
   return out;
 }
 
+std::vector<Strategy> answering_strategies() {
+  const auto silent = [](Strategy strategy) {
+    strategy.silent = true;
+    return strategy;
+  };
+  std::vector<Strategy> out;
+  out.push_back(silent({"all stolen, silent when it is seen",
+                        [](const Seen& seen) { return proven(seen) ? Act::steal : Act::work; }}));
+  out.push_back(silent(mixed("half of all stolen, silent when it is seen", 500)));
+  out.push_back(silent(mixed("one in ten stolen, silent when it is seen", 100)));
+  out.push_back(silent({"the last of a batch stolen, silent when it is seen", [](const Seen& seen) {
+                          return proven(seen) && seen.batch.size() + 1 >= seen.size ? Act::steal
+                                                                                    : Act::work;
+                        }}));
+  Strategy half = mixed("half saved of every lease, a thread sees it in 31 of 100", 1000, 0.5);
+  half.convicted = 0.31;
+  out.push_back(half);
+  Strategy more = mixed("three in five parts saved, a thread sees it in 11 of 100", 1000, 0.61);
+  more.convicted = 0.11;
+  out.push_back(more);
+  out.push_back(silent(half));
+  out.back().name += ", silent when it is of such a lease";
+  return out;
+}
+
 }  // namespace gemmine::sim
