@@ -1,7 +1,7 @@
 """Runs the benchmark programs; prints one JSON document to stdout, progress and tables to stderr.
 
-`machine` says where the numbers hold. `--only` measures one part; width and quality, which take
-minutes, are measured only when named.
+`machine` says where the numbers hold. `--only` measures one part; some take minutes, and are
+measured only when named.
 """
 import argparse
 import json
@@ -26,6 +26,9 @@ WIDTHS = (("gpt:256,512,8,2048,1,1024", 1, 20), ("gpt:256,1024,16,4096,1,1024", 
 
 # Shape, batch and steps of leases of which a thread is asked for.
 THREADS = (("256,768,12,3072,1,1024", 1, 20), ("256,128,4,512,4,128", 8, 20))
+
+
+SLOW = ("width", "quality", "market", "large")  # minutes; measured only when named
 
 
 def say(text):
@@ -205,6 +208,37 @@ def quality(build, quick):
         "failed": f"lm_quality.py ended with {done.returncode}"}
 
 
+def market(program, quick):
+    """Every strategy of a thief, at every job that is shipped, against the pool as it settles."""
+    jobs = 12 if quick else 200
+    say(f"bench: every theft in every shipped job, {jobs} times each, minutes ...")
+    done = subprocess.run([program, "--gtest_filter=Economy.LeavesNo*"], stdout=subprocess.PIPE,
+                          text=True, check=False,
+                          env={**os.environ, "GEMMINE_JOBS": str(jobs)})
+    rows, name = {}, None
+    for line in done.stdout.splitlines():
+        if found := re.match(r"  job (\S+): (\d+) leases", line):
+            name = found.group(1)
+            rows[name] = {"leases": int(found.group(2)), "strategies": []}
+        elif found := re.match(r"  (\S.*?) +([+-]\d+\.\d+) \+- (\d+\.\d+)$", line):
+            rows[name]["strategies"].append(
+                {"name": found.group(1), "profit": float(found.group(2)),
+                 "error": float(found.group(3))})
+    if done.returncode != 0:
+        rows["failed"] = "a theft pays; " + done.stdout[-500:]
+    return rows
+
+
+def large(build, quick):
+    """One lease of the large job that is shipped, by a real pool and miner."""
+    say("bench: a lease of the large job, minutes ...")
+    peer = pathlib.Path(__file__).with_name("large_lease.py")
+    done = subprocess.run([sys.executable, peer, "--build", build,
+                           *(["--steps", "10"] if quick else [])], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else {"failed": done.stderr[-500:]}
+
+
 def build_programs(build, names):
     say(f"bench: building {' '.join(names)} ...")
     done = subprocess.run(["ninja", "-C", build, *names], stdout=subprocess.PIPE,
@@ -219,12 +253,16 @@ def main():
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true", help="shorter and rougher")
     parser.add_argument("--only", choices=["audit", "step", "profile", "memory", "pytorch",
-                                           "blake3", "products", "gpu", "width", "quality"],
-                        help="one part; width and quality, minutes each, run only when named")
+                                           "blake3", "products", "gpu", *SLOW],
+                        help=f"one part; {', '.join(SLOW)}, minutes each, run only when named")
     options = parser.parse_args()
     build = options.build.resolve()
     if options.only == "quality":
         build_programs(build, ["lm_quality", "gemmine"])
+    elif options.only == "market":
+        build_programs(build, ["sim_test"])
+    elif options.only == "large":
+        build_programs(build, ["programs"])
     else:
         build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench",
                                "thread_bench"])
@@ -246,10 +284,12 @@ def main():
         "gpu": lambda: gpus(folder / "gpu_bench", build, options.quick),
         "width": lambda: profile(step, WIDTHS, options.quick),
         "quality": lambda: quality(build, options.quick),
+        "market": lambda: market(build / "tests/sim_test", options.quick),
+        "large": lambda: large(build, options.quick),
     }
     document = {"machine": machine(build)}
     for name, part in parts.items():
-        if options.only == name or options.only is None and name not in ("width", "quality"):
+        if options.only == name or options.only is None and name not in SLOW:
             document[name] = part()
     print(json.dumps(document, indent=2))
     say("\n" + bench_summary.summary(document))

@@ -151,8 +151,34 @@ def width(part):
                   "hashing / the rest"], rows)
 
 
+def market(part):
+    out = ""
+    for name, job in part.items():
+        rows = [[row["name"], f"{row['profit']:+.3f}", f"{row['error']:.3f}"]
+                for row in job["strategies"]]
+        out += table(f"What theft earns in {name}, beyond its work, in leases' pay "
+                     f"(jobs of {job['leases']} leases)", ["strategy", "profit", "+-"], rows)
+    return out
+
+
+def large(part):
+    answers = ", ".join(f"{size / 1e6:.0f} MB" for size in part["answer_bytes"]) or "none"
+    audits = ", ".join(f"{kind} {seconds:.1f} s" for kind, seconds in
+                       zip(part["audits"], part["audited_s"]))
+    return table("A lease of the large job, one thread each (times after its delta was in)",
+                 ["what", "measured"],
+                 [["steps", part["steps"]],
+                  ["multiply-accumulates", f"{part['macs'] / 1e12:.2f} T"],
+                  ["lease", f"{part['lease_s']:.1f} s"],
+                  ["delta sent in", f"{part['delta_s']:.2f} s"],
+                  ["found right by", audits], ["answers", answers],
+                  ["paid after", f"{part['settled_s']:.1f} s"],
+                  ["loss, first and last share", f"{part['losses'][0]}, {part['losses'][-1]}"]])
+
+
 PARTS = {"audit": audit, "step": step, "profile": profile, "memory": memory, "pytorch": pytorch,
-         "blake3": blake3, "products": products, "gpu": gpu, "width": width}
+         "blake3": blake3, "products": products, "gpu": gpu, "width": width, "market": market,
+         "large": large}
 
 
 def summary(document):
