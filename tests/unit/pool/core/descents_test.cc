@@ -32,7 +32,7 @@ FakeSetup watched(uint32_t leases) {
   return out;
 }
 
-class Thief : public testing::Test {
+class Thief : public ::testing::Test {
  protected:
   explicit Thief(FakeSetup setup = watched(2)) : fake_(std::move(setup)) {
     fake_.descents = true;
