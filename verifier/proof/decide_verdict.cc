@@ -72,7 +72,10 @@ Status decide_false_invalid(Reader& in, ProofFinding& out, const Verdict& verdic
                         .share = at.share,
                         .step = step,
                         .digest = verdict.digest};
-  return not_proven(out, "the pool's replay and the miner differ: a replay decides");
+  const std::string what =
+      step == kNoStep ? std::string("the share") : "step " + std::to_string(step);
+  return not_proven(out,
+                    "the pool's replay and the miner differ: a replay of " + what + " decides");
 }
 
 // What the pool's replay says of the share that is here; "valid" is said of a lease's last one.
