@@ -27,7 +27,7 @@ class AnswerScene : public Scene {
                                        .what = verifier::Asked::thread,
                                        .question = lease.id,
                                        .answer_ms = 1'000};
-    return {body, receipt(verifier::RecordKind::challenge, encode(body))};
+    return {body, receipt(verifier::RecordKind::challenge, encode(body)), {}};
   }
   ThreadAnswered answered(const pool::ChallengeMessage& asked) {
     return {{.lease_id = asked.challenge.lease_id,

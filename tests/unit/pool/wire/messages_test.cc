@@ -63,7 +63,7 @@ template <> ShareMessage sample() { return {{1, 2}, {filled(3), filled(4)}}; }
 template <> ShareOk sample() { return {filled(1), 2, receipt()}; }
 template <> ChallengeMessage sample() {
   using enum verifier::ChallengeWhy;
-  return {{filled(1), ticket, verifier::Asked::thread, filled(2), 3}, receipt()};
+  return {{filled(1), ticket, verifier::Asked::thread, filled(2), 3}, receipt(), {7, 8}};
 }
 template <> AnswerMessage sample() { return {{filled(1), 2, filled(3), 4, {}}}; }
 template <> VerdictMessage sample() { return {{1, 2}}; }
