@@ -229,11 +229,19 @@ class Market {
     return last.draw || last.settled ? nullptr : &last;
   }
 
+  // Leases of all batches: the ledger keeps those that are settled.
+  static uint32_t complete(const verifier::KeyState& key) {
+    size_t out = 0;
+    for (const verifier::BatchState& batch : key.batches)
+      out += batch.leases.size();
+    return static_cast<uint32_t>(out);
+  }
+
   Seen look() {
     const verifier::AuditPolicy& policy = work_.job().audit;
     const auto* const key = pool_.ledger().key_state(work_.id(), self_->public_key());
     Seen out{.left = work_.job().spec.rounds - job().round,
-             .done = key == nullptr ? 0 : key->complete,
+             .done = key == nullptr ? 0 : complete(*key),
              .batch = {},
              .size = key == nullptr || key->batches.size() < 2 ? policy.first_batch
                                                                : policy.batch_leases,
