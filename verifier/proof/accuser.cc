@@ -99,10 +99,15 @@ DescentStep descend(const AccusedLease& lease, kernels::Engine& engine, const Sh
                     std::span<const float> state_before, std::span<const SignedAnswer> answers,
                     const AnswerSource* thread) {
   const Share& share = lease.claimed.share;
+  // An opening is of a share with all its steps, of which it looks at one.
+  ShareRun whole = own;
+  whole.step_digests.resize(share.steps);
+  whole.roots.resize(share.steps);
+  whole.losses.resize(share.steps);
   const auto stand = [&](uint32_t step) -> Result<ProverView> {
     GEMMINE_CHECK(step + 1 == own.step_digests.size());
     return ProverView{.at = lease.at,
-                      .run = own,
+                      .run = whole,
                       .state_before = state_before,
                       .state_after = own.state_after,
                       .train_records = lease.train_records,

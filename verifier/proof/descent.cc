@@ -40,6 +40,8 @@ Descent::Descent(const DescentCase& at, uint64_t answer_max)
   GEMMINE_CHECK(run == at.share.steps || at.digests.size() < run ||
                 at.digests[run - 1] != at.own.step_digests.back());
   claimed_.share = at.share;
+  claimed_.roots.resize(at.share.steps);
+  claimed_.losses.resize(at.share.steps);
   begin();
 }
 

@@ -137,6 +137,27 @@ TEST(Accuser, ProvesWeightsThatMovedOtherwise) {
   }
 }
 
+// In the middle of a share: our run is shorter than the share then, whatever is asked for.
+TEST(Accuser, ProvesALieOfEveryTensorInTheMiddleOfAShare) {
+  Job job = test::toy_job();
+  job.steps_per_share = job.spec.steps_per_lease;
+  const Work work = Work::make(job).value();
+  for (uint32_t p = 0; p < work.program().tensors().size(); ++p) {
+    const auto& tensor = work.program().tensors()[p];
+    // The upper half of a scale's exponent makes it less than what its group has.
+    const bool scale = p > 0 && work.program().tensors()[p - 1].is_int8();
+    ProvenLease honest(job, test::toy_train(), {});
+    ProvenLease cheat(job, test::toy_train(),
+                      BentEngine::Lie{.step = 0,
+                                      .position = p,
+                                      .byte = scale ? 3U : 0U,
+                                      .flip = static_cast<uint8_t>(scale ? 0x08 : 1)});
+    const End end = accuse(cheat, honest, share_at_fault(cheat, honest));
+    EXPECT_EQ(end.step.next, Next::accuse)
+        << kernels::tensor_name(tensor.kind) << "_" << tensor.layer << ": " << end.step.words;
+  }
+}
+
 TEST(Accuser, ProvesNothingAgainstWhoIsRight) {
   for (const uint32_t moved : {0U, 700U}) {
     ProvenLease faulty = test::toy_lease_of(BentEngine::Lie{.step = 1, .moves = moved});
