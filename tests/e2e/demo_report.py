@@ -57,6 +57,14 @@ def cheater_of(ledger, account):
             "subtracted": sum(len(merge.subtracted) for merge in ledger.merges)}
 
 
+def proof_says(offline):
+    """What gemmine-verify reads in the proof, without the name of its first column."""
+    for step in offline:
+        if "gemmine-verify proof" in step["command"]:
+            return step["says"].splitlines()[0]
+    return "-"
+
+
 def escrow_of(ledger, fund):
     accounts = ledger.accounts
     credited = sum(v for k, v in accounts.items() if k.startswith("account:"))
@@ -174,6 +182,7 @@ def text(facts):
             ["by", cheater["caught_by"]],
             ["convicted", f"by {cheater['proofs']} proof files of {cheater['proof_bytes']} bytes"
                           f"{', and banned' if cheater['banned'] else ''}"],
+            ["the first file says", proof_says(facts["offline"])],
             ["unpaid", f"{cheater['unpaid']} of its {cheater['leases']} leases"],
             ["deltas taken out again", cheater["subtracted"]]])
     lines += table("Escrow", [[name.replace("_", " "), amount] for name, amount in escrow.items()])
