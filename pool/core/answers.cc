@@ -54,18 +54,22 @@ const ChallengeState* find(const PoolState& pool, uint64_t seq) {
   return found == all.end() ? nullptr : &found->second;
 }
 
-uint64_t bytes_max(const PoolState& pool, const LeaseState& lease, Asked what) {
-  return what == Asked::thread ? answer_bytes_max(pool.work_of(lease.lease))
-                               : verifier::kAnswerBytesMax;
+// question: of a descent; else empty.
+uint64_t bytes_max(const PoolState& pool, const LeaseState& lease, const Bytes& question) {
+  const verifier::Work& work = pool.work_of(lease.lease);
+  if (question.empty()) return answer_bytes_max(work);
+  const auto asked = decode<verifier::Question>(question);
+  GEMMINE_CHECK(asked.ok());  // we wrote it
+  return verifier::kQuestionBytes + verifier::answer_bytes(work.program(), asked.value());
 }
 
 // A share of each lease that the key has open goes first, and what it was asked before.
-uint32_t time_for(const PoolState& pool, const LeaseState& lease, Asked what) {
+uint32_t time_for(const PoolState& pool, const LeaseState& lease, const Bytes& text) {
   const Digest& key = lease.lease.miner_key;
   const verifier::Work& work = pool.work_of(lease.lease);
   Question question{.share_macs = 0,
                     .lease_macs = work.program().macs_per_step() * lease.lease.steps,
-                    .answer_bytes = bytes_max(pool, lease, what),
+                    .answer_bytes = bytes_max(pool, lease, text),
                     .waiting = 1};
   if (const auto open = pool.open_leases.find(key); open != pool.open_leases.end()) {
     for (const Digest& id : open->second) {
@@ -74,7 +78,9 @@ uint32_t time_for(const PoolState& pool, const LeaseState& lease, Asked what) {
     }
   }
   for (const auto& [seq, notes] : pool.answers)
-    question.waiting += pool.known_lease(notes.lease_id).lease.miner_key == key ? 1 : 0;
+    question.waiting +=
+        owed(pool, *find(pool, seq)) && pool.known_lease(notes.lease_id).lease.miner_key == key ? 1
+                                                                                                : 0;
   const uint64_t ms = answer_time_ms(work.job(), pool.paces_of(key), question);
   return static_cast<uint32_t>(std::min<uint64_t>(ms, UINT32_MAX));
 }
@@ -181,7 +187,7 @@ bool ask_miner(PoolState& pool, const LeaseState& lease, const Challenge& wanted
                                      .why = wanted.why,
                                      .what = wanted.what,
                                      .question = wanted.question,
-                                     .answer_ms = time_for(pool, lease, wanted.what)};
+                                     .answer_ms = time_for(pool, lease, wanted.text)};
   const auto logged = pool.book.append(RecordKind::challenge, verifier::encode(body), now);
   if (!logged) {
     pool.out.note("challenge_refused", {{"reason", logged.error().detail}}, Level::error);
@@ -223,7 +229,7 @@ void on_answer(PoolState& pool, const Peer& peer, const AnswerMessage& message, 
                      lease->lease.miner_key == peer.key && now < due_ms(*challenge, notes->second);
   if (!asked)
     return pool.refuse(peer.id, seq, WireError::not_challenged, "nobody asks for this answer");
-  if (answer.bytes == 0 || answer.bytes > bytes_max(pool, *lease, challenge->what))
+  if (answer.bytes == 0 || answer.bytes > bytes_max(pool, *lease, notes->second.question))
     return pool.refuse(peer.id, seq, WireError::not_challenged, "the answer is too long");
   if (!verifier::verify_signature(peer.key, verifier::answer_message(answer), answer.signature))
     return pool.refuse(peer.id, seq, WireError::bad_signature, "the answer is not signed");
