@@ -161,16 +161,16 @@ AuditCost audit_cost(const PayTerms& terms, const Crowd& crowd) {
   const double leases = static_cast<double>(crowd.leases) / crowd.miners;
   const double first = std::min<double>(terms.first_audits, leases);
   const double batches = batches_of(terms, leases);
-  const double at_once = first + (leases - first) * terms.now;  // replays: the merge waits for them
-  const double threads = batches * terms.threads;
+  const double at_once = first + (leases - first) * terms.now;
+  const double threads = at_once + batches * terms.threads;
   AuditCost out;
   if (terms.threads_replayed) {
-    out.pool = (batches * terms.replays + threads + at_once) / leases;
+    out.pool = (batches * terms.replays + threads) / leases;
     return out;
   }
-  // One replay answers for all silent tickets of a batch.
+  // One replay answers for all silent tickets of a batch; a silent lease of the early coin has one.
   const double answered = std::pow(1 - crowd.silent_part, terms.threads);
-  const double replays = batches * (terms.replays + 1 - answered) + at_once;
+  const double replays = batches * (terms.replays + 1 - answered) + crowd.silent_part * at_once;
   out.pool = (replays + threads * crowd.thread_cost) / leases;
   out.miner = threads * (1 - crowd.silent_part) / leases;
   return out;

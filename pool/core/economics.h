@@ -31,7 +31,7 @@ struct PayTerms {
   bool threads_replayed = false;  // a replay is the cheaper answer to them: the pool takes it
   double replays = 0;             // 1.25: one for certain, and one more with probability 1/4
   double fine = 1;                // part of its batch that a single failed ticket costs
-  uint32_t first_audits = 0;      // leases of a key that are replayed at once
+  uint32_t first_audits = 0;      // leases of a key that are audited at once
   double now = 0;                 // probability that a later one is
 };
 

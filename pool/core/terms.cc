@@ -57,9 +57,8 @@ double thread_cost(const verifier::Work& work) {
   const uint32_t steps = work.job().spec.steps_per_lease;
   const uint16_t blocks = work.job().audit.thread_blocks;
   const uint64_t lease = work.program().macs_per_step() * steps;
-  const uint64_t thread =
-      verifier::thread_work(work.program(), steps, blocks) +
-      kMacsPerHashedByte * answer_bytes_mean(work);
+  const uint64_t thread = verifier::thread_work(work.program(), steps, blocks) +
+                          kMacsPerHashedByte * answer_bytes_mean(work);
   return std::min(1.0, static_cast<double>(thread) / static_cast<double>(lease));
 }
 

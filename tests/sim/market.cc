@@ -142,6 +142,7 @@ class Market {
   }
   bool has_stolen_thread(const Digest& lease_id) const {
     const verifier::BatchState& batch = batch_of(lease_id);
+    if (!batch.draw) return stolen_.contains(lease_id);  // asked for by the early coin
     return std::ranges::any_of(batch.draw->tickets, [&](const verifier::TicketState& each) {
       return each.ticket.kind == verifier::AuditKind::thread &&
              stolen_.contains(batch.leases.at(each.ticket.lease));

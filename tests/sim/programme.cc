@@ -10,7 +10,7 @@ namespace gemmine::sim {
 double best_expected(const JobTerms& terms, double saved, double convicted) {
   pool::PayTerms pay = pool::terms_of(work_of(terms));
   pay.threads_replayed = !terms.asked;
-  const double p = 1;  // early coins are replays
+  const double p = terms.asked ? convicted : 1.0;
   const double cost = 1 - saved;
   const uint32_t most = std::max(pay.batch, pay.first_batch);
   using Table = std::vector<std::vector<double>>;  // by leases of the open batch, stolen ones
