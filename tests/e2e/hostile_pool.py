@@ -89,7 +89,7 @@ class HostilePool(threading.Thread):
         self.send(AUTH_OK, records.u64(1) + records.u16(1) + records.blob(self.job) +
                   records.u32(0) + self.offers[-1] + records.u8(0) + records.u16(len(self.held)) +
                   b"".join(records.blob(self.lease(theta)) + records.u32(0) + records.u8(0)
-                           for theta in self.held))
+                           for theta in self.held) + records.u16(0))
 
     def on_get_lease(self, _):
         if not self.offers:

@@ -105,7 +105,7 @@ class ScriptedPool(threading.Thread):
                 self.send(HELLO_OK, u16(2) + bytes(32) + toy.public(toy.POOL) + u32(MINUTE_MS)
                           + u64(toy.START_MS))
             elif kind == AUTH:
-                self.send(AUTH_OK, u64(1) + u16(0) + u16(0))
+                self.send(AUTH_OK, u64(1) + u16(0) + u16(0) + u16(0))
             elif kind == WATCH:
                 first = struct.unpack("<Q", payload)[0]
                 messages = story.messages()
