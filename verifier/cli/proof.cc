@@ -52,7 +52,7 @@ Result<ProofFinding> replay(const ProofFinding& finding, const ProofOptions& opt
   if (!records) return records.error();
   const auto published = blobs.floats(asked.lease.theta_root, program.published_floats());
   if (!published) return published.error();
-  const auto engine = kernels::make_engine(options.engine, program, records.value(), 0);
+  const auto engine = kernels::make_engine(options.engine, program, records.value(), 1);
   if (!engine) return engine.error();
   return decide_by_replay(finding, *engine.value(), theta_of(program, published.value()), {});
 }
