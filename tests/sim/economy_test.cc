@@ -66,7 +66,9 @@ void expect_no_profit(const JobTerms& terms, int times) {
     EXPECT_NEAR(best_expected(terms, strategy.saved, strategy.convicted), 0, 0.05) << strategy.name;
     const Sample got = play_often(terms, strategy, times);
     std::printf("  %-48s %+7.3f +- %.3f\n", strategy.name.c_str(), got.mean, got.error);
-    EXPECT_LE(got.mean - kErrors * got.error, best + 1e-9) << strategy.name;
+    // What never happened in so many jobs may still happen in three of them, and cost a batch.
+    const double unseen = got.error > 0 ? 0 : 3.0 * terms.audit.batch_leases / times;
+    EXPECT_LE(got.mean - kErrors * got.error, best + unseen + 1e-9) << strategy.name;
     if (strategy.name == "honest") {
       EXPECT_EQ(got.mean, 0);
       EXPECT_EQ(got.error, 0);
@@ -85,7 +87,7 @@ TEST(Economy, LeavesNoStrategyAProfitInTheShippedGpt) {
 TEST(Economy, LeavesNoStrategyAProfitInTheShippedLargeJob) {
   const JobTerms terms = shipped("gcide-gpt.toml");
   EXPECT_TRUE(terms.asked);
-  expect_no_profit(terms, std::max(4, jobs() / 6));
+  expect_no_profit(terms, std::max(10, jobs() / 2));
 }
 
 // Here the dynamic programme says 0 for every one of them, in both directions.
@@ -134,7 +136,7 @@ TEST(Economy, FindsAPoolThatRunsAnyLeaseForASilentOne) {
   const JobTerms terms = break_even_asked();
   const auto all = answering_strategies();
   const Strategy& half = named(all, "half of all stolen, silent when it is seen");
-  const Sample got = play_often(terms, half, 3 * jobs(), Leak::any_lease);
+  const Sample got = play_often(terms, half, 6 * jobs(), Leak::any_lease);
   EXPECT_GT(got.mean - kErrors * got.error, 1) << got.mean;
 }
 
