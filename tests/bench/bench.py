@@ -109,6 +109,17 @@ def threads(program, quick):
     return rows
 
 
+def audited(build, quick):
+    """What audits at the shipped rates cost a miner, by a real pool, with and without them."""
+    say("bench: a miner with and without audits ...")
+    script = pathlib.Path(__file__).with_name("audited_miner.py")
+    done = subprocess.run([sys.executable, script, "--build", build,
+                           "--rounds", "31" if quick else "101"],
+                          stdout=subprocess.PIPE, text=True, check=False)
+    return {"miner": json.loads(done.stdout) if done.returncode == 0
+            else {"failed": f"ended with {done.returncode}"}}
+
+
 def products(program, threads, quick):
     say(f"bench: int8 products beside oneDNN, {threads} thread(s) ...")
     # oneDNN would take every core otherwise.
@@ -265,7 +276,7 @@ def main():
         build_programs(build, ["programs"])
     else:
         build_programs(build, ["gemmine_bench", "matmul_bench", "step_profile", "gpu_bench",
-                               "thread_bench"])
+                               "thread_bench", "programs"])
     folder = build / "tests/bench"
     bench, matmul = folder / "gemmine_bench", folder / "matmul_bench"
     step = folder / "step_profile"
@@ -273,7 +284,8 @@ def main():
 
     parts = {
         "audit": lambda: {**google(bench, "bm_(admission|opened_blocks|replay)", min_time),
-                          **threads(folder / "thread_bench", options.quick)},
+                          **threads(folder / "thread_bench", options.quick),
+                          **audited(build, options.quick)},
         "step": lambda: google(bench, "bm_step", min_time),
         "profile": lambda: profiles(step, options.quick),
         "memory": lambda: memory(step),

@@ -45,10 +45,26 @@ def audit(part):
              f"1/{row['lease_over_check']:.0f}", f"1/{row['work_over']:.0f}",
              f"{row['answer_bytes'] / 1e6:.1f} MB", "yes" if row["pays"] else "no"]
             for name, row in part.items() if name.startswith("thread ") and "failed" not in row]
+    out += miner(part.get("miner", {}))
     return out + "\n" + table(
         "A thread of a lease (x work: its multiply-accumulates beside the lease's)",
         ["lease", "steps", "run", "run again", "answer", "check", "x time", "x work", "answer has",
          "pays"], rows)
+
+
+def miner(part):
+    if "failed" in part or not part:
+        return ""
+    rows = [[name, row["leases"], row["threads"], f"{row['device_s']:.1f} s",
+             f"{row['answers_s']:.1f} s", f"{row['lease_s']:.2f} s",
+             f"{row['answer_bytes'] / 1e6:.1f} MB", f"{row['memory_bytes'] / 1e6:.0f} MB",
+             f"{row['disk_bytes'] / 1e6:.1f} MB"]
+            for name, row in part.items() if isinstance(row, dict)]
+    return "\n" + table(
+        f"A miner with and without audits: {100 * part['overhead']:.1f} % more of its device's time,"
+        f" {100 * part['overhead_wall']:+.1f} % of the time of a lease", ["audits", "leases",
+        "threads", "shares take", "answers take", "a lease takes", "answer has", "memory", "disk"],
+        rows)
 
 
 def step(part):

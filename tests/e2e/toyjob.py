@@ -37,7 +37,7 @@ rounds = {rounds}
 batch_leases = {batch_leases}
 first_batch = {first_batch}
 threads = {threads}
-thread_blocks = 4
+thread_blocks = {thread_blocks}
 replays_ppm = {replays_ppm}
 first_audits = {first_audits}
 now_ppm = {now_ppm}
@@ -55,7 +55,7 @@ DEFAULTS = {
     "batch": 32, "steps_per_lease": 12, "steps_per_share": 4, "slots": 3, "rounds": 4,
     "batch_leases": 3, "first_batch": 1, "threads": 0, "replays_ppm": 1_000_000,
     "first_audits": 1, "now_ppm": 100_000, "fail_ppm": 1_000_000, "lease_ms": 90_000,
-    "answer_ms": 20_000, "price_per_tmac": 10**9, "fee_ppm": 20_000,
+    "answer_ms": 20_000, "thread_blocks": 4, "price_per_tmac": 10**9, "fee_ppm": 20_000,
 }
 
 
