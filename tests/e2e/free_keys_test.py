@@ -74,7 +74,7 @@ class FreeKeys(base.EndToEnd):
         strangers = self.strangers(ledger)
         runs = self.runs(c, ledger)
         wrong = [runs[i] for i in strangers if i in runs]
-        self.assertGreater(len(wrong), 10)
+        self.assertGreater(len(wrong), QUARTER)  # each holds its slot until nobody defends it
         self.assertEqual({(v.outcome, v.index, v.step) for v in wrong}, {("invalid", 0, 0)})
         merged = {i for merge in ledger.merges for i in merge.leases}
         self.assertFalse(merged & strangers)
