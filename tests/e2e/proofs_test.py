@@ -4,8 +4,9 @@ import unittest
 
 import base
 
-# Batches of two leases, both of which are run again.
-PAIRS = {"batch_leases": 2, "first_batch": 2, "first_audits": 0, "replays_ppm": 2_000_000}
+# Batches of two leases, both of which are run again, and none before.
+PAIRS = {"batch_leases": 2, "first_batch": 2, "first_audits": 0, "now_ppm": 0,
+         "replays_ppm": 2_000_000}
 
 
 class Proofs(base.EndToEnd):
