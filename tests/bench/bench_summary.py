@@ -62,8 +62,8 @@ def miner(part):
             for name, row in part.items() if isinstance(row, dict)]
     return "\n" + table(
         f"A miner with and without audits: {100 * part['overhead']:.1f} % more of its device's time,"
-        f" {100 * part['overhead_wall']:+.1f} % of the time of a lease", ["audits", "leases",
-        "threads", "shares take", "answers take", "a lease takes", "answer has", "memory", "disk"],
+        f" {100 * part['overhead_wall']:+.1f} % of the time of a lease", ["audits",
+        "leases", "threads", "shares take", "answers take", "a lease takes", "answer has", "memory", "disk"],
         rows)
 
 
