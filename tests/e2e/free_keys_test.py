@@ -52,7 +52,7 @@ class FreeKeys(base.EndToEnd):
     def test_hoarders_hold_a_quarter_of_the_slots(self):
         _, ledger = self.besieged("hoard")
         strangers = self.strangers(ledger)
-        self.assertGreater(len(strangers), 2 * QUARTER)
+        self.assertGreater(len(strangers), QUARTER, "no slot was given out a second time")
         closed = {close.lease_id: close for close in ledger.closes}
         granted = dict(zip((record.seq for record in ledger.of("lease")), ledger.leases))
         held, most, time_held = set(), 0, 0
