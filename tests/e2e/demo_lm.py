@@ -147,7 +147,8 @@ def run(options, folder):
     runpy.run_path(str(JOB.with_suffix(".py")))["make"]()
     changes = {**CHANGES, **(QUICK if options.quick else {})}
     job = demo.changed_job(JOB, folder, changes)
-    with cluster.Cluster(options.build, job, keep=folder, fund=FUND, share_seconds=2) as c:
+    with cluster.Cluster(options.build, job, keep=folder, fund=FUND, share_seconds=2,
+                         pool_toml="[limits]\nrounds_kept = 0\n") as c:
         progress.say(f"Training {job.stem}: a pool on 127.0.0.1:{c.port}, miners "
                      f"{', '.join(MINERS)} of unequal speed, an auditor.")
         codes = follow(c, start(c), progress)
