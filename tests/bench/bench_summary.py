@@ -60,11 +60,11 @@ def miner(part):
              f"{row['answer_bytes'] / 1e6:.1f} MB", f"{row['memory_bytes'] / 1e6:.0f} MB",
              f"{row['disk_bytes'] / 1e6:.1f} MB"]
             for name, row in part.items() if isinstance(row, dict)]
-    return "\n" + table(
-        f"A miner with and without audits: {100 * part['overhead']:.1f} % more of its device's time,"
-        f" {100 * part['overhead_wall']:+.1f} % of the time of a lease", ["audits",
-        "leases", "threads", "shares take", "answers take", "a lease takes", "answer has", "memory", "disk"],
-        rows)
+    title = (f"A miner with and without audits: {100 * part['overhead']:.1f} % more of its"
+             f" device's time, {100 * part['overhead_wall']:+.1f} % of the time of a lease")
+    columns = ["audits", "leases", "threads", "shares take", "answers take", "a lease takes",
+               "answer has", "memory", "disk"]
+    return "\n" + table(title, columns, rows)
 
 
 def step(part):
