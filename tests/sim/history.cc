@@ -144,7 +144,9 @@ Outcome simulate(uint64_t seed, Plant plant, const Setting& setting) {
   out.theta_root = job.theta_roots.back();
   bool merged_wrong = false;
   for (const auto& [id, state] : world.pool()->ledger().leases()) {
-    merged_wrong |= state.merged && state.wrong;
+    merged_wrong |= state.merged && (state.wrong || state.subtracted);
+    if (state.merged && state.wrong && !state.subtracted)
+      out.failures.emplace_back("a wrong lease stays in the weights");
     out.subtracted += state.subtracted ? 1 : 0;
     if (state.wrong && state.lease.miner_key != cheater.key())
       out.failures.emplace_back("an honest lease was found wrong");

@@ -249,7 +249,7 @@ pool::MergeDone World::merge(const pool::MergeTask& task) {
   if (plant_ == Plant::no_velocity)
     std::fill(published.begin() + static_cast<ptrdiff_t>(training_.program().parameters()),
               published.end(), 0.0F);
-  const auto theta = sum.finish(published, static_cast<uint32_t>(task.delta_roots.size())).value();
+  const auto theta = sum.finish(published, training_.program().spec().slots).value();
   const ByteView bytes = as_bytes(std::span<const float>(theta));
   keep(Bytes(bytes.begin(), bytes.end()));
   out.theta_root = kernels::blake3(bytes);
