@@ -9,7 +9,6 @@
 
 namespace gemmine::pool {
 
-using verifier::Outcome;
 using verifier::Record;
 using verifier::RecordKind;
 

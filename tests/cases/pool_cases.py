@@ -290,11 +290,11 @@ class Disk(case.Case):
         start = len(pool.text())
         pool.start()  # what is left is enough to start with; what a stop left over goes now
         pool.wait_for(" listening ", start=start)
-        # Data of training and test; five weights, and two deltas of each of four rounds.
+        # Training, test, the sheet; five weights, and two deltas of each of four rounds.
         def blobs():
             return [b.name for b in (c.data("pool") / "blobs").iterdir() if b.is_file()]
 
-        cluster.wait_until(lambda: len(blobs()) <= 2 + 5 + 2 * 4, 20, lambda: blobs(), pool)
+        cluster.wait_until(lambda: len(blobs()) <= 3 + 5 + 2 * 4, 20, lambda: blobs(), pool)
         self.assertEqual(pool.stop(20), 0, pool.tail())
         path = c.export("--model", c.folder / "model.safetensors")
         self.check_root(c, ledger)
