@@ -26,13 +26,14 @@ void AuditQueue::add(const Digest& lease_id, Turn turn, uint64_t macs, bool urge
   const auto [at, fresh] = all_.try_emplace(lease_id);
   Entry& entry = at->second;
   if (!fresh) {
-    const bool better = turn < entry.turn || (urgent && !entry.urgent);
-    if (!better || entry.stage != Stage::waiting) return;
-    leave(lease_id, entry);
+    const bool waits = entry.stage == Stage::waiting;
+    if (turn >= entry.turn && (!urgent || entry.urgent)) return;
+    if (waits) leave(lease_id, entry);
     if (entry.turn == Turn::doubt && turn != Turn::doubt) --doubts_;
     entry.turn = std::min(turn, entry.turn);
     entry.urgent |= urgent;
-    return enqueue(lease_id, entry);
+    if (waits) enqueue(lease_id, entry);
+    return;
   }
   entry.turn = turn;
   entry.urgent = urgent;

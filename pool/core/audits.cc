@@ -29,16 +29,6 @@ bool add(PoolState& pool, const LeaseState& state, Turn turn) {
   return true;
 }
 
-// Those who said that the lease is wrong were right, or were not.
-void judge_accusers(PoolState& pool, const Digest& lease_id, bool wrong) {
-  const auto found = pool.accusers.find(lease_id);
-  if (found == pool.accusers.end()) return;
-  for (const Digest& auditor : found->second) {
-    if (wrong) ++pool.auditors[auditor].confirmed;
-  }
-  pool.accusers.erase(found);
-}
-
 }  // namespace
 
 bool run_suspects(PoolState& pool, const Digest& job_id) {
@@ -52,12 +42,28 @@ void want_replay(PoolState& pool, const LeaseState& state) {
   add(pool, state, turn_of(pool.standing(state.lease.miner_key)));
 }
 
+void end_doubts(PoolState& pool, const Digest& lease_id, Doubted how) {
+  const auto found = pool.accusers.find(lease_id);
+  if (found == pool.accusers.end()) return;
+  for (const Digest& auditor : found->second) {
+    AuditorNotes& notes = pool.auditors[auditor];
+    GEMMINE_CHECK(notes.accused > 0);
+    if (how == Doubted::right) ++notes.confirmed;
+    if (how == Doubted::undecided && --notes.accused == 0) pool.auditors.erase(auditor);
+  }
+  pool.accusers.erase(found);
+}
+
 void look_at_doubts(PoolState& pool, const LeaseState& state) {
   const auto found = pool.accusers.find(state.lease.id);
   if (found == pool.accusers.end() || !state.closed || state.shares.empty()) return;
   const bool listed =
       std::ranges::any_of(found->second, [&](const Digest& key) { return pool.listed(key); });
-  if (!add(pool, state, listed ? Turn::proven : Turn::doubt)) pool.accusers.erase(found);
+  if (add(pool, state, listed ? Turn::proven : Turn::doubt)) return;
+  end_doubts(pool, state.lease.id,
+             state.wrong      ? Doubted::right
+             : state.replayed ? Doubted::lied
+                              : Doubted::undecided);
 }
 
 void look_at_divergence(PoolState& pool, const LeaseState& state, uint32_t step) {
@@ -66,11 +72,13 @@ void look_at_divergence(PoolState& pool, const LeaseState& state, uint32_t step)
   const bool possible = !job.ended() && state.lease.round == job.round &&
                         next < state.lease.shares() && step >= state.lease.first_step(next) &&
                         step - state.lease.first_step(next) < state.lease.steps_of(next);
+  const Digest& id = state.lease.id;
   // The next one to get there says so, too.
-  if (!possible || pool.audits.full() || pool.audits.contains(state.lease.id)) return;
-  pool.diverged[state.lease.id] = step;
-  pool.audits.add(state.lease.id, turn_of(pool.standing(state.lease.miner_key)),
-                  macs_of(pool, state.lease));
+  if (!possible || (pool.audits.full() && !pool.audits.contains(id))) return;
+  // Somebody's doubt may have it run already: that says nothing of what comes behind its shares.
+  pool.diverged[id] = step;
+  if (pool.audits.running(id)) return;
+  pool.audits.add(id, turn_of(pool.standing(state.lease.miner_key)), macs_of(pool, state.lease));
 }
 
 void run_audits(PoolState& pool) {
@@ -105,15 +113,19 @@ void on_audit_done(PoolState& pool, const AuditDone& done, uint64_t now) {
   }
   if (!wrong && state.shares.size() < state.lease.shares()) {
     pool.audits.erase(id);
-    judge_accusers(pool, id, wrong);  // of a part nothing is said but that it is wrong
+    end_doubts(pool, id, Doubted::lied);  // of a part nothing is said but that it is wrong
+    if (pool.diverged.contains(id))
+      pool.audits.add(id, turn_of(pool.standing(state.lease.miner_key)),
+                      macs_of(pool, state.lease));
     return;
   }
   // What the ledger does not take was said of nobody.
   if (!log_verdict(pool, state, AuditKind::replay, done.found, now))
     return pool.audits.put_off(id, now + kAuditRetryMs);
   pool.audits.erase(id);
+  pool.diverged.erase(id);
   pool.due.diverged.insert(state.lease.job_id);
-  judge_accusers(pool, id, wrong);
+  end_doubts(pool, id, wrong ? Doubted::right : Doubted::lied);
   if (wrong) return begin_descent(pool, id, done.next, now);
   pool.proven.insert(state.lease.miner_key);
   pool.due.complete.insert(id);
@@ -137,10 +149,11 @@ void on_divergence_done(PoolState& pool, const DivergenceDone& done, uint64_t no
     pool.audits.erase(done.lease_id);
     pool.diverged.erase(done.lease_id);
     pool.due.wrong.insert(done.lease_id);
-    return judge_accusers(pool, done.lease_id, true);
+    return end_doubts(pool, done.lease_id, Doubted::right);
   }
   pool.audits.erase(done.lease_id);
   pool.diverged.erase(done.lease_id);
+  end_doubts(pool, done.lease_id, Doubted::lied);
   if (done.diverges) return training_diverges(pool, state, done.step);
   pool.out.note("not_diverged",
                 {{"lease", short_hex(done.lease_id)}, {"step", std::to_string(done.step)}});

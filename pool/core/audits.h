@@ -14,6 +14,10 @@ void want_replay(PoolState& pool, const verifier::LeaseState& state);
 // The same for what somebody said is wrong, once it is closed: before that the rest of it could be
 // anything, and would be part of what was run.
 void look_at_doubts(PoolState& pool, const verifier::LeaseState& state);
+// Nobody has to look at the lease because of them any more: it is wrong, as they said; it was run,
+// and they lied; or nobody will ever know, and it was not their fault.
+enum class Doubted : uint8_t { right, lied, undecided };
+void end_doubts(PoolState& pool, const Digest& lease_id, Doubted how);
 // Whether the job of this lease trains on is looked at: its miner says that it diverges at `step`.
 void look_at_divergence(PoolState& pool, const verifier::LeaseState& state, uint32_t step);
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <ranges>
 
+#include "pool/core/audits.h"
 #include "pool/core/closing.h"
 #include "pool/core/garbage.h"
 #include "pool/core/repairs.h"
@@ -78,8 +79,10 @@ void cancel(PoolState& pool, const std::function<bool(const LeaseState&)>& which
     std::ranges::copy_if(leases, std::back_inserter(found),
                          [&](const Digest& id) { return which(pool.known_lease(id)); });
   for (const Digest& id : found) {
-    if (close_lease(pool, {.lease_id = id, .reason = CloseReason::cancelled, .secret = {}}, now))
-      pool.audits.erase(id);
+    if (!close_lease(pool, {.lease_id = id, .reason = CloseReason::cancelled, .secret = {}}, now))
+      continue;
+    pool.audits.erase(id);
+    end_doubts(pool, id, Doubted::undecided);
   }
 }
 
@@ -98,6 +101,7 @@ void condemn(PoolState& pool, const Digest& lease_id, uint64_t now) {
   const LeaseState& state = pool.known_lease(lease_id);
   // Wrong bits convict, and nothing else does: a verdict that the ledger refused is none.
   if (!state.wrong) return;
+  end_doubts(pool, lease_id, Doubted::right);
   const Digest key = state.lease.miner_key;
   pool.proven.erase(key);  // as a new key it is audited at once again
   if (!state.closed)

@@ -73,6 +73,15 @@ bool log_signed(PoolState& pool, const LeaseState& state, verifier::Verdict verd
   return logged.ok();
 }
 
+// An accusation that the ledger does not take was never said.
+void take_back(PoolState& pool, const Digest& lease_id, const Digest& auditor) {
+  const auto accused = pool.accusers.find(lease_id);
+  accused->second.erase(auditor);
+  if (accused->second.empty()) pool.accusers.erase(accused);
+  const auto notes = pool.auditors.find(auditor);
+  if (--notes->second.accused == 0) pool.auditors.erase(notes);
+}
+
 }  // namespace
 
 bool log_verdict(PoolState& pool, const LeaseState& state, AuditKind kind,
@@ -126,9 +135,7 @@ void on_auditor_verdict(PoolState& pool, const Peer& peer, uint32_t seq,
   const auto logged =
       pool.book.append(RecordKind::verdict, verifier::signed_body(message.verdict), now);
   if (!logged) {
-    const auto accused = pool.accusers.find(verdict.lease_id);
-    if (wrong) accused->second.erase(peer.key);
-    if (wrong && accused->second.empty()) pool.accusers.erase(accused);
+    if (wrong) take_back(pool, verdict.lease_id, peer.key);
     return pool.refuse(peer.id, seq, WireError::malformed, logged.error().detail);
   }
   pool.out.note("auditor_verdict", {{"lease", short_hex(verdict.lease_id)},

@@ -113,6 +113,22 @@ TEST(AuditQueue, ComesBackToWhatCouldNotBeDecided) {
   EXPECT_EQ(queue.take(), lease(1));
 }
 
+// A doubt that could not be decided is wanted by its miner's batch meanwhile.
+TEST(AuditQueue, GivesWhatWasPutOffItsBetterTurn) {
+  AuditQueue queue(1);
+  queue.add(lease(1), Turn::doubt, 10);
+  EXPECT_EQ(queue.take(), lease(1));
+  queue.put_off(lease(1), 500);
+  queue.add(lease(1), Turn::proven, 10, true);
+  queue.add(lease(2), Turn::proven, 10);
+  queue.wake(500);
+  EXPECT_EQ(queue.take(), lease(1));
+  queue.erase(lease(1));
+  for (uint32_t i = 10; i < 10 + kAuditsPendingMax - 1; ++i)
+    queue.add(lease(i), Turn::fresh, 1);
+  EXPECT_TRUE(queue.full());  // a doubt that is none any more counts, and nothing twice
+}
+
 TEST(AuditQueue, IsFullAtItsBound) {
   AuditQueue queue(1);
   for (uint32_t i = 0; i < kAuditsPendingMax; ++i)

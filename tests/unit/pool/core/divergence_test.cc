@@ -48,5 +48,27 @@ TEST(Divergence, ThatThePoolDoesNotSeeStopsNothing) {
   EXPECT_EQ(s.fake.lease_state(s.lease).closed, verifier::CloseReason::abandoned);
 }
 
+// Who doubts every new lease for nothing keeps no miner from saying that training diverges.
+TEST(Divergence, IsLookedAtThoughSomebodyDoubtsTheLease) {
+  Scene s(batches(50));
+  EXPECT_EQ(s.say(s.verdict(0, verifier::Outcome::invalid)), std::nullopt);
+  uint32_t asked = 0;
+  s.fake.intercept = [&](const Task& task) -> std::optional<TaskDone> {
+    const auto* const look = std::get_if<DivergenceTask>(&task);
+    if (look == nullptr) return {};
+    ++asked;
+    return DivergenceDone{.lease_id = look->lease.id,
+                          .step = look->step,
+                          .diverges = true,
+                          .shares = {},
+                          .failed = {}};
+  };
+  s.fake.abandon(kMiner, s.lease, miner(), s.work.shares[1].first_step);
+  s.fake.tick(kAuditRetryMs);
+  EXPECT_EQ(asked, 1U);
+  EXPECT_TRUE(s.fake.job_state().stopped);
+  EXPECT_TRUE(s.fake.pool->state().accusers.empty());
+}
+
 }  // namespace
 }  // namespace gemmine::pool

@@ -157,6 +157,46 @@ TEST(AuditorVerdicts, OfAThousandStrangersWaitInTheirOwnQueue) {
   EXPECT_EQ(accuse(leases[kDoubtsPendingMax], stranger(203), 203), std::nullopt);
 }
 
+// Leases that end without a look at them leave no doubt behind, and cost who doubted nothing: 64
+// such doubts would mute every stranger.
+TEST(AuditorVerdicts, OfACancelledLeaseCostNobodyAnything) {
+  Scene s(batches(50));
+  ASSERT_EQ(s.fake.join(ConnId{7}, auditor(7), Role::miner, "bob"), std::nullopt);
+  const auto other = *s.fake.get_lease(ConnId{7});
+  EXPECT_EQ(s.say(s.verdict(0, Outcome::invalid)), std::nullopt);  // the lease is open
+  EXPECT_EQ(s.fake.pool->state().accusers.size(), 1U);
+  EXPECT_EQ(s.fake.pool->state().auditors.size(), 1U);
+  s.fake.intercept = [](const Task& task) -> std::optional<TaskDone> {
+    const auto* const look = std::get_if<DivergenceTask>(&task);
+    if (look == nullptr) return {};
+    return DivergenceDone{.lease_id = look->lease.id,
+                          .step = look->step,
+                          .diverges = true,
+                          .shares = {},
+                          .failed = {}};
+  };
+  s.fake.abandon(ConnId{7}, other, auditor(7), 0);
+  s.fake.tick(kAuditRetryMs);
+  ASSERT_EQ(s.state().closed, CloseReason::cancelled);
+  EXPECT_TRUE(s.fake.pool->state().accusers.empty());
+  EXPECT_TRUE(s.fake.pool->state().auditors.empty());
+}
+
+// Who was right stays heard, whoever found it first.
+TEST(AuditorVerdicts, ThatWereRightAreCountedWhenOthersFoundIt) {
+  Scene s(batches(1));  // its batch has it run
+  s.spoil(1);
+  s.fake.run_tasks = false;
+  s.finish();
+  EXPECT_EQ(s.say(s.verdict(1, Outcome::invalid)), std::nullopt);
+  s.fake.run_held();
+  EXPECT_TRUE(s.state().wrong);
+  EXPECT_TRUE(s.fake.pool->state().accusers.empty());
+  const AuditorNotes& notes = s.fake.pool->state().auditors.at(auditor().public_key());
+  EXPECT_EQ(notes.accused, 1U);
+  EXPECT_EQ(notes.confirmed, 1U);
+}
+
 TEST(AuditorVerdicts, OnWhatIsNotThereAreRefused) {
   Scene s(batches(50));
   auto unknown = s.verdict(1, Outcome::invalid);  // not sent yet
