@@ -61,6 +61,20 @@ Result<std::vector<verifier::ClaimedShare>> Examiner::claimed(
   return out;
 }
 
+Result<Examiner::Rerun> Examiner::prepare(const verifier::Lease& lease,
+                                          const std::vector<verifier::Share>& shares) {
+  const auto found = jobs_.find(lease.job_id);
+  if (found == jobs_.end()) return Error{Errc::undecided, "the job's data is not here"};
+  const LoadedJob& job = found->second;
+  auto global = theta(job, lease.theta_root);
+  if (!global) return global.error();
+  const auto machine = engine(lease.job_id, job);
+  if (!machine) return machine.error();
+  auto claims = claimed(shares);
+  if (!claims) return claims.error();
+  return Rerun{job, std::move(global.value()), *machine.value(), std::move(claims.value())};
+}
+
 AuditDone Examiner::replay(const ReplayTask& task, const std::function<bool()>& stop) {
   GEMMINE_CHECK(!task.shares.empty());
   AuditDone out{.lease_id = task.lease.id, .found = {}};
@@ -68,23 +82,17 @@ AuditDone Examiner::replay(const ReplayTask& task, const std::function<bool()>& 
     out.found.finding = {Outcome::undecided, verifier::kNoStep, error.detail};
     return out;
   };
-  const auto found = jobs_.find(task.lease.job_id);
-  if (found == jobs_.end()) return undecided({Errc::undecided, "the job's data is not here"});
-  const LoadedJob& job = found->second;
-  const auto global = theta(job, task.lease.theta_root);
-  if (!global) return undecided(global.error());
-  const auto machine = engine(task.lease.job_id, job);
-  if (!machine) return undecided(machine.error());
-  const auto shares = claimed(task.shares);
-  if (!shares) return undecided(shares.error());
+  const auto rerun = prepare(task.lease, task.shares);
+  if (!rerun) return undecided(rerun.error());
+  const auto& [job, global, machine, shares] = rerun.value();
   verifier::ShareRun at_fault;
-  auto replayed = verifier::replay_lease(*machine.value(), {job.work, task.lease, global.value()},
-                                         shares.value(), stop, &at_fault);
+  auto replayed =
+      verifier::replay_lease(machine, {job.work, task.lease, global}, shares, stop, &at_fault);
   if (!replayed) return undecided(replayed.error());
   out.found = std::move(replayed.value());
   if (!at_fault.step_digests.empty())
-    out.next = accuse({job, task.lease, task.shares, shares.value()[out.found.index]},
-                      *machine.value(), {std::move(at_fault), {}}, {}, nullptr);
+    out.next = accuse({job, task.lease, task.shares, shares[out.found.index]}, machine,
+                      {std::move(at_fault), {}}, {}, nullptr);
   return out;
 }
 
@@ -126,17 +134,11 @@ DivergenceDone Examiner::diverges(const DivergenceTask& task, const std::functio
     out.failed = error.detail;
     return out;
   };
-  const auto found = jobs_.find(task.lease.job_id);
-  if (found == jobs_.end()) return failed({Errc::undecided, "the job's data is not here"});
-  const LoadedJob& job = found->second;
-  const auto global = theta(job, task.lease.theta_root);
-  if (!global) return failed(global.error());
-  const auto machine = engine(task.lease.job_id, job);
-  if (!machine) return failed(machine.error());
-  const auto shares = claimed(task.shares);
-  if (!shares) return failed(shares.error());
-  auto seen = verifier::find_divergence(*machine.value(), {job.work, task.lease, global.value()},
-                                        shares.value(), task.step, stop);
+  const auto rerun = prepare(task.lease, task.shares);
+  if (!rerun) return failed(rerun.error());
+  const auto& [job, global, machine, shares] = rerun.value();
+  auto seen =
+      verifier::find_divergence(machine, {job.work, task.lease, global}, shares, task.step, stop);
   if (!seen) return failed(seen.error());
   out.diverges = seen.value().step == task.step;
   out.shares = std::move(seen.value().shares);

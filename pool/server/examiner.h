@@ -34,6 +34,15 @@ class Examiner {
   AuditDone replay(const ReplayTask& task, const std::function<bool()>& stop);
   ThreadDone thread(const ThreadTask& task) const;
   DescentDone descend(const DescentTask& task, const std::function<bool()>& stop);
+  // What a lease is run again with.
+  struct Rerun {
+    const LoadedJob& job;
+    std::vector<float> theta;
+    kernels::Engine& machine;
+    std::vector<verifier::ClaimedShare> shares;
+  };
+  // Errors: undecided, when the job's data is not here; of reading, and of the engine.
+  Result<Rerun> prepare(const verifier::Lease& lease, const std::vector<verifier::Share>& shares);
   // What is found wrong, and what it is found in.
   struct AtFault {
     const LoadedJob& job;

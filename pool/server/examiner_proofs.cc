@@ -91,16 +91,10 @@ DescentDone Examiner::descend(const DescentTask& task, const std::function<bool(
     out.next.failed = error.detail;
     return out;
   };
-  const auto found = jobs_.find(task.lease.job_id);
-  if (found == jobs_.end()) return failed({Errc::undecided, "the job's data is not here"});
-  const LoadedJob& job = found->second;
-  const auto global = theta(job, task.lease.theta_root);
-  if (!global) return failed(global.error());
-  const auto machine = engine(task.lease.job_id, job);
-  if (!machine) return failed(machine.error());
-  const auto shares = claimed({task.shares.at(task.index)});
-  if (!shares) return failed(shares.error());
-  const verifier::ClaimedShare& at_fault = shares.value().front();
+  const auto rerun = prepare(task.lease, {task.shares.at(task.index)});
+  if (!rerun) return failed(rerun.error());
+  const auto& [job, global, machine, shares] = rerun.value();
+  const verifier::ClaimedShare& at_fault = shares.front();
   std::vector<verifier::SignedAnswer> answers;
   std::optional<PieceFile> thread_file;
   for (const DescentAnswer& answer : task.answers) {
@@ -114,8 +108,7 @@ DescentDone Examiner::descend(const DescentTask& task, const std::function<bool(
     if (!bytes) return failed(bytes.error());
     answers.push_back({std::move(bytes.value()), answer.challenge, answer.signature});
   }
-  auto run = verifier::run_at_fault(*machine.value(), {job.work, task.lease, global.value()},
-                                    at_fault, stop);
+  auto run = verifier::run_at_fault(machine, {job.work, task.lease, global}, at_fault, stop);
   if (!run && run.error().code != Errc::invalid) return failed(run.error());
   if (!run) {
     out.next.step.words = "the lease diverges: " + run.error().detail;
@@ -123,7 +116,7 @@ DescentDone Examiner::descend(const DescentTask& task, const std::function<bool(
   }
   const AtFault at{job, task.lease, task.shares, at_fault};
   if (!thread_file) {
-    out.next = accuse(at, *machine.value(), run.value(), answers, nullptr);
+    out.next = accuse(at, machine, run.value(), answers, nullptr);
     return out;
   }
   const auto bytes = thread_file->size();
@@ -131,7 +124,7 @@ DescentDone Examiner::descend(const DescentTask& task, const std::function<bool(
   const verifier::AnswerSource source{bytes.value(), [&](uint64_t offset, std::span<uint8_t> part) {
                                         return thread_file->read(offset, part);
                                       }};
-  out.next = accuse(at, *machine.value(), run.value(), answers, &source);
+  out.next = accuse(at, machine, run.value(), answers, &source);
   return out;
 }
 
