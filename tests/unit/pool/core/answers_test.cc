@@ -3,9 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/pool/core/scene.h"
-#include "verifier/audit/rerun.h"
-#include "verifier/thread/prover.h"
+#include "tests/unit/pool/core/answering.h"
 
 namespace gemmine::pool {
 namespace {
@@ -46,44 +44,10 @@ class Answers : public testing::Test {
     return decode<ChallengeMessage>(*asked).value();
   }
   Bytes prove(const ChallengeMessage& asked) {
-    Bytes out;
-    const auto engine = fake_.engine();
-    std::vector<Digest> digests;
-    verifier::LeaseTrace trace;
-    for (const verifier::ShareRun& run : work_.runs) {
-      digests.insert(digests.end(), run.step_digests.begin(), run.step_digests.end());
-      trace.append(run);
-    }
-    const std::vector<float> theta = fake_.theta_of(lease_.theta_root);
-    const verifier::ThreadProver prover{
-        .engine = *engine,
-        .theta = theta,
-        .train_records = fake_.records(),
-        .step_digests = digests,
-        .kept_step = [&](uint32_t step) -> Result<verifier::KeptStep> {
-          return verifier::KeptStep{trace.roots[step], trace.losses[step]};
-        },
-        .kept_state = {},
-        .delta = [&]() -> Result<Bytes> { return work_.delta; },
-        .miner = miner()};
-    const auto written =
-        verifier::prove_thread({fake_.job_work(), lease_, work_.shares, asked.challenge.question,
-                                fake_.job().audit.thread_blocks},
-                               prover, [&](uint64_t at, ByteView bytes) -> Status {
-                                 if (out.size() < at + bytes.size()) out.resize(at + bytes.size());
-                                 std::ranges::copy(bytes, out.begin() + static_cast<ptrdiff_t>(at));
-                                 return Ok{};
-                               });
-    GEMMINE_CHECK(written.ok());
-    return out;
+    return thread_of(fake_, lease_, work_, asked.challenge.question, *fake_.engine(), true);
   }
   verifier::AnswerBody body(const ChallengeMessage& asked, const Bytes& answer) {
-    verifier::AnswerBody out{.lease_id = lease_.id,
-                             .challenge = asked.receipt.seq,
-                             .address = kernels::blake3(answer),
-                             .bytes = answer.size()};
-    out.signature = miner().sign(verifier::answer_message(out));
-    return out;
+    return answer_body(lease_, asked, answer);
   }
   void say(const verifier::AnswerBody& said) {
     fake_.frame(kMiner, MessageType::answer, encode(AnswerMessage{said}));

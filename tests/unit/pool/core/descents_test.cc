@@ -5,10 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "pool/core/answers.h"
-#include "tests/unit/pool/core/scene.h"
+#include "tests/unit/pool/core/answering.h"
 #include "tests/unit/verifier/proof/proof_world.h"
-#include "verifier/audit/rerun.h"
-#include "verifier/thread/prover.h"
 
 namespace gemmine::pool {
 namespace {
@@ -55,12 +53,10 @@ class Thief : public ::testing::Test {
   }
   // What his device says, as he committed to it.
   Bytes answer_to(const ChallengeMessage& message) {
-    const std::vector<float> theta = fake_.theta_of(lease_.theta_root);
-    verifier::LeaseTrace trace;
-    for (const verifier::ShareRun& run : work_.runs)
-      trace.append(run);
     const auto machine = engine();
-    if (message.challenge.what == Asked::thread) return thread(message, theta, trace, *machine);
+    if (message.challenge.what == Asked::thread)
+      return thread_of(fake_, lease_, work_, message.challenge.question, *machine, false);
+    const std::vector<float> theta = fake_.theta_of(lease_.theta_root);
     const auto question = decode<verifier::Question>(message.question).value();
     EXPECT_EQ(verifier::question_digest(question), message.challenge.question);
     const uint32_t share = question.step / lease_.steps_per_share;
@@ -79,12 +75,8 @@ class Thief : public ::testing::Test {
     return verifier::answer_question(fake_.job_work(), question, stand, work_.runs[share]).value();
   }
   void say(const ChallengeMessage& message, const Bytes& bytes) {
-    verifier::AnswerBody body{.lease_id = lease_.id,
-                              .challenge = message.receipt.seq,
-                              .address = kernels::blake3(bytes),
-                              .bytes = bytes.size()};
-    body.signature = miner().sign(verifier::answer_message(body));
-    fake_.frame(kMiner, MessageType::answer, encode(AnswerMessage{body}));
+    fake_.frame(kMiner, MessageType::answer,
+                encode(AnswerMessage{answer_body(lease_, message, bytes)}));
     const auto groups = static_cast<uint32_t>((bytes.size() + kGroupBytes - 1) / kGroupBytes);
     fake_.frame(
         kMiner, MessageType::upload,
@@ -105,37 +97,6 @@ class Thief : public ::testing::Test {
   BentEngine::Lie lie_{.step = 2, .position = 0, .byte = 3};
   verifier::Lease lease_;
   FakePool::Work work_;
-
- private:
-  Bytes thread(const ChallengeMessage& message, const std::vector<float>& theta,
-               const verifier::LeaseTrace& trace, kernels::Engine& machine) {
-    std::vector<Digest> digests;
-    for (const verifier::ShareRun& run : work_.runs)
-      digests.insert(digests.end(), run.step_digests.begin(), run.step_digests.end());
-    const verifier::ThreadProver prover{
-        .engine = machine,
-        .theta = theta,
-        .train_records = fake_.records(),
-        .step_digests = digests,
-        .kept_step = [&](uint32_t step) -> Result<verifier::KeptStep> {
-          return verifier::KeptStep{trace.roots[step], trace.losses[step]};
-        },
-        .kept_state = {},
-        .delta = [&]() -> Result<Bytes> { return work_.delta; },
-        .miner = miner(),
-        .check_own = false};
-    Bytes out;
-    const auto written = verifier::prove_thread(
-        {fake_.job_work(), lease_, work_.shares, message.challenge.question,
-         fake_.job().audit.thread_blocks},
-        prover, [&](uint64_t at, ByteView bytes) -> Status {
-          if (out.size() < at + bytes.size()) out.resize(at + bytes.size());
-          std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<ptrdiff_t>(at));
-          return Ok{};
-        });
-    EXPECT_TRUE(written.ok()) << written.error().detail;
-    return out;
-  }
 };
 
 TEST_F(Thief, WhoAnswersIsProvenWrongAndRejected) {
