@@ -5,6 +5,7 @@
 #include "kernels/hash/blake3.h"
 #include "pool/core/answer_time.h"
 #include "pool/core/audits.h"
+#include "pool/core/closing.h"
 #include "pool/core/descents.h"
 #include "pool/core/garbage.h"
 #include "pool/core/proofs.h"
@@ -346,9 +347,8 @@ void look_at_challenges(PoolState& pool, uint64_t now) {
     const auto* const upload = pool.uploads.find(upload_id(notes.lease_id, seq));
     const LeaseState& lease = pool.known_lease(notes.lease_id);
     // It holds a slot, and its round: for a slow line nobody waits so long.
-    const uint64_t lease_ms = lease.lease.deadline_ms - lease.lease.issued_ms;
     const bool holds = challenge.why == ChallengeWhy::immediate && owed(pool, challenge);
-    if (holds && now >= challenge.time_ms + lease_ms) want_replay(pool, lease);
+    if (holds && now >= challenge.time_ms + lease_ms_of(lease.lease)) want_replay(pool, lease);
     if (over(pool, challenge)) {
       done.push_back(seq);
     } else if (owed(pool, challenge) && now >= due_ms(challenge, notes) &&
